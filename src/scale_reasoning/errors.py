@@ -1,0 +1,134 @@
+"""Who is to blame.
+
+    ScaleError
+      ConfigError          the user's: says which key, what was found, what to do
+      EngineError          the world's: no completion came
+        Unreachable          no connection, a reset, a stall, a time-out
+        Overloaded           429 or 5xx; `retry_after` seconds where the server said so
+        Rejected             another 4xx: `status` says which
+        Malformed            an answer that is not the protocol's (HTML, broken JSON, a stream cut short)
+        ContextOverflow      the prompt does not fit the window: the model's doing
+      StrategyError        the model's: the strategy could not go on
+        ParseError           replies that would not parse; carries them
+      GradeError           a grader could not do its work
+      StoreError           a run's store could not be read or written
+
+To add one: subclass the nearest parent, set `kind` (the word that records carry), set `blame` only where it differs
+from the parent's, and keep it picklable (`args` must rebuild it). A failure of the world leaves the attempt owed; a
+failure of the model is scored wrong and labelled.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from scale_reasoning.types import Blame
+
+
+class ScaleError(Exception):
+    """Any error this package raises on purpose."""
+
+    kind: ClassVar[str] = "error"
+    blame: ClassVar[Blame] = "world"
+
+
+class ConfigError(ScaleError):
+    """The user asked for something that cannot be done; the message names the key and the mend."""
+
+    kind = "config"
+    blame = "user"
+
+
+class EngineError(ScaleError):
+    """No completion came."""
+
+    kind = "engine"
+
+
+class Unreachable(EngineError):
+    """The server could not be reached, or fell silent."""
+
+    kind = "unreachable"
+
+
+class Overloaded(EngineError):
+    """The server is there but cannot serve now."""
+
+    kind = "overloaded"
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message, retry_after)
+        self.message = message
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class Rejected(EngineError):
+    """The server refused the request; sending it again will not help."""
+
+    kind = "rejected"
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message, status)
+        self.message = message
+        self.status = status
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class Malformed(EngineError):
+    """The server answered, but not in the protocol."""
+
+    kind = "malformed"
+
+
+class ContextOverflow(EngineError):
+    """Prompt and reply do not fit the model's window. `prompt_tokens` and `window` where the server told them."""
+
+    kind = "context_overflow"
+    blame = "model"
+
+    def __init__(self, message: str, prompt_tokens: int | None = None, window: int | None = None) -> None:
+        super().__init__(message, prompt_tokens, window)
+        self.message = message
+        self.prompt_tokens = prompt_tokens
+        self.window = window
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class StrategyError(ScaleError):
+    """The strategy could not go on with what the model replied."""
+
+    kind = "strategy"
+    blame = "model"
+
+
+class ParseError(StrategyError):
+    """No reply parsed within the bound."""
+
+    kind = "parse"
+
+    def __init__(self, message: str, replies: tuple[str, ...]) -> None:
+        super().__init__(message, replies)
+        self.message = message
+        self.replies = replies
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class GradeError(ScaleError):
+    """A grader could not do its work (not: the answer is wrong)."""
+
+    kind = "grade"
+
+
+class StoreError(ScaleError):
+    """A run's store could not be read or written."""
+
+    kind = "store"

@@ -1,0 +1,264 @@
+"""The nouns of the field as frozen values: problem, request, completion, usage, step, solution, record.
+
+Decides what each thing is called and which unit it carries. Knows nothing of servers, files, prompts or
+printing, and imports the standard library only, so every other module can stand on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal, Protocol, TypeAlias
+
+JSON: TypeAlias = Any
+"""A decoded JSON value: the one place where types end."""
+
+Role: TypeAlias = Literal["system", "user", "assistant"]
+Blame: TypeAlias = Literal["user", "world", "model"]
+
+
+class Mode(StrEnum):
+    """How a call is answered (paper, eq 4)."""
+
+    SYSTEM1 = "system1"
+    """Fast, non-thinking."""
+    SYSTEM2 = "system2"
+    """Slow, thinking."""
+
+
+class Stage(StrEnum):
+    """What a call was for; tokens are accounted by it."""
+
+    DECOMPOSE = "decompose"
+    SELECT = "select"
+    ASSESS = "assess"
+    SOLVE = "solve"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """What the user asks; in a benchmark it has a gold answer."""
+
+    id: str
+    text: str
+    answer: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One try at one problem: sample 0, 1, ... of it."""
+
+    problem_id: str
+    sample: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How tokens are drawn. None means that the parameter is not sent (some hosted models refuse it)."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schema:
+    """A JSON schema the reply is asked to follow (`response_format: json_schema`, strict)."""
+
+    name: str
+    body: Mapping[str, JSON]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One generation, complete: equal requests may be answered by one completion.
+
+    `max_tokens` counts new tokens, reasoning included; None leaves the limit to the server. `extras` is sent as
+    further top-level keys of the body (a model family's mode switch). `starts_thinking` says that the chat
+    template opens the thought itself, so a reply begins inside it.
+    """
+
+    model: str
+    messages: tuple[Message, ...]
+    mode: Mode
+    seed: int
+    max_tokens: int | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+    schema: Schema | None = None
+    extras: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
+    starts_thinking: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Token counts. None is unknown, never zero; `reasoning_tokens` are part of `completion_tokens`,
+    `cached_tokens` part of `prompt_tokens`."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
+
+    def __add__(self, other: Usage) -> Usage:
+        """Sums by field; unknown plus anything is unknown."""
+        return Usage(
+            prompt_tokens=_plus(self.prompt_tokens, other.prompt_tokens),
+            completion_tokens=_plus(self.completion_tokens, other.completion_tokens),
+            reasoning_tokens=_plus(self.reasoning_tokens, other.reasoning_tokens),
+            cached_tokens=_plus(self.cached_tokens, other.cached_tokens),
+        )
+
+
+def _plus(a: int | None, b: int | None) -> int | None:
+    return None if a is None or b is None else a + b
+
+
+NO_USAGE = Usage(prompt_tokens=0, completion_tokens=0, reasoning_tokens=0, cached_tokens=0)
+"""The usage of no calls at all: known to be zero."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """What a model replied. `text` never holds reasoning; `finish_reason` is the server's, "length" when cut off;
+    `model` is the name the server gave itself, if any."""
+
+    text: str
+    reasoning: str = ""
+    finish_reason: str | None = None
+    usage: Usage = field(default_factory=Usage)
+    model: str | None = None
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether the token limit ended it."""
+        return self.finish_reason == "length"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delta:
+    """A piece of a completion while it is made; the pieces concatenate to it."""
+
+    text: str = ""
+    reasoning: str = ""
+
+
+OnDelta: TypeAlias = Callable[[Delta], None]
+
+
+class Engine(Protocol):
+    """One model server, one method; streaming is a listener, not a second method."""
+
+    async def generate(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
+        """Answers one request. Raises an `EngineError` when the server does not.
+
+        Cancelling the task must leave no generation running on the server."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One sub-problem, solved (paper, eqs 3-6). `difficulty` is None where it was not assessed."""
+
+    subproblem: str
+    difficulty: float | None
+    mode: Mode
+    text: str
+    reasoning: str
+    finish_reason: str | None
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """Votes for one equivalence class of answers, named by the answer that came first."""
+
+    answer: str
+    votes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solution:
+    """What a strategy made of a problem.
+
+    `answer` is None when the last solution has no final answer. `selected` is the index of the chosen one of
+    `candidates` (decompositions), or of `chains` for voting. `notes` label everything that did not go by the book.
+    """
+
+    answer: str | None
+    steps: tuple[Step, ...] = ()
+    candidates: tuple[tuple[str, ...], ...] = ()
+    selected: int | None = None
+    chains: tuple[Solution, ...] = ()
+    votes: tuple[Tally, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grade:
+    """A verdict on an answer. `reason` says why where it is not plain."""
+
+    correct: bool
+    grader: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One model call of an attempt. `path` is unique in the attempt; `replayed` calls were in the journal and
+    cost nothing now. `seconds` is wall-clock time, queueing and retries included."""
+
+    path: str
+    stage: Stage
+    mode: Mode
+    seed: int
+    usage: Usage
+    finish_reason: str | None
+    seconds: float
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spending:
+    """Usage of an attempt; stages sum to the total, modes sum to the total."""
+
+    total: Usage
+    by_stage: Mapping[str, Usage]
+    by_mode: Mapping[str, Usage]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why an attempt has no answer: `kind` is a closed word (see errors.py), `blame` says whose doing it was.
+
+    World failures are owed again and never scored; model failures are scored wrong."""
+
+    kind: str
+    blame: Blame
+    message: str
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """Everything about one attempt. `solution` is None when the strategy could not finish; `grade` is None when
+    there was no gold answer or a world failure."""
+
+    attempt: Attempt
+    strategy: Mapping[str, JSON]
+    model: str
+    solution: Solution | None
+    grade: Grade | None
+    calls: tuple[Call, ...]
+    usage: Spending
+    failure: Failure | None
+    seconds: float
