@@ -83,9 +83,9 @@ class Schema:
 class Request:
     """One generation, complete: equal requests may be answered by one completion.
 
-    `max_tokens` counts new tokens, reasoning included; None leaves the limit to the server. `extras` is sent as
-    further top-level keys of the body (a model family's mode switch). `starts_thinking` says that the chat
-    template opens the thought itself, so a reply begins inside it.
+    `max_tokens` counts new tokens, reasoning included, and is sent as `limit_key`; None leaves the limit to the server.
+    `extras` is sent as further top-level keys of the body (a model family's mode switch). `starts_thinking` says that
+    the chat template opens the thought itself, so a reply begins inside it.
     """
 
     model: str
@@ -97,12 +97,14 @@ class Request:
     schema: Schema | None = None
     extras: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
     starts_thinking: bool = False
+    limit_key: str = "max_tokens"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
     """Token counts. None is unknown, never zero; `reasoning_tokens` are part of `completion_tokens`,
-    `cached_tokens` part of `prompt_tokens`."""
+    `cached_tokens` part of `prompt_tokens`.
+    """
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -130,7 +132,8 @@ NO_USAGE = Usage(prompt_tokens=0, completion_tokens=0, reasoning_tokens=0, cache
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
     """What a model replied. `text` never holds reasoning; `finish_reason` is the server's, "length" when cut off;
-    `model` is the name the server gave itself, if any."""
+    `model` is the name the server gave itself, if any.
+    """
 
     text: str
     reasoning: str = ""
@@ -146,10 +149,14 @@ class Completion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delta:
-    """A piece of a completion while it is made; the pieces concatenate to it."""
+    """A piece of a completion while it is made; the pieces since the last `restarted` one concatenate to it.
+
+    `restarted` says that the connection broke and the reply begins anew: what came before is void.
+    """
 
     text: str = ""
     reasoning: str = ""
+    restarted: bool = False
 
 
 OnDelta: TypeAlias = Callable[[Delta], None]
@@ -161,7 +168,8 @@ class Engine(Protocol):
     async def generate(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
         """Answers one request. Raises an `EngineError` when the server does not.
 
-        Cancelling the task must leave no generation running on the server."""
+        Cancelling the task must leave no generation running on the server.
+        """
         ...
 
 
@@ -215,7 +223,8 @@ class Grade:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """One model call of an attempt. `path` is unique in the attempt; `replayed` calls were in the journal and
-    cost nothing now. `seconds` is wall-clock time, queueing and retries included."""
+    cost nothing now. `seconds` is wall-clock time, queueing and retries included.
+    """
 
     path: str
     stage: Stage
@@ -240,7 +249,8 @@ class Spending:
 class Failure:
     """Why an attempt has no answer: `kind` is a closed word (see errors.py), `blame` says whose doing it was.
 
-    World failures are owed again and never scored; model failures are scored wrong."""
+    World failures are owed again and never scored; model failures are scored wrong.
+    """
 
     kind: str
     blame: Blame
@@ -251,7 +261,8 @@ class Failure:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """Everything about one attempt. `solution` is None when the strategy could not finish; `grade` is None when
-    there was no gold answer or a world failure."""
+    there was no gold answer or a world failure.
+    """
 
     attempt: Attempt
     strategy: Mapping[str, JSON]

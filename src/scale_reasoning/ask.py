@@ -1,0 +1,44 @@
+"""Ask until a reply parses, a bounded number of times.
+
+Decides how often and with which places (`.../assess`, `.../assess/try2`, ...), so that every try has a seed of its
+own. One of the two places where errors are caught: here the model's malformed replies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from scale_reasoning.errors import ParseError
+from scale_reasoning.lm import LM
+from scale_reasoning.types import Message, Mode, Schema
+
+T = TypeVar("T")
+
+
+async def ask(
+    lm: LM,
+    messages: tuple[Message, ...],
+    parse: Callable[[str], T],
+    *,
+    mode: Mode,
+    tries: int,
+    max_tokens: int | None = None,
+    schema: Schema | None = None,
+) -> T:
+    """The first reply that `parse` reads, in at most `tries` calls.
+
+    `parse` takes the reply's text and raises ValueError when it cannot read it; a cut-off reply is not read at all,
+    for its end may be missing. Raises ParseError with every reply when none parses.
+    """
+    replies: list[str] = []
+    for number in range(1, tries + 1):
+        place = lm if number == 1 else lm.at(f"try{number}")
+        completion = await place.chat(messages, mode=mode, max_tokens=max_tokens, schema=schema)
+        if not completion.cut_off:
+            try:
+                return parse(completion.text)
+            except ValueError:
+                pass
+        replies.append(completion.text)
+    raise ParseError(f"{lm.path}: no reply of {tries} could be read", tuple(replies))

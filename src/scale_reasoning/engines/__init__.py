@@ -1,0 +1,171 @@
+"""From what a user names (a model, a URL) to the endpoints of both modes: engines with their policies, open while used.
+
+To add an engine: one file with one `generate`, one row in ENGINES. Heavy imports happen inside the openers.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from scale_reasoning.engines.policy import Limited, Retrying
+from scale_reasoning.errors import ConfigError
+from scale_reasoning.lm import Endpoint, Endpoints
+from scale_reasoning.profiles import profile_for
+from scale_reasoning.types import Engine, Mode
+
+if TYPE_CHECKING:
+    from scale_reasoning.engines.openai import Timeouts
+
+EMBEDDED = "smollm2"
+"""The name of the model in the box."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """What a user says about the model they want; None is not said.
+
+    model: a name on the server, `smollm2` (the model in the box, the default without a base URL), or the path of a
+    GGUF file. base_url: the server of an OpenAI-compatible API. system1_model, system1_base_url: where System 1 sits
+    when it is another model. api_key: sent as a bearer token. profile: a family of profiles.toml instead of the one
+    that matches the name; profiles: a file of the user's own families. window: tokens, prompt and reply together.
+    in_flight: requests at a time; retries: of a failed request. temperature, top_p: instead of the profile's.
+    """
+
+    model: str | None = None
+    base_url: str | None = None
+    system1_model: str | None = None
+    system1_base_url: str | None = None
+    api_key: str | None = None
+    profile: str | None = None
+    profiles: Path | None = None
+    window: int | None = None
+    in_flight: int = 64
+    retries: int = 4
+    temperature: float | None = None
+    top_p: float | None = None
+    timeouts: Timeouts | None = None
+    say: Callable[[str], None] = lambda _: None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """An engine ready to answer, the model's name on it, and the window it was given (tokens, None unknown)."""
+
+    engine: Engine
+    model: str
+    window: int | None = None
+
+
+Opener: TypeAlias = Callable[[Connection, AsyncExitStack], Awaitable[Opened]]
+
+
+async def _openai(connection: Connection, stack: AsyncExitStack) -> Opened:
+    from scale_reasoning.engines.openai import OpenAI
+
+    if connection.base_url is None or connection.model is None:
+        raise ConfigError(
+            f"base URL {connection.base_url}: which model? --model NAME"
+            if connection.base_url
+            else f"model {connection.model!r} is neither the model in the box ({EMBEDDED!r}) nor a GGUF file: "
+            "say where it is served, --base-url http://HOST:PORT/v1"
+        )
+    server = OpenAI(connection.base_url, api_key=connection.api_key, timeouts=connection.timeouts)
+    return Opened(engine=await stack.enter_async_context(server), model=connection.model)
+
+
+async def _llama(connection: Connection, stack: AsyncExitStack) -> Opened:
+    from scale_reasoning.engines.llama import Llama
+    from scale_reasoning.engines.smollm2 import fetch
+
+    named = connection.model or EMBEDDED
+    path = fetch(connection.say) if named == EMBEDDED else Path(named)
+    asked = {} if connection.window is None else {"window": connection.window}
+    engine = await stack.enter_async_context(await Llama.start(path, **asked))
+    return Opened(engine=engine, model=named if named == EMBEDDED else path.stem, window=engine.window)
+
+
+ENGINES: dict[str, Opener] = {"openai": _openai, "llama": _llama}
+
+
+def engine_of(connection: Connection) -> str:
+    """Which row of ENGINES serves it: a GGUF path and the model in the box run here, all else on its server."""
+    embedded = connection.model == EMBEDDED or (connection.model is None and connection.base_url is None)
+    return "llama" if embedded or str(connection.model).lower().endswith(".gguf") else "openai"
+
+
+@asynccontextmanager
+async def connect(connection: Connection) -> AsyncGenerator[Endpoints]:
+    """Both modes' endpoints, closed on leaving.
+
+    A mode that the model's family lacks and no other model was named for has no entry; asking for it raises a
+    ConfigError that says what to do. Raises ConfigError for what cannot be opened.
+    """
+    async with AsyncExitStack() as stack:
+        main = await _with_policies(connection, stack)
+        second = _system1(connection)
+        other = main if second is None else await _with_policies(second, stack)
+        yield {
+            **mode_endpoints(connection, main, Mode.SYSTEM2),
+            **mode_endpoints(second or connection, other, Mode.SYSTEM1),
+        }
+
+
+def endpoints(engine: Engine, model: str, *, profile: str | None = None, window: int | None = None) -> Endpoints:
+    """Both modes on one engine of your own, spoken to as the family of `profile` (else as `model`'s name says)."""
+    opened = Opened(engine=engine, model=model, window=window)
+    connection = Connection(model=model, profile=profile, window=window)
+    return {mode: endpoint for mode in Mode for endpoint in mode_endpoints(connection, opened, mode).values()}
+
+
+async def open_engine(connection: Connection, stack: AsyncExitStack) -> Opened:
+    """The bare engine, without policies; `stack` closes it."""
+    return await ENGINES[engine_of(connection)](connection, stack)
+
+
+async def _with_policies(connection: Connection, stack: AsyncExitStack) -> Opened:
+    opened = await open_engine(connection, stack)
+    limited = Limited(opened.engine, in_flight=connection.in_flight)
+    return replace(opened, engine=Retrying(limited, retries=connection.retries))
+
+
+def _system1(connection: Connection) -> Connection | None:
+    """The connection of System 1 where it is another model's."""
+    if connection.system1_model is None and connection.system1_base_url is None:
+        return None
+    return replace(
+        connection,
+        model=connection.system1_model or connection.model,
+        base_url=connection.system1_base_url or connection.base_url,
+        profile=None,
+        window=None,
+    )
+
+
+def mode_endpoints(connection: Connection, opened: Opened, mode: Mode) -> dict[Mode, Endpoint]:
+    """The endpoint of one mode on an open engine, {} when the model's family lacks that mode."""
+    family = profile_for(connection.model or EMBEDDED, name=connection.profile, file=connection.profiles)
+    own = family.mode(mode)
+    if own is None:
+        return {}
+    said = {"temperature": connection.temperature, "top_p": connection.top_p}
+    sampling = replace(own.sampling, **{key: value for key, value in said.items() if value is not None})
+    window = opened.window or connection.window or family.window
+    return {
+        mode: Endpoint(engine=opened.engine, model=opened.model, profile=replace(own, sampling=sampling), window=window)
+    }
+
+
+def key_from_environment(variable: str | None) -> str | None:
+    """The API key in `variable`, else in OPENAI_API_KEY; None when that is not set.
+
+    Raises ConfigError when a variable was named and holds nothing.
+    """
+    key = os.environ.get(variable or "OPENAI_API_KEY")
+    if variable and not key:
+        raise ConfigError(f"--api-key-env {variable}: that environment variable is not set")
+    return key or None

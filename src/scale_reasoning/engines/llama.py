@@ -1,0 +1,178 @@
+"""The embedded model: a GGUF file served by llama.cpp in a child process, spoken to as any other server.
+
+Decides how the child is started, watched and ended. Refuses to know the protocol (engines.openai) and llama.cpp's
+settings (engines.llama_server).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import os
+import re
+import secrets
+import sys
+import tempfile
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Self
+
+from scale_reasoning.engines import llama_server
+from scale_reasoning.engines.llama_server import Ready, Settings
+from scale_reasoning.errors import ConfigError, Malformed, Unreachable
+from scale_reasoning.types import Completion, OnDelta, Request
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+
+
+class Llama:
+    """A running llama.cpp server: `async with await Llama.start(path) as engine`.
+
+    `base_url` and `key` reach it over OpenAI's protocol; `window` is the tokens one request has, prompt and reply.
+    """
+
+    @classmethod
+    async def start(
+        cls, model: Path, *, slots: int = 4, window: int = 4096, threads: int | None = None, seconds: float = 120
+    ) -> Llama:
+        """Loads `model` and serves `slots` requests at a time, each with `window` tokens (or what the model was
+        trained on, if less), on `threads` (the physical cores this process may use). Further requests wait.
+
+        Raises `ConfigError` when the model cannot be served, `Unreachable` when that takes over `seconds`.
+        """
+        settings = _settings(model, slots=slots, window=window, threads=_cores() if threads is None else threads)
+        async with AsyncExitStack() as undo:
+            log = undo.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 the stack closes it
+            process = await _spawn(log)
+            undo.push_async_callback(_end, process)
+            ready = await _ready(process, settings, log, seconds)
+            return cls(process, settings, ready, log, undo.pop_all())
+
+    def __init__(
+        self, process: Process, settings: Settings, ready: Ready, log: IO[bytes], owned: AsyncExitStack
+    ) -> None:
+        """Use `start`."""
+        from scale_reasoning.engines.openai import OpenAI
+
+        self.base_url = ready["address"] + "/v1"
+        self.key = settings["key"]
+        self.window = ready["window"]
+        self.pid = process.pid
+        self._model = settings["model"]
+        self._process = process
+        self._log = log
+        self._owned = owned
+        self._client = OpenAI(self.base_url, api_key=self.key)
+        owned.push_async_callback(self._client.close)
+
+    async def generate(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
+        """Answers one request; raises `Unreachable` when the child process has died."""
+        try:
+            return await self._client.generate(request, on_delta)
+        except (Unreachable, Malformed):
+            # A death shows as a broken connection first and as an exit status a moment later.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), 1)
+            if self._process.returncode is None:
+                raise
+            raise Unreachable(f"llama.cpp, serving {self._model}, {_death(self._process, self._log)}") from None
+
+    async def close(self) -> None:
+        """Ends the child at once, whatever it is generating."""
+        await self._owned.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+def _settings(model: Path, *, slots: int, window: int, threads: int) -> Settings:
+    if not model.is_file():
+        raise ConfigError(f"model: there is no file {model}; give the path of a GGUF file")
+    if importlib.util.find_spec("xllamacpp") is None:
+        raise ConfigError(
+            "the embedded model needs xllamacpp (Linux on x86-64): pip install 'scale-reasoning[local]'; "
+            "or start a model server yourself and give its URL"
+        )
+    for name, number in (("slots", slots), ("window", window), ("threads", threads)):
+        if number < 1:
+            raise ConfigError(f"{name}: {number} is less than 1")
+    # The key keeps other users of this machine out.
+    return Settings(
+        model=str(model), name=model.stem, slots=slots, window=window, threads=threads, key=secrets.token_urlsafe()
+    )
+
+
+async def _spawn(log: IO[bytes]) -> Process:
+    """By path and not by module: the child then imports nothing of this package, and is ready the sooner."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-P",
+        str(Path(llama_server.__file__)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=log,
+        start_new_session=True,  # Ctrl-C is this process's to handle
+        # Unpinned, threads may share a core for a whole run and decode twenty times slower.
+        env={"OMP_PROC_BIND": "true", "OMP_PLACES": "cores"} | os.environ,
+    )
+
+
+async def _ready(process: Process, settings: Settings, log: IO[bytes], seconds: float) -> Ready:
+    assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018 both are pipes
+    try:
+        async with asyncio.timeout(seconds):
+            # On the pipe and not on the command line, which every user can read.
+            process.stdin.write(json.dumps(settings).encode() + b"\n")
+            line = await process.stdout.readline()
+            if not line:
+                await process.wait()
+    except TimeoutError:
+        raise Unreachable(f"llama.cpp did not load {settings['model']} within {seconds:g} s") from None
+    if not line:
+        raise ConfigError(f"model: llama.cpp cannot serve {settings['model']}: it {_death(process, log)}")
+    ready: Ready = json.loads(line)
+    return ready
+
+
+async def _end(process: Process) -> None:
+    if process.stdin is not None:
+        process.stdin.close()
+    if process.returncode is None:
+        process.kill()  # it holds nothing worth saving, and an orderly end can hang
+    await process.communicate()
+
+
+def _death(process: Process, log: IO[bytes]) -> str:
+    """How the child ended, and the last errors that it logged."""
+    status = process.returncode or 0
+    how = f"was killed by signal {-status} (out of memory?)" if status < 0 else f"ended with status {status}"
+    log.seek(0)
+    lines = log.read().decode(errors="replace").splitlines()[-8:]
+    return "\n  ".join([how, *(re.sub(r"^[\d.]+ E ", "", line) for line in lines)])
+
+
+def _cores() -> int:
+    """Physical cores this process may use: hyper-threads share the units that inference is bound by."""
+    cpus = os.sched_getaffinity(0) if sys.platform == "linux" else range(os.cpu_count() or 1)
+    return max(1, min(len({_siblings(cpu) for cpu in cpus}), _quota()))
+
+
+def _siblings(cpu: int) -> str:
+    try:
+        return Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").read_text()
+    except OSError:
+        return str(cpu)
+
+
+def _quota() -> int:
+    """The container's share of processor time, in whole cores."""
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return round(int(quota) / int(period))
+    except (OSError, ValueError):  # no such file, or "max"
+        return os.cpu_count() or 1

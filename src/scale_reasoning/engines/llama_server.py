@@ -1,0 +1,93 @@
+"""The child process of `engines.llama`: one llama.cpp server on a free loopback port.
+
+Decides every setting of llama.cpp, and that the process lives no longer than its standard input stays open: a parent
+that dies, however it dies, leaves nothing behind. Refuses to know this package, so that it starts fast; reads one
+line of settings, writes one line when it serves, logs errors to standard error.
+"""
+
+from __future__ import annotations
+
+import http.client
+import importlib
+import json
+import os
+import signal
+import sys
+import threading
+from typing import Any, TypedDict
+
+
+class Settings(TypedDict):
+    """What the parent decides; `window` is tokens a slot, prompt and reply together."""
+
+    model: str
+    name: str
+    slots: int
+    window: int
+    threads: int
+    key: str
+
+
+class Ready(TypedDict):
+    """Where the server listens, and the window a slot really has (never above the trained one)."""
+
+    address: str
+    window: int
+
+
+def main() -> None:
+    """Serves until standard input closes or a signal comes; never returns."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    settings: Settings = json.loads(sys.stdin.readline())
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    llama_cpp = importlib.import_module("xllamacpp")
+    try:
+        server = llama_cpp.Server(_params(llama_cpp, settings))
+    except RuntimeError:  # llama.cpp has logged the cause
+        os._exit(1)
+    address: str = server.listening_address
+    ready = Ready(address=address, window=_window(address, settings["key"]))
+    print(json.dumps(ready), flush=True)  # noqa: T201 the parent reads it
+    while True:
+        signal.pause()
+
+
+def _leave_with_parent() -> None:
+    sys.stdin.read()
+    os._exit(0)  # destroying the server with a request in flight deadlocks
+
+
+def _params(llama_cpp: Any, settings: Settings) -> Any:
+    params = llama_cpp.CommonParams()
+    params.model.path = settings["model"]
+    params.model_alias = {settings["name"]}
+    params.api_keys = [settings["key"]]
+    params.port = 0
+    params.ui = False
+    params.endpoint_slots = False
+    params.verbosity = 1  # errors only
+    params.fit_params = False  # tunes nothing that is not set here, and loads the model a second time
+    params.n_parallel = settings["slots"]
+    params.n_ctx = settings["slots"] * settings["window"]
+    params.cpuparams.n_threads = settings["threads"]
+    params.cpuparams_batch.n_threads = settings["threads"]
+    params.use_jinja = True  # chat_template_kwargs
+    params.cache_ram_mib = 1024  # prompts of slots that were taken by others; llama.cpp's own bound is 8 GiB
+    # One seed, one reply, whatever runs beside it and whatever the cache holds: flash attention computes in another
+    # order for one token than for many, a 16-bit cache rounds by batch, and a shared one depends on the neighbours.
+    params.kv_unified = False
+    params.flash_attn_type = llama_cpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    params.cache_type_k = params.cache_type_v = llama_cpp.ggml_type.GGML_TYPE_F32
+    return params
+
+
+def _window(address: str, key: str) -> int:
+    connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=10)
+    connection.request("GET", "/props", headers={"Authorization": f"Bearer {key}"})
+    props = json.load(connection.getresponse())
+    connection.close()
+    return int(props["default_generation_settings"]["n_ctx"])
+
+
+if __name__ == "__main__":
+    main()

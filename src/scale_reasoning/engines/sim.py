@@ -1,0 +1,137 @@
+"""A simulated model server on a virtual clock: slots, prefill and decode speed, failures. Minutes pass in milliseconds.
+
+So that schedulers, limits and retries are measured, not guessed. Everything it does follows from the request's seed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import selectors
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from scale_reasoning.errors import Overloaded
+from scale_reasoning.types import Completion, Delta, Mode, OnDelta, Request, Usage
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speeds:
+    """The simulated server: concurrent `slots`, tokens a second for reading and writing, and typical reply lengths.
+
+    Lengths are log-normal around the medians with the given spread (sigma), so that the tail is heavy, as real ones
+    are. `failures` is the share of requests answered 503.
+    """
+
+    slots: int = 64
+    prefill_tokens_per_second: float = 5000.0
+    decode_tokens_per_second: float = 50.0
+    system1_median_tokens: int = 300
+    system2_median_tokens: int = 3000
+    spread: float = 0.8
+    failures: float = 0.0
+
+
+class Sim:
+    """Answers every stage of every strategy in the right form. `busy_seconds` sums the time slots were occupied."""
+
+    def __init__(self, speeds: Speeds | None = None) -> None:
+        self.speeds = speeds or Speeds()
+        self._slots = asyncio.Semaphore(self.speeds.slots)
+        self._asked: dict[int, int] = {}
+        self.requests = self.in_flight = self.most_in_flight = 0
+        self.busy_seconds = 0.0
+
+    async def generate(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
+        """See Engine. Raises Overloaded for the share of requests that fail; the same request may pass when retried."""
+        self.requests += 1
+        tries = self._asked[request.seed] = self._asked.get(request.seed, 0) + 1
+        if random.Random(f"{request.seed} {tries}").random() < self.speeds.failures:  # noqa: S311  a simulation
+            raise Overloaded("simulated: 503")
+        chance = random.Random(request.seed)  # noqa: S311  a simulation
+        completion = self._completion(request, chance)
+        async with self._slots:
+            self.in_flight += 1
+            self.most_in_flight = max(self.most_in_flight, self.in_flight)
+            try:
+                seconds = self._seconds(completion.usage)
+                await asyncio.sleep(seconds)
+                self.busy_seconds += seconds
+            finally:
+                self.in_flight -= 1
+        if on_delta is not None:
+            on_delta(Delta(text=completion.text, reasoning=completion.reasoning))
+        return completion
+
+    def _seconds(self, usage: Usage) -> float:
+        read, written = usage.prompt_tokens or 0, usage.completion_tokens or 0
+        return read / self.speeds.prefill_tokens_per_second + written / self.speeds.decode_tokens_per_second
+
+    def _completion(self, request: Request, chance: random.Random) -> Completion:
+        prompt = sum(len(message.content) for message in request.messages) // 4
+        form = request.schema.name if request.schema else None
+        if form == "decomposition":
+            parts = ", ".join(f'"sub-problem {n} of {chance.random():.6f}"' for n in range(1, chance.randint(3, 8)))
+            text, tokens, reasoning = f'{{"subproblems": [{parts}]}}', 120, ""
+        elif form == "choice":
+            text, tokens, reasoning = '{"choice": 1}', 8, ""
+        elif form == "difficulty":
+            text, tokens, reasoning = f'{{"difficulty": {chance.random():.2f}}}', 8, ""
+        else:
+            thinks = request.mode is Mode.SYSTEM2
+            median = self.speeds.system2_median_tokens if thinks else self.speeds.system1_median_tokens
+            tokens = max(1, int(chance.lognormvariate(math.log(median), self.speeds.spread)))
+            text, reasoning = f"The result is \\boxed{{{chance.randint(0, 3)}}}.", "Let me think." if thinks else ""
+        cut = request.max_tokens is not None and tokens > request.max_tokens
+        if cut:
+            tokens, text = request.max_tokens or 0, ""
+        return Completion(
+            text=text,
+            reasoning=reasoning,
+            finish_reason="length" if cut else "stop",
+            usage=Usage(
+                prompt_tokens=prompt,
+                completion_tokens=tokens,
+                reasoning_tokens=int(tokens * 0.9) if reasoning else 0,
+                cached_tokens=0,
+            ),
+            model="sim",
+        )
+
+
+class _VirtualSelector(selectors.SelectSelector):
+    """Waits by moving the clock instead of sleeping."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(0)
+        if not ready:
+            if timeout is None:
+                raise RuntimeError("deadlock: every task waits and no timer is set")
+            self.now += max(timeout, 0.0)
+        return ready
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time is virtual: an hour of sleep takes no time, and two runs are alike."""
+
+    def __init__(self) -> None:
+        self._clock = _VirtualSelector()
+        super().__init__(self._clock)
+
+    def time(self) -> float:
+        """Virtual seconds since the loop was made."""
+        return self._clock.now
+
+
+def run_virtual(main: Coroutine[Any, Any, T]) -> T:
+    """Runs a coroutine on a virtual clock. Nothing in it may do real I/O or use threads."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(main)

@@ -1,0 +1,128 @@
+r"""Says which part of a text is its answer, and spells it as LaTeX.
+
+Decides that reasoning is never searched, that of a model's boxes the last one counts, and that a gold answer whose
+boxes stand side by side is a list: its writer is trusted. Knows no algebra and checks no answer.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from scale_reasoning.answers import MAX_CHARS, last_box
+
+TAIL_CHARS = 4_000
+"""Of prose without a box, this much of its end is searched: answers stand last, and the search is not linear."""
+MAX_BOXES = 100
+"""Of boxes in a list, no more are read."""
+
+Boxes = Literal["last", "listed"]
+"""Of several boxes, the last one counts, or those that stand side by side make a list."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A place where an answer may stand: `bare` is one expression in LaTeX, else it is prose with one in it."""
+
+    text: str
+    bare: bool
+
+
+def spoken(text: str) -> str:
+    """What stands after the reasoning: nothing when it was cut off inside a thought."""
+    _, _, said = text.rpartition("</think>")
+    return said.partition("<think>")[0].strip()
+
+
+def read(text: str, boxes: Boxes) -> tuple[Reading, ...]:
+    """The readings of a text, which may be a bare answer; the first that parses is its answer.
+
+    The last box counts, unless a "final answer is" comes after it.
+    """
+    box = last_box(text)
+    if box is None:
+        return _unboxed(text)
+    answer = text[box] if boxes == "last" else ", ".join(_side_by_side(text))
+    boxed = Reading(text=_DOLLAR.sub("", answer).strip(), bare=True)
+    after = text[box.stop :]
+    late = _DECLARED.search(after)
+    return (Reading(text=after[late.start() :][:TAIL_CHARS], bare=False), boxed) if late else (boxed,)
+
+
+def _side_by_side(text: str) -> list[str]:
+    """The last box and those just before it, with nothing but commas, "and" and labels (`y_1 =`) in between."""
+    answers: list[str] = []
+    while len(answers) < MAX_BOXES and (box := last_box(text)):
+        if answers and not _BETWEEN.fullmatch(text[box.stop :]):
+            break
+        answers.insert(0, text[box])
+        text = text[: text.rindex("\\", 0, box.start)].rstrip("\\")
+    return answers
+
+
+_DOLLAR = re.compile(r"(?<!\\)\$")
+_DECLARED = re.compile(r"final answer\b[^.\n]{0,100}?(?:\bis\b|:)", re.IGNORECASE)
+_BETWEEN = re.compile(r"\}(?:[\s,;$]|\\q?quad|\\[,;: ()]|\\text\s*\{\s*(?:and|or)\s*\}|and|or|[A-Za-z](?:_\w)?\s*=)*+")
+_PROSE = re.compile(r"[$\n]|\\[(\[]|(?<![A-Za-z])[A-Za-z]{2,}+(?:\s*:|\s+[A-Za-z]{2})")
+_SPAN = re.compile(r"\$([^$\n]+)\$|\\\(([^\n]+?)\\\)")
+_TEXT = re.compile(r"\\(?:text|mbox|textbf|mathrm)\s*\{[^{}]*\}|\\[A-Za-z]+")
+
+
+def _unboxed(text: str) -> tuple[Reading, ...]:
+    prose = Reading(text=text[-TAIL_CHARS:], bare=False)
+    if len(text) > MAX_CHARS:
+        return (prose,)
+    if span := _SPAN.fullmatch(text):
+        return Reading(text=span[1] or span[2], bare=True), prose
+    if not text or _PROSE.search(_TEXT.sub(" ", text)):
+        return (prose,)
+    return Reading(text=text, bare=True), prose
+
+
+_SPELLINGS = tuple(
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        (r"^([^\\]*\\?.*[0-9].*?)\s*(?:\\approx|≈).*$", r"\1"),  # an exact value, then its approximation
+        (r"\\mathrm\s*\{([eid])\}", r"\1 "),
+        (r"(?<=[0-9])i(?![A-Za-z])", " i"),  # math-verify sees an imaginary unit only where it stands alone
+        (r"\*\*", "^"),
+        (r"(?<![\\^])\*", r"\\cdot "),
+        (r"(?<![\\A-Za-z])(sin|cos|tan|cot|sec|csc|log|ln|exp|pi|infty)(?![A-Za-z])", r"\\\1 "),
+    )
+)
+_GROUP = re.compile(r"(?<![\\A-Za-z])sqrt\s*(?=\()|\^\s*(?=\()")
+_ASSIGNMENTS = re.compile(r"\s*\w+\s*=[^=,;]+(?:,\s*\w+\s*=[^=,;]+)+")
+_AND = re.compile(r"(?:\\quad|\s|,)*(?:\\text\s*\{\s*(?:and|or)\s*\}|\b(?:and|or)\b)(?:\\quad|\s)*")
+
+
+def latex(expression: str) -> str:
+    """The expression with typed notation (`sqrt(2)`, `x**(n+1)`, `2*pi`) spelled as LaTeX."""
+    for pattern, spelling in _SPELLINGS:
+        expression = pattern.sub(spelling, expression)
+    expression = _grouped(expression)
+    solutions = _AND.split(expression)
+    if len(solutions) > 1 and all(_ASSIGNMENTS.fullmatch(solution) for solution in solutions):
+        return ";".join(solutions)  # "p = 5, q = 2 and p = 7, q = 2": "and" binds looser than the comma
+    return expression
+
+
+def _grouped(expression: str) -> str:
+    """Parentheses that say how far a root or a power reaches, as braces."""
+    while group := _GROUP.search(expression):
+        stop = _closing(expression, group.end())
+        if stop is None:
+            return expression
+        inside = expression[group.end() + 1 : stop]
+        head = rf"\sqrt{{{inside}}}" if "sqrt" in group[0] else f"^{{{inside}}}"
+        expression = expression[: group.start()] + head + expression[stop + 1 :]
+    return expression
+
+
+def _closing(text: str, start: int) -> int | None:
+    depth = 0
+    for index in range(start, len(text)):
+        depth += {"(": 1, ")": -1}.get(text[index], 0)
+        if depth == 0:
+            return index
+    return None

@@ -1,0 +1,312 @@
+"""What a strategy holds: the one object through which it sees the world.
+
+Names every call by its path, derives its seed from that name, looks in the journal before paying, records what was
+spent, and turns a mode into an endpoint. Knows nothing of prompts, methods, retries or sockets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol, TypeAlias
+
+import msgspec
+
+from scale_reasoning.errors import ConfigError, ContextOverflow, ScaleError
+from scale_reasoning.events import Event, Finished, Listener, Started, Streamed
+from scale_reasoning.profiles import ModeProfile
+from scale_reasoning.types import (
+    NO_USAGE,
+    Attempt,
+    Call,
+    Completion,
+    Delta,
+    Engine,
+    Message,
+    Mode,
+    Problem,
+    Request,
+    Schema,
+    Solution,
+    Spending,
+    Stage,
+    Usage,
+)
+
+MIN_NEW_TOKENS = 16
+"""A window with less room than this after the prompt counts as overflowing."""
+
+HOPEFUL, CAUTIOUS = 4, 2
+"""Bytes a token: English prose reaches four, formulas and digits come down to two."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Where a mode's calls go: an engine, the model's name there, how its family is spoken to.
+
+    `window` counts tokens, prompt and reply together; None where unknown.
+    """
+
+    engine: Engine
+    model: str
+    profile: ModeProfile
+    window: int | None = None
+
+
+Endpoints: TypeAlias = Mapping[Mode, Endpoint]
+
+
+class Journal(Protocol):
+    """Completions already paid for."""
+
+    async def get(self, request: Request) -> Completion | None:
+        """The completion of an equal request, or None."""
+        ...
+
+    async def put(self, request: Request, completion: Completion) -> None:
+        """Keeps a completion; when this returns it is as durable as the journal makes it."""
+        ...
+
+
+class MemoryJournal:
+    """A journal that lives as long as the process."""
+
+    def __init__(self) -> None:
+        self.completions: dict[str, Completion] = {}
+
+    async def get(self, request: Request) -> Completion | None:
+        """See Journal."""
+        return self.completions.get(key(request))
+
+    async def put(self, request: Request, completion: Completion) -> None:
+        """See Journal."""
+        self.completions[key(request)] = completion
+
+
+class Strategy(Protocol):
+    """A method of spending calls on a problem: a frozen dataclass whose fields are its hyper-parameters."""
+
+    async def solve(self, problem: Problem, lm: LM) -> Solution:
+        """Solves the problem with bounded calls. Raises a StrategyError when the model's replies do not allow it."""
+        ...
+
+
+@dataclass(slots=True)
+class _Ledger:
+    """What all `LM`s of one attempt share."""
+
+    attempt: Attempt
+    seed: int
+    endpoints: Endpoints
+    journal: Journal
+    listener: Listener | None
+    paths: set[str] = field(default_factory=set[str])
+    calls: list[Call] = field(default_factory=list[Call])
+
+
+class LM:
+    """The language model of one attempt. `lm.at("step3").at("assess")` names a place; a place is called once."""
+
+    __slots__ = ("_ledger", "path")
+
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        *,
+        attempt: Attempt,
+        seed: int = 0,
+        journal: Journal | None = None,
+        listener: Listener | None = None,
+    ) -> None:
+        """`seed` is the run's; every call's own seed is derived from it, the attempt and the call's path."""
+        self._ledger = _Ledger(attempt, seed, endpoints, journal or MemoryJournal(), listener)
+        self.path = ""
+
+    def at(self, name: str) -> LM:
+        """The same model one place further down: `lm.at("step3").at("assess").path == "step3/assess"`."""
+        child = object.__new__(LM)
+        child._ledger = self._ledger
+        child.path = f"{self.path}/{name}" if self.path else name
+        return child
+
+    @property
+    def sample(self) -> int:
+        """Which sample of the problem this attempt is."""
+        return self._ledger.attempt.sample
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """The finished calls so far, by path (step2 before step10), so that concurrency cannot reorder them."""
+        return tuple(sorted(self._ledger.calls, key=lambda call: _natural(call.path)))
+
+    def derived_seed(self) -> int:
+        """The seed of this place: a hash, so that no order of events can change it. 31 bits, as servers take."""
+        ledger = self._ledger
+        name = f"{ledger.seed}\x1f{ledger.attempt.problem_id}\x1f{ledger.attempt.sample}\x1f{self.path}"
+        return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") >> 1
+
+    def draw(self) -> float:
+        """A number in [0, 1) that belongs to this place."""
+        return self.derived_seed() / 2**31
+
+    def tell(self, event: Event) -> None:
+        """Passes an event to whoever listens."""
+        if self._ledger.listener is not None:
+            self._ledger.listener(event)
+
+    def spent(self) -> Mapping[Mode, Usage]:
+        """Usage so far by mode."""
+        return {mode: _sum(c.usage for c in self._ledger.calls if c.mode is mode) for mode in Mode}
+
+    async def chat(
+        self,
+        messages: tuple[Message, ...],
+        *,
+        mode: Mode,
+        max_tokens: int | None = None,
+        schema: Schema | None = None,
+    ) -> Completion:
+        """One completion in the given mode; paid for at most once in a journal's life.
+
+        `max_tokens` caps new tokens and is clipped to the window. Raises RuntimeError when this place was called
+        before, ConfigError when the mode has no endpoint, ContextOverflow when the prompt leaves no room, and the
+        engine's EngineErrors.
+        """
+        ledger = self._ledger
+        if self.path in ledger.paths:
+            raise RuntimeError(f"two calls at one path: {self.path!r}; give each its own lm.at(name)")
+        ledger.paths.add(self.path)
+        endpoint = self._endpoint(mode)
+        request = _request(endpoint, messages, mode, self.derived_seed(), max_tokens, schema)
+        started = _now()
+        self.tell(Started(path=self.path, mode=mode))
+        try:
+            completion = await ledger.journal.get(request)
+            replayed = completion is not None
+            if completion is None:
+                completion = await self._generate(endpoint, request)
+                await ledger.journal.put(request, completion)
+        except BaseException as error:
+            self.tell(Finished(path=self.path, call=None, completion=None))
+            if isinstance(error, ScaleError):
+                error.add_note(f"at {self.path}")
+            raise
+        call = Call(
+            path=self.path,
+            stage=stage_of(self.path),
+            mode=mode,
+            seed=request.seed,
+            usage=completion.usage,
+            finish_reason=completion.finish_reason,
+            seconds=_now() - started,
+            replayed=replayed,
+        )
+        ledger.calls.append(call)
+        self.tell(Finished(path=self.path, call=call, completion=completion))
+        return completion
+
+    def _endpoint(self, mode: Mode) -> Endpoint:
+        endpoint = self._ledger.endpoints.get(mode)
+        if endpoint is None:
+            other = next(iter(self._ledger.endpoints.values()))
+            raise ConfigError(
+                f"{other.model} has no {'System 1' if mode is Mode.SYSTEM1 else 'System 2'}: {other.profile.pair_hint}"
+            )
+        return endpoint
+
+    async def _generate(self, endpoint: Endpoint, request: Request) -> Completion:
+        path = self.path
+
+        def stream(delta: Delta) -> None:
+            self.tell(Streamed(path=path, delta=delta))
+
+        on_delta = stream if self._ledger.listener is not None else None
+        try:
+            return await endpoint.engine.generate(request, on_delta)
+        except ContextOverflow as error:
+            room = _room(error.window or endpoint.window, request, error.prompt_tokens)
+            if room < MIN_NEW_TOKENS or (request.max_tokens is not None and room >= request.max_tokens):
+                raise
+            return await endpoint.engine.generate(replace(request, max_tokens=room), on_delta)
+
+
+def key(request: Request) -> str:
+    """sha256 (hex) of the canonical request: what a journal files its completion under."""
+    return hashlib.sha256(msgspec.json.encode(request, order="sorted")).hexdigest()
+
+
+def stage_of(path: str) -> Stage:
+    """What a call at this path was for: the last part that names a stage, else solving."""
+    for name in reversed(path.split("/")):
+        if name in _STAGES:
+            return Stage(name)
+    return Stage.SOLVE
+
+
+_STAGES = frozenset(Stage)
+
+
+def _natural(path: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path)]
+
+
+def spending(calls: tuple[Call, ...]) -> Spending:
+    """The usage of calls, whole and split; each split sums to the total."""
+    return Spending(
+        total=_sum(call.usage for call in calls),
+        by_stage={stage.value: _sum(c.usage for c in calls if c.stage is stage) for stage in Stage},
+        by_mode={mode.value: _sum(c.usage for c in calls if c.mode is mode) for mode in Mode},
+    )
+
+
+def prompt_tokens(messages: tuple[Message, ...], bytes_per_token: int) -> int:
+    """A prompt's tokens estimated from its text, for no tokenizer is at hand; eight a message for the template."""
+    return sum(len(message.content.encode()) // bytes_per_token + 8 for message in messages)
+
+
+def _request(
+    endpoint: Endpoint,
+    messages: tuple[Message, ...],
+    mode: Mode,
+    seed: int,
+    max_tokens: int | None,
+    schema: Schema | None,
+) -> Request:
+    profile = endpoint.profile
+    if profile.suffix:
+        *earlier, last = messages
+        messages = (*earlier, Message(last.role, f"{last.content}\n\n{profile.suffix}"))
+    limits = [limit for limit in (max_tokens, profile.max_tokens) if limit is not None]
+    if endpoint.window is not None:
+        # Hopeful first, so that a long prompt loses no room to an estimate; a refusal is answered in _generate.
+        limits.append(max(endpoint.window - prompt_tokens(messages, HOPEFUL), MIN_NEW_TOKENS))
+    return Request(
+        model=endpoint.model,
+        messages=messages,
+        mode=mode,
+        seed=seed,
+        max_tokens=min(limits, default=None),
+        sampling=profile.sampling,
+        schema=schema,
+        extras=profile.extras,
+        starts_thinking=profile.starts_thinking,
+        limit_key=profile.limit_key,
+    )
+
+
+def _room(window: int | None, request: Request, counted: int | None) -> int:
+    """New tokens that fit beside a prompt the server refused: by its own count, else by the cautious estimate."""
+    if window is None:
+        return 0
+    return window - (counted if counted is not None else prompt_tokens(request.messages, CAUTIOUS))
+
+
+def _sum(usages: Iterable[Usage]) -> Usage:
+    return sum(usages, NO_USAGE)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,110 @@
+"""Model families: how each is switched to System 1 and to System 2, its sampling, its window.
+
+A family is a table in profiles.toml, matched on the model's name; a user's file of the same shape comes first.
+Knows nothing of servers: what it yields is keys of a request body.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+
+from scale_reasoning.errors import ConfigError
+from scale_reasoning.types import JSON, Mode, Sampling
+
+NO_PAIR = "name a model for it: --model for System 2, --system1-model for System 1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModeProfile:
+    """How one mode of a family is asked for.
+
+    `extras` are body keys (the switch), `suffix` a sentence after the last message for models with no switch,
+    `max_tokens` the cap on new tokens, `starts_thinking` whether the chat template opens the thought itself,
+    `limit_key` the body's name for that cap, `pair_hint` what to do about the mode the family lacks.
+    """
+
+    sampling: Sampling = field(default_factory=Sampling)
+    extras: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
+    suffix: str = ""
+    max_tokens: int | None = None
+    starts_thinking: bool = False
+    limit_key: str = "max_tokens"
+    pair_hint: str = NO_PAIR
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """One model family. A mode that is None must come from another model."""
+
+    name: str
+    match: tuple[str, ...] = ()
+    window: int | None = None
+    pair_hint: str = NO_PAIR
+    system1: ModeProfile | None = None
+    system2: ModeProfile | None = None
+
+    def mode(self, mode: Mode) -> ModeProfile | None:
+        """The family's way of being in this mode, None when it has none."""
+        return self.system1 if mode is Mode.SYSTEM1 else self.system2
+
+
+def profile_for(model: str, *, name: str | None = None, file: Path | None = None) -> Profile:
+    """The profile called `name`, else the first whose pattern matches the model's name, users' `file` first.
+
+    Patterns are regular expressions searched in the lower-cased name without its organisation. Raises ConfigError for
+    an unknown `name` or a file that does not say what it should.
+    """
+    families = (*(_read(file) if file else ()), *_read(Path(__file__).with_suffix(".toml")))
+    if name is not None:
+        for family in families:
+            if family.name == name:
+                return family
+        raise ConfigError(f"no profile {name!r}; there are: {', '.join(f.name for f in families)}")
+    bare = model.rsplit("/", 1)[-1].lower()
+    return next(f for f in families if any(re.search(pattern, bare) for pattern in f.match))
+
+
+@cache
+def _read(file: Path) -> tuple[Profile, ...]:
+    try:
+        tables = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"profiles file {file}: {error}") from error
+    return tuple(_profile(file, name, table) for name, table in tables.items())
+
+
+def _profile(file: Path, name: str, table: JSON) -> Profile:
+    where = f"profiles file {file.name}, [{name}]"
+    if not isinstance(table, dict):
+        raise ConfigError(f"{where}: must be a table")
+    fields = dict(cast("dict[str, Any]", table))
+    hint = fields.get("pair_hint", NO_PAIR)
+    for mode in Mode:
+        if mode.value in fields:
+            body = dict(fields[mode.value])
+            sampling = {key: body.pop(key) for key in Sampling.__slots__ if key in body}
+            fields[mode.value] = {**body, "sampling": sampling, "pair_hint": hint}
+            _refuse_unknown(f"{where}.{mode.value}", body, ModeProfile)
+    _refuse_unknown(where, fields, Profile)
+    try:
+        profile = msgspec.convert({**fields, "name": name}, Profile)
+        for pattern in profile.match:
+            re.compile(pattern)
+    except (msgspec.ValidationError, re.error) as error:
+        raise ConfigError(f"{where}: {error}") from error
+    return profile
+
+
+def _refuse_unknown(where: str, found: Mapping[str, Any], shape: type) -> None:
+    known = set(cast("tuple[str, ...]", shape.__slots__))  # type: ignore[attr-defined]
+    for key in found:
+        if key not in known:
+            raise ConfigError(f"{where}: unknown key {key!r}; known: {', '.join(sorted(known))}")

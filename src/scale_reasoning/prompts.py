@@ -1,0 +1,76 @@
+"""Prompts live in Markdown beside their strategy, a `## section` a prompt, holes as `{{name}}`.
+
+Loads, fills and fingerprints them. A hole left open or a value with no hole is an error, for a prompt that
+silently lacks its problem costs a whole run. Knows nothing of what the prompts say.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from scale_reasoning.errors import ConfigError
+
+HOLE = re.compile(r"\{\{(\w+)\}\}")
+SECTION = re.compile(r"^## +(\S+) *$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompts:
+    """The prompts of one file by section; `fingerprint` is the sha256 of its text (hex)."""
+
+    source: str
+    sections: Mapping[str, str]
+    fingerprint: str
+
+    def fill(self, section: str, **values: str) -> str:
+        """The section with every `{{hole}}` filled. Values are inserted as they are, never read as templates.
+
+        Raises ConfigError when the section is unknown, or holes and values do not match.
+        """
+        if section not in self.sections:
+            raise ConfigError(f"{self.source}: no section '## {section}' (found: {', '.join(self.sections)})")
+        template = self.sections[section]
+        holes = set(HOLE.findall(template))
+        if holes != set(values):
+            raise ConfigError(
+                f"{self.source}, '## {section}': its holes are {sorted(holes)}, and must be {sorted(values)}"
+            )
+        return HOLE.sub(lambda hole: values[hole.group(1)], template)
+
+
+@cache
+def load(path: Path) -> Prompts:
+    """Reads a prompts file. Text before the first `## section` is commentary.
+
+    Raises ConfigError when it cannot be read, has no section, or names one twice.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"prompts file {path}: {error}") from error
+    _, *parts = SECTION.split(text)
+    names, bodies = parts[0::2], parts[1::2]
+    if not names or len(set(names)) != len(names):
+        raise ConfigError(f"prompts file {path}: needs '## section' headings, each name once; found {names}")
+    sections = {name: body.strip() for name, body in zip(names, bodies, strict=True)}
+    return Prompts(path.name, sections, hashlib.sha256(text.encode()).hexdigest())
+
+
+def beside(module_file: str) -> Prompts:
+    """The prompts of the same stem beside a module: `beside(__file__)`."""
+    return load(Path(module_file).with_suffix(".md"))
+
+
+def chosen(file: str, own: Prompts) -> Prompts:
+    """The user's prompts file when one is named, else the strategy's own. A section it lacks is taken from `own`."""
+    if not file:
+        return own
+    theirs = load(Path(file))
+    if unknown := set(theirs.sections) - set(own.sections):
+        raise ConfigError(f"prompts file {file}: unknown sections {sorted(unknown)}; known: {', '.join(own.sections)}")
+    return Prompts(theirs.source, {**own.sections, **theirs.sections}, theirs.fingerprint)

@@ -1,0 +1,66 @@
+"""The table of strategies; from a name and settings to a strategy, and back.
+
+To add one: write strategies/x.py with a frozen dataclass and x.md with its prompts, and give it a row here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any, cast, get_type_hints
+
+import msgspec
+
+from scale_reasoning.errors import ConfigError
+from scale_reasoning.lm import Strategy
+from scale_reasoning.strategies.cot import CoT
+from scale_reasoning.strategies.scale import Scale
+from scale_reasoning.strategies.vote import Vote
+from scale_reasoning.types import JSON
+
+STRATEGIES: dict[str, type[Any]] = {"scale": Scale, "cot": CoT, "vote": Vote}
+
+EFFORTS = {"low": 0.8, "medium": 0.5, "high": 0.2}
+"""tau for people who do not want a number: from the last step alone to three steps in four (paper, Table 2)."""
+
+
+def make(name: str, settings: Mapping[str, JSON]) -> Strategy:
+    """The strategy called `name` with `settings` (field to value; text is read as the field's type).
+
+    A strategy over another takes `base` (a name) and `base.FIELD`. Raises ConfigError for an unknown name or field, or
+    a value out of range.
+    """
+    if name not in STRATEGIES:
+        raise ConfigError(f"no strategy {name!r}; there are: {', '.join(STRATEGIES)}")
+    shape = STRATEGIES[name]
+    types = get_type_hints(shape)
+    values: dict[str, Any] = {}
+    inner = {key.removeprefix("base."): value for key, value in settings.items() if key.startswith("base.")}
+    for key, value in settings.items():
+        if key.startswith("base.") and "base" in types:
+            continue
+        if key not in types:
+            raise ConfigError(f"strategy {name} has no setting {key!r}; it has: {', '.join(types)}")
+        if key != "base":
+            values[key] = _convert(key, value, types[key])
+    if "base" in types and (inner or "base" in settings):
+        values["base"] = make(str(settings.get("base", "cot")), inner)
+    return shape(**values)
+
+
+def describe(strategy: Strategy) -> dict[str, JSON]:
+    """The strategy as a record shows it: its name in the table (else its class's) and every field."""
+    names = {shape: name for name, shape in STRATEGIES.items()}
+    described: dict[str, JSON] = {"name": names.get(type(strategy), type(strategy).__name__)}
+    if is_dataclass(strategy):
+        for field in fields(strategy):
+            value = getattr(strategy, field.name)
+            described[field.name] = describe(value) if hasattr(value, "solve") else msgspec.to_builtins(value)
+    return described
+
+
+def _convert(key: str, value: JSON, kind: Any) -> Any:
+    try:
+        return msgspec.convert(value, cast("type[Any]", kind), strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{key} = {value!r}: {error}") from error

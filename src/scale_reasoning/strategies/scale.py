@@ -1,0 +1,302 @@
+"""SCALE: decompose, assess, route, solve (paper, Method). Spends System 2 on the sub-problems that need it.
+
+Reads top to bottom as the paper does. Knows nothing of how a mode is switched, of retries, or of grading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from scale_reasoning.answers import final_answer
+from scale_reasoning.ask import ask
+from scale_reasoning.errors import ContextOverflow, ParseError
+from scale_reasoning.events import Decomposed, Routed
+from scale_reasoning.lm import LM
+from scale_reasoning.prompts import Prompts, beside, chosen
+from scale_reasoning.replies import CHOICE, NUMBER, OUTLINE, parse_choice, parse_number, parse_outline
+from scale_reasoning.strategies.knobs import one_of, positive, share
+from scale_reasoning.strategies.question import question_of
+from scale_reasoning.together import together
+from scale_reasoning.types import Message, Mode, Problem, Solution, Step
+
+Outline: TypeAlias = tuple[str, ...]
+
+STRUCTURED_MAX_TOKENS = 4096
+"""Cap of a decomposition, a choice or a rating: far above what they need, so that only a runaway meets it."""
+HARDEST = 1.0
+"""What a difficulty that cannot be read counts as: when in doubt, think."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """SCALE's hyper-parameters.
+
+    candidates: decompositions sampled (k).
+    tau: System 1 if d <= tau, else System 2.
+    assess_context: what the assessor sees of the earlier sub-problems: their `solutions` (the paper), or their `titles`
+        (all assessed at once, before any is solved).
+    route: by `threshold`, or the controls `system1`, `system2` and `random` (System 2 with probability `random_share`),
+        which assess nothing.
+    context: what later steps see of earlier ones: whole `solutions`, or `answers` only.
+    last_step: the last sub-problem's text stands (`subproblem`), or the problem's own `question` takes its place.
+    last_mode: the last step's mode, as `assessed` or always `system2`.
+    system1_max_tokens, system2_max_tokens: new tokens of a step; None is the model family's limit.
+    max_steps: a longer decomposition is malformed. tries: replies asked for before giving up on one that parses.
+    prompts: a prompts file instead of scale.md.
+
+    With n <= max_steps sub-problems it makes at most tries * (candidates + 1) + (n + 1) * (tries + 1) model calls, and
+    candidates + 1 + 2n when every reply parses.
+    """
+
+    candidates: int = 8
+    tau: float = 0.5
+    assess_context: Literal["solutions", "titles"] = "solutions"
+    route: Literal["threshold", "system1", "system2", "random"] = "threshold"
+    random_share: float = 0.5
+    context: Literal["solutions", "answers"] = "solutions"
+    last_step: Literal["subproblem", "question"] = "subproblem"
+    last_mode: Literal["assessed", "system2"] = "assessed"
+    system1_max_tokens: int | None = None
+    system2_max_tokens: int | None = None
+    max_steps: int = 16
+    tries: int = 3
+    prompts: str = ""
+
+    def __post_init__(self) -> None:
+        positive(self, "candidates", "system1_max_tokens", "system2_max_tokens", "max_steps", "tries")
+        share(self, "tau", "random_share")
+        one_of(
+            self,
+            assess_context=("solutions", "titles"),
+            route=("threshold", "system1", "system2", "random"),
+            context=("solutions", "answers"),
+            last_step=("subproblem", "question"),
+            last_mode=("assessed", "system2"),
+        )
+
+    async def solve(self, problem: Problem, lm: LM) -> Solution:
+        """See Strategy."""
+        return await _Run(self, problem, lm, chosen(self.prompts, beside(__file__))).solve()
+
+
+class _Run:
+    """SCALE on one problem: the method's state is what was said so far."""
+
+    def __init__(self, knobs: Scale, problem: Problem, lm: LM, prompts: Prompts) -> None:
+        self.knobs, self.problem, self.lm, self.prompts = knobs, problem, lm, prompts
+        self.context = knobs.context
+        self.steps: list[Step] = []
+        self.notes: list[str] = []
+
+    async def solve(self) -> Solution:
+        candidates = await self.decompose()
+        if not candidates:
+            self.notes.append("no decomposition could be read: the problem itself is the one sub-problem, in System 2")
+            self.lm.tell(Decomposed(path="select", candidates=((self.problem.text,),), selected=0))
+            await self.solve_whole()
+            return self.solution(candidates, None)
+        selected = await self.select(candidates)
+        self.lm.tell(Decomposed(path="select", candidates=candidates, selected=selected))
+        outline = self.with_last_step(candidates[selected])
+        difficulties = await self.assess_ahead(outline)
+        for number in range(1, len(outline) + 1):
+            await self.solve_step(outline, number, difficulties)
+        return self.solution(candidates, selected)
+
+    # Stage 1: decompose (eqs 1-2)
+
+    async def decompose(self) -> tuple[Outline, ...]:
+        """The k candidates that could be read; a whole round is asked again only when none could."""
+        for number in range(1, self.knobs.tries + 1):
+            found = await together(self.candidate(k, number) for k in range(1, self.knobs.candidates + 1))
+            candidates = tuple(outline for outline in found if outline)
+            if dropped := len(found) - len(candidates):
+                self.notes.append(f"{dropped} of {len(found)} decompositions could not be read and were dropped")
+            if candidates:
+                return candidates
+        return ()
+
+    async def candidate(self, k: int, number: int) -> Outline | None:
+        place = self.lm.at("decompose").at(str(k))
+        try:
+            return await ask(
+                place if number == 1 else place.at(f"try{number}"),
+                self.messages(self.prompts.fill("decompose")),
+                lambda text: parse_outline(text, self.knobs.max_steps),
+                mode=Mode.SYSTEM1,
+                tries=1,
+                max_tokens=STRUCTURED_MAX_TOKENS,
+                schema=OUTLINE,
+            )
+        except ParseError:
+            return None
+
+    async def select(self, candidates: Sequence[Outline]) -> int:
+        """The index of the candidate the model prefers; equal ones are shown once, a single one is not asked about."""
+        distinct = list(dict.fromkeys(candidates))
+        if len(distinct) == 1:
+            return 0
+        versions = "\n\n".join(
+            self.prompts.fill("version", number=str(number), outline=_numbered(outline))
+            for number, outline in enumerate(distinct, 1)
+        )
+        try:
+            choice = await ask(
+                self.lm.at("select"),
+                self.messages(self.prompts.fill("select", count=str(len(distinct)), versions=versions)),
+                lambda text: parse_choice(text, len(distinct)),
+                mode=Mode.SYSTEM1,
+                tries=self.knobs.tries,
+                max_tokens=STRUCTURED_MAX_TOKENS,
+                schema=CHOICE,
+            )
+        except ParseError:
+            self.notes.append("no choice of a decomposition could be read: the first is taken")
+            return 0
+        return candidates.index(distinct[choice - 1])
+
+    def with_last_step(self, outline: Outline) -> Outline:
+        if self.knobs.last_step == "subproblem":
+            return outline
+        return (*outline[:-1], question_of(self.problem.text))
+
+    # Stage 2: assess (eq 3)
+
+    async def assess_ahead(self, outline: Outline) -> dict[int, float]:
+        """All difficulties at once from the sub-problems' texts, where so asked; else none yet."""
+        if self.knobs.assess_context == "solutions":
+            return {}
+        assessed = [n for n in range(1, len(outline) + 1) if self.is_assessed(outline, n)]
+        ratings = await together(
+            self.assess(self.lm.at(f"step{n}"), self.messages(self.ahead(outline, n))) for n in assessed
+        )
+        return {n: self.counted(n, rating) for n, rating in zip(assessed, ratings, strict=True)}
+
+    def is_assessed(self, outline: Outline, number: int) -> bool:
+        fixed = self.knobs.last_mode == "system2" and number == len(outline)
+        return self.knobs.route == "threshold" and not fixed
+
+    async def assess(self, place: LM, messages: tuple[Message, ...]) -> float | None:
+        try:
+            return await ask(
+                place.at("assess"),
+                messages,
+                parse_number,
+                mode=Mode.SYSTEM1,
+                tries=self.knobs.tries,
+                max_tokens=STRUCTURED_MAX_TOKENS,
+                schema=NUMBER,
+            )
+        except ParseError:
+            return None
+
+    def counted(self, number: int, rating: float | None) -> float:
+        if rating is None:
+            self.notes.append(f"step{number}: no difficulty could be read: it counts as {HARDEST}")
+        return HARDEST if rating is None else rating
+
+    # Stage 3: route (eq 4)
+
+    def mode(self, difficulty: float | None, place: LM) -> Mode:
+        """System 1 if d <= tau, else System 2; the controls look at no difficulty."""
+        match self.knobs.route:
+            case "system1":
+                return Mode.SYSTEM1
+            case "system2":
+                return Mode.SYSTEM2
+            case "random":
+                return Mode.SYSTEM2 if place.at("route").draw() < self.knobs.random_share else Mode.SYSTEM1
+            case "threshold":
+                return Mode.SYSTEM2 if difficulty is None or difficulty > self.knobs.tau else Mode.SYSTEM1
+
+    # Stage 4: solve in order (eqs 5-6)
+
+    async def solve_step(self, outline: Outline, number: int, difficulties: dict[int, float]) -> None:
+        place = self.lm.at(f"step{number}")
+        try:
+            await self.assess_and_solve(outline, number, difficulties, place)
+        except ContextOverflow:
+            if self.context == "answers" or not self.steps:
+                raise
+            self.context = "answers"
+            self.notes.append(f"step{number}: earlier solutions did not fit the window: from here their answers only")
+            await self.assess_and_solve(outline, number, difficulties, place.at("short"))
+
+    async def assess_and_solve(self, outline: Outline, number: int, difficulties: dict[int, float], place: LM) -> None:
+        subproblem, last = outline[number - 1], number == len(outline)
+        titled = self.prompts.fill("subproblem", number=str(number), subproblem=subproblem)
+        difficulty = difficulties.get(number)
+        if difficulty is None and self.is_assessed(outline, number):
+            instruction = f"{titled}\n\n{self.prompts.fill('assess')}"
+            difficulty = self.counted(number, await self.assess(place, self.messages(instruction, self.steps)))
+        mode = Mode.SYSTEM2 if last and self.knobs.last_mode == "system2" else self.mode(difficulty, place)
+        self.lm.tell(Routed(path=place.path, step=number, of=len(outline), subproblem=subproblem,
+                            difficulty=difficulty, mode=mode))  # fmt: skip
+        instruction = self.prompts.fill("solve-last" if last else "solve")
+        await self.answer(place, subproblem, difficulty, mode, self.messages(f"{titled}\n\n{instruction}", self.steps))
+
+    async def solve_whole(self) -> None:
+        place = self.lm.at("step1")
+        self.lm.tell(Routed(path=place.path, step=1, of=1, subproblem=self.problem.text, difficulty=None,
+                            mode=Mode.SYSTEM2))  # fmt: skip
+        messages = self.messages(self.prompts.fill("solve-whole"))
+        await self.answer(place, self.problem.text, None, Mode.SYSTEM2, messages)
+
+    async def answer(
+        self, place: LM, subproblem: str, difficulty: float | None, mode: Mode, messages: tuple[Message, ...]
+    ) -> None:
+        limit = self.knobs.system1_max_tokens if mode is Mode.SYSTEM1 else self.knobs.system2_max_tokens
+        completion = await place.at("solve").chat(messages, mode=mode, max_tokens=limit)
+        if completion.cut_off:
+            self.notes.append(f"step{len(self.steps) + 1}: cut off by the token limit")
+        self.steps.append(
+            Step(
+                subproblem=subproblem,
+                difficulty=difficulty,
+                mode=mode,
+                text=completion.text,
+                reasoning=completion.reasoning,
+                finish_reason=completion.finish_reason,
+                usage=completion.usage,
+            )
+        )
+
+    def solution(self, candidates: tuple[Outline, ...], selected: int | None) -> Solution:
+        return Solution(
+            answer=final_answer(self.steps[-1].text),
+            steps=tuple(self.steps),
+            candidates=candidates,
+            selected=selected,
+            notes=tuple(self.notes),
+        )
+
+    # Context C_i: the problem, then (sub-problem, solution) turns that only grow, then the one new instruction
+
+    def messages(self, instruction: str, earlier: Sequence[Step] = ()) -> tuple[Message, ...]:
+        lead = self.prompts.fill("problem", problem=self.problem.text) + "\n\n"
+        messages = [Message("system", self.prompts.fill("system"))]
+        for number, step in enumerate(earlier, 1):
+            titled = self.prompts.fill("subproblem", number=str(number), subproblem=step.subproblem)
+            messages.append(Message("user", f"{lead}{titled}\n\n{self.prompts.fill('solve')}"))
+            messages.append(Message("assistant", self.carried(step)))
+            lead = ""
+        return (*messages, Message("user", lead + instruction))
+
+    def carried(self, step: Step) -> str:
+        """What later steps see of a solved one: its solution or its answer, never its reasoning."""
+        if self.context == "answers":
+            answer = final_answer(step.text)
+            return f"\\boxed{{{answer}}}" if answer else "(no result)"
+        return step.text.strip() or "(no result)"
+
+    def ahead(self, outline: Outline, number: int) -> str:
+        titled = self.prompts.fill("subproblem", number=str(number), subproblem=outline[number - 1])
+        earlier = outline[: number - 1]
+        before = [self.prompts.fill("earlier", outline=_numbered(earlier))] if earlier else []
+        return "\n\n".join((*before, titled, self.prompts.fill("assess")))
+
+
+def _numbered(outline: Outline) -> str:
+    return "\n".join(f"{number}. {subproblem}" for number, subproblem in enumerate(outline, 1))

@@ -1,0 +1,66 @@
+"""Majority voting (self-consistency) over any strategy: independent chains, one vote each, by class of answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from scale_reasoning.answers import answer_class
+from scale_reasoning.errors import ScaleError
+from scale_reasoning.lm import LM, Strategy
+from scale_reasoning.strategies.cot import CoT
+from scale_reasoning.strategies.knobs import positive
+from scale_reasoning.together import together
+from scale_reasoning.types import Problem, Solution, Tally
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vote:
+    """`samples` chains of `base` at once; at most `samples` times the base's model calls.
+
+    The chosen solution is the first chain of the winning class: `chains[selected]`.
+    """
+
+    base: Strategy = field(default_factory=CoT)
+    samples: int = 8
+
+    def __post_init__(self) -> None:
+        positive(self, "samples")
+
+    async def solve(self, problem: Problem, lm: LM) -> Solution:
+        """See Strategy."""
+        chains = await together(self._chain(problem, lm.at(f"chain{number}")) for number in range(1, self.samples + 1))
+        return elect(chains)
+
+    async def _chain(self, problem: Problem, lm: LM) -> Solution:
+        try:
+            return await self.base.solve(problem, lm)
+        except ScaleError as error:
+            if error.blame != "model":
+                raise
+            return Solution(answer=None, notes=(f"{error.kind}: {error}",))
+
+
+def elect(chains: Sequence[Solution]) -> Solution:
+    """The vote over finished chains, no model needed.
+
+    Answers of one equivalence class (`1/2`, `0.5`) are one candidate, named by the answer that came first. A chain
+    without an answer abstains. A tie goes to the class that appeared first and is noted.
+    """
+    classes: dict[str, list[int]] = {}
+    for index, chain in enumerate(chains):
+        if chain.answer is not None:
+            classes.setdefault(answer_class(chain.answer), []).append(index)
+    notes = tuple(f"chain{index + 1}: {note}" for index, chain in enumerate(chains) for note in chain.notes)
+    abstained = len(chains) - sum(map(len, classes.values()))
+    if abstained:
+        notes = (*notes, f"{abstained} of {len(chains)} chains have no answer and abstain")
+    if not classes:
+        return Solution(answer=None, chains=tuple(chains), notes=notes)
+    ranked = sorted(classes.values(), key=lambda members: (-len(members), members[0]))
+    votes = tuple(Tally(answer=chains[members[0]].answer or "", votes=len(members)) for members in ranked)
+    tied = [tally.answer for tally in votes if tally.votes == votes[0].votes]
+    if len(tied) > 1:
+        notes = (*notes, f"tie of {votes[0].votes} votes each between {', '.join(tied)}: the first to appear wins")
+    selected = ranked[0][0]
+    return Solution(answer=votes[0].answer, chains=tuple(chains), selected=selected, votes=votes, notes=notes)
