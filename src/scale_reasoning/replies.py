@@ -14,15 +14,21 @@ from typing import cast
 
 from scale_reasoning.types import JSON, Schema
 
-OUTLINE = Schema(
-    name="decomposition",
-    body={
-        "type": "object",
-        "properties": {"subproblems": {"type": "array", "items": {"type": "string"}}},
-        "required": ["subproblems"],
-        "additionalProperties": False,
-    },
-)
+
+def outline_schema(at_most: int) -> Schema:
+    """A decomposition: an array of 1 to `at_most` strings."""
+    strings = {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": at_most}
+    return Schema(
+        name="decomposition",
+        body={
+            "type": "object",
+            "properties": {"subproblems": strings},
+            "required": ["subproblems"],
+            "additionalProperties": False,
+        },
+    )
+
+
 CHOICE = Schema(
     name="choice",
     body={

@@ -39,8 +39,9 @@ class Killed:
 class Workers:
     """At most `count` processes that call `function`, an import path such as `package.module:name`.
 
-    The function takes one JSON value and returns another. The first use starts a process, one that dies is replaced
-    by the next use. They end with `stop`, with this object, or with this process, whichever is first.
+    The function takes one JSON value and returns another; None, which comes first, lets it load what it needs.
+    The first use starts a process, one that dies is replaced by the next use. They end with `stop`, with this object,
+    or with this process, whichever is first.
     """
 
     def __init__(self, function: str, *, count: int, timeout_seconds: float) -> None:
@@ -123,8 +124,10 @@ workers.serve(getattr(importlib.import_module(module), name), float(sys.argv[2])
 
 
 def serve(function: Callable[[JSON], JSON], timeout_seconds: float) -> None:
-    """A worker's life: a line in, a line out, until its input ends. An alarm that no handler catches kills it when a
-    call takes longer than `timeout_seconds`, be it in C code, and be its parent dead. None wakes it only.
+    """A worker's life: a line in, a line out, until its input ends.
+
+    An alarm that no handler catches kills it when a call takes longer than `timeout_seconds`, be it in C code, and
+    be its parent dead. Only the first call, which loads, may take its time.
     """
     replies = _own_stdout()
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -132,11 +135,9 @@ def serve(function: Callable[[JSON], JSON], timeout_seconds: float) -> None:
     _limit_memory()
     for line in sys.stdin.buffer:
         value = json.loads(line)
-        reply = None
-        if value is not None:
-            signal.setitimer(signal.ITIMER_REAL, timeout_seconds)
-            reply = function(value)
-            signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_REAL, 0 if value is None else timeout_seconds)
+        reply = function(value)
+        signal.setitimer(signal.ITIMER_REAL, 0)
         replies.write(json.dumps(reply).encode() + b"\n")
         replies.flush()
 

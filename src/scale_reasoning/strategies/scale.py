@@ -15,7 +15,7 @@ from scale_reasoning.errors import ContextOverflow, ParseError
 from scale_reasoning.events import Decomposed, Routed
 from scale_reasoning.lm import LM
 from scale_reasoning.prompts import Prompts, beside, chosen
-from scale_reasoning.replies import CHOICE, NUMBER, OUTLINE, parse_choice, parse_number, parse_outline
+from scale_reasoning.replies import CHOICE, NUMBER, outline_schema, parse_choice, parse_number, parse_outline
 from scale_reasoning.strategies.knobs import one_of, positive, share
 from scale_reasoning.strategies.question import question_of
 from scale_reasoning.together import together
@@ -128,7 +128,7 @@ class _Run:
                 mode=Mode.SYSTEM1,
                 tries=1,
                 max_tokens=STRUCTURED_MAX_TOKENS,
-                schema=OUTLINE,
+                schema=outline_schema(self.knobs.max_steps),
             )
         except ParseError:
             return None

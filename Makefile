@@ -1,0 +1,49 @@
+# `make run` and `make test` need Python 3.11 or later, git and make; everything else is set up in .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+EXAMPLE := A shop sells pens at 3 for 2 dollars. How many dollars do 18 pens cost, and what is the change from 20?
+
+.PHONY: run test check format bench clean
+
+run: $(VENV)/model  ## solve a problem with the model in the box, the trace live
+	@$(BIN)/scale solve --model smollm2 "$(EXAMPLE)" || test $$? -eq 1
+
+test: $(VENV)/dev $(VENV)/model  ## every test that needs no other service
+	$(BIN)/pytest
+
+check: $(VENV)/dev  ## lint, format, types, directions of imports
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+format: $(VENV)/dev
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(VENV)/dev  ## ratios within one run; see benchmarks/
+	$(BIN)/python benchmarks/http_clients.py
+	$(BIN)/python benchmarks/overhead.py
+
+$(VENV)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "no venv module: apt-get install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	@touch $@
+
+$(VENV)/local: $(VENV)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[local]'
+	@touch $@
+
+$(VENV)/dev: $(VENV)/local
+	$(BIN)/python -m pip install --quiet --group dev
+	@touch $@
+
+$(VENV)/model: $(VENV)/local
+	$(BIN)/scale fetch
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis

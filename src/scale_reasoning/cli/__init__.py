@@ -1,0 +1,55 @@
+"""The `scale` command: one module a group of verbs; the only place that prints.
+
+Exit codes: 0 done, 1 not solved or failed, 2 usage or configuration, 3 the engine could not be reached, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from scale_reasoning.cli import doctor, fetch, solve
+from scale_reasoning.errors import ConfigError, EngineError, ScaleError
+
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code; an error is one line on stderr, never a traceback."""
+    args = _parser().parse_args(argv)
+    try:
+        return args.run(args)
+    except ScaleError as error:
+        print(f"scale: error: {error}", file=sys.stderr)
+        return exit_code(error)
+    except KeyboardInterrupt:
+        print("scale: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader went away; nothing is left to tell it
+        return 1
+
+
+def exit_code(error: ScaleError) -> int:
+    """2 for what the user must mend, 3 for a server that cannot be reached or used, else 1."""
+    if isinstance(error, ConfigError):
+        return 2
+    return 3 if isinstance(error, EngineError) and error.blame == "world" else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="scale", description="Test-time scaling for mathematical reasoning: effort where it counts."
+    )
+    parser.add_argument("--version", action="version", version=_version())
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for group in (solve, doctor, fetch):
+        group.add(commands)
+    return parser
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return f"scale {version('scale-reasoning')}"

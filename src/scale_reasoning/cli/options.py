@@ -1,0 +1,148 @@
+"""Flags that several commands share: which model, which strategy. What they mean is decided elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from scale_reasoning.engines import Connection, key_from_environment
+from scale_reasoning.errors import ConfigError
+from scale_reasoning.lm import Strategy
+from scale_reasoning.strategies import EFFORTS, STRATEGIES, make
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # pyright: ignore[reportPrivateUsage]
+
+KNOBS: dict[str, str] = {
+    "tau": "difficulty threshold in [0, 1]: System 1 if d <= tau, else System 2 (default 0.5)",
+    "candidates": "decompositions sampled, one is selected (default 8)",
+    "assess-context": "what the assessor sees of earlier steps: solutions (default) or titles",
+    "route": "threshold (default), system1, system2 or random",
+    "context": "what later steps see of earlier ones: solutions (default) or answers",
+    "last-step": "text of the last step: subproblem (default) or question",
+    "last-mode": "mode of the last step: assessed (default) or system2",
+    "mode": "cot's mode: system2 (default) or system1",
+    "samples": "chains that vote (default 8)",
+    "system1-max-tokens": "new tokens of a System 1 solution (default: the model family's)",
+    "system2-max-tokens": "new tokens of a System 2 solution, reasoning included (default: the model family's)",
+    "prompts": "a prompts file instead of the strategy's own",
+}
+"""Strategy settings with a flag of their own; every field is reachable by --set."""
+
+
+def add_strategy(parser: argparse.ArgumentParser) -> None:
+    """Flags that choose a strategy and its hyper-parameters."""
+    group = parser.add_argument_group("strategy")
+    group.add_argument("--strategy", default="scale", metavar="NAME", help=f"{', '.join(STRATEGIES)} (default scale)")
+    group.add_argument("--effort", choices=tuple(EFFORTS), help="tau by a word: low 0.8, medium 0.5, high 0.2")
+    for knob, meaning in KNOBS.items():
+        group.add_argument(f"--{knob}", metavar="X", help=meaning)
+    group.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="any other field of the strategy"
+    )
+    group.add_argument("--seed", type=int, default=0, help="the run's seed (default 0)")
+
+
+def strategy(args: argparse.Namespace) -> Strategy:
+    """The strategy that the flags describe. Raises ConfigError naming the flag or key that is wrong."""
+    settings: dict[str, Any] = {}
+    for pair in args.set:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"--set {pair}: must be KEY=VALUE")
+        settings[key.replace("-", "_")] = value
+    if args.effort is not None:
+        if args.tau is not None:
+            raise ConfigError("--effort and --tau: both set tau; give one of them")
+        args.tau = EFFORTS[args.effort]
+    for knob in KNOBS:
+        value = getattr(args, knob.replace("-", "_"))
+        if value is None:
+            continue
+        field = _field(args.strategy, settings, knob.replace("-", "_"))
+        if field in settings:
+            raise ConfigError(f"--{knob} and --set {field}: both set it; give one of them")
+        settings[field] = value
+    return make(args.strategy, settings)
+
+
+def _field(name: str, settings: dict[str, Any], knob: str) -> str:
+    """The knob itself, or the base strategy's where only that has it: `--strategy vote --set base=scale --tau 0.2`."""
+    fields = getattr(STRATEGIES.get(name), "__dataclass_fields__", {})
+    base = getattr(STRATEGIES.get(settings.get("base", "cot")), "__dataclass_fields__", {})
+    return f"base.{knob}" if knob not in fields and "base" in fields and knob in base else knob
+
+
+def add_connection(parser: argparse.ArgumentParser) -> None:
+    """Flags that choose the model and how it is spoken to."""
+    group = parser.add_argument_group("model")
+    add = group.add_argument
+    add(
+        "--model", help="name on the server, a GGUF file, or smollm2, the model in the box (default without --base-url)"
+    )
+    add("--base-url", help="OpenAI-compatible server, e.g. http://127.0.0.1:8000/v1 (default: OPENAI_BASE_URL)")
+    add("--system1-model", metavar="MODEL", help="another model for System 1")
+    add("--system1-base-url", metavar="URL", help="another server for System 1")
+    add("--api-key-env", metavar="NAME", help="environment variable with the API key (default OPENAI_API_KEY)")
+    add("--profile", metavar="NAME", help="model family, where the name does not tell (see docs/engines.md)")
+    add("--profiles", type=Path, metavar="FILE", help="a TOML file of your own model families")
+    add("--window", type=_count, metavar="TOKENS", help="context window, prompt and reply (default: the family's)")
+    add("--temperature", type=float, help="instead of the family's")
+    add("--top-p", type=float, help="instead of the family's")
+    add("--in-flight", type=_count, default=64, metavar="N", help="requests at a time (default 64)")
+    add("--retries", type=_whole, default=4, metavar="N", help="of a failed request (default 4)")
+    add("--connect-timeout", type=_seconds, default=10.0, metavar="S", help="seconds to connect (default 10)")
+    add("--first-byte-timeout", type=_seconds, default=600.0, metavar="S", help="until a reply begins (default 600)")
+    add("--silence-timeout", type=_seconds, default=120.0, metavar="S", help="between two pieces (default 120)")
+
+
+def connection(args: argparse.Namespace) -> Connection:
+    """The connection that the flags and the environment describe. Raises ConfigError."""
+    import os
+
+    from scale_reasoning.engines.openai import Timeouts
+
+    if args.temperature is not None and not 0 <= args.temperature <= 10:
+        raise ConfigError(f"--temperature {args.temperature}: must be from 0 to 10")
+    if args.top_p is not None and not 0 < args.top_p <= 1:
+        raise ConfigError(f"--top-p {args.top_p}: must be above 0 and at most 1")
+    return Connection(
+        model=args.model,
+        base_url=args.base_url or os.environ.get("OPENAI_BASE_URL") or None,
+        system1_model=args.system1_model,
+        system1_base_url=args.system1_base_url,
+        api_key=key_from_environment(args.api_key_env),
+        profile=args.profile,
+        profiles=args.profiles,
+        window=args.window,
+        in_flight=args.in_flight,
+        retries=args.retries,
+        temperature=args.temperature,
+        top_p=args.top_p,
+        timeouts=Timeouts(
+            connect=args.connect_timeout, first_byte=args.first_byte_timeout, silence=args.silence_timeout
+        ),
+        say=lambda line: print(f"scale: {line}", file=sys.stderr, flush=True),
+    )
+
+
+def _count(text: str) -> int:
+    return _at_least(1, int(text))
+
+
+def _whole(text: str) -> int:
+    return _at_least(0, int(text))
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < 1e6:
+        raise argparse.ArgumentTypeError(f"{text}: must be a positive number of seconds")
+    return seconds
+
+
+def _at_least(least: int, number: int) -> int:
+    if number < least:
+        raise argparse.ArgumentTypeError(f"{number}: must be at least {least}")
+    return number

@@ -1,0 +1,102 @@
+"""`scale solve`: one problem, live. The answer (or with --json the record) on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+from scale_reasoning.cli import options
+from scale_reasoning.cli.options import Commands
+from scale_reasoning.errors import ConfigError
+from scale_reasoning.types import Failure, Problem, Record
+
+if TYPE_CHECKING:
+    from scale_reasoning.graders import Grader
+
+LONGEST_PROBLEM = 200_000
+"""Characters."""
+
+
+def add(commands: Commands) -> None:
+    """Adds the verb."""
+    parser = commands.add_parser(
+        "solve",
+        help="solve one problem",
+        description="Solves one problem. Exit codes: 0 solved, 1 not solved or failed, 2 usage or configuration, "
+        "3 the engine could not be reached.",
+    )
+    parser.add_argument("problem", help="the problem's text, or - to read it from standard input")
+    parser.add_argument("--answer", metavar="GOLD", help="grade the answer against this one")
+    parser.add_argument("--grader", metavar="NAME", help="integer or symbolic (default: as the gold answer asks)")
+    parser.add_argument("--json", action="store_true", help="print the record, one line of JSON, on standard output")
+    parser.add_argument("--quiet", action="store_true", help="no trace")
+    options.add_strategy(parser)
+    options.add_connection(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Solves, prints, and says by the exit code how it went."""
+    record = asyncio.run(_attempt(args))
+    if args.json:
+        import msgspec
+
+        print(msgspec.json.encode(record).decode(), flush=True)
+    elif record.solution is not None and record.solution.answer is not None:
+        from scale_reasoning.cli.live import printable
+
+        print(printable(record.solution.answer), flush=True)
+    return _exit_code(record)
+
+
+async def _attempt(args: argparse.Namespace) -> Record:
+    from scale_reasoning.cli.live import Trace
+    from scale_reasoning.engines import connect
+    from scale_reasoning.runs.attempt import attempt, problem_of
+
+    problem = problem_of(_text(args.problem), args.answer)
+    grader = _grader(args.grader, problem)
+    strategy = options.strategy(args)
+    connection = options.connection(args)
+    with Trace(quiet=args.quiet) as trace:
+        async with connect(connection) as endpoints:
+            trace.begin(strategy, endpoints)
+            record = await attempt(problem, strategy, endpoints, seed=args.seed, grader=grader, listener=trace.hear)
+        trace.end(record)
+    return record
+
+
+def _grader(name: str | None, problem: Problem) -> Grader | None:
+    from scale_reasoning.graders import GRADERS
+
+    if name is None:
+        return None
+    if problem.answer is None:
+        raise ConfigError("--grader: needs --answer GOLD")
+    if name not in GRADERS:
+        raise ConfigError(f"--grader {name}: must be one of {', '.join(GRADERS)}")
+    return GRADERS[name]()
+
+
+def _text(argument: str) -> str:
+    text = sys.stdin.read(LONGEST_PROBLEM + 1) if argument == "-" else argument
+    if not text.strip():
+        raise ConfigError("the problem is empty")
+    if len(text) > LONGEST_PROBLEM:
+        raise ConfigError(f"the problem has over {LONGEST_PROBLEM} characters")
+    return text.strip()
+
+
+def _exit_code(record: Record) -> int:
+    failure = record.failure
+    if failure is None:
+        return 0 if record.grade is None or record.grade.correct else 1
+    return _failed(failure)
+
+
+def _failed(failure: Failure) -> int:
+    if failure.blame != "world":
+        return 1
+    return 2 if failure.kind == "rejected" else 3
