@@ -1,6 +1,6 @@
 """The `scale` command: one module a group of verbs; the only place that prints.
 
-Exit codes: 0 done, 1 not solved or failed, 2 usage or configuration, 3 the engine could not be reached, 130 interrupted.
+Exit codes: 0 done, 1 not solved or failed, 2 usage or configuration, 3 the engine could not be reached, 130 Ctrl-C.
 """
 
 from __future__ import annotations

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import sys
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -187,7 +188,8 @@ def _titled(described: Mapping[str, object]) -> str:
 
 
 def _named(value: object) -> object:
-    return value.get("name") if isinstance(value, dict) else value  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    """A strategy's name where the knob is a strategy."""
+    return cast("dict[str, object]", value)["name"] if isinstance(value, dict) else value
 
 
 def _bar(difficulty: float, width: int = 10) -> str:
@@ -208,10 +210,8 @@ def _counted(usage: Usage) -> str:
 
 
 def _cost(record: Record) -> str:
-    by_mode = [
-        f"{NAMES[mode]}: {sum(call.mode is mode for call in record.calls)} calls, {_counted(record.usage.by_mode[mode])}"
-        for mode in Mode
-    ]
+    calls = Counter(call.mode for call in record.calls)
+    by_mode = [f"{NAMES[mode]}: {calls[mode]} calls, {_counted(record.usage.by_mode[mode])}" for mode in Mode]
     total = record.usage.total
     prompt = "?" if total.prompt_tokens is None else f"{total.prompt_tokens:,}"
     cached = "" if total.cached_tokens is None else f" ({total.cached_tokens:,} cached)"

@@ -12,7 +12,7 @@ from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import Strategy
 from scale_reasoning.strategies import EFFORTS, STRATEGIES, make
 
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # pyright: ignore[reportPrivateUsage]
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 KNOBS: dict[str, str] = {
     "tau": "difficulty threshold in [0, 1]: System 1 if d <= tau, else System 2 (default 0.5)",

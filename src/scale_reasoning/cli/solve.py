@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from scale_reasoning.cli import options
 from scale_reasoning.cli.options import Commands
-from scale_reasoning.errors import ConfigError
-from scale_reasoning.types import Failure, Problem, Record
+from scale_reasoning.errors import ConfigError, GradeError
+from scale_reasoning.types import Failure, Problem, Record, Solution
 
 if TYPE_CHECKING:
     from scale_reasoning.graders import Grader
@@ -57,7 +57,7 @@ async def _attempt(args: argparse.Namespace) -> Record:
     from scale_reasoning.runs.attempt import attempt, problem_of
 
     problem = problem_of(_text(args.problem), args.answer)
-    grader = _grader(args.grader, problem)
+    grader = await _grader(args.grader, problem)
     strategy = options.strategy(args)
     connection = options.connection(args)
     with Trace(quiet=args.quiet) as trace:
@@ -68,16 +68,22 @@ async def _attempt(args: argparse.Namespace) -> Record:
     return record
 
 
-def _grader(name: str | None, problem: Problem) -> Grader | None:
-    from scale_reasoning.graders import GRADERS
+async def _grader(name: str | None, problem: Problem) -> Grader | None:
+    """The grader, once it has shown that it can read the gold answer: before a token is spent."""
+    from scale_reasoning.graders import GRADERS, grader_for
 
-    if name is None:
-        return None
     if problem.answer is None:
-        raise ConfigError("--grader: needs --answer GOLD")
-    if name not in GRADERS:
+        if name is not None:
+            raise ConfigError("--grader: needs --answer GOLD")
+        return None
+    if name is not None and name not in GRADERS:
         raise ConfigError(f"--grader {name}: must be one of {', '.join(GRADERS)}")
-    return GRADERS[name]()
+    grader = grader_for(problem.answer) if name is None else GRADERS[name]()
+    try:
+        await grader.grade(problem, Solution(answer=problem.answer))
+    except GradeError as error:
+        raise ConfigError(f"--answer: {error}") from error
+    return grader
 
 
 def _text(argument: str) -> str:

@@ -74,17 +74,18 @@ class OpenAI:
 
     async def generate(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
         """See Engine. A server that refuses a schema is asked again without, now and from then on."""
-        for _ in range(len(OPTIONAL_KEYS)):
+        while True:
+            without = frozenset(self._refused)
             try:
-                return await self._post(self._body(request), on_delta, inside=request.starts_thinking)
+                return await self._post(self._body(request, without), on_delta, inside=request.starts_thinking)
             except Rejected as refusal:
-                blamed = _blamed(refusal) - self._refused
+                # What was blamed is left out from then on, so this comes round at most once a key.
+                blamed = _blamed(refusal) - without
                 if request.schema is None:
                     blamed.discard("response_format")
                 if not blamed:
                     raise
                 self._refused |= blamed
-        return await self._post(self._body(request), on_delta, inside=request.starts_thinking)
 
     async def fetch(self, path: str, body: JSON = None) -> JSON:
         """The JSON at a path below the base URL: GET, or POST when there is a body. For probes, not for generating."""
@@ -107,7 +108,7 @@ class OpenAI:
         except Exception as error:  # noqa: BLE001  every failure of the client becomes one of ours
             raise self._translated(error) from None
 
-    def _body(self, request: Request) -> bytes:
+    def _body(self, request: Request, without: frozenset[str]) -> bytes:
         sampling = request.sampling
         body: dict[str, Any] = {
             "model": request.model,
@@ -121,9 +122,9 @@ class OpenAI:
             request.limit_key: request.max_tokens,
         }
         body = {key: value for key, value in body.items() if value is not None}
-        if "stream_options" not in self._refused:
+        if "stream_options" not in without:
             body["stream_options"] = {"include_usage": True}
-        if request.schema is not None and "response_format" not in self._refused:
+        if request.schema is not None and "response_format" not in without:
             schema = {"name": request.schema.name, "strict": True, "schema": request.schema.body}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
         return msgspec.json.encode({**body, **request.extras})
@@ -276,7 +277,7 @@ class _Reply:
         if not self._choices or (self._finish_reason is None and not self.done and not whole):
             raise Malformed(f"the reply ({what}) ended before it was complete")
         self._tell(self._split.end())
-        text, reasoning = self._split.parts()
+        text, reasoning = self._split.parts(cut_off=self._finish_reason == "length")
         return Completion(
             text=text,
             reasoning="".join(self._apart) + reasoning,

@@ -16,13 +16,14 @@ class ThinkSplitter:
     """Feed it pieces of content, get deltas as soon as it is sure of them.
 
     Only a reply's beginning can open a thought: a later `<think>` is something the model talks about. `inside` says
-    that the chat template opened it, so the reply begins within.
+    that the chat template is known to open it, so the reply is taken to begin within.
     """
 
-    __slots__ = ("_held", "_reasoning", "_state", "_text")
+    __slots__ = ("_assumed", "_held", "_reasoning", "_state", "_text")
 
     def __init__(self, *, inside: bool) -> None:
         self._state: Literal["start", "inside", "outside"] = "inside" if inside else "start"
+        self._assumed = inside
         self._held = ""
         self._text: list[str] = []
         self._reasoning: list[str] = []
@@ -40,7 +41,7 @@ class ThinkSplitter:
         if self._state == "inside":
             reasoning, tag, rest = held.partition(CLOSE)
             if tag:
-                self._state, held = "outside", rest
+                self._state, self._assumed, held = "outside", False, rest
             else:
                 kept = _partial(held)
                 reasoning, held = held[: len(held) - kept], held[len(held) - kept :]
@@ -51,16 +52,22 @@ class ThinkSplitter:
 
     def served_apart(self) -> None:
         """The server parses reasoning itself, so its content is text from the first character."""
-        self._state = "outside"
+        self._state, self._assumed = "outside", False
 
     def end(self) -> Delta | None:
         """What was held back, now that no more comes."""
         held, self._held = self._held, ""
         return self._add("", held) if self._state == "inside" else self._add(held, "")
 
-    def parts(self) -> tuple[str, str]:
-        """(text, reasoning) of the whole reply. A `</think>` that nothing opened closes a thought all the same."""
-        text, reasoning = "".join(self._text), "".join(self._reasoning)
+    def parts(self, *, cut_off: bool) -> tuple[str, str]:
+        """(text, reasoning) of the whole reply.
+
+        A `</think>` that nothing opened closes a thought all the same. A thought that was only assumed, never closed
+        and not cut off was none: the server keeps its reasoning to itself.
+        """
+        text, reasoning = "".join(self._text), "".join(self._reasoning).removeprefix(OPEN)
+        if self._assumed and not cut_off:
+            return reasoning + text, ""
         head, tag, tail = text.rpartition(CLOSE)
         return (tail.lstrip(), reasoning + head) if tag else (text, reasoning)
 

@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Protocol
 
-from scale_reasoning.answers import rational
-from scale_reasoning.graders.integer import Integer
+from scale_reasoning.graders.integer import Integer, integer_of
 from scale_reasoning.graders.symbolic import Symbolic
 from scale_reasoning.types import Grade, Problem, Solution
 
@@ -33,8 +32,7 @@ GRADERS: Mapping[str, Callable[[], Grader]] = {
 
 def grader_for(gold: str) -> Grader:
     """The grader that suits a gold answer, the same one each time: `integer` for an integer, else `symbolic`."""
-    number = rational(gold)
-    return _shared("integer" if number is not None and number.denominator == 1 else "symbolic")
+    return _shared("symbolic" if integer_of(gold) is None else "integer")
 
 
 @cache

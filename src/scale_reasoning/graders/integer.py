@@ -26,7 +26,7 @@ class Integer:
 
     async def grade(self, problem: Problem, solution: Solution) -> Grade:
         """Raises `GradeError` when the problem's answer is no integer."""
-        gold = _integer(problem.answer or "")
+        gold = integer_of(problem.answer or "")
         if gold is None:
             raise GradeError(f"problem {problem.id!r}: the gold answer {problem.answer!r} is not an integer")
         answer = solution.answer
@@ -34,13 +34,14 @@ class Integer:
             return _wrong("no answer")
         if len(answer) > MAX_CHARS:
             return _wrong(f"the answer has more than {MAX_CHARS} characters")
-        given = _integer(answer)
+        given = integer_of(answer)
         if given is None:
             return _wrong(f"not one integer: {answer[:100]!r}")
         return Grade(correct=given == gold, grader="integer")
 
 
-def _integer(answer: str) -> int | None:
+def integer_of(answer: str) -> int | None:
+    """The integer an answer spells, None when it is anything else, arithmetic that comes to one included."""
     number = None if _ARITHMETIC.search(answer) else rational(answer)
     return number.numerator if number is not None and number.denominator == 1 else None
 

@@ -36,7 +36,7 @@ async def attempt(
     named = Attempt(problem_id=problem.id, sample=sample)
     lm = LM(endpoints, attempt=named, seed=seed, journal=journal, listener=listener)
     solution, failure = await _solved(problem, strategy, lm)
-    grade = await _graded(problem, solution, failure, grader)
+    grade, ungraded = await _graded(problem, solution, failure, grader)
     calls = lm.calls
     return Record(
         attempt=named,
@@ -46,7 +46,7 @@ async def attempt(
         grade=grade,
         calls=calls,
         usage=spending(calls),
-        failure=failure,
+        failure=failure or ungraded,
         seconds=now() - started,
     )
 
@@ -90,15 +90,15 @@ def _unanswered(solution: Solution) -> Failure:
 
 async def _graded(
     problem: Problem, solution: Solution | None, failure: Failure | None, grader: Grader | None
-) -> Grade | None:
+) -> tuple[Grade | None, Failure | None]:
     """No gold or a world failure: no grade. A model failure without a solution is graded as no answer."""
     if problem.answer is None or (failure is not None and failure.blame == "world"):
-        return None
-    grader = grader or grader_for(problem.answer)
+        return None, None
     try:
-        return await grader.grade(problem, solution or Solution(answer=None))
+        grader = grader or grader_for(problem.answer)
+        return await grader.grade(problem, solution or Solution(answer=None)), None
     except GradeError as error:
-        raise ConfigError(f"gold answer {problem.answer!r}: {error}") from error
+        return None, Failure(kind=error.kind, blame=error.blame, message=str(error))
 
 
 def _model(endpoints: Endpoints) -> str:
