@@ -41,4 +41,6 @@ async def ask(
             except ValueError:
                 pass
         replies.append(completion.text)
-    raise ParseError(f"{lm.path}: no reply of {tries} could be read", tuple(replies))
+    error = ParseError(f"no reply of {tries} could be read", tuple(replies))
+    error.add_note(f"at {lm.path}")
+    raise error

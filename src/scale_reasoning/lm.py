@@ -17,7 +17,7 @@ import msgspec
 
 from scale_reasoning.errors import ConfigError, ContextOverflow, ScaleError
 from scale_reasoning.events import Event, Finished, Listener, Started, Streamed
-from scale_reasoning.profiles import ModeProfile
+from scale_reasoning.profiles import NO_PAIR, ModeProfile
 from scale_reasoning.types import (
     NO_USAGE,
     Attempt,
@@ -62,12 +62,12 @@ Endpoints: TypeAlias = Mapping[Mode, Endpoint]
 class Journal(Protocol):
     """Completions already paid for."""
 
-    async def get(self, request: Request) -> Completion | None:
-        """The completion of an equal request, or None."""
+    async def get(self, key: str, request: Request) -> Completion | None:
+        """The completion filed under `key(request)`, or None."""
         ...
 
-    async def put(self, request: Request, completion: Completion) -> None:
-        """Keeps a completion; when this returns it is as durable as the journal makes it."""
+    async def put(self, key: str, request: Request, completion: Completion) -> None:
+        """Files a completion; when this returns it is as durable as the journal makes it."""
         ...
 
 
@@ -77,13 +77,13 @@ class MemoryJournal:
     def __init__(self) -> None:
         self.completions: dict[str, Completion] = {}
 
-    async def get(self, request: Request) -> Completion | None:
+    async def get(self, key: str, request: Request) -> Completion | None:
         """See Journal."""
-        return self.completions.get(key(request))
+        return self.completions.get(key)
 
-    async def put(self, request: Request, completion: Completion) -> None:
+    async def put(self, key: str, request: Request, completion: Completion) -> None:
         """See Journal."""
-        self.completions[key(request)] = completion
+        self.completions[key] = completion
 
 
 class Strategy(Protocol):
@@ -101,7 +101,7 @@ class _Ledger:
     attempt: Attempt
     seed: int
     endpoints: Endpoints
-    journal: Journal
+    journal: Journal | None
     listener: Listener | None
     paths: set[str] = field(default_factory=set[str])
     calls: list[Call] = field(default_factory=list[Call])
@@ -121,8 +121,10 @@ class LM:
         journal: Journal | None = None,
         listener: Listener | None = None,
     ) -> None:
-        """`seed` is the run's; every call's own seed is derived from it, the attempt and the call's path."""
-        self._ledger = _Ledger(attempt, seed, endpoints, journal or MemoryJournal(), listener)
+        """`seed` is the run's; every call's own seed is derived from it, the attempt and the call's path. Without a
+        journal every call is paid for: within one attempt no two requests are equal.
+        """
+        self._ledger = _Ledger(attempt, seed, endpoints, journal, listener)
         self.path = ""
 
     def at(self, name: str) -> LM:
@@ -184,11 +186,7 @@ class LM:
         started = _now()
         self.tell(Started(path=self.path, mode=mode))
         try:
-            completion = await ledger.journal.get(request)
-            replayed = completion is not None
-            if completion is None:
-                completion = await self._generate(endpoint, request)
-                await ledger.journal.put(request, completion)
+            completion, replayed = await self._paid_once(endpoint, request)
         except BaseException as error:
             self.tell(Finished(path=self.path, call=None, completion=None))
             if isinstance(error, ScaleError):
@@ -208,13 +206,25 @@ class LM:
         self.tell(Finished(path=self.path, call=call, completion=completion))
         return completion
 
+    async def _paid_once(self, endpoint: Endpoint, request: Request) -> tuple[Completion, bool]:
+        """The completion, and whether the journal had it."""
+        journal = self._ledger.journal
+        if journal is None:
+            return await self._generate(endpoint, request), False
+        filed = key(request)
+        completion = await journal.get(filed, request)
+        if completion is not None:
+            return completion, True
+        completion = await self._generate(endpoint, request)
+        await journal.put(filed, request, completion)
+        return completion, False
+
     def _endpoint(self, mode: Mode) -> Endpoint:
         endpoint = self._ledger.endpoints.get(mode)
         if endpoint is None:
-            other = next(iter(self._ledger.endpoints.values()))
-            raise ConfigError(
-                f"{other.model} has no {'System 1' if mode is Mode.SYSTEM1 else 'System 2'}: {other.profile.pair_hint}"
-            )
+            other = next(iter(self._ledger.endpoints.values()), None)
+            named, mend = (other.model, other.profile.pair_hint) if other else ("this run", NO_PAIR)
+            raise ConfigError(f"{named} has no {'System 1' if mode is Mode.SYSTEM1 else 'System 2'}: {mend}")
         return endpoint
 
     async def _generate(self, endpoint: Endpoint, request: Request) -> Completion:
@@ -250,7 +260,7 @@ _STAGES = frozenset(Stage)
 
 
 def _natural(path: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path)]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path)]
 
 
 def spending(calls: tuple[Call, ...]) -> Spending:

@@ -9,15 +9,17 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, TypeAlias, cast
 
 import msgspec
 
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.types import JSON, Mode, Sampling
+
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
 
 NO_PAIR = "name a model for it: --model for System 2, --system1-model for System 1"
 
@@ -34,7 +36,7 @@ class ModeProfile:
     sampling: Sampling = field(default_factory=Sampling)
     extras: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
     suffix: str = ""
-    max_tokens: int | None = None
+    max_tokens: Count | None = None
     starts_thinking: bool = False
     limit_key: str = "max_tokens"
     pair_hint: str = NO_PAIR
@@ -46,7 +48,7 @@ class Profile:
 
     name: str
     match: tuple[str, ...] = ()
-    window: int | None = None
+    window: Count | None = None
     pair_hint: str = NO_PAIR
     system1: ModeProfile | None = None
     system2: ModeProfile | None = None
@@ -68,7 +70,7 @@ def profile_for(model: str, *, name: str | None = None, file: Path | None = None
             if family.name == name:
                 return family
         raise ConfigError(f"no profile {name!r}; there are: {', '.join(f.name for f in families)}")
-    bare = model.rsplit("/", 1)[-1].lower()
+    bare = model.rstrip("/").rsplit("/", 1)[-1].lower()
     return next(f for f in families if any(re.search(pattern, bare) for pattern in f.match))
 
 
@@ -85,26 +87,35 @@ def _profile(file: Path, name: str, table: JSON) -> Profile:
     where = f"profiles file {file.name}, [{name}]"
     if not isinstance(table, dict):
         raise ConfigError(f"{where}: must be a table")
-    fields = dict(cast("dict[str, Any]", table))
-    hint = fields.get("pair_hint", NO_PAIR)
+    said = dict(cast("dict[str, Any]", table))
+    hint = said.get("pair_hint", NO_PAIR)
+    _refuse_unknown(where, said, _FAMILY_KEYS)
     for mode in Mode:
-        if mode.value in fields:
-            body = dict(fields[mode.value])
-            sampling = {key: body.pop(key) for key in Sampling.__slots__ if key in body}
-            fields[mode.value] = {**body, "sampling": sampling, "pair_hint": hint}
-            _refuse_unknown(f"{where}.{mode.value}", body, ModeProfile)
-    _refuse_unknown(where, fields, Profile)
+        if isinstance(body := said.get(mode.value), dict):
+            rest = dict(cast("dict[str, Any]", body))
+            _refuse_unknown(f"{where}.{mode.value}", rest, _MODE_KEYS)
+            sampling = {key: rest.pop(key) for key in _SAMPLING_KEYS if key in rest}
+            said[mode.value] = {**rest, "sampling": sampling, "pair_hint": hint}
+    if not any(mode.value in said for mode in Mode):
+        raise ConfigError(f"{where}: needs system1, system2 or both")
     try:
-        profile = msgspec.convert({**fields, "name": name}, Profile)
-        for pattern in profile.match:
-            re.compile(pattern)
-    except (msgspec.ValidationError, re.error) as error:
+        profile = msgspec.convert({**said, "name": name}, Profile)
+    except msgspec.ValidationError as error:
         raise ConfigError(f"{where}: {error}") from error
+    for pattern in profile.match:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ConfigError(f"{where}: match = {pattern!r}: {error}") from error
     return profile
 
 
-def _refuse_unknown(where: str, found: Mapping[str, Any], shape: type) -> None:
-    known = set(cast("tuple[str, ...]", shape.__slots__))  # type: ignore[attr-defined]
+_SAMPLING_KEYS = {field.name for field in fields(Sampling)}
+_MODE_KEYS = {field.name for field in fields(ModeProfile)} - {"sampling", "pair_hint"} | _SAMPLING_KEYS
+_FAMILY_KEYS = {field.name for field in fields(Profile)} - {"name"}
+
+
+def _refuse_unknown(where: str, found: Mapping[str, Any], known: set[str]) -> None:
     for key in found:
         if key not in known:
             raise ConfigError(f"{where}: unknown key {key!r}; known: {', '.join(sorted(known))}")

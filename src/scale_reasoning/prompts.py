@@ -21,13 +21,18 @@ SECTION = re.compile(r"^## +(\S+) *$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Prompts:
-    """The prompts of one file by section; `fingerprint` is the sha256 of its text (hex)."""
+    """The prompts of one file by section."""
 
     source: str
     sections: Mapping[str, str]
-    fingerprint: str
 
-    def fill(self, section: str, **values: str) -> str:
+    @property
+    def fingerprint(self) -> str:
+        """sha256 (hex) of every section: what is asked, whichever file it was read from."""
+        sections = "".join(f"## {name}\n{text}\n" for name, text in sorted(self.sections.items()))
+        return hashlib.sha256(sections.encode()).hexdigest()
+
+    def fill(self, section: str, /, **values: str) -> str:
         """The section with every `{{hole}}` filled. Values are inserted as they are, never read as templates.
 
         Raises ConfigError when the section is unknown, or holes and values do not match.
@@ -58,9 +63,10 @@ def load(path: Path) -> Prompts:
     if not names or len(set(names)) != len(names):
         raise ConfigError(f"prompts file {path}: needs '## section' headings, each name once; found {names}")
     sections = {name: body.strip() for name, body in zip(names, bodies, strict=True)}
-    return Prompts(path.name, sections, hashlib.sha256(text.encode()).hexdigest())
+    return Prompts(path.name, sections)
 
 
+@cache
 def beside(module_file: str) -> Prompts:
     """The prompts of the same stem beside a module: `beside(__file__)`."""
     return load(Path(module_file).with_suffix(".md"))
@@ -73,4 +79,4 @@ def chosen(file: str, own: Prompts) -> Prompts:
     theirs = load(Path(file))
     if unknown := set(theirs.sections) - set(own.sections):
         raise ConfigError(f"prompts file {file}: unknown sections {sorted(unknown)}; known: {', '.join(own.sections)}")
-    return Prompts(theirs.source, {**own.sections, **theirs.sections}, theirs.fingerprint)
+    return Prompts(theirs.source, {**own.sections, **theirs.sections})

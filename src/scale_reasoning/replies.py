@@ -7,7 +7,6 @@ ValueError and is never guessed at. Text of models is hostile input: it is match
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import cast
@@ -52,21 +51,28 @@ MAX_CHARACTERS = 100_000
 """A longer reply is not read: none of the three is that long."""
 MAX_STARTS = 64
 """How many brackets are tried as the start of JSON inside prose."""
+MAX_DEPTH = 8
+"""Sub-problems nested deeper in a JSON value are not looked for."""
 
 # LaTeX commands whose first letter makes a valid JSON escape: "\frac" would be read as a form feed and "rac".
 _LATEX = (
-    "bar|begin|beta|bf|big|Big|binom|bmod|boldsymbol|bot|boxed|bullet|fbox|flat|forall|frac|nabla|ne|neg|neq|newline"
-    "|ni|nmid|not|notin|nu|rangle|rbrace|rceil|rfloor|rho|right|rightarrow|rm|root|tan|tanh|tau|tbinom|text|textbf"
-    "|textit|tfrac|theta|tilde|times|to|top|triangle|uparrow|underline|union|uplus|upsilon"
+    "backslash|bar|because|begin|beta|bf|big|bigcap|bigcup|bigg|biggl|biggr|bigl|bigoplus|bigr|bigvee|bigwedge|binom"
+    "|bmod|boldsymbol|bot|boxed|bullet|fbox|flat|forall|frac|nabla|ne|neg|neq|newline|ngeq|ni|nleq|nmid|nolimits"
+    "|nonumber|not|notag|notin|nsubseteq|nu|rangle|rbrace|rbrack|rceil|rfloor|rho|right|rightarrow"
+    "|rightleftharpoons|rm|root|rvert|rVert|tan|tanh|tau|tbinom|text|textbf|textit|textrm|textstyle|tfrac|therefore"
+    "|theta|tilde|times|to|top|triangle|triangleq"
 )
 _DECODER = json.JSONDecoder()
-_BRACKET = re.compile(r"[\[{]")
+_BRACKET = re.compile(r"""\{(?=\s*")|\[(?=\s*["{\[])""")
 _BACKSLASH = re.compile(rf'\\(?:\\|(?P<latex>(?:{_LATEX})(?![a-zA-Z]))|(?P<valid>["/bfnrt]|u[0-9a-fA-F]{{4}})|)')
 _NUMBERED = re.compile(
-    r"^[ \t]*(?:[*#]+[ \t]*)?(?:(?:sub-?problem|step)[ \t]*)?(\d{1,3})[ \t]*[.):][ \t*]*(.*)$", re.IGNORECASE
+    r"^[ \t]*(?:[*#]+[ \t]*)?(?:(?:sub-?problem|step)[ \t]*)?(\d{1,3})[ \t]*[.):](?!\d)[ \t*]*(.*)$", re.IGNORECASE
 )
 _LABEL = re.compile(r"^(?:(?:sub-?problem|step)[ \t]*\d{1,3}[ \t]*[.):-]|\d{1,3}[.)])[ \t]+", re.IGNORECASE)
 _STEP_KEY = re.compile(r"^(?:sub-?problem|step|s)?[ _-]*(\d{1,3})$", re.IGNORECASE)
+# Numbers in prose stand alone (not the 1 of <h1>, x1 or 1.5) and have no sign; a hyphen after a word is none.
+_WHOLE = re.compile(r"(?<![\w.])(?<!(?<!\w)[-\u2212])\d{1,3}(?!\w|\.\d)")
+_DECIMAL = re.compile(r"(?<![\w.])(?<!(?<![\d%])[-\u2212])(\d{1,4}(?:\.\d{1,20})?|\.\d{1,20})(?!\w|\.\d)\s*(%?)")
 
 
 def parse_outline(text: str, at_most: int) -> tuple[str, ...]:
@@ -87,13 +93,8 @@ def parse_outline(text: str, at_most: int) -> tuple[str, ...]:
 
 def parse_choice(text: str, of: int) -> int:
     """Which of `of` candidates was chosen, counted from 1. Raises ValueError when none, several or another is named."""
-    for value in _json_values(text):
-        chosen = _named_value(value, "choice")
-        if isinstance(chosen, str) and re.fullmatch(r"\d{1,3}", chosen.strip()):
-            chosen = int(chosen)
-        if isinstance(chosen, int) and not isinstance(chosen, bool) and 1 <= chosen <= of:
-            return chosen
-    named = {int(number) for number in re.findall(r"(?<![\d.])\d{1,3}(?![\d.]*\d)", _bounded_text(text))}
+    values = (_named_value(value, "choice") for value in _json_values(text))
+    named = {chosen for value in values if (chosen := _choice(value)) is not None} or _whole_numbers(text)
     if len(named) != 1 or not 1 <= (chosen := named.pop()) <= of:
         raise ValueError(f"no single choice from 1 to {of}")
     return chosen
@@ -101,35 +102,38 @@ def parse_choice(text: str, of: int) -> int:
 
 def parse_number(text: str) -> float:
     """A difficulty in [0, 1]; `70%` is 0.7. Raises ValueError when none, several or one out of range is given."""
-    for value in _json_values(text):
-        number = _named_value(value, "difficulty")
-        if isinstance(number, str):
-            try:
-                number = float(number)
-            except ValueError:
-                continue
-        if isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number):
-            return _in_unit(float(number))
-    found = {
-        float(number) / (100 if percent else 1)
-        for number, percent in re.findall(
-            r"(?<![\w.])(\d{1,4}(?:\.\d{1,20})?|\.\d{1,20})(?!\.?\w)\s*(%?)", _bounded_text(text)
-        )
-    }
-    if len(found) != 1:
-        raise ValueError("no single number")
-    return _in_unit(found.pop())
+    values = (_named_value(value, "difficulty") for value in _json_values(text))
+    found = {number for value in values if (number := _difficulty(value)) is not None} or _decimal_numbers(text)
+    if len(found) != 1 or not 0 <= (number := found.pop()) <= 1:
+        raise ValueError("no single number from 0 to 1")
+    return float(number)
 
 
-def _in_unit(number: float) -> float:
-    if not 0 <= number <= 1:
-        raise ValueError(f"{number} is not in [0, 1]")
-    return number
+def _choice(value: JSON) -> int | None:
+    if isinstance(value, str) and re.fullmatch(r"\d{1,3}", value.strip()):
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _difficulty(value: JSON) -> float | None:
+    if isinstance(value, str):
+        written = _decimal_numbers(value)
+        return written.pop() if len(written) == 1 else None
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _whole_numbers(text: str) -> set[int]:
+    return {int(number) for number in _WHOLE.findall(text)}
+
+
+def _decimal_numbers(text: str) -> set[float]:
+    return {float(number) / (100 if percent else 1) for number, percent in _DECIMAL.findall(text)}
 
 
 def _bounded(steps: tuple[str, ...], at_most: int) -> tuple[str, ...]:
     if len(steps) > at_most:
         raise ValueError(f"{len(steps)} sub-problems, at most {at_most} are taken")
+    "".join(steps).encode()  # half of a surrogate pair ("\\ud83d") is no text, and could not be sent on
     return steps
 
 
@@ -170,8 +174,10 @@ def _escape_latex(text: str) -> str:
     return _BACKSLASH.sub(mend, text)
 
 
-def _steps(value: JSON) -> tuple[str, ...]:
+def _steps(value: JSON, depth: int = MAX_DEPTH) -> tuple[str, ...]:
     """The sub-problems in a JSON value, () when it holds none."""
+    if depth == 0:
+        return ()
     if isinstance(value, list):
         texts = [_step_text(item) for item in cast("list[JSON]", value)]
         return tuple(texts) if texts and all(texts) else ()
@@ -179,8 +185,8 @@ def _steps(value: JSON) -> tuple[str, ...]:
         table = cast("dict[str, JSON]", value)
         numbered = {int(m.group(1)): v for k, v in table.items() if (m := _STEP_KEY.match(k))}
         if numbered:
-            return _steps([numbered[number] for number in sorted(numbered)])
-        lists = [steps for inner in table.values() if isinstance(inner, list | dict) and (steps := _steps(inner))]
+            return _steps([numbered[number] for number in sorted(numbered)], depth - 1)
+        lists = [steps for inner in table.values() if (steps := _steps(inner, depth - 1))]
         return lists[0] if len(lists) == 1 else ()
     return ()
 

@@ -18,9 +18,12 @@ async def together(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     Raises the first exception any of them raised, after the others are cancelled and have ended.
     """
     tasks: list[asyncio.Task[T]] = []
+    failure: BaseException | None = None
     try:
         async with asyncio.TaskGroup() as group:
             tasks.extend(group.create_task(coroutine) for coroutine in coroutines)
     except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None
+        failure = failures.exceptions[0]
+    if failure is not None:  # raised outside the except, so that it keeps its own cause and context
+        raise failure
     return [task.result() for task in tasks]

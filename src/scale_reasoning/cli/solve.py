@@ -88,6 +88,8 @@ async def _grader(name: str | None, problem: Problem) -> Grader | None:
 
 def _text(argument: str) -> str:
     text = sys.stdin.read(LONGEST_PROBLEM + 1) if argument == "-" else argument
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ConfigError("the problem is not valid UTF-8")
     if not text.strip():
         raise ConfigError("the problem is empty")
     if len(text) > LONGEST_PROBLEM:

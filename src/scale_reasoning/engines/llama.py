@@ -65,7 +65,6 @@ class Llama:
         self._log = log
         self._owned = owned
         self._client = OpenAI(self.base_url, api_key=self.key)
-        owned.push_async_callback(self._client.close)
 
     async def generate(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
         """Answers one request; raises `Unreachable` when the child process has died."""
@@ -75,13 +74,14 @@ class Llama:
             # A death shows as a broken connection first and as an exit status a moment later.
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._process.wait(), 1)
-            if self._process.returncode is None:
+            if self._process.returncode is None or self._log.closed:
                 raise
             raise Unreachable(f"llama.cpp, serving {self._model}, {_death(self._process, self._log)}") from None
 
     async def close(self) -> None:
         """Ends the child at once, whatever it is generating."""
         await self._owned.aclose()
+        await self._client.close()
 
     async def __aenter__(self) -> Self:
         return self

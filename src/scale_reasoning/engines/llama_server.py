@@ -73,11 +73,12 @@ def _params(llama_cpp: Any, settings: Settings) -> Any:
     params.cpuparams_batch.n_threads = settings["threads"]
     params.use_jinja = True  # chat_template_kwargs
     params.cache_ram_mib = 1024  # prompts of slots that were taken by others; llama.cpp's own bound is 8 GiB
-    # One seed, one reply, whatever runs beside it and whatever the cache holds: flash attention computes in another
-    # order for one token than for many, a 16-bit cache rounds by batch, and a shared one depends on the neighbours.
+    # One seed, one reply, whatever runs beside it and whatever the cache holds: a shared cache depends on the
+    # neighbours, and llama.cpp attends over 16- and 32-bit caches in an order that depends on how many tokens are
+    # computed at once. Over an 8-bit cache it has one order only; it is also half the memory, and no slower.
     params.kv_unified = False
-    params.flash_attn_type = llama_cpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
-    params.cache_type_k = params.cache_type_v = llama_cpp.ggml_type.GGML_TYPE_F32
+    params.flash_attn_type = llama_cpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_ENABLED
+    params.cache_type_k = params.cache_type_v = llama_cpp.ggml_type.GGML_TYPE_Q8_0
     return params
 
 

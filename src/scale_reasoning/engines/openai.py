@@ -7,7 +7,9 @@ The one door to the HTTP client. Knows nothing of retries or limits: those are e
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -25,6 +27,12 @@ if TYPE_CHECKING:
 
 LARGEST_BODY = 64 * 2**20
 """Bytes of a reply; a larger one is cut off as malformed."""
+
+LARGEST_REFUSAL = 100_000
+"""Bytes of a refusal that are read for its reason."""
+
+LINGER = 0.5
+"""Seconds a finished reply's connection is given to end in order, so that the next request can have it."""
 
 OPTIONAL_KEYS = {
     "response_format": ("response_format", "json_schema", "schema", "grammar", "guided", "structured"),
@@ -46,12 +54,21 @@ class OpenAI:
     """An engine over one base URL (`http://host:8000/v1`). Close it, or use it as an async context manager."""
 
     def __init__(self, base_url: str, *, api_key: str | None = None, timeouts: Timeouts | None = None) -> None:
-        """Raises ConfigError when `base_url` is not an http(s) URL. Nothing is connected yet."""
-        parts = urlsplit(base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        """Raises ConfigError when `base_url` is not an http(s) URL, or the key is none. Nothing is connected yet."""
+        try:
+            parts = urlsplit(base_url)
+            host, port = parts.hostname, parts.port
+        except ValueError as error:
+            raise ConfigError(f"base URL {base_url!r}: {error}") from None
+        if parts.scheme not in ("http", "https") or not host:
             raise ConfigError(f"base URL {base_url!r}: must be like http://127.0.0.1:8000/v1")
+        if api_key and not (api_key.isascii() and api_key.isprintable()):
+            raise ConfigError("API key: holds a line break or another character that no key has")
+        if api_key and parts.username is not None:
+            raise ConfigError(f"base URL for {host}: names a user while there is an API key too; leave one of them out")
         self.base_url = base_url.rstrip("/").removesuffix("/chat/completions")
-        self._where = parts.hostname + (f":{parts.port}" if parts.port else "")
+        self._where = host + (f":{port}" if port else "")
+        self._loopback = host in ("localhost", "::1") or host.startswith("127.")
         self._secrets = tuple(secret for secret in (api_key, parts.password) if secret)
         self._headers = {"content-type": "application/json"}
         if api_key:
@@ -59,6 +76,8 @@ class OpenAI:
         self._timeouts = timeouts or Timeouts()
         self._refused: set[str] = set()
         self._session: aiohttp.ClientSession | None = None
+        self._waiting: set[asyncio.Timeout] = set()
+        self._closed = False
 
     async def __aenter__(self) -> OpenAI:
         return self
@@ -67,10 +86,13 @@ class OpenAI:
         await self.close()
 
     async def close(self) -> None:
-        """Closes every connection; generations in flight end with Unreachable."""
+        """Closes every connection; generations in flight end with Unreachable, later ones raise RuntimeError."""
+        self._closed = True
+        for patience in self._waiting:
+            if not patience.expired():
+                patience.reschedule(0)
         if self._session is not None:
             await self._session.close()
-            self._session = None
 
     async def generate(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
         """See Engine. A server that refuses a schema is asked again without, now and from then on."""
@@ -130,38 +152,50 @@ class OpenAI:
         return msgspec.json.encode({**body, **request.extras})
 
     def _client(self) -> aiohttp.ClientSession:
+        if self._closed:
+            raise RuntimeError(f"the engine on {self._where} is closed")
         if self._session is None:
             import aiohttp
 
-            proxied = any(name.lower() in ("http_proxy", "https_proxy", "all_proxy") for name in os.environ)
+            # Programs find many a proxy in their environment that would not lead back to this machine.
+            named = any(name.lower() in ("http_proxy", "https_proxy", "all_proxy") for name in os.environ)
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._timeouts.connect),
-                trust_env=proxied,
+                trust_env=named and not self._loopback,
                 auto_decompress=True,
             )
         return self._session
 
     async def _post(self, body: bytes, on_delta: OnDelta | None, *, inside: bool) -> Completion:
-        loop, reply = asyncio.get_running_loop(), _Reply(on_delta, inside=inside)
+        loop = asyncio.get_running_loop()
+        reply = _Reply(on_delta, inside=inside, where=self._where, secrets=self._secrets)
+        patience = asyncio.timeout(self._timeouts.first_byte)
+        self._waiting.add(patience)
         try:
             async with (
-                asyncio.timeout(self._timeouts.first_byte) as patience,
+                patience,
                 self._client().post(
                     f"{self.base_url}/chat/completions", data=body, headers=self._headers, allow_redirects=False
                 ) as response,
             ):
                 if response.status != 200:
-                    raise self._refusal(response, await response.content.read(LARGEST_BODY))
+                    raise self._refusal(response, await _some(response))
                 whole = response.content_type == "application/json"
                 async for chunk in response.content.iter_any():
                     patience.reschedule(loop.time() + self._timeouts.silence)
                     reply.chunk(chunk, whole=whole)
                     if reply.done:
+                        patience.reschedule(None)
+                        await _linger(response)
                         break
                 return reply.completion(whole=whole, what=response.content_type)
-        except Exception as error:  # noqa: BLE001  every failure of the client becomes one of ours
+        except Exception as error:
+            if error is reply.listeners:
+                raise
             raise self._translated(error, began=reply.began) from None
+        finally:
+            self._waiting.discard(patience)
 
     def _refusal(self, response: aiohttp.ClientResponse, content: bytes) -> EngineError:
         return error_for(
@@ -175,6 +209,8 @@ class OpenAI:
         match error:
             case EngineError():
                 return error
+            case TimeoutError() if self._closed:
+                return Unreachable(f"{self._where}: the engine was closed")
             case TimeoutError() if began:
                 return Unreachable(f"{self._where} fell silent for {self._timeouts.silence:g} s in mid-reply")
             case aiohttp.ServerTimeoutError():
@@ -187,10 +223,30 @@ class OpenAI:
                 return Unreachable(f"{self._where} broke the connection{' in mid-reply' if began else ''}")
             case aiohttp.ClientError() | OSError():
                 return Unreachable(f"{self._where}: {one_line(str(error), self._secrets) or type(error).__name__}")
-            case msgspec.MsgspecError() | ValueError():
-                return Malformed(f"{self._where} sent what is not a chat completion: {one_line(str(error))}")
+            case msgspec.MsgspecError() | ValueError() | RecursionError():
+                return Malformed(f"{self._where} sent what is not JSON as expected: {one_line(str(error))}")
             case _:
                 return error
+
+
+async def _some(response: aiohttp.ClientResponse) -> bytes:
+    """The body of a refusal, as far as anyone would read it."""
+    content = bytearray()
+    async for chunk in response.content.iter_any():
+        content += chunk
+        if len(content) > LARGEST_REFUSAL:
+            break
+    return bytes(content)
+
+
+async def _linger(response: aiohttp.ClientResponse) -> None:
+    """Waits for the end of a response that has said everything; whatever goes wrong now is of no account."""
+    import aiohttp
+
+    with contextlib.suppress(TimeoutError, aiohttp.ClientError, OSError):
+        async with asyncio.timeout(LINGER):
+            async for _ in response.content.iter_any():
+                pass
 
 
 def _blamed(refusal: Rejected) -> set[str]:
@@ -250,9 +306,11 @@ _chunk = msgspec.json.Decoder(_Chunk).decode
 class _Reply:
     """A completion while it comes in, from a stream of events or as one JSON body."""
 
-    def __init__(self, on_delta: OnDelta | None, *, inside: bool) -> None:
+    def __init__(self, on_delta: OnDelta | None, *, inside: bool, where: str, secrets: Sequence[str]) -> None:
         self.began = self.done = False
-        self._on_delta = on_delta
+        self.listeners: Exception | None = None
+        """What the listener raised: nobody's failure but its own."""
+        self._on_delta, self._where, self._secrets = on_delta, where, secrets
         self._events, self._split = EventReader(), ThinkSplitter(inside=inside)
         self._body, self._size = bytearray(), 0
         self._apart: list[str] = []
@@ -264,7 +322,7 @@ class _Reply:
         self.began = True
         self._size += len(chunk)
         if self._size > LARGEST_BODY:
-            raise Malformed(f"a reply of over {LARGEST_BODY} bytes")
+            raise Malformed(f"{self._where} sent a reply of over {LARGEST_BODY} bytes")
         if whole:
             self._body += chunk
         else:
@@ -274,13 +332,19 @@ class _Reply:
     def completion(self, *, whole: bool, what: str) -> Completion:
         for data in [bytes(self._body)] if whole else self._events.end():
             self._event(data)
-        if not self._choices or (self._finish_reason is None and not self.done and not whole):
-            raise Malformed(f"the reply ({what}) ended before it was complete")
+        if not self._choices:
+            raise Malformed(f"{self._where} answered with no chat completion ({what})")
+        if self._finish_reason is None and not self.done and not whole:
+            raise Malformed(f"{self._where} ended the reply before it was complete")
         self._tell(self._split.end())
-        text, reasoning = self._split.parts(cut_off=self._finish_reason == "length")
+        parts = text, reasoning = self._split.parts(cut_off=self._finish_reason == "length")
+        reasoning = "".join(self._apart) + reasoning
+        if parts != self._split.told:
+            self._tell(Delta(restarted=True))
+            self._tell(Delta(text=text, reasoning=reasoning))
         return Completion(
             text=text,
-            reasoning="".join(self._apart) + reasoning,
+            reasoning=reasoning,
             finish_reason=self._finish_reason,
             usage=self._usage,
             model=self._model,
@@ -290,9 +354,12 @@ class _Reply:
         if data == b"[DONE]":
             self.done = True
             return
-        chunk = _chunk(data)
+        try:
+            chunk = _chunk(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise Malformed(f"{self._where} sent what is not a chat completion: {one_line(str(error))}") from None
         if chunk.error is not None:
-            raise stream_error(chunk.error)
+            raise stream_error(chunk.error, where=self._where, secrets=self._secrets)
         if chunk.usage is not None:
             self._usage = chunk.usage.as_usage()
         self._model = chunk.model or self._model
@@ -311,5 +378,10 @@ class _Reply:
             self._tell(self._split.feed(message.content))
 
     def _tell(self, delta: Delta | None) -> None:
-        if delta is not None and self._on_delta is not None:
+        if delta is None or self._on_delta is None:
+            return
+        try:
             self._on_delta(delta)
+        except Exception as error:
+            self.listeners = error
+            raise

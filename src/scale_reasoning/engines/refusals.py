@@ -19,16 +19,19 @@ from scale_reasoning.types import JSON
 SHOWN_CHARACTERS = 300
 
 _OVERFLOW = re.compile(
-    r"context_length_exceeded|exceed_context_size|maximum context length|max_model_len|context (?:size|window|length)"
+    r"context_length_exceeded|exceed_context_size|max_model_len|context (?:size|window|length)"
     r"|too (?:long|many tokens)|longer than the (?:model|maximum)|input length",
     re.IGNORECASE,
 )
-_WINDOW = re.compile(r"(?:context length (?:is|of)|n_ctx\W+|context size \(|window of) ?(\d+)", re.IGNORECASE)
+_WINDOW = re.compile(r"(?:n_ctx\W+|context (?:length|size|window) (?:is |of |\())(\d+)", re.IGNORECASE)
 _PROMPT = re.compile(
-    r"(\d+) (?:in the messages|in your prompt|input tokens|in the input)|n_prompt_tokens\W+(\d+)"
+    r"(\d+) (?:in the messages|in your prompt|input tokens|in the input|tokens from the input)|n_prompt_tokens\W+(\d+)"
     r"|(?:prompt contains(?: at least)?|resulted in|input \() ?(\d+)",
     re.IGNORECASE,
 )
+_PASSING = (408, 425, 429)
+"""What a later try may not meet."""
+
 _HINTS = {
     401: "is the API key right? (--api-key-env names the variable that holds it)",
     403: "may this key use this model?",
@@ -52,28 +55,27 @@ def error_for(
         to = one_line(location or "nowhere", secrets)
         return Rejected(f"{where} redirects to {to}: redirects are not followed, name that base URL instead", status)
     if status in (400, 413, 422) and _OVERFLOW.search(text):
-        return ContextOverflow(
-            f"{where}: the prompt does not fit the window: {said}", _number(_PROMPT, text), _number(_WINDOW, text)
-        )
-    if status in (408, 425, 429) or status >= 500:
+        return _overflow(text, f"{where}: the prompt does not fit the window: {said}")
+    if status in _PASSING or (status >= 500 and status != 501):
         return Overloaded(f"{where} answered {status}: {said}", _seconds(retry_after))
     hint = f"; {_HINTS[status]}" if status in _HINTS else ""
     return Rejected(f"{where} answered {status}: {said}{hint}", status)
 
 
-def stream_error(error: JSON) -> EngineError:
+def stream_error(error: JSON, *, where: str, secrets: Sequence[str]) -> EngineError:
     """The error that an `error` object in a 200's body or stream stands for."""
     text = msgspec.json.encode(error).decode()
+    said = one_line(_message(text), secrets)
     if _OVERFLOW.search(text):
-        return ContextOverflow(
-            f"the prompt does not fit the window: {one_line(_message(text))}",
-            _number(_PROMPT, text),
-            _number(_WINDOW, text),
-        )
+        return _overflow(text, f"{where}: the prompt does not fit the window: {said}")
     code = cast("dict[str, JSON]", error).get("code") if isinstance(error, dict) else None
-    if isinstance(code, int) and 400 <= code < 500 and code not in (408, 429):
-        return Rejected(one_line(_message(text)), code)
-    return Overloaded(f"the server failed in mid-reply: {one_line(_message(text))}")
+    if isinstance(code, int) and 400 <= code < 500 and code not in _PASSING:
+        return Rejected(f"{where} refused in mid-reply: {said}", code)
+    return Overloaded(f"{where} failed in mid-reply: {said}")
+
+
+def _overflow(text: str, message: str) -> ContextOverflow:
+    return ContextOverflow(message, _number(_PROMPT, text), _number(_WINDOW, text))
 
 
 def one_line(text: str, secrets: Sequence[str] = ()) -> str:
@@ -90,7 +92,7 @@ def _message(text: str) -> str:
         return "an HTML page"
     try:
         body = msgspec.json.decode(text)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return text or "(empty body)"
     while isinstance(body, dict):
         table = cast("dict[str, JSON]", body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -51,7 +52,7 @@ class Scripted:
         if reply is None:
             raise ConfigError(f"no rule of the script matches: {said[:200]!r}")
         if isinstance(reply, Exception):
-            raise reply
+            raise copy.copy(reply)  # each raising gathers notes of its own
         made = reply(request) if callable(reply) else reply
         completion = Completion(text=made, finish_reason="stop") if isinstance(made, str) else made
         return completion if completion.usage != Usage() else replace(completion, usage=_counted(request, completion))

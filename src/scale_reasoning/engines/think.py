@@ -22,54 +22,70 @@ class ThinkSplitter:
     __slots__ = ("_assumed", "_held", "_reasoning", "_state", "_text")
 
     def __init__(self, *, inside: bool) -> None:
-        self._state: Literal["start", "inside", "outside"] = "inside" if inside else "start"
+        self._state: Literal["start", "inside", "closed", "outside", "apart"] = "start"
         self._assumed = inside
         self._held = ""
         self._text: list[str] = []
         self._reasoning: list[str] = []
 
+    @property
+    def told(self) -> tuple[str, str]:
+        """(text, reasoning) of the deltas so far."""
+        return "".join(self._text), "".join(self._reasoning)
+
     def feed(self, piece: str) -> Delta | None:
         """What `piece` makes certain; the beginning of a tag is held back until the rest shows."""
-        held = self._held + piece
-        text = reasoning = ""
+        held, reasoning = self._held + piece, ""
         if self._state == "start":
-            lead = held.lstrip()
-            if lead.startswith(OPEN):
-                self._state, held = "inside", lead[len(OPEN) :].lstrip("\n")
-            elif not OPEN.startswith(lead):
-                self._state = "outside"
+            held = self._opened(held)
         if self._state == "inside":
-            reasoning, tag, rest = held.partition(CLOSE)
-            if tag:
-                self._state, self._assumed, held = "outside", False, rest
-            else:
-                kept = _partial(held)
-                reasoning, held = held[: len(held) - kept], held[len(held) - kept :]
-        if self._state == "outside":
-            text, held = (held if self._text or not (self._reasoning or reasoning) else held.lstrip()), ""
-        self._held = held
+            reasoning, held = self._thought(held)
+        if self._state == "closed" and (held := held.lstrip()):
+            self._state = "outside"
+        text, self._held = (held, "") if self._state in ("outside", "apart") else ("", held)
         return self._add(text, reasoning)
 
     def served_apart(self) -> None:
-        """The server parses reasoning itself, so its content is text from the first character."""
-        self._state, self._assumed = "outside", False
+        """The server parses reasoning itself, so its content is text from the first character to the last."""
+        self._state, self._assumed = "apart", False
 
     def end(self) -> Delta | None:
         """What was held back, now that no more comes."""
         held, self._held = self._held, ""
-        return self._add("", held) if self._state == "inside" else self._add(held, "")
+        inside = self._state == "inside" or (self._state == "start" and self._assumed)
+        return self._add("", held) if inside else self._add(held, "")
 
     def parts(self, *, cut_off: bool) -> tuple[str, str]:
-        """(text, reasoning) of the whole reply.
+        """(text, reasoning) of the whole reply; where they are not what was told, that was told too soon.
 
         A `</think>` that nothing opened closes a thought all the same. A thought that was only assumed, never closed
         and not cut off was none: the server keeps its reasoning to itself.
         """
-        text, reasoning = "".join(self._text), "".join(self._reasoning).removeprefix(OPEN)
+        text, reasoning = self.told
         if self._assumed and not cut_off:
             return reasoning + text, ""
         head, tag, tail = text.rpartition(CLOSE)
-        return (tail.lstrip(), reasoning + head) if tag else (text, reasoning)
+        return (tail.lstrip(), reasoning + head) if tag and self._state != "apart" else (text, reasoning)
+
+    def _opened(self, held: str) -> str:
+        """What is left to read once it shows whether the reply begins with the tag."""
+        lead = held.lstrip()
+        if lead.startswith(OPEN):
+            self._state, self._assumed, held = "inside", False, lead[len(OPEN) :]
+        elif not OPEN.startswith(lead):
+            self._state = "inside" if self._assumed else "outside"
+        return held
+
+    def _thought(self, held: str) -> tuple[str, str]:
+        """(reasoning, what is left to read) of the inside of a thought."""
+        if not (self._assumed or self._reasoning):
+            held = held.lstrip("\n")
+        reasoning, tag, rest = held.partition(CLOSE)
+        if tag:
+            self._state, self._assumed = "closed", False
+            return reasoning, rest
+        sure = len(held) - _partial(held)
+        return held[:sure], held[sure:]
 
     def _add(self, text: str, reasoning: str) -> Delta | None:
         if text:

@@ -44,8 +44,16 @@ def make(name: str, settings: Mapping[str, JSON]) -> Strategy:
         if key != "base":
             values[key] = _convert(key, value, types[key])
     if "base" in types and (inner or "base" in settings):
-        values["base"] = make(str(settings.get("base", "cot")), inner)
+        values["base"] = _base(settings.get("base", "cot"), inner)
     return shape(**values)
+
+
+def _base(named: JSON, settings: Mapping[str, JSON]) -> Strategy:
+    """The strategy under another: by name, or as `describe` shows it, so that a record's strategy can be made again."""
+    if isinstance(named, Mapping):
+        described = dict(cast("Mapping[str, JSON]", named))
+        return make(str(described.pop("name", "cot")), {**described, **settings})
+    return make(str(named), settings)
 
 
 def describe(strategy: Strategy) -> dict[str, JSON]:

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import re
 
-_SENTENCE_END = re.compile(r"(?<=[.?!])[\"')\]$]*\s+(?=[A-Z$\\(\"'])")
-_ASKS = re.compile(
-    r"\?|\b(?:find|compute|determine|calculate|evaluate|what|how (?:many|much|far|long|old)|which|express|prove|give"
-    r"|solve|simplify)\b",
-    re.IGNORECASE,
+_SENTENCE_END = re.compile(r"""(?<=[.?!])\s+(?=[A-Z$\\("'])|(?<=[.?!][$)"'])\s+(?=[A-Z$\\("'])""")
+_ORDERS = re.compile(
+    r"(?:.*\b(?:,|then|and)\s+)?(?:find|compute|determine|calculate|evaluate|express|prove|show|give|solve|simplify|write)\b",
+    re.IGNORECASE | re.DOTALL,
 )
 
 
 def question_of(problem: str) -> str:
-    """The last sentence of `problem` that asks for something, else `problem` itself."""
-    sentences = _SENTENCE_END.split(problem.strip())
-    return next((s.strip() for s in reversed(sentences) if _ASKS.search(s)), problem.strip())
+    """The last sentence of `problem` that ends in a question mark or orders something found, else `problem` itself."""
+    sentences = [sentence.strip() for sentence in _SENTENCE_END.split(problem.strip())]
+    return next((s for s in reversed(sentences) if "?" in s[-3:] or _ORDERS.match(s)), problem.strip())

@@ -109,14 +109,15 @@ class _Run:
 
     async def decompose(self) -> tuple[Outline, ...]:
         """The k candidates that could be read; a whole round is asked again only when none could."""
+        asked, candidates = 0, ()
         for number in range(1, self.knobs.tries + 1):
             found = await together(self.candidate(k, number) for k in range(1, self.knobs.candidates + 1))
-            candidates = tuple(outline for outline in found if outline)
-            if dropped := len(found) - len(candidates):
-                self.notes.append(f"{dropped} of {len(found)} decompositions could not be read and were dropped")
+            asked, candidates = asked + len(found), tuple(outline for outline in found if outline)
             if candidates:
-                return candidates
-        return ()
+                break
+        if dropped := asked - len(candidates):
+            self.notes.append(f"{dropped} of {asked} decompositions could not be read and were dropped")
+        return candidates
 
     async def candidate(self, k: int, number: int) -> Outline | None:
         place = self.lm.at("decompose").at(str(k))

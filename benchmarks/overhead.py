@@ -1,0 +1,97 @@
+"""CPU of a model call through strategy, LM and engine, beside a bare aiohttp client sending the same requests, in one run.
+
+    python benchmarks/overhead.py [calls] [in flight] [rounds]
+
+The server is a zero-latency loopback server in a process of its own. Prints microseconds of CPU of this process a call,
+and the ratio, which is the figure to keep: machines differ, a ratio within one run does not. Goal: at most 2.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import aiohttp
+
+from scale_reasoning import CoT, Mode, Problem, attempt, endpoints
+from scale_reasoning.engines.openai import OpenAI
+from scale_reasoning.engines.policy import Limited, Retrying
+
+TEXT = "What is 2 + 2? " * 40
+
+
+async def cpu_seconds(count: int, in_flight: int, one: Callable[[int], Awaitable[None]]) -> float:
+    """CPU seconds of this process for `count` runs of `one`, `in_flight` at a time, after a warm-up."""
+    for numbers in (iter(range(2 * in_flight)), left := iter(range(count))):
+        if numbers is left:
+            before = time.process_time()
+
+        async def worker(numbers: object = numbers) -> None:
+            for number in numbers:
+                await one(number)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(in_flight):
+                group.create_task(worker())
+    return time.process_time() - before
+
+
+async def bare(base_url: str, count: int, in_flight: int) -> float:
+    """The same body, the same stream, read to its end, nothing made of it."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+
+        async def one(number: int) -> None:
+            body = {
+                "model": "zero",
+                "messages": [{"role": "user", "content": TEXT}],
+                "stream": True,
+                "seed": number,
+                "temperature": 0.6,
+                "top_p": 0.95,
+                "max_tokens": 16384,
+                "stream_options": {"include_usage": True},
+            }
+            async with session.post(f"{base_url}/chat/completions", json=body) as response:
+                async for _ in response.content:
+                    pass
+
+        return await cpu_seconds(count, in_flight, one)
+
+
+async def scale(base_url: str, count: int, in_flight: int) -> float:
+    """An attempt of one call: strategy, prompts, seed, journal, engine with policies, record."""
+    async with OpenAI(base_url) as server:
+        models = endpoints(Retrying(Limited(server, in_flight=in_flight)), "zero")
+
+        async def one(number: int) -> None:
+            problem = Problem(id=f"p{number}", text=TEXT)
+            record = await attempt(problem, CoT(mode=Mode.SYSTEM2), models)
+            assert record.solution is not None
+            assert record.solution.answer == "4"
+
+        return await cpu_seconds(count, in_flight, one)
+
+
+def main() -> None:
+    """Runs the two in turn."""
+    count, in_flight, rounds = (int(word) for word in (*sys.argv[1:], *("2000", "64", "5")[len(sys.argv) - 1 :]))
+    server = subprocess.Popen([sys.executable, Path(__file__).with_name("zero_server.py")], stdout=subprocess.PIPE)
+    ratios = []
+    try:
+        base_url = f"http://127.0.0.1:{int(server.stdout.readline())}/v1"
+        for _ in range(rounds):
+            plain, ours = (asyncio.run(run(base_url, count, in_flight)) / count * 1e6 for run in (bare, scale))
+            ratios.append(ours / plain)
+            print(f"bare {plain:.0f} us, scale {ours:.0f} us a call: {ours / plain:.2f}x")
+    finally:
+        server.kill()
+    print(f"median {statistics.median(ratios):.2f}x of the bare client, {in_flight} in flight, {count} calls a round")
+
+
+if __name__ == "__main__":
+    main()

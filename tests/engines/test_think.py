@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scale_reasoning.engines.think import CLOSE, OPEN, ThinkSplitter
+from scale_reasoning.types import Delta
+
+# Words that make tags, halves of tags and what stands around them likely.
+words = st.sampled_from([OPEN, CLOSE, "<", "</", "think>", "<thi", "nk", "\n", " ", "a", "Four.", "é", "<think"])
+replies = st.lists(words, max_size=8).map("".join)
+cuts = st.lists(st.integers(min_value=0, max_value=60), max_size=10)
+
+
+def pieces(text: str, cuts: list[int]) -> list[str]:
+    places = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
+    return [text[a:b] for a, b in pairwise(places)]
+
+
+def split(*pieces: str, inside: bool = False, cut_off: bool = False) -> tuple[tuple[str, str], tuple[str, str]]:
+    """(text, reasoning) of the deltas, and of the whole."""
+    splitter = ThinkSplitter(inside=inside)
+    found = [splitter.feed(piece) for piece in pieces] + [splitter.end()]
+    deltas = [delta for delta in found if delta is not None]
+    told = "".join(delta.text for delta in deltas), "".join(delta.reasoning for delta in deltas)
+    assert told == splitter.told
+    assert Delta() not in deltas
+    return told, splitter.parts(cut_off=cut_off)
+
+
+@given(replies, cuts, st.booleans(), st.booleans())
+def test_where_the_reply_is_cut_into_pieces_changes_nothing(
+    reply: str, cuts: list[int], inside: bool, cut_off: bool
+) -> None:
+    whole = split(reply, inside=inside, cut_off=cut_off)
+    assert split(*pieces(reply, cuts), inside=inside, cut_off=cut_off) == whole
+    assert split(*reply, inside=inside, cut_off=cut_off) == whole
+
+
+@given(st.text(), cuts)
+def test_text_without_tags_is_untouched(reply: str, cuts: list[int]) -> None:
+    if OPEN not in reply and CLOSE not in reply:
+        assert split(*pieces(reply, cuts)) == ((reply, ""), (reply, ""))
+
+
+@given(replies, st.booleans(), st.booleans())
+def test_nothing_is_lost_but_white_space_and_the_tags_that_part(reply: str, inside: bool, cut_off: bool) -> None:
+    _, (text, reasoning) = split(reply, inside=inside, cut_off=cut_off)
+    left = iter(reply)
+    assert all(character in left for character in reasoning + text)  # in the reply's order
+    lost = len("".join(reply.split())) - len("".join((reasoning + text).split()))
+    assert lost in {opened * len(OPEN) + closed * len(CLOSE) for opened in (0, 1) for closed in (0, 1, 2)}
+
+
+@given(replies, cuts)
+def test_what_is_told_is_what_is_meant_unless_a_tag_comes_too_late(reply: str, cuts: list[int]) -> None:
+    told, parts = split(*pieces(reply, cuts))
+    assert told == parts or CLOSE in told[0]
+
+
+@pytest.mark.parametrize(
+    ("reply", "text", "reasoning"),
+    [
+        ("<think>\nHm.\n</think>\n\nFour.", "Four.", "Hm.\n"),
+        ("\n <think>Hm.</think>Four.", "Four.", "Hm."),
+        ("<think>\n\n</think>\n\nFour.", "Four.", ""),
+        ("<think></think>Four.", "Four.", ""),
+        ("<think>Hm.", "", "Hm."),
+        ("<think>Hm.</thi", "", "Hm.</thi"),
+        ("<think>", "", ""),
+        ("<thi", "<thi", ""),
+        ("  ", "  ", ""),
+        ("", "", ""),
+        ("Hm.</think>Four.", "Four.", "Hm."),
+        ("</think>\n\nFour.", "Four.", ""),
+        ("The tag <think> opens.", "The tag <think> opens.", ""),
+        ("<think>a</think>b <think>c", "b <think>c", "a"),
+    ],
+)
+def test_a_thought_is_parted_from_the_reply(reply: str, text: str, reasoning: str) -> None:
+    _, parts = split(reply)
+    assert parts == (text, reasoning)
+
+
+@pytest.mark.parametrize(
+    ("reply", "text", "reasoning"),
+    [
+        ("Hm.</think>\n\nFour.", "Four.", "Hm."),
+        ("<think>\nHm.</think>Four.", "Four.", "Hm."),
+        ("</think>Four.", "Four.", ""),
+        ("<think>Hm.", "", "Hm."),
+    ],
+)
+@pytest.mark.parametrize("cut_off", [False, True])
+def test_a_thought_that_the_template_opened_ends_with_its_tag(
+    reply: str, text: str, reasoning: str, cut_off: bool
+) -> None:
+    assert split(reply, inside=True, cut_off=cut_off) == ((text, reasoning), (text, reasoning))
+
+
+def test_a_thought_only_assumed_is_text_when_complete_and_reasoning_when_cut_off() -> None:
+    assert split("Four.", inside=True) == (("", "Four."), ("Four.", ""))
+    assert split("Four.", inside=True, cut_off=True) == (("", "Four."), ("", "Four."))
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_where_the_server_parts_reasoning_itself_its_content_is_text(inside: bool) -> None:
+    splitter = ThinkSplitter(inside=inside)
+    splitter.served_apart()
+    content = "\n<think> and </think> are tags."
+    deltas = [splitter.feed(piece) for piece in content]
+    assert splitter.end() is None
+    assert deltas == [Delta(text=piece) for piece in content]
+    assert splitter.parts(cut_off=False) == (content, "")

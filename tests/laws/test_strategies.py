@@ -1,0 +1,375 @@
+"""What holds for every strategy in the table, and for SCALE in each of its variants."""
+
+import asyncio
+import pickle
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from scale_reasoning.engines import endpoints
+from scale_reasoning.engines.policy import Limited, Retrying
+from scale_reasoning.engines.scripted import Reply, Scripted
+from scale_reasoning.engines.sim import Sim, Speeds, run_virtual
+from scale_reasoning.errors import ContextOverflow, Malformed, Overloaded, Rejected, Unreachable
+from scale_reasoning.events import Event, Finished, Started
+from scale_reasoning.lm import MemoryJournal, Strategy, spending
+from scale_reasoning.runs.attempt import attempt
+from scale_reasoning.strategies import STRATEGIES, describe, make
+from scale_reasoning.strategies.cot import CoT
+from scale_reasoning.strategies.scale import Scale
+from scale_reasoning.strategies.vote import Vote
+from scale_reasoning.types import Completion, Engine, Mode, OnDelta, Problem, Record, Request
+
+PROBLEM = Problem(id="p", text="Let $x = 3$. What is $x^2 + x$?", answer="12")
+MODEL = "Qwen/Qwen3-32B"
+
+VARIANTS: dict[str, Strategy] = {
+    **{name: make(name, {}) for name in STRATEGIES},
+    "cot in system1": CoT(mode=Mode.SYSTEM1),
+    "vote over scale": Vote(base=Scale(candidates=3), samples=4),
+    "vote over vote": Vote(base=Vote(samples=2), samples=3),
+    "scale by titles": Scale(assess_context="titles"),
+    "scale in system1": Scale(route="system1"),
+    "scale in system2": Scale(route="system2"),
+    "scale at random": Scale(route="random", random_share=0.3),
+    "scale with answers": Scale(context="answers"),
+    "scale with the question": Scale(last_step="question"),
+    "scale with the last in system2": Scale(last_mode="system2"),
+    "scale by titles with the last in system2": Scale(assess_context="titles", last_mode="system2"),
+    "scale with one candidate": Scale(candidates=1, tries=1),
+    "scale with one step": Scale(candidates=2, max_steps=1),
+}
+
+
+def most_calls(strategy: Strategy) -> int:
+    """The bound each strategy's docstring gives."""
+    match strategy:
+        case CoT():
+            return 1
+        case Vote(base=base, samples=samples):
+            return samples * most_calls(base)
+        case Scale(candidates=k, tries=tries, max_steps=n):
+            return tries * (k + 1) + (n + 1) * (tries + 1)
+        case _:
+            raise AssertionError(f"say here how many calls {type(strategy).__name__} may make")
+
+
+@pytest.fixture(params=VARIANTS)
+def strategy(request: pytest.FixtureRequest) -> Strategy:
+    return VARIANTS[request.param]
+
+
+async def tried(strategy: Strategy, engine: Engine, **more: Any) -> Record:
+    return await attempt(PROBLEM, strategy, endpoints(engine, MODEL), **more)
+
+
+def outline_of(request: Request) -> str:
+    return f'{{"subproblems": ["What is x^2, by {request.seed % 3}?", "What is x?", "What is their sum?"]}}'
+
+
+RULES: list[tuple[str, Reply]] = [
+    ("decomposition", outline_of),
+    ("choice", '{"choice": 2}'),
+    ("difficulty", lambda request: f'{{"difficulty": {request.seed % 11 / 10}}}'),
+    ("", lambda request: f"It is \\boxed{{{11 + request.seed % 2}}}."),
+]
+
+
+def able() -> Scripted:
+    """An engine that answers every stage as it should, each call in a second."""
+    return Scripted(RULES, seconds=1)
+
+
+class Dying(Scripted):
+    """An able engine that raises from its `alive`-th request on."""
+
+    def __init__(self, alive: int, failure: Callable[[], Exception]) -> None:
+        super().__init__(RULES, seconds=1)
+        self.alive, self.failure = alive, failure
+
+    async def generate(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
+        """See Engine."""
+        if len(self.requests) >= self.alive:
+            raise self.failure()
+        return await super().generate(request, on_delta)
+
+
+# The same seed, the same solution
+
+
+def replayable(record: Record) -> Record:
+    """The record without what a clock and a journal say."""
+    calls = tuple(replace(call, seconds=0, replayed=False) for call in record.calls)
+    return replace(record, seconds=0, calls=calls)
+
+
+def test_the_same_seed_gives_the_same_solution_and_requests_at_any_concurrency(strategy: Strategy) -> None:
+    records, asked = [], []
+    for slots in (64, 1, 7):
+        journal = MemoryJournal()
+        records.append(run_virtual(tried(strategy, Sim(Speeds(slots=slots)), seed=3, journal=journal)))
+        asked.append(journal.completions)
+    assert records[0].calls
+    assert replayable(records[0]) == replayable(records[1]) == replayable(records[2])
+    assert asked[0] == asked[1] == asked[2]
+    assert len(asked[0]) == len(records[0].calls)
+
+
+def test_failures_of_the_server_that_pass_when_retried_change_nothing(strategy: Strategy) -> None:
+    def on(speeds: Speeds) -> Record:
+        return run_virtual(tried(strategy, Retrying(Limited(Sim(speeds), in_flight=5), retries=50), seed=3))
+
+    assert replayable(on(Speeds(failures=0.3))) == replayable(on(Speeds()))
+
+
+def test_another_seed_or_sample_asks_with_other_seeds_at_every_place(strategy: Strategy) -> None:
+    def seeds(**more: int) -> set[int]:
+        return {call.seed for call in run_virtual(tried(strategy, Sim(), **more)).calls}
+
+    base = seeds()
+    assert base.isdisjoint(seeds(seed=1))
+    assert base.isdisjoint(seeds(sample=1))
+
+
+def test_a_second_run_over_the_journal_makes_no_call_and_gives_the_same_record(strategy: Strategy) -> None:
+    journal, engine = MemoryJournal(), able()
+    first = run_virtual(tried(strategy, engine, journal=journal))
+    paid = len(engine.requests)
+    again = run_virtual(tried(strategy, engine, journal=journal))
+    assert len(engine.requests) == paid == len(first.calls)
+    assert all(call.replayed for call in again.calls)
+    assert replayable(again) == replayable(first)
+    assert again.seconds == 0
+
+
+@pytest.mark.parametrize("paid", [0, 1, 3, 10, 20])
+def test_a_run_that_broke_off_is_finished_by_paying_for_the_rest_only(strategy: Strategy, paid: int) -> None:
+    journal, rest = MemoryJournal(), able()
+    run_virtual(tried(strategy, Dying(paid, lambda: Unreachable("the line went dead")), journal=journal))
+    kept = len(journal.completions)
+    assert kept <= paid
+    resumed = run_virtual(tried(strategy, rest, journal=journal))
+    assert len(rest.requests) == len(resumed.calls) - kept
+    assert replayable(resumed) == replayable(run_virtual(tried(strategy, able())))
+
+
+# Calls: each at a place of its own, and never more than the formula says
+
+
+def test_every_call_has_a_place_of_its_own_a_beginning_and_an_end(strategy: Strategy) -> None:
+    heard: list[Event] = []
+    record = run_virtual(tried(strategy, able(), listener=heard.append))
+    paths = [call.path for call in record.calls]
+    assert len(set(paths)) == len(paths) <= most_calls(strategy)
+    assert Counter(event.path for event in heard if isinstance(event, Started)) == Counter(paths)
+    assert Counter(event.path for event in heard if isinstance(event, Finished)) == Counter(paths)
+    assert record.failure is None
+    assert record.grade is not None
+
+
+def test_stages_and_modes_sum_to_the_total(strategy: Strategy) -> None:
+    for engine in (able(), Scripted([("", "no idea")])):
+        record = run_virtual(tried(strategy, engine))
+        assert record.usage == spending(record.calls)
+        written = sum(call.usage.completion_tokens or 0 for call in record.calls)
+        for split in (record.usage.by_stage, record.usage.by_mode):
+            assert sum(usage.completion_tokens or 0 for usage in split.values()) == written
+        assert record.usage.total.completion_tokens == written
+
+
+@pytest.mark.parametrize(
+    ("strategy", "depth"), [(Scale(), 2 + 2 * 3), (Scale(assess_context="titles"), 3 + 3)], ids=["solutions", "titles"]
+)
+def test_scale_makes_k_plus_1_plus_2m_calls_one_after_another_only_where_one_needs_the_other(
+    strategy: Scale, depth: int
+) -> None:
+    record = run_virtual(tried(strategy, able()))
+    assert len(record.calls) == 8 + 1 + 2 * 3
+    assert record.seconds == depth
+
+
+HTML = """<!DOCTYPE html>
+<html><head><title>502 Bad Gateway</title><style>body {margin: 1em}</style></head>
+<body><h1>502 Bad Gateway</h1><ol><li>1. Retry</li></ol><hr><center>nginx/1.25.3</center></body></html>"""
+CUT_OFF = Completion(text='{"subproblems": ["What is', finish_reason="length")
+BAD_REPLIES: dict[str, str | Completion] = {
+    "garbage": "!@# lorem ]]}} 17 23 \\frac{",
+    "empty text": "",
+    "blanks": " \n\t ",
+    "a number": "42",
+    "null": "null",
+    "an open fence": "```json",
+    "html": HTML,
+    "cut-off text": CUT_OFF,
+    "cut-off thoughts": Completion(text="", reasoning="Let me think", finish_reason="length"),
+}
+
+
+@pytest.mark.parametrize("reply", BAD_REPLIES.values(), ids=BAD_REPLIES)
+def test_an_engine_that_only_says_nonsense_ends_in_a_labelled_record_within_bounds(
+    strategy: Strategy, reply: str | Completion
+) -> None:
+    engine = Scripted([("", reply)])
+    record = run_virtual(tried(strategy, engine))
+    assert len(record.calls) == len(engine.requests) <= most_calls(strategy)
+    assert record.failure is not None
+    assert record.failure.blame == "model"
+    assert record.grade is not None
+    assert not record.grade.correct
+
+
+@pytest.mark.parametrize("stage", ["decomposition", "choice", "difficulty", ""])
+@pytest.mark.parametrize("reply", ["no idea", CUT_OFF], ids=["garbage", "cut off"])
+def test_nonsense_at_one_stage_is_labelled_and_bounded(strategy: Strategy, stage: str, reply: str | Completion) -> None:
+    engine = Scripted([(pattern, reply if pattern == stage else good) for pattern, good in RULES])
+    record = run_virtual(tried(strategy, engine))
+    spoilt = [request for request in engine.requests if (request.schema.name if request.schema else "") == stage]
+    assert len(engine.requests) <= most_calls(strategy)
+    assert record.solution is not None
+    assert not spoilt or record.failure or record.solution.notes
+
+
+@pytest.mark.parametrize(("context", "most"), [("solutions", 3 * (4 + 1) + (5 + 1) * (3 + 1)), ("answers", 35)])
+def test_the_worst_engine_of_all_gets_as_many_calls_from_scale_as_its_docs_say_and_no_more(
+    context: Any, most: int
+) -> None:
+    scale = Scale(candidates=4, max_steps=5, tries=3, context=context)
+    rounds: Counter[str] = Counter()
+
+    def late(request: Request) -> str:
+        rounds["decomposition"] += 1
+        good = rounds["decomposition"] > 4 * 2
+        return f'["What is {request.seed}?", "And b?", "And c?", "And d?", "And e?"]' if good else "no idea"
+
+    def overflowing(_: Request) -> str:
+        raise ContextOverflow("too long")
+
+    engine = Scripted([("decomposition", late), ("Solve this last", overflowing), ("", "no idea")])
+    heard: list[Event] = []
+    record = run_virtual(tried(scale, engine, listener=heard.append))
+    assert record.failure is not None
+    assert record.failure.kind == "context_overflow"
+    assert sum(isinstance(event, Started) for event in heard) == most <= most_calls(scale)
+
+
+# Windows
+
+
+@pytest.mark.parametrize("counts", [True, False], ids=["the server counts", "the server does not count"])
+@pytest.mark.parametrize("window", [5, 30, 120, 150, 200, 10_000])
+def test_a_window_of_any_size_ends_in_an_answer_or_a_failure_of_the_model(
+    strategy: Strategy, window: int, counts: bool
+) -> None:
+    def fits(request: Request) -> Completion:
+        prompt = sum(len(message.content.split()) for message in request.messages)
+        if prompt + (request.max_tokens or 0) > window:
+            raise ContextOverflow("too long", prompt if counts else None, window)
+        reply = next(reply for form, reply in RULES if form in ("", request.schema.name if request.schema else ""))
+        text = reply(request) if callable(reply) else reply
+        assert isinstance(text, str)
+        return Completion(text=text, finish_reason="stop")
+
+    engine = Scripted([("", fits)])
+    record = run_virtual(tried(strategy, engine))
+    assert len(record.calls) <= most_calls(strategy)
+    assert len(engine.requests) <= 2 * most_calls(strategy)
+    assert record.grade is not None
+    if record.failure is not None:
+        assert record.failure.blame == "model"
+    assert (record.failure is None) or window < 10_000
+
+
+# The world
+
+
+FAILURES: dict[str, Callable[[], Exception]] = {
+    "unreachable": lambda: Unreachable("no route to host"),
+    "overloaded": lambda: Overloaded("429", retry_after=9.0),
+    "rejected": lambda: Rejected("401: who are you?", 401),
+    "malformed": lambda: Malformed("<html>"),
+}
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.99])
+@pytest.mark.parametrize("kind", FAILURES)
+def test_a_failure_of_the_world_ends_in_a_record_without_a_grade(strategy: Strategy, kind: str, share: float) -> None:
+    alive = int(share * len(run_virtual(tried(strategy, able())).calls))
+    engine = Dying(alive, FAILURES[kind])
+    heard: list[Event] = []
+
+    async def main() -> Record:
+        record = await tried(strategy, engine, listener=heard.append)
+        assert engine.in_flight == 0
+        return record
+
+    record = run_virtual(main())
+    started = [event.path for event in heard if isinstance(event, Started)]
+    assert sorted(started) == sorted(event.path for event in heard if isinstance(event, Finished))
+    assert len(record.calls) <= alive
+    assert record.failure is not None
+    assert (record.failure.kind, record.failure.blame) == (kind, "world")
+    assert record.failure.path in set(started) - {call.path for call in record.calls}
+    assert record.solution is None
+    assert record.grade is None
+
+
+# Cancelling
+
+
+def test_cancelling_leaves_no_request_in_flight(strategy: Strategy) -> None:
+    async def main(after: float) -> bool:
+        engine = able()
+        heard: list[Event] = []
+        task = asyncio.create_task(tried(strategy, engine, listener=heard.append))
+        await asyncio.sleep(after)
+        if task.done():
+            return False
+        assert engine.in_flight > 0
+        sent = len(engine.requests)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert engine.in_flight == 0
+        await asyncio.sleep(100)
+        assert len(engine.requests) == sent
+        assert sum(isinstance(e, Started) for e in heard) == sum(isinstance(e, Finished) for e in heard) == sent
+        return True
+
+    assert run_virtual(main(0.5))
+    for after in (1.5, 2.5, 3.5, 5.5):
+        run_virtual(main(after))
+
+
+# Values
+
+
+def test_it_pickles_and_is_still_the_same(strategy: Strategy) -> None:
+    copy = pickle.loads(pickle.dumps(strategy))
+    assert copy == strategy
+    assert hash(copy) == hash(strategy)
+
+
+def settings_of(described: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """A description as name and settings, those of a base as `base.FIELD`."""
+    settings: dict[str, Any] = {}
+    for key, value in described.items():
+        if isinstance(value, dict):
+            settings[key], inner = settings_of(value)
+            settings |= {f"{key}.{name}": setting for name, setting in inner.items()}
+        elif key != "name":
+            settings[key] = value
+    return described["name"], settings
+
+
+def test_its_description_makes_it_again(strategy: Strategy) -> None:
+    name, settings = settings_of(describe(strategy))
+    assert make(name, settings) == strategy
+    assert describe(make(name, settings)) == describe(strategy)
+
+
+def test_its_settings_may_be_given_as_text(strategy: Strategy) -> None:
+    name, settings = settings_of(describe(strategy))
+    assert make(name, {key: str(value) for key, value in settings.items() if value is not None}) == strategy

@@ -1,0 +1,115 @@
+"""Prompts files: what is filled in, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scale_reasoning.errors import ConfigError
+from scale_reasoning.prompts import Prompts, beside, chosen, load
+from scale_reasoning.strategies import cot, scale
+
+
+def written(folder: Path, text: str, name: str = "mine.md") -> Path:
+    file = folder / name
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def prompts(text: str) -> Prompts:
+    return Prompts("own.md", {"ask": text})
+
+
+def test_a_file_is_read_by_section_and_what_comes_before_the_first_is_commentary(tmp_path: Path) -> None:
+    read = load(
+        written(tmp_path, "Why it is so.\n# Title\n\n## ask\n\nWhat is {{x}}?\n\n### Hints\nNone.\n## end  \nBye.\n")
+    )
+    assert read.sections == {"ask": "What is {{x}}?\n\n### Hints\nNone.", "end": "Bye."}
+
+
+def test_a_heading_of_several_words_belongs_to_the_prompt(tmp_path: Path) -> None:
+    read = load(written(tmp_path, "## ask\n## Problem statement\n{{x}}\n"))
+    assert read.sections == {"ask": "## Problem statement\n{{x}}"}
+
+
+def test_line_ends_of_another_system_change_nothing(tmp_path: Path) -> None:
+    text = "## ask\nWhat is {{x}}?\n## end\nBye.\n"
+    (tmp_path / "crlf.md").write_bytes(text.replace("\n", "\r\n").encode())
+    assert load(tmp_path / "crlf.md").sections == load(written(tmp_path, text)).sections
+
+
+def test_latex_braces_and_dollars_are_no_holes() -> None:
+    template = r"Find $\frac{1}{x_{2}}$, ${x}$, {x}, {{ x }}, \boxed{}, {{{x}}} and \boxed{{{x}}}."
+    assert prompts(template).fill("ask", x=r"\frac{a}{b}") == (
+        r"Find $\frac{1}{x_{2}}$, ${x}$, {x}, {{ x }}, \boxed{}, {\frac{a}{b}} and \boxed{\frac{a}{b}}."
+    )
+
+
+def test_a_hole_inside_a_value_is_not_filled_again() -> None:
+    assert prompts("{{x}} {{y}}").fill("ask", x="{{y}}", y="{{x}} {{z}} \\1 \\g<0>") == "{{y}} {{x}} {{z}} \\1 \\g<0>"
+
+
+@given(st.text(), st.text())
+@settings(deadline=None)
+def test_values_are_inserted_as_they_are(x: str, y: str) -> None:
+    assert prompts("a {{x}} b {{y}} c {{x}}").fill("ask", x=x, y=y) == f"a {x} b {y} c {x}"
+
+
+def test_a_hole_may_have_any_name() -> None:
+    assert prompts("{{self}}, {{section}}").fill("ask", self="a", section="b") == "a, b"
+
+
+@pytest.mark.parametrize("values", [{}, {"x": "1", "y": "2"}, {"y": "2"}])
+def test_a_missing_or_unknown_hole_is_refused_by_name(values: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match=r"own\.md, '## ask': its holes are \['x'\], and must be"):
+        prompts("{{x}}").fill("ask", **values)
+
+
+def test_an_unknown_section_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(ConfigError, match=r"own\.md: no section '## tell' \(found: ask\)"):
+        prompts("").fill("tell")
+
+
+@pytest.mark.parametrize("text", ["", "Only prose.", "# One hash\n### Three\n", "## ask\na\n## tell\nb\n## ask\nc\n"])
+def test_a_file_without_sections_or_with_one_twice_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match=r"mine\.md: needs '## section' headings, each name once"):
+        load(written(tmp_path, text))
+
+
+def test_a_file_that_cannot_be_read_is_a_config_error_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "binary.md").write_bytes(b"## ask\n\xff\xfe")
+    for file in (tmp_path / "none.md", tmp_path, tmp_path / "binary.md"):
+        with pytest.raises(ConfigError, match=f"prompts file {file}"):
+            load(file)
+
+
+def test_a_users_file_overrides_the_sections_it_has(tmp_path: Path) -> None:
+    own = Prompts("own.md", {"ask": "Ask {{x}}", "end": "Bye."})
+    mixed = chosen(str(written(tmp_path, "## end\nFarewell.\n")), own)
+    assert mixed.fill("ask", x="it") == "Ask it"
+    assert mixed.fill("end") == "Farewell."
+    assert chosen("", own) is own
+
+
+def test_a_users_file_with_a_section_nobody_asks_for_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"unknown sections \['edn'\]; known: ask, end"):
+        chosen(str(written(tmp_path, "## edn\nFarewell.\n")), Prompts("own.md", {"ask": "", "end": ""}))
+
+
+def test_the_fingerprint_is_of_all_that_is_asked_and_of_nothing_else(tmp_path: Path) -> None:
+    one = load(written(tmp_path, "Comment.\n## a\nA\n## b\nB\n", "1.md"))
+    same = load(written(tmp_path, "Another comment.\n\n## b\nB\n\n## a\nA\n", "2.md"))
+    assert one.fingerprint == same.fingerprint
+    mine = str(written(tmp_path, "## a\nmine\n", "3.md"))
+    others = [
+        Prompts("own.md", {"a": "A", "b": "C"}),
+        chosen(mine, one),
+        chosen(mine, Prompts("own.md", {"a": "", "b": "C"})),
+    ]
+    assert len({prompts.fingerprint for prompts in (one, *others)}) == 4
+
+
+def test_the_prompts_of_the_strategies_are_found_beside_them() -> None:
+    assert "{{problem}}" in beside(cot.__file__).sections["solve"]
+    assert {"system", "problem", "decompose", "select", "assess", "solve"} <= beside(scale.__file__).sections.keys()
