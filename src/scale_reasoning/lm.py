@@ -182,7 +182,7 @@ class LM:
             raise RuntimeError(f"two calls at one path: {self.path!r}; give each its own lm.at(name)")
         ledger.paths.add(self.path)
         endpoint = self._endpoint(mode)
-        request = _request(endpoint, messages, mode, self.derived_seed(), max_tokens, schema)
+        request = request_for(endpoint, messages, mode, self.derived_seed(), max_tokens, schema)
         started = _now()
         self.tell(Started(path=self.path, mode=mode))
         try:
@@ -277,7 +277,7 @@ def prompt_tokens(messages: tuple[Message, ...], bytes_per_token: int) -> int:
     return sum(len(message.content.encode()) // bytes_per_token + 8 for message in messages)
 
 
-def _request(
+def request_for(
     endpoint: Endpoint,
     messages: tuple[Message, ...],
     mode: Mode,
@@ -285,6 +285,7 @@ def _request(
     max_tokens: int | None,
     schema: Schema | None,
 ) -> Request:
+    """The request that puts these messages to an endpoint as its family wants it, clipped to its window."""
     profile = endpoint.profile
     if profile.suffix:
         *earlier, last = messages

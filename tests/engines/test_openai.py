@@ -283,7 +283,9 @@ def test_a_mangled_stream_is_a_completion_or_an_engine_error() -> None:
     assert {"Completion", "Malformed"} <= set(asyncio.run(run()))
 
 
-@given(st.integers(300, 599), st.binary() | st.text().map(str.encode), st.text("aZ09-_", min_size=8), st.text() | st.none())
+@given(
+    st.integers(300, 599), st.binary() | st.text().map(str.encode), st.text("aZ09-_", min_size=8), st.text() | st.none()
+)
 @example(500, b'{"error":' * 20_000, KEY, None)
 @example(429, b"", KEY, "Mon, 01 Jan 0001 00:00:00")
 @example(429, b"", KEY, "inf")

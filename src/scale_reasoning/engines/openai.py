@@ -183,7 +183,7 @@ class OpenAI:
                     raise self._refusal(response, await _some(response))
                 whole = response.content_type == "application/json"
                 async for chunk in response.content.iter_any():
-                    patience.reschedule(loop.time() + self._timeouts.silence)
+                    patience.reschedule(0 if self._closed else loop.time() + self._timeouts.silence)
                     reply.chunk(chunk, whole=whole)
                     if reply.done:
                         patience.reschedule(None)

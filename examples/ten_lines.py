@@ -1,0 +1,21 @@
+"""SCALE from Python in ten lines, on the model in the box. With a server: Connection(model=..., base_url=...).
+
+    python examples/ten_lines.py
+"""
+
+import asyncio
+
+from scale_reasoning import Connection, Scale, connect, solve
+
+
+async def main() -> None:
+    async with connect(Connection(model="smollm2")) as endpoints:
+        record = await solve("What is 17 + 25?", Scale(candidates=2, tau=0.5), endpoints=endpoints, answer="42")
+    for step in record.solution.steps if record.solution else ():
+        print(step.mode, step.difficulty, step.subproblem)
+    print("answer:", record.solution and record.solution.answer, "correct:", record.grade and record.grade.correct)
+    print("tokens:", record.usage.total.completion_tokens)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
