@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 EXAMPLE := A shop sells pens at 3 for 2 dollars. How many dollars do 18 pens cost, and what is the change from 20?
 
-.PHONY: run test check format bench clean
+.PHONY: run test check examples format bench clean
 
 run: $(VENV)/model  ## solve a problem with the model in the box, the trace live
 	@$(BIN)/scale solve --model smollm2 "$(EXAMPLE)" || test $$? -eq 1
@@ -18,6 +18,9 @@ check: $(VENV)/dev  ## lint, format, types, directions of imports
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+
+examples: $(VENV)/model  ## the programs of examples/, on the model in the box
+	for program in examples/*.py; do $(BIN)/python $$program || exit 1; done
 
 format: $(VENV)/dev
 	$(BIN)/ruff check --fix

@@ -84,6 +84,15 @@ async def reset(ask: Ask) -> web.StreamResponse:
     return web.Response()
 
 
+async def hang_up(ask: Ask) -> web.StreamResponse:
+    """A whole reply, and then the connection ends that was said to be kept, as llama.cpp's does."""
+    response = await events(*HELLO, DONE)(ask)
+    await response.write_eof()
+    assert ask.request.transport is not None
+    ask.request.transport.close()
+    return response
+
+
 async def stall(_: Ask) -> web.StreamResponse:
     """Nothing, for as long as the client stands it."""
     await asyncio.sleep(FOREVER)
@@ -253,6 +262,7 @@ FAULTS: dict[str, Behaviour] = {
     "late-end": events(*HELLO, DONE, seconds=0.02),
     "no-end": events(*HELLO, DONE, then=stall),
     "reset-after-done": events(*HELLO, DONE, then=reset),
+    "hangs-up": hang_up,
     "no-choices": events({"choices": []}, DONE),
     "null-content": events(*saying({"role": "assistant", "content": None}), DONE),
     "several-choices": events({"choices": [{"index": 1, "delta": {"content": "other"}}]}, *HELLO, DONE),

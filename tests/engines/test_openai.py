@@ -9,6 +9,7 @@ import re
 import resource
 import socket
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -546,6 +547,29 @@ def test_connections_are_used_again() -> None:
 
     for model in ("ok", "late-end", "no-done", "no-stream", "429", "400", "400-in-two-pieces", "502-html"):
         assert asyncio.run(run(model)) == 1, model
+
+
+def test_a_kept_connection_that_has_ended_costs_no_reply() -> None:
+    async def run() -> None:
+        async with engine_on() as (engine, _):
+            for _ in range(50):
+                assert (await engine.generate(request("hangs-up"))).text == TEXT
+
+    asyncio.run(run())
+
+
+def test_a_connection_that_ends_before_an_answer_is_tried_once_more_and_no_other_failure_is() -> None:
+    async def run() -> dict[str, int]:
+        async with engine_on() as (engine, server):
+            assert (await engine.generate(request("reset-then-ok"))).text == TEXT
+            for model in ("reset", "reset-in-stream", "429", "500", "truncated", "short-of-its-length"):
+                with pytest.raises(EngineError):
+                    await engine.generate(request(model))
+            return Counter(body["model"] for body in server.bodies)
+
+    asked = asyncio.run(run())
+    assert {model for model, times in asked.items() if times == 2} == {"reset-then-ok", "reset"}
+    assert max(asked.values()) == 2
 
 
 @pytest.fixture

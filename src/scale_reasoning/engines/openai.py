@@ -173,12 +173,7 @@ class OpenAI:
         patience = asyncio.timeout(self._timeouts.first_byte)
         self._waiting.add(patience)
         try:
-            async with (
-                patience,
-                self._client().post(
-                    f"{self.base_url}/chat/completions", data=body, headers=self._headers, allow_redirects=False
-                ) as response,
-            ):
+            async with patience, await self._send(body) as response:
                 if response.status != 200:
                     raise self._refusal(response, await _some(response))
                 whole = response.content_type == "application/json"
@@ -196,6 +191,23 @@ class OpenAI:
             raise self._translated(error, began=reply.began) from None
         finally:
             self._waiting.discard(patience)
+
+    async def _send(self, body: bytes) -> aiohttp.ClientResponse:
+        """The head of an answer; sent once more, at once, when the connection ends before there is one.
+
+        A kept connection may end at any moment (llama.cpp ends them right after a stream), and asking for a
+        generation twice changes nothing on the server.
+        """
+        import aiohttp
+
+        url = f"{self.base_url}/chat/completions"
+        for again in (True, False):
+            try:
+                return await self._client().post(url, data=body, headers=self._headers, allow_redirects=False)
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+                if isinstance(error, aiohttp.ClientConnectorError) or not again:
+                    raise
+        raise AssertionError("unreachable")
 
     def _refusal(self, response: aiohttp.ClientResponse, content: bytes) -> EngineError:
         return error_for(

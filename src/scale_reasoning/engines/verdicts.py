@@ -6,37 +6,25 @@ the answers were had (engines.probe) and how findings are shown.
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast
 
 import msgspec
 
 from scale_reasoning.engines.refusals import one_line
-from scale_reasoning.lm import Endpoint
+from scale_reasoning.errors import Rejected
 from scale_reasoning.profiles import ModeProfile, Profile
 from scale_reasoning.types import JSON, Completion, Usage
 
 Verdict: TypeAlias = Literal["yes", "no", "unknown"]
-
-SHOWN_NAMES, SHOWN_NAME, MOST_NAMES = 5, 60, 20_000
-"""Of a server's list of models: names shown, characters of each, names read at all."""
 
 SPARE_TOKENS = 16
 """Tokens that may go into a reply without showing in it: its end, a template's marks."""
 
 _MARK = re.compile(r"</?(?:\w+:)?think(?:ing)?>|\[/?THINK\]|<\|channel\|>|◁/?think▷", re.IGNORECASE)
 """How families write the bounds of a thought."""
-
-_WINDOW_KEYS = (
-    ("max_model_len",),  # vLLM, SGLang
-    ("context_length",),  # OpenRouter, Together
-    ("context_window",),  # Groq
-    ("max_context_length",),  # Mistral
-    ("meta", "n_ctx"),  # llama.cpp
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,76 +62,11 @@ def unknown(found: str, cost: str = "", fix: str = "") -> Finding:
     return Finding(name="", verdict="unknown", found=found, cost=cost, fix=fix)
 
 
-def at(value: JSON, *keys: str) -> JSON:
-    """What lies below these keys, None where there is nothing."""
-    for key in keys:
-        value = cast("Mapping[str, JSON]", value).get(key) if isinstance(value, dict) else None
-    return value
-
-
-def listed(body: JSON) -> dict[str, JSON] | None:
-    """The entries of a reply of GET /models by their names and aliases; None when it is no such list."""
-    data = cast("JSON", body) if isinstance(body, list) else at(body, "data")
-    if not isinstance(data, list):
-        return None
-    entries: dict[str, JSON] = {}
-    for entry in cast("list[JSON]", data)[:MOST_NAMES]:
-        aliases = at(entry, "aliases")
-        for name in (at(entry, "id"), *(cast("list[JSON]", aliases) if isinstance(aliases, list) else ())):
-            if isinstance(name, str):
-                entries[name.removeprefix("models/")] = entry  # the prefix is Gemini's
-    return entries
-
-
-def model(asked: str, entries: Mapping[str, JSON] | None) -> Finding:
-    """Whether the server lists the model."""
-    if not entries:
-        return unknown(f"{asked}: the server {'lists none' if entries is not None else 'has no list of models'}")
-    if asked.removeprefix("models/") in entries:
-        return yes(f"{asked}, one of {len(entries):,}")
-    lowered: dict[str, str] = {name.lower(): name for name in entries}
-    close = [lowered[name] for name in difflib.get_close_matches(asked.lower(), lowered, n=3, cutoff=0.5)]
-    shown = [one_line(name)[:SHOWN_NAME] for name in close or list(entries)[:SHOWN_NAMES]]
-    more = ", …" if not close and len(entries) > SHOWN_NAMES else ""
-    return no(
-        f"{one_line(asked)[:SHOWN_NAME]} is not among {len(entries):,}; "
-        f"{'close' if close else 'there are'}: {', '.join(shown)}{more}",
-        "the request is refused, or another model answers and this name picks the wrong profile for it",
-        f"--model {shown[0]}",
-    )
-
-
-def window(endpoint: Endpoint, entry: JSON, *, own: int | None, flag: str) -> Finding:
-    """Whether the window in use is the one served; `own` is what the engine itself knows it to be."""
-    used = endpoint.window
-    if own is not None:
-        return yes(f"{own:,} tokens, by the engine itself")
-    served = next((n for keys in _WINDOW_KEYS if (n := _count(at(entry, *keys))) is not None), None)
-    trained = _count(at(entry, "meta", "n_ctx_train"))
-    in_use = "none is set" if used is None else f"{used:,} in use"
-    if served is None and trained is not None and used is not None and used > trained:
-        served = trained
-    if served is None:
-        told = f"the server tells only what it was trained on, {trained:,}" if trained else "the server does not tell"
-        return unknown(f"{in_use}; {told}", fix=f"if it serves another: {flag.format('N')}")
-    if served == used:
-        return yes(f"{served:,} tokens")
-    if used is not None and served > used:
-        cost = f"{served - used:,} tokens of room stay unused"
-    else:
-        cost = "a request that is too long is refused first, and asked again where its prompt leaves room"
-    return no(f"{served:,} served, {in_use}", cost, flag.format(served))
-
-
-def _count(value: JSON) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
-
-
 def profile(family: Profile, asked: str, *, named: bool) -> Finding:
     """Which family the model is spoken to as; `named` when the user said so."""
     if family.name == "instruct" and not named:
         return unknown(
-            f"instruct, the fallback: no family matches {one_line(asked)[:SHOWN_NAME]}",
+            f"instruct, the fallback: no family matches {one_line(asked)}",
             "if the model can think, nothing switches that: a sentence in the prompt stands in",
             "--profile NAME if its family is known (see docs/engines.md), or a family of your own: --profiles FILE",
         )
@@ -202,6 +125,13 @@ def reasons(reply: Completion, spoken: ModeProfile) -> Finding:
     return no("no reasoning, apart or in the text", THOUGHTLESS, switch_on(spoken))
 
 
+def refused_first(refusal: Rejected, spoken: ModeProfile) -> str:
+    """What to do where the very first chat is refused."""
+    if refusal.status in (400, 422) and spoken.extras:
+        return f"if {', '.join(spoken.extras)} is what it refuses, this is not the server's family: --profile NAME"
+    return "--base-url (ends in /v1?), --model and --api-key-env must be the server's"
+
+
 THOUGHTLESS = "hard steps are answered without thinking: System 2 is System 1 at its price"
 
 
@@ -223,7 +153,21 @@ def schema(text: str, key: str) -> bool:
         body = msgspec.json.decode(text)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return False
-    return isinstance(body, dict) and set(cast("dict[str, JSON]", body)) == {key} and type(at(body, key)) is int
+    return isinstance(body, dict) and [*map(type, cast("dict[str, JSON]", body).values())] == [int] and key in body
+
+
+UNSTRUCTURED = "plain text with repair is used: now and then a call more, or a candidate lost"
+
+
+def choices(count: int, refusal: str = "") -> Finding:
+    """Whether one request for two replies had two, or was refused."""
+    if count == 2:
+        return yes("two choices in one reply")
+    return no(
+        f"refused: {refusal}" if refusal else f"{count} for n = 2",
+        "nothing: SCALE sends separate requests, each with a seed of its own",
+        "nothing to do",
+    )
 
 
 def seed(first: str, again: str, other: str) -> Finding:
@@ -295,9 +239,8 @@ def streaming(replies: Sequence[Heard]) -> Finding:
     most = max((reply.pieces for reply in replies), default=0)
     if most > 1:
         return yes(f"{most} pieces in one reply")
-    if not any(
-        (reply.completion.usage.completion_tokens or len(reply.completion.text.split())) > 8 for reply in replies
-    ):
+    sizes = [reply.completion.usage.completion_tokens or len(reply.completion.text.split()) for reply in replies]
+    if max(sizes, default=0) <= 8:
         return unknown("every reply was too short to tell")
     return no(
         "whole replies at once",

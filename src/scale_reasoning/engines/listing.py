@@ -1,0 +1,89 @@
+"""What a server's list of models says: which names there are, and the window each is served with.
+
+Pure. Decides under which keys servers tell a window; lists run to thousands of names, so what is shown is bounded.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import cast
+
+from scale_reasoning.engines.refusals import one_line
+from scale_reasoning.engines.verdicts import Finding, no, unknown, yes
+from scale_reasoning.types import JSON
+
+SHOWN_NAMES, SHOWN_NAME, MOST_NAMES = 5, 60, 20_000
+"""Of a server's list of models: names shown, characters of each, names read at all."""
+
+_WINDOW_KEYS = (
+    ("max_model_len",),  # vLLM, SGLang
+    ("context_length",),  # OpenRouter, Together
+    ("context_window",),  # Groq
+    ("max_context_length",),  # Mistral
+    ("meta", "n_ctx"),  # llama.cpp
+)
+
+
+def at(value: JSON, *keys: str) -> JSON:
+    """What lies below these keys, None where there is nothing."""
+    for key in keys:
+        value = cast("Mapping[str, JSON]", value).get(key) if isinstance(value, dict) else None
+    return value
+
+
+def listed(body: JSON) -> dict[str, JSON] | None:
+    """The entries of a reply of GET /models by their names and aliases; None when it is no such list."""
+    data = cast("JSON", body) if isinstance(body, list) else at(body, "data")
+    if not isinstance(data, list):
+        return None
+    entries: dict[str, JSON] = {}
+    for entry in cast("list[JSON]", data)[:MOST_NAMES]:
+        aliases = at(entry, "aliases")
+        for name in (at(entry, "id"), *(cast("list[JSON]", aliases) if isinstance(aliases, list) else ())):
+            if isinstance(name, str):
+                entries[name.removeprefix("models/")] = entry  # the prefix is Gemini's
+    return entries
+
+
+def model(asked: str, entries: Mapping[str, JSON] | None) -> Finding:
+    """Whether the server lists the model."""
+    if not entries:
+        return unknown(f"{asked}: the server {'lists none' if entries is not None else 'has no list of models'}")
+    if asked.removeprefix("models/") in entries:
+        return yes(f"{asked}, one of {len(entries):,}")
+    lowered: dict[str, str] = {name.lower(): name for name in entries}
+    close = [lowered[name] for name in difflib.get_close_matches(asked.lower(), lowered, n=3, cutoff=0.5)]
+    shown = [one_line(name)[:SHOWN_NAME] for name in close or list(entries)[:SHOWN_NAMES]]
+    more = ", …" if not close and len(entries) > SHOWN_NAMES else ""
+    return no(
+        f"{one_line(asked)[:SHOWN_NAME]} is not among {len(entries):,}; "
+        f"{'close' if close else 'there are'}: {', '.join(shown)}{more}",
+        "the request is refused, or another model answers and this name picks the wrong profile for it",
+        f"--model {shown[0]}",
+    )
+
+
+def window(used: int | None, entry: JSON, *, own: int | None, flag: str) -> Finding:
+    """Whether the window in use is the one served; `own` is what the engine itself knows, `flag` sets it."""
+    if own is not None:
+        return yes(f"{own:,} tokens, by the engine itself")
+    served = next((n for keys in _WINDOW_KEYS if (n := _count(at(entry, *keys))) is not None), None)
+    trained = _count(at(entry, "meta", "n_ctx_train"))
+    in_use = "none is set" if used is None else f"{used:,} in use"
+    if served is None and trained is not None and used is not None and used > trained:
+        served = trained
+    if served is None:
+        told = f"the server tells only what it was trained on, {trained:,}" if trained else "the server does not tell"
+        return unknown(f"{in_use}; {told}", fix=f"if it serves another: {flag.format('N')}")
+    if served == used:
+        return yes(f"{served:,} tokens")
+    if used is not None and served > used:
+        cost = f"{served - used:,} tokens of room stay unused"
+    else:
+        cost = "a request that is too long is refused first, and asked again where its prompt leaves room"
+    return no(f"{served:,} served, {in_use}", cost, flag.format(served))
+
+
+def _count(value: JSON) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
