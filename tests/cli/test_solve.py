@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -312,3 +314,31 @@ def _until(condition: Any, seconds: float = 15) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_on_a_terminal_the_reply_is_shown_while_it_is_written_and_nothing_is_left_behind() -> None:
+    async def slow(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        import asyncio
+
+        await asyncio.sleep(0.3)
+        return await stream(request, reply_to(body), thinking=True)
+
+    with serving(slow) as server:
+        words = [*SCALE, "solve", "--base-url", server.base_url, "--model", "q", PROBLEM]
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(
+            words, stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "xterm"}
+        )
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # how a pseudo-terminal says that the other end is gone
+            while piece := os.read(ours, 65536):
+                shown += piece
+        os.close(ours)
+        assert process.wait(30) == 0
+    text = shown.decode()
+    assert "decomposing, 8 at once" in text
+    assert "solving" in text
+    assert "Traceback" not in text
+    assert text.rstrip().endswith("12")
+    assert text.count("\x1b[?25l") == text.count("\x1b[?25h")  # the cursor is hidden and shown again

@@ -31,7 +31,7 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser(
         "doctor",
         help="what can this endpoint do, and is System 1 really off?",
-        description="Asks an endpoint, with at most a dozen small requests, what it can do, and prints what that costs "
+        description="Asks an endpoint, with a dozen small requests, what it can do, and prints what that costs "
         "and how to mend it. Exit codes: 0 fine, 1 System 1 leaks reasoning or is missing, 2 configuration, 3 the "
         f"engine could not be reached or used. A reply has {PATIENCE:g} s to begin, if --first-byte-timeout says no "
         "more.",
@@ -77,9 +77,11 @@ def _print(findings: Sequence[Finding]) -> None:
             continue
         console.print()
         console.print(Text.assemble((finding.verdict, COLOURS[finding.verdict]), f"  {finding.name}"))
-        for word, text in (("costs", finding.cost), ("mend", finding.fix)):
+        advice = Table.grid(padding=(0, 2, 0, 0))
+        for word, text in (("cost", finding.cost), ("fix", finding.fix)):
             if text:
-                console.print(Padding(Text.assemble((f"{word}  ", "dim"), _line(text)), (0, 0, 0, 4)))
+                advice.add_row(Text(word, style="dim"), _line(text))
+        console.print(Padding(advice, (0, 0, 0, 4)))
 
 
 def _line(text: str) -> Text:

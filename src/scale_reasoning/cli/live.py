@@ -57,13 +57,14 @@ class Trace:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=not sys.stderr.isatty())
+        self._writing: dict[str, _Writing] = {}
+        self._spinner = Spinner("dots")
         moving = self._console.is_terminal and not quiet
         self._live = (
             Live(console=self._console, transient=True, refresh_per_second=8, get_renderable=self._in_progress)
             if moving
             else None
         )
-        self._writing: dict[str, _Writing] = {}
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -130,13 +131,16 @@ class Trace:
             self._solved(event.path, event.completion, event.call.mode, event.call.seconds)
 
     def _decomposed(self, event: Decomposed) -> None:
-        if "/" in event.path:
+        if event.path.startswith("chain"):
             return
-        outline = event.candidates[event.selected]
-        distinct = len(set(event.candidates))
+        for number, outline in enumerate(event.candidates, 1):
+            chosen = number == event.selected + 1
+            line = f"candidate {number}, {len(outline)} steps: {printable(' · '.join(outline))}".replace("\n", " ")
+            self._console.print(Text(f"{'→' if chosen else ' '} {line}", style="" if chosen else "dim"),
+                                no_wrap=True, overflow="ellipsis", crop=True)  # fmt: skip
         self._print(Text.assemble(("decomposition ", "bold"), f"{event.selected + 1} of {len(event.candidates)}",
-                                  (f" ({distinct} distinct)", "dim")))  # fmt: skip
-        for number, subproblem in enumerate(outline, 1):
+                                  (f" ({len(set(event.candidates))} distinct)", "dim")))  # fmt: skip
+        for number, subproblem in enumerate(event.candidates[event.selected], 1):
             self._print(Text(f"  {number}. {printable(subproblem)}"))
 
     def _routed(self, event: Routed) -> None:
@@ -169,7 +173,8 @@ class Trace:
         stage = stage_of(next(iter(writing)))
         pieces = sum(w.pieces for w in writing.values())
         calls = f", {len(writing)} at once" if len(writing) > 1 else ""
-        head = Spinner("dots", Text(f"{DOING[stage]}{calls}, {pieces:,} pieces", style="dim"))
+        self._spinner.update(text=Text(f"{DOING[stage]}{calls}, about {pieces:,} tokens", style="dim"))
+        head = self._spinner
         if len(writing) > 1 or stage is not Stage.SOLVE:
             return head
         only = next(iter(writing.values()))
