@@ -107,7 +107,7 @@ async def connect(connection: Connection) -> AsyncGenerator[Endpoints]:
     """
     async with AsyncExitStack() as stack:
         main = await _with_policies(connection, stack)
-        second = _system1(connection)
+        second = system1_connection(connection)
         other = main if second is None else await _with_policies(second, stack)
         yield {
             **mode_endpoints(connection, main, Mode.SYSTEM2),
@@ -133,7 +133,7 @@ async def _with_policies(connection: Connection, stack: AsyncExitStack) -> Opene
     return replace(opened, engine=Retrying(limited, retries=connection.retries))
 
 
-def _system1(connection: Connection) -> Connection | None:
+def system1_connection(connection: Connection) -> Connection | None:
     """The connection of System 1 where it is another model's."""
     if connection.system1_model is None and connection.system1_base_url is None:
         return None

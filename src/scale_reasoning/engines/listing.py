@@ -60,7 +60,7 @@ def model(asked: str, entries: Mapping[str, JSON] | None) -> Finding:
         f"{one_line(asked)[:SHOWN_NAME]} is not among {len(entries):,}; "
         f"{'close' if close else 'there are'}: {', '.join(shown)}{more}",
         "the request is refused, or another model answers and this name picks the wrong profile for it",
-        f"--model {shown[0]}",
+        f"--model {shown[0]}" if close else "--model NAME, one that the server lists",
     )
 
 

@@ -21,7 +21,7 @@ from typing import IO, TYPE_CHECKING, Self
 from scale_reasoning.engines import llama_server
 from scale_reasoning.engines.llama_server import Ready, Settings
 from scale_reasoning.errors import ConfigError, Malformed, Unreachable
-from scale_reasoning.types import Completion, OnDelta, Request
+from scale_reasoning.types import JSON, Completion, OnDelta, Request
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -77,6 +77,10 @@ class Llama:
             if self._process.returncode is None or self._log.closed:
                 raise
             raise Unreachable(f"llama.cpp, serving {self._model}, {_death(self._process, self._log)}") from None
+
+    async def fetch(self, path: str, body: JSON = None) -> JSON:
+        """See OpenAI.fetch."""
+        return await self._client.fetch(path, body)
 
     async def close(self) -> None:
         """Ends the child at once, whatever it is generating."""

@@ -11,7 +11,7 @@ import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
@@ -39,6 +39,10 @@ OPTIONAL_KEYS = {
     "stream_options": ("stream_options", "include_usage"),
 }
 """Body keys that a server may do without, and the words by which its 400 blames them."""
+
+
+Pool: TypeAlias = Literal["kept", "fresh"]
+"""Whether a connection may have served before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +79,7 @@ class OpenAI:
             self._headers["authorization"] = f"Bearer {api_key}"
         self._timeouts = timeouts or Timeouts()
         self._refused: set[str] = set()
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: dict[Pool, aiohttp.ClientSession] = {}
         self._waiting: set[asyncio.Timeout] = set()
         self._closed = False
 
@@ -91,8 +95,8 @@ class OpenAI:
         for patience in self._waiting:
             if not patience.expired():
                 patience.reschedule(0)
-        if self._session is not None:
-            await self._session.close()
+        for session in self._sessions.values():
+            await session.close()
 
     async def generate(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
         """See Engine. A server that refuses a schema is asked again without, now and from then on."""
@@ -151,21 +155,22 @@ class OpenAI:
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
         return msgspec.json.encode({**body, **request.extras})
 
-    def _client(self) -> aiohttp.ClientSession:
+    def _client(self, pool: Pool = "kept") -> aiohttp.ClientSession:
         if self._closed:
             raise RuntimeError(f"the engine on {self._where} is closed")
-        if self._session is None:
+        if pool not in self._sessions:
             import aiohttp
 
             # Programs find many a proxy in their environment that would not lead back to this machine.
             named = any(name.lower() in ("http_proxy", "https_proxy", "all_proxy") for name in os.environ)
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
+            keep: dict[str, Any] = {"keepalive_timeout": 60} if pool == "kept" else {"force_close": True}
+            self._sessions[pool] = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, **keep),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._timeouts.connect),
                 trust_env=named and not self._loopback,
                 auto_decompress=True,
             )
-        return self._session
+        return self._sessions[pool]
 
     async def _post(self, body: bytes, on_delta: OnDelta | None, *, inside: bool) -> Completion:
         loop = asyncio.get_running_loop()
@@ -195,19 +200,18 @@ class OpenAI:
     async def _send(self, body: bytes) -> aiohttp.ClientResponse:
         """The head of an answer; sent once more, at once, when the connection ends before there is one.
 
-        A kept connection may end at any moment (llama.cpp ends them right after a stream), and asking for a
-        generation twice changes nothing on the server.
+        A kept connection may end at any moment (llama.cpp ends them right after a stream), so the second is a fresh
+        one; and asking for a generation twice changes nothing on the server.
         """
         import aiohttp
 
         url = f"{self.base_url}/chat/completions"
-        for again in (True, False):
-            try:
-                return await self._client().post(url, data=body, headers=self._headers, allow_redirects=False)
-            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-                if isinstance(error, aiohttp.ClientConnectorError) or not again:
-                    raise
-        raise AssertionError("unreachable")
+        try:
+            return await self._client().post(url, data=body, headers=self._headers, allow_redirects=False)
+        except aiohttp.ClientConnectorError:
+            raise
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+            return await self._client("fresh").post(url, data=body, headers=self._headers, allow_redirects=False)
 
     def _refusal(self, response: aiohttp.ClientResponse, content: bytes) -> EngineError:
         return error_for(

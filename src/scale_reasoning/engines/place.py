@@ -17,7 +17,7 @@ from scale_reasoning.engines.verdicts import Heard
 from scale_reasoning.errors import Rejected
 from scale_reasoning.lm import Endpoint, Endpoints, request_for
 from scale_reasoning.profiles import Profile, profile_for
-from scale_reasoning.types import JSON, Delta, Message, Mode, Request, Schema
+from scale_reasoning.types import JSON, Message, Mode, Request, Schema
 
 
 @runtime_checkable
@@ -74,10 +74,17 @@ class Place:
 
     async def send(self, request: Request) -> Heard:
         """The reply to a request."""
-        pieces: list[Delta] = []
-        started = now()
-        completion = await self.opened.engine.generate(request, pieces.append)
-        heard = Heard(completion=completion, pieces=len(pieces), seconds=now() - started)
+        clock = asyncio.get_running_loop().time
+        pieces: list[float] = []
+        started = clock()
+        completion = await self.opened.engine.generate(request, lambda _: pieces.append(clock()))
+        ended = clock()
+        heard = Heard(
+            completion=completion,
+            pieces=len(pieces),
+            silence=(pieces[0] if pieces else ended) - started,
+            seconds=ended - started,
+        )
         self.heard.append(heard)
         return heard
 
@@ -100,8 +107,3 @@ def body_of(request: Request, **more: JSON) -> JSON:
     sampling = {key: value for key, value in asdict(request.sampling).items() if value is not None}
     known = {"model": request.model, "messages": request.messages, "seed": request.seed, **sampling, **request.extras}
     return {**known, request.limit_key: request.max_tokens, **more}
-
-
-def now() -> float:
-    """The event loop's clock, in seconds."""
-    return asyncio.get_running_loop().time()

@@ -13,12 +13,12 @@ from typing import TypeAlias, cast
 
 from scale_reasoning.engines import (
     Connection,
-    _system1,  # pyright: ignore[reportPrivateUsage]
     engine_of,
     listing,
+    system1_connection,
     verdicts,
 )
-from scale_reasoning.engines.place import Place, body_of, now, open_place
+from scale_reasoning.engines.place import Place, body_of, open_place
 from scale_reasoning.engines.refusals import one_line
 from scale_reasoning.engines.verdicts import Finding, no, unknown, yes
 from scale_reasoning.errors import EngineError, Rejected, Unreachable
@@ -41,8 +41,8 @@ SUMS = ("What is 17 + 25?", "A box holds 6 eggs. How many eggs are in 7 boxes?")
 PUZZLE = "How many whole numbers from 1 to 100 can be divided by neither 2 nor 3?"
 PREFIX = "The sea is wide, and the sky above it is high. "
 PREFIX_TOKENS, PREFIX_WORDS = 1200, 12
-"""The shared beginning of two prompts (hosted caches start at 1,024 tokens), and the tokens of one sentence of it."""
-
+"""The shared beginning of two prompts, and the tokens of one sentence of it. Hosted caches begin at 1,024 tokens; a
+tenth of a small window is enough, for whoever serves one reads slowly."""
 
 Probe: TypeAlias = Callable[[Place], Awaitable[Finding]]
 
@@ -50,19 +50,20 @@ Probe: TypeAlias = Callable[[Place], Awaitable[Finding]]
 async def probe(connection: Connection, say: Callable[[str], None] | None = None) -> list[Finding]:
     """What the endpoint of each mode can do; where both are one, each thing is found once.
 
-    Sends at most 12 requests to an endpoint, three of which an engine may repeat without a key that was refused, one
-    after the other; `say` gets a name before each. An endpoint that does not answer has one finding, `reachable`, and
-    no more than `model` beside it. Raises ConfigError for what cannot be opened; an EngineError becomes a finding.
+    Sends at most 13 requests to an endpoint, one after the other, two of which the engine may repeat without a key
+    that was refused; `say` gets the name of each finding before it is looked for. An endpoint that cannot be used ends
+    with `reachable`, or with `model` where that is why; one that falls silent, where it did. Raises ConfigError for
+    what cannot be opened; an EngineError becomes a finding.
     """
     findings: list[Finding] = []
     async with AsyncExitStack() as stack:
-        second = _system1(connection)
+        second = system1_connection(connection)
         if second is None:
             places = {"": await open_place(connection, tuple(Mode), stack)}
         else:
             places = {
-                " (System 2's)": await open_place(connection, (Mode.SYSTEM2,), stack),
-                " (System 1's)": await open_place(second, (Mode.SYSTEM1,), stack),
+                " (System 2)": await open_place(connection, (Mode.SYSTEM2,), stack),
+                " (System 1)": await open_place(second, (Mode.SYSTEM1,), stack),
             }
         for label, place in places.items():
             findings += await _examined(place, label, say or (lambda _: None))
@@ -93,11 +94,10 @@ async def _examined(place: Place, label: str, say: Callable[[str], None]) -> lis
 
 
 async def _reachable(place: Place) -> Finding:
-    started = now()
     told = "no list of models"
     try:
         place.names = listing.listed(await place.fetch("/models"))
-        told = f"models listed in {1000 * (now() - started):.0f} ms" if place.names is not None else told
+        told = "models listed" if place.names is not None else told
     except Unreachable as error:
         return no(str(error), "nothing else can be asked", "is it up, and is this its address? --base-url")
     except EngineError:
@@ -115,7 +115,7 @@ async def _reachable(place: Place) -> Finding:
         )
     except EngineError as error:
         return no(f"{told}; a chat fails: {error}", "no strategy can run", "see the server's log; --base-url")
-    return yes(f"{told}, a reply in {first.seconds:.2g} s")
+    return yes(f"{told}; a reply began after {first.silence:.2f} s and took {first.seconds:.2f} s")
 
 
 async def _model(place: Place) -> Finding:
@@ -209,8 +209,9 @@ async def _seed(place: Place) -> Finding:
 
 
 async def _cached(place: Place) -> Finding:
-    window = place.endpoint.window or 4 * PREFIX_TOKENS
-    prefix = PREFIX * (min(PREFIX_TOKENS, window // 3) // PREFIX_WORDS)
+    window = place.endpoint.window
+    tokens = PREFIX_TOKENS if window is None else min(PREFIX_TOKENS, window // 10)
+    prefix = PREFIX * (tokens // PREFIX_WORDS)
     await place.ask(prefix + SUMS[0], FEW)
     return verdicts.cached((await place.ask(prefix + SUMS[1], FEW)).completion.usage)
 

@@ -40,10 +40,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """One reply: how many pieces it came in, and after how many seconds it was whole."""
+    """One reply: how many pieces it came in, the seconds until the first of them, and until it was whole."""
 
     completion: Completion
     pieces: int
+    silence: float
     seconds: float
 
 
