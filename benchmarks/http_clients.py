@@ -1,6 +1,6 @@
 """CPU of a chat completion by aiohttp and by httpx2, streamed, in one run, in turn: the choice behind engines/openai.
 
-    python benchmarks/http_clients.py [requests] [in flight]
+python benchmarks/http_clients.py [requests] [in flight]
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""CPU of a model call through strategy, LM and engine, beside a bare aiohttp client sending the same requests, in one run.
+"""CPU of a model call through strategy, LM and engine, beside a bare aiohttp client sending the same, in one run.
 
     python benchmarks/overhead.py [calls] [in flight] [rounds]
 

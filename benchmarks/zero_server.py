@@ -1,4 +1,4 @@
-"""A zero-latency OpenAI-compatible loopback server: the least a model server can cost. Prints its port, serves until killed.
+"""A zero-latency OpenAI-compatible loopback server: the least a model server can cost. Prints its port.
 
 Written on asyncio's protocol directly, so that its own cost stays small beside the client's that is measured.
 """

@@ -1,6 +1,6 @@
 """An engine of your own: anything with one `generate`. Here, a calculator that poses as a model.
 
-    python examples/own_engine.py
+python examples/own_engine.py
 """
 
 import asyncio

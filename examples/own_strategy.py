@@ -1,6 +1,6 @@
 """A strategy of your own: a frozen dataclass with one `solve`. Here, solve twice, and think a third time on a clash.
 
-    python examples/own_strategy.py
+python examples/own_strategy.py
 """
 
 import asyncio

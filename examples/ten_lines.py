@@ -1,6 +1,6 @@
 """SCALE from Python in ten lines, on the model in the box. With a server: Connection(model=..., base_url=...).
 
-    python examples/ten_lines.py
+python examples/ten_lines.py
 """
 
 import asyncio

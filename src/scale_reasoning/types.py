@@ -151,7 +151,8 @@ class Completion:
 class Delta:
     """A piece of a completion while it is made; the pieces since the last `restarted` one concatenate to it.
 
-    `restarted` says that the connection broke and the reply begins anew: what came before is void.
+    `restarted` says that what came before is void and the reply begins anew: the connection broke, or what was taken
+    for reasoning was text.
     """
 
     text: str = ""

@@ -117,7 +117,7 @@ class Trace:
         writing, delta = self._writing[event.path], event.delta
         if delta.restarted:
             self._writing[event.path] = _Writing(writing.mode)
-            self._print(Text(f"{event.path}: the connection broke, asking again", style="yellow"))
+            self._print(Text(f"{event.path}: the reply begins anew", style="yellow"))
             return
         writing.pieces += 1
         writing.text += delta.text

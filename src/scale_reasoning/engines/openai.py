@@ -9,24 +9,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
 
-from scale_reasoning.engines.refusals import error_for, one_line, stream_error
-from scale_reasoning.engines.sse import EventReader
-from scale_reasoning.engines.think import ThinkSplitter
+from scale_reasoning.engines.refusals import error_for, one_line
+from scale_reasoning.engines.reply import Reply
 from scale_reasoning.errors import ConfigError, EngineError, Malformed, Rejected, Unreachable
-from scale_reasoning.types import JSON, Completion, Delta, OnDelta, Request, Usage
+from scale_reasoning.types import JSON, Completion, OnDelta, Request
 
 if TYPE_CHECKING:
     import aiohttp
 
 LARGEST_BODY = 64 * 2**20
-"""Bytes of a reply; a larger one is cut off as malformed."""
+"""Bytes of a fetched JSON body that are read."""
 
 LARGEST_REFUSAL = 100_000
 """Bytes of a refusal that are read for its reason."""
@@ -117,17 +115,8 @@ class OpenAI:
         """The JSON at a path below the base URL: GET, or POST when there is a body. For probes, not for generating."""
         data = None if body is None else msgspec.json.encode(body)
         try:
-            async with (
-                asyncio.timeout(self._timeouts.first_byte),
-                self._client().request(
-                    "GET" if data is None else "POST",
-                    f"{self.base_url}{path}",
-                    data=data,
-                    headers=self._headers,
-                    allow_redirects=False,
-                ) as response,
-            ):
-                content = await response.read()
+            async with asyncio.timeout(self._timeouts.first_byte), await self._send(path, data) as response:
+                content = await _some(response, LARGEST_BODY)
                 if response.status != 200:
                     raise self._refusal(response, content)
                 return msgspec.json.decode(content)
@@ -173,22 +162,15 @@ class OpenAI:
         return self._sessions[pool]
 
     async def _post(self, body: bytes, on_delta: OnDelta | None, *, inside: bool) -> Completion:
-        loop = asyncio.get_running_loop()
-        reply = _Reply(on_delta, inside=inside, where=self._where, secrets=self._secrets)
+        reply = Reply(on_delta, inside=inside, where=self._where, secrets=self._secrets)
         patience = asyncio.timeout(self._timeouts.first_byte)
         self._waiting.add(patience)
         try:
-            async with patience, await self._send(body) as response:
+            async with patience, await self._send("/chat/completions", body) as response:
                 if response.status != 200:
-                    raise self._refusal(response, await _some(response))
+                    raise self._refusal(response, await _some(response, LARGEST_REFUSAL))
                 whole = response.content_type == "application/json"
-                async for chunk in response.content.iter_any():
-                    patience.reschedule(0 if self._closed else loop.time() + self._timeouts.silence)
-                    reply.chunk(chunk, whole=whole)
-                    if reply.done:
-                        patience.reschedule(None)
-                        await _linger(response)
-                        break
+                await self._read(response, reply, patience, whole=whole)
                 return reply.completion(whole=whole, what=response.content_type)
         except Exception as error:
             if error is reply.listeners:
@@ -197,7 +179,24 @@ class OpenAI:
         finally:
             self._waiting.discard(patience)
 
-    async def _send(self, body: bytes) -> aiohttp.ClientResponse:
+    async def _read(
+        self, response: aiohttp.ClientResponse, reply: Reply, patience: asyncio.Timeout, *, whole: bool
+    ) -> None:
+        """Reads a reply to its end, and the response to its own, so that the connection can be kept."""
+        now, moved = asyncio.get_running_loop().time, 0.0
+        async for chunk in response.content.iter_any():
+            # Moving a timer costs more than reading a piece; ten times in a silence is near enough.
+            if self._closed or now() > moved + self._timeouts.silence / 10:
+                moved = now()
+                patience.reschedule(0 if self._closed else moved + self._timeouts.silence)
+            reply.chunk(chunk, whole=whole)
+            if reply.done:
+                break
+        if not response.content.at_eof():
+            patience.reschedule(None)
+            await _linger(response)
+
+    async def _send(self, path: str, data: bytes | None) -> aiohttp.ClientResponse:
         """The head of an answer; sent once more, at once, when the connection ends before there is one.
 
         A kept connection may end at any moment (llama.cpp ends them right after a stream), so the second is a fresh
@@ -205,13 +204,14 @@ class OpenAI:
         """
         import aiohttp
 
-        url = f"{self.base_url}/chat/completions"
+        method, url = "GET" if data is None else "POST", f"{self.base_url}{path}"
         try:
-            return await self._client().post(url, data=body, headers=self._headers, allow_redirects=False)
+            return await self._client().request(method, url, data=data, headers=self._headers, allow_redirects=False)
         except aiohttp.ClientConnectorError:
             raise
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-            return await self._client("fresh").post(url, data=body, headers=self._headers, allow_redirects=False)
+            fresh = self._client("fresh")
+            return await fresh.request(method, url, data=data, headers=self._headers, allow_redirects=False)
 
     def _refusal(self, response: aiohttp.ClientResponse, content: bytes) -> EngineError:
         return error_for(
@@ -245,12 +245,12 @@ class OpenAI:
                 return error
 
 
-async def _some(response: aiohttp.ClientResponse) -> bytes:
-    """The body of a refusal, as far as anyone would read it."""
+async def _some(response: aiohttp.ClientResponse, at_most: int) -> bytes:
+    """The body, as far as anyone would read it."""
     content = bytearray()
     async for chunk in response.content.iter_any():
         content += chunk
-        if len(content) > LARGEST_REFUSAL:
+        if len(content) > at_most:
             break
     return bytes(content)
 
@@ -271,133 +271,3 @@ def _blamed(refusal: Rejected) -> set[str]:
         return set()
     message = refusal.message.lower()
     return {key for key, words in OPTIONAL_KEYS.items() if any(word in message for word in words)}
-
-
-class _Details(msgspec.Struct):
-    reasoning_tokens: int | None = None
-    cached_tokens: int | None = None
-
-
-class _Usage(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    reasoning_tokens: int | None = None
-    prompt_cache_hit_tokens: int | None = None
-    completion_tokens_details: _Details | None = None
-    prompt_tokens_details: _Details | None = None
-
-    def as_usage(self) -> Usage:
-        out, read = self.completion_tokens_details or _Details(), self.prompt_tokens_details or _Details()
-        return Usage(
-            prompt_tokens=self.prompt_tokens,
-            completion_tokens=self.completion_tokens,
-            reasoning_tokens=self.reasoning_tokens if out.reasoning_tokens is None else out.reasoning_tokens,
-            cached_tokens=self.prompt_cache_hit_tokens if read.cached_tokens is None else read.cached_tokens,
-        )
-
-
-class _Message(msgspec.Struct):
-    content: str | None = None
-    reasoning: str | None = None
-    reasoning_content: str | None = None
-
-
-class _Choice(msgspec.Struct):
-    index: int = 0
-    delta: _Message | None = None
-    message: _Message | None = None
-    finish_reason: str | None = None
-
-
-class _Chunk(msgspec.Struct):
-    choices: list[_Choice] | None = None
-    usage: _Usage | None = None
-    model: str | None = None
-    error: Any = None
-
-
-_chunk = msgspec.json.Decoder(_Chunk).decode
-
-
-class _Reply:
-    """A completion while it comes in, from a stream of events or as one JSON body."""
-
-    def __init__(self, on_delta: OnDelta | None, *, inside: bool, where: str, secrets: Sequence[str]) -> None:
-        self.began = self.done = False
-        self.listeners: Exception | None = None
-        """What the listener raised: nobody's failure but its own."""
-        self._on_delta, self._where, self._secrets = on_delta, where, secrets
-        self._events, self._split = EventReader(), ThinkSplitter(inside=inside)
-        self._body, self._size = bytearray(), 0
-        self._apart: list[str] = []
-        self._choices = False
-        self._finish_reason: str | None = None
-        self._usage, self._model = Usage(), None
-
-    def chunk(self, chunk: bytes, *, whole: bool) -> None:
-        self.began = True
-        self._size += len(chunk)
-        if self._size > LARGEST_BODY:
-            raise Malformed(f"{self._where} sent a reply of over {LARGEST_BODY} bytes")
-        if whole:
-            self._body += chunk
-        else:
-            for data in self._events.feed(chunk):
-                self._event(data)
-
-    def completion(self, *, whole: bool, what: str) -> Completion:
-        for data in [bytes(self._body)] if whole else self._events.end():
-            self._event(data)
-        if not self._choices:
-            raise Malformed(f"{self._where} answered with no chat completion ({what})")
-        if self._finish_reason is None and not self.done and not whole:
-            raise Malformed(f"{self._where} ended the reply before it was complete")
-        self._tell(self._split.end())
-        parts = text, reasoning = self._split.parts(cut_off=self._finish_reason == "length")
-        reasoning = "".join(self._apart) + reasoning
-        if parts != self._split.told:
-            self._tell(Delta(restarted=True))
-            self._tell(Delta(text=text, reasoning=reasoning))
-        return Completion(
-            text=text,
-            reasoning=reasoning,
-            finish_reason=self._finish_reason,
-            usage=self._usage,
-            model=self._model,
-        )
-
-    def _event(self, data: bytes) -> None:
-        if data == b"[DONE]":
-            self.done = True
-            return
-        try:
-            chunk = _chunk(data)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise Malformed(f"{self._where} sent what is not a chat completion: {one_line(str(error))}") from None
-        if chunk.error is not None:
-            raise stream_error(chunk.error, where=self._where, secrets=self._secrets)
-        if chunk.usage is not None:
-            self._usage = chunk.usage.as_usage()
-        self._model = chunk.model or self._model
-        for choice in chunk.choices or ():
-            if choice.index == 0:
-                self._choices = True
-                self._finish_reason = choice.finish_reason or self._finish_reason
-                self._message(choice.delta or choice.message or _Message())
-
-    def _message(self, message: _Message) -> None:
-        if reasoning := message.reasoning or message.reasoning_content:
-            self._split.served_apart()
-            self._apart.append(reasoning)
-            self._tell(Delta(reasoning=reasoning))
-        if message.content:
-            self._tell(self._split.feed(message.content))
-
-    def _tell(self, delta: Delta | None) -> None:
-        if delta is None or self._on_delta is None:
-            return
-        try:
-            self._on_delta(delta)
-        except Exception as error:
-            self.listeners = error
-            raise
