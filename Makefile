@@ -29,6 +29,7 @@ format: $(VENV)/dev
 bench: $(VENV)/dev  ## ratios within one run; see benchmarks/
 	$(BIN)/python benchmarks/http_clients.py
 	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/grading.py
 
 $(VENV)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=python3.12"; exit 1; }

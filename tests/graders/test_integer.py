@@ -1,5 +1,4 @@
 import asyncio
-import time
 
 import pytest
 from hypothesis import given
@@ -117,17 +116,6 @@ def test_a_gold_answer_that_is_no_integer_is_the_benchmarks_fault(gold: str | No
 @given(st.integers(), st.integers())
 def test_two_integers_agree_only_when_equal(gold: int, answer: int):
     assert graded(str(gold), f"${answer:,}$").correct == (gold == answer)
-
-
-def test_ten_thousand_gradings_take_less_than_two_seconds():
-    problem, solution = Problem(id="p", text="?", answer="1234"), Solution(answer=r"m+n = 1{,}234 \text{ cm}")
-
-    async def grade_all() -> int:
-        return sum([(await Integer().grade(problem, solution)).correct for _ in range(10_000)])
-
-    start = time.perf_counter()
-    assert asyncio.run(grade_all()) == 10_000
-    assert time.perf_counter() - start < 2
 
 
 @pytest.mark.parametrize(("gold", "kind"), [("116", Integer), ("1,234", Integer), ("1/2", Symbolic), ("x+1", Symbolic)])
