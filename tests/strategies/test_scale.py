@@ -1,0 +1,188 @@
+"""SCALE's decisions, one sentence each, on a scripted model."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from scale_reasoning import Completion, Mode, Problem, Record, Request, Scale, Scripted, attempt, endpoints, run_virtual
+from scale_reasoning.errors import ContextOverflow
+from scale_reasoning.types import JSON
+
+PROBLEM = Problem(id="p", text="Let x be 3. Find 2x + 1.")
+
+
+def outline(*subproblems: str) -> str:
+    return json.dumps({"subproblems": subproblems})
+
+
+def script(*more: tuple[str, Any], ratings: dict[str, float] | None = None, steps: int = 3) -> Scripted:
+    rated = ratings or {}
+
+    def rate(request: Request) -> str:
+        said = request.messages[-1].content
+        return json.dumps({"difficulty": next((d for name, d in rated.items() if f"named {name}?" in said), 0.5)})
+
+    return Scripted(
+        [
+            *more,
+            ("decomposition", lambda r: outline(*(f"the one named {n}? ({r.seed})" for n in "abcdefgh"[:steps]))),
+            ("choice", '{"choice": 2}'),
+            ("difficulty", rate),
+            ("", "It is \\boxed{7}."),
+        ],
+        seconds=1.0,
+    )
+
+
+def run(engine: Scripted, **knobs: JSON) -> Record:
+    return run_virtual(attempt(PROBLEM, Scale(**knobs), endpoints(engine, "model")))
+
+
+def modes(record: Record) -> list[str]:
+    assert record.solution is not None
+    return [step.mode.value for step in record.solution.steps]
+
+
+def test_a_difficulty_of_exactly_tau_goes_to_system_1() -> None:
+    record = run(script(ratings={"a": 0.5, "b": 0.51, "c": 0.49}), tau=0.5)
+    assert modes(record) == ["system1", "system2", "system1"]
+
+
+@pytest.mark.parametrize(("assess_context", "depth"), [("solutions", 2 + 2 * 3), ("titles", 3 + 3)])
+def test_the_calls_behind_one_another_are_as_few_as_the_method_allows(assess_context: str, depth: int) -> None:
+    record = run(script(), assess_context=assess_context)
+    assert record.seconds == depth
+    assert len(record.calls) == 8 + 1 + 2 * 3
+
+
+def test_the_choice_is_not_asked_for_when_one_distinct_candidate_is_left() -> None:
+    record = run(script(("decomposition", outline("the one named a?"))))
+    assert record.solution is not None
+    assert len(record.solution.candidates) == 8
+    assert "select" not in [call.path for call in record.calls]
+
+
+def test_a_choice_names_the_distinct_candidate_and_selected_is_its_index_among_all() -> None:
+    def draft(request: Request) -> str:
+        return outline("the one named a?") if request.seed % 2 else outline("the one named b?")
+
+    record = run(script(("decomposition", draft)))
+    assert record.solution is not None
+    candidates, selected = record.solution.candidates, record.solution.selected
+    assert selected is not None
+    assert candidates[selected] != candidates[0]
+    assert candidates.index(candidates[selected]) == selected
+
+
+def test_malformed_candidates_are_dropped_and_counted() -> None:
+    record = run(script(("decomposition", lambda r: "no" if r.seed % 2 else outline(f"the one named a? {r.seed}"))))
+    assert record.solution is not None
+    dropped = 8 - len(record.solution.candidates)
+    assert 0 < dropped < 8
+    assert f"{dropped} of 8 decompositions could not be read and were dropped" in record.solution.notes
+
+
+def test_when_no_decomposition_can_be_read_the_problem_is_solved_whole_in_system_2() -> None:
+    record = run(script(("decomposition", "no")), route="system1")
+    assert record.solution is not None
+    assert (modes(record), record.solution.steps[0].subproblem) == (["system2"], PROBLEM.text)
+    assert len(record.calls) == 3 * 8 + 1
+
+
+def test_a_difficulty_that_cannot_be_read_counts_as_1_and_is_noted() -> None:
+    record = run(script(("difficulty", "hard to say")), tau=0.99)
+    assert record.solution is not None
+    assert [step.difficulty for step in record.solution.steps] == [1.0] * 3
+    assert modes(record) == ["system2"] * 3
+    assert sum("no difficulty could be read" in note for note in record.solution.notes) == 3
+
+
+@pytest.mark.parametrize("route", ["system1", "system2", "random"])
+def test_the_controls_assess_nothing(route: str) -> None:
+    record = run(script(), route=route)
+    assert record.solution is not None
+    assert [step.difficulty for step in record.solution.steps] == [None] * 3
+    assert not [call for call in record.calls if call.stage == "assess"]
+    if route != "random":
+        assert modes(record) == [route] * 3
+
+
+def test_random_routing_gives_system_2_its_share_and_follows_the_seed() -> None:
+    hard = total = 0
+    for number in range(60):
+        problem = Problem(id=f"p{number}", text="?")
+        knobs = Scale(route="random", random_share=0.7, candidates=1)
+        first, again = (run_virtual(attempt(problem, knobs, endpoints(script(steps=8), "model"))) for _ in range(2))
+        assert modes(first) == modes(again)
+        hard, total = hard + modes(first).count("system2"), total + 8
+    assert 0.6 < hard / total < 0.8
+
+
+def test_the_last_step_may_be_the_problems_own_question_and_always_think() -> None:
+    engine = script(ratings={"a": 0.1, "b": 0.1})
+    record = run(engine, last_step="question", last_mode="system2", tau=0.9)
+    assert record.solution is not None
+    assert record.solution.steps[-1].subproblem == "Find 2x + 1."
+    assert modes(record) == ["system1", "system1", "system2"]
+    assert len(record.calls) == 8 + 1 + 2 * 3 - 1
+
+
+def test_later_steps_see_earlier_solutions_or_their_answers_but_never_their_reasoning() -> None:
+    long = Completion(text="A long way to \\boxed{7}.", reasoning="SECRET THOUGHT", finish_reason="stop")
+    for context, seen in (("solutions", "A long way to \\boxed{7}."), ("answers", "\\boxed{7}")):
+        engine = script(("Solve this", long))
+        run(engine, context=context)
+        last = engine.requests[-1].messages
+        assert [message.content for message in last if message.role == "assistant"] == [seen, seen]
+        assert "SECRET" not in str(engine.requests)
+
+
+def test_each_steps_prompt_extends_the_one_before() -> None:
+    engine = script()
+    run(engine)
+    solving = [r.messages for r in engine.requests if r.schema is None]
+    for earlier, later in pairwise(solving):
+        assert later[: len(earlier)] == earlier or later[: len(earlier) - 1] == earlier[:-1]
+
+
+def test_a_prompt_that_does_not_fit_goes_on_with_answers_only() -> None:
+    def solve(request: Request) -> str:
+        if sum(len(message.content) for message in request.messages) > 3000:
+            raise ContextOverflow("too long")
+        return "x" * 2000 + "\\boxed{7}"
+
+    engine = script(("Solve this", solve), ("difficulty", '{"difficulty": 0.5}'))
+    record = run(engine)
+    assert record.failure is None
+    assert record.solution is not None
+    assert record.solution.notes == ("step3: earlier solutions did not fit the window: from here their answers only",)
+
+
+def test_a_prompt_that_does_not_fit_even_so_fails_labelled_as_the_models_doing() -> None:
+    record = run(script(("Solve this", ContextOverflow("too long"))))
+    assert record.failure is not None
+    assert (record.failure.kind, record.failure.blame, record.failure.path) == (
+        "context_overflow",
+        "model",
+        "step1/solve",
+    )
+
+
+def test_the_answer_is_the_last_solutions_and_a_boxed_thought_is_no_answer() -> None:
+    thought = Completion(text="I am not sure.", reasoning="It is \\boxed{7}.", finish_reason="stop")
+    record = run(script(("Solve this last", thought)))
+    assert record.solution is not None
+    assert record.solution.answer is None
+    assert record.failure is not None
+    assert record.failure.kind == "unanswered"
+
+
+def test_limits_of_each_mode_reach_the_request() -> None:
+    engine = script(ratings={"a": 0.1, "b": 0.9})
+    run(engine, system1_max_tokens=11, system2_max_tokens=22)
+    limits = {r.mode: r.max_tokens for r in engine.requests if r.schema is None}
+    assert limits == {Mode.SYSTEM1: 11, Mode.SYSTEM2: 22}
