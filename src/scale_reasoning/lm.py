@@ -186,7 +186,7 @@ class LM:
         started = _now()
         self.tell(Started(path=self.path, mode=mode))
         try:
-            completion, replayed = await self._paid_once(endpoint, request)
+            completion = await self._paid_once(endpoint, request)
         except BaseException as error:
             self.tell(Finished(path=self.path, call=None, completion=None))
             if isinstance(error, ScaleError):
@@ -199,25 +199,24 @@ class LM:
             seed=request.seed,
             usage=completion.usage,
             finish_reason=completion.finish_reason,
-            seconds=_now() - started,
-            replayed=replayed,
+            seconds=completion.seconds if completion.seconds is not None else _now() - started,
         )
         ledger.calls.append(call)
         self.tell(Finished(path=self.path, call=call, completion=completion))
         return completion
 
-    async def _paid_once(self, endpoint: Endpoint, request: Request) -> tuple[Completion, bool]:
-        """The completion, and whether the journal had it."""
+    async def _paid_once(self, endpoint: Endpoint, request: Request) -> Completion:
         journal = self._ledger.journal
         if journal is None:
-            return await self._generate(endpoint, request), False
+            return await self._generate(endpoint, request)
         filed = key(request)
         completion = await journal.get(filed, request)
-        if completion is not None:
-            return completion, True
-        completion = await self._generate(endpoint, request)
-        await journal.put(filed, request, completion)
-        return completion, False
+        if completion is None:
+            started = _now()
+            completion = await self._generate(endpoint, request)
+            completion = replace(completion, seconds=_now() - started)
+            await journal.put(filed, request, completion)
+        return completion
 
     def _endpoint(self, mode: Mode) -> Endpoint:
         endpoint = self._ledger.endpoints.get(mode)
@@ -267,7 +266,11 @@ def spending(calls: tuple[Call, ...]) -> Spending:
     """The usage of calls, whole and split; each split sums to the total."""
     return Spending(
         total=_sum(call.usage for call in calls),
-        by_stage={stage.value: _sum(c.usage for c in calls if c.stage is stage) for stage in Stage},
+        by_stage={
+            stage.value: _sum(c.usage for c in calls if c.stage is stage)
+            for stage in Stage
+            if stage is not Stage.SUMMARISE or any(c.stage is stage for c in calls)
+        },
         by_mode={mode.value: _sum(c.usage for c in calls if c.mode is mode) for mode in Mode},
     )
 

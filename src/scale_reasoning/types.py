@@ -33,6 +33,7 @@ class Stage(StrEnum):
     DECOMPOSE = "decompose"
     SELECT = "select"
     ASSESS = "assess"
+    SUMMARISE = "summarise"
     SOLVE = "solve"
 
 
@@ -132,7 +133,7 @@ NO_USAGE = Usage(prompt_tokens=0, completion_tokens=0, reasoning_tokens=0, cache
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
     """What a model replied. `text` never holds reasoning; `finish_reason` is the server's, "length" when cut off;
-    `model` is the name the server gave itself, if any.
+    `model` is the name the server gave itself, if any. `seconds` is how long it took to get, once that is known.
     """
 
     text: str
@@ -140,6 +141,7 @@ class Completion:
     finish_reason: str | None = None
     usage: Usage = field(default_factory=Usage)
     model: str | None = None
+    seconds: float | None = None
 
     @property
     def cut_off(self) -> bool:
@@ -223,8 +225,8 @@ class Grade:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One model call of an attempt. `path` is unique in the attempt; `replayed` calls were in the journal and
-    cost nothing now. `seconds` is wall-clock time, queueing and retries included.
+    """One model call of an attempt. `path` is unique in the attempt. `seconds` is wall-clock time when it was paid
+    for, queueing and retries included; a call that the journal had keeps them.
     """
 
     path: str
@@ -234,7 +236,6 @@ class Call:
     usage: Usage
     finish_reason: str | None
     seconds: float
-    replayed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

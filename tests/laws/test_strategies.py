@@ -19,12 +19,16 @@ from scale_reasoning.lm import MemoryJournal, Strategy, spending
 from scale_reasoning.runs.attempt import attempt
 from scale_reasoning.strategies import STRATEGIES, describe, make
 from scale_reasoning.strategies.cot import CoT
+from scale_reasoning.strategies.inftythink import InftyThink
 from scale_reasoning.strategies.scale import Scale
 from scale_reasoning.strategies.vote import Vote
 from scale_reasoning.types import Completion, Engine, Mode, OnDelta, Problem, Record, Request
 
 PROBLEM = Problem(id="p", text="Let $x = 3$. What is $x^2 + x$?", answer="12")
 MODEL = "Qwen/Qwen3-32B"
+
+TIGHT = 9
+"""A limit under which no System 2 solution of the able engine ends by itself; the simulator's are cut off as well."""
 
 VARIANTS: dict[str, Strategy] = {
     **{name: make(name, {}) for name in STRATEGIES},
@@ -41,18 +45,26 @@ VARIANTS: dict[str, Strategy] = {
     "scale by titles with the last in system2": Scale(assess_context="titles", last_mode="system2"),
     "scale with one candidate": Scale(candidates=1, tries=1),
     "scale with one step": Scale(candidates=2, max_steps=1),
+    "cot that is forced": CoT(on_limit="force", system2_max_tokens=TIGHT),
+    "scale that is forced": Scale(on_limit="force", system2_max_tokens=TIGHT),
+    "vote over what is forced": Vote(base=CoT(on_limit="force", system2_max_tokens=TIGHT), samples=3),
+    "inftythink that is forced": InftyThink(max_rounds=3, round_max_tokens=TIGHT),
+    "inftythink in rounds of any length": InftyThink(max_rounds=4, round_max_tokens=2000, summary_max_tokens=200),
+    "vote over inftythink": Vote(base=InftyThink(max_rounds=2, round_max_tokens=TIGHT), samples=3),
 }
 
 
 def most_calls(strategy: Strategy) -> int:
     """The bound each strategy's docstring gives."""
     match strategy:
-        case CoT():
-            return 1
+        case CoT(on_limit=on_limit):
+            return 2 if on_limit == "force" else 1
+        case InftyThink(max_rounds=rounds):
+            return 2 * rounds + 1
         case Vote(base=base, samples=samples):
             return samples * most_calls(base)
-        case Scale(candidates=k, tries=tries, max_steps=n):
-            return tries * (k + 1) + (n + 1) * (tries + 1)
+        case Scale(candidates=k, tries=tries, max_steps=n, on_limit=on_limit):
+            return tries * (k + 1) + (n + 1) * (tries + 1) + (n if on_limit == "force" else 0)
         case _:
             raise AssertionError(f"say here how many calls {type(strategy).__name__} may make")
 
@@ -70,11 +82,17 @@ def outline_of(request: Request) -> str:
     return f'{{"subproblems": ["What is x^2, by {request.seed % 3}?", "What is x?", "What is their sum?"]}}'
 
 
+def solution_of(request: Request) -> str | Completion:
+    if request.mode is Mode.SYSTEM2 and request.max_tokens == TIGHT:
+        return Completion(text="", reasoning="Let me think", finish_reason="length")
+    return f"It is \\boxed{{{11 + request.seed % 2}}}."
+
+
 RULES: list[tuple[str, Reply]] = [
     ("decomposition", outline_of),
     ("choice", '{"choice": 2}'),
     ("difficulty", lambda request: f'{{"difficulty": {request.seed % 11 / 10}}}'),
-    ("", lambda request: f"It is \\boxed{{{11 + request.seed % 2}}}."),
+    ("", solution_of),
 ]
 
 
@@ -102,7 +120,7 @@ class Dying(Scripted):
 
 def replayable(record: Record) -> Record:
     """The record without what a clock and a journal say."""
-    calls = tuple(replace(call, seconds=0, replayed=False) for call in record.calls)
+    calls = tuple(replace(call, seconds=0) for call in record.calls)
     return replace(record, seconds=0, calls=calls)
 
 
@@ -111,7 +129,7 @@ def test_the_same_seed_gives_the_same_solution_and_requests_at_any_concurrency(s
     for slots in (64, 1, 7):
         journal = MemoryJournal()
         records.append(run_virtual(tried(strategy, Sim(Speeds(slots=slots)), seed=3, journal=journal)))
-        asked.append(journal.completions)
+        asked.append({filed: replace(reply, seconds=0) for filed, reply in journal.completions.items()})
     assert records[0].calls
     assert replayable(records[0]) == replayable(records[1]) == replayable(records[2])
     assert asked[0] == asked[1] == asked[2]
@@ -140,7 +158,7 @@ def test_a_second_run_over_the_journal_makes_no_call_and_gives_the_same_record(s
     paid = len(engine.requests)
     again = run_virtual(tried(strategy, engine, journal=journal))
     assert len(engine.requests) == paid == len(first.calls)
-    assert all(call.replayed for call in again.calls)
+    assert again.calls == first.calls
     assert replayable(again) == replayable(first)
     assert again.seconds == 0
 
@@ -232,11 +250,18 @@ def test_nonsense_at_one_stage_is_labelled_and_bounded(strategy: Strategy, stage
     assert not spoilt or record.failure or record.solution.notes
 
 
-@pytest.mark.parametrize(("context", "most"), [("solutions", 3 * (4 + 1) + (5 + 1) * (3 + 1)), ("answers", 35)])
+@pytest.mark.parametrize(
+    ("context", "on_limit", "most"),
+    [
+        ("solutions", "cut", 3 * (4 + 1) + (5 + 1) * (3 + 1)),
+        ("answers", "cut", 35),
+        ("solutions", "force", 3 * (4 + 1) + (5 + 1) * (3 + 1) + 5 - 1),
+    ],
+)
 def test_the_worst_engine_of_all_gets_as_many_calls_from_scale_as_its_docs_say_and_no_more(
-    context: Any, most: int
+    context: Any, on_limit: Any, most: int
 ) -> None:
-    scale = Scale(candidates=4, max_steps=5, tries=3, context=context)
+    scale = Scale(candidates=4, max_steps=5, tries=3, context=context, on_limit=on_limit)
     rounds: Counter[str] = Counter()
 
     def late(request: Request) -> str:
@@ -247,7 +272,8 @@ def test_the_worst_engine_of_all_gets_as_many_calls_from_scale_as_its_docs_say_a
     def overflowing(_: Request) -> str:
         raise ContextOverflow("too long")
 
-    engine = Scripted([("decomposition", late), ("Solve this last", overflowing), ("", "no idea")])
+    cut_off = Completion(text="no idea", finish_reason="length")
+    engine = Scripted([("decomposition", late), ("Solve this last", overflowing), ("Solve", cut_off), ("", "no idea")])
     heard: list[Event] = []
     record = run_virtual(tried(scale, engine, listener=heard.append))
     assert record.failure is not None
@@ -268,9 +294,9 @@ def test_a_window_of_any_size_ends_in_an_answer_or_a_failure_of_the_model(
         if prompt + (request.max_tokens or 0) > window:
             raise ContextOverflow("too long", prompt if counts else None, window)
         reply = next(reply for form, reply in RULES if form in ("", request.schema.name if request.schema else ""))
-        text = reply(request) if callable(reply) else reply
-        assert isinstance(text, str)
-        return Completion(text=text, finish_reason="stop")
+        said = reply(request) if callable(reply) else reply
+        assert isinstance(said, str | Completion)
+        return Completion(text=said, finish_reason="stop") if isinstance(said, str) else said
 
     engine = Scripted([("", fits)])
     record = run_virtual(tried(strategy, engine))

@@ -6,6 +6,7 @@ Model text is hostile: it is stripped of control characters and never read as ma
 
 from __future__ import annotations
 
+import re
 import sys
 import unicodedata
 from collections import Counter
@@ -31,10 +32,12 @@ DOING = {
     Stage.DECOMPOSE: "decomposing",
     Stage.SELECT: "comparing the candidates",
     Stage.ASSESS: "assessing",
+    Stage.SUMMARISE: "summarising",
     Stage.SOLVE: "solving",
 }
 TAIL_LINES, TAIL_CHARACTERS = 8, 4000
-SHOWN_KNOBS = ("tau", "route", "candidates", "base", "samples", "mode")
+SHOWN_KNOBS = ("tau", "route", "candidates", "base", "samples", "mode", "max_rounds")
+ROUND = re.compile(r"(?:round(?P<number>[0-9]+)|forced)/solve")
 
 
 def printable(text: str) -> str:
@@ -89,7 +92,7 @@ class Trace:
         """Shows one event."""
         match event:
             case Started():
-                self._writing[event.path] = _Writing(event.mode)
+                self._start(event)
             case Streamed():
                 self._hear_piece(event)
             case Finished():
@@ -113,6 +116,13 @@ class Trace:
             self._print(Text.assemble(("answer  ", "dim"), (printable(solution.answer), "bold"), verdict))
         self._print(Text(_cost(record), style="dim"))
 
+    def _start(self, event: Started) -> None:
+        self._writing[event.path] = _Writing(event.mode)
+        if found := ROUND.fullmatch(event.path):
+            head = f"round {found['number']}  " if found["number"] else "the answer is forced  "
+            self._print(Text())
+            self._print(Text.assemble((head, "bold"), (f"→ {NAMES[event.mode]}", f"bold {COLOURS[event.mode]}")))
+
     def _hear_piece(self, event: Streamed) -> None:
         writing, delta = self._writing[event.path], event.delta
         if delta.restarted:
@@ -127,8 +137,11 @@ class Trace:
         writing = self._writing.pop(event.path, None)
         if event.completion is None or event.call is None or writing is None:
             return
-        if stage_of(event.path) is Stage.SOLVE:
+        stage = stage_of(event.path)
+        if stage is Stage.SOLVE:
             self._solved(event.path, event.completion, event.call.mode, event.call.seconds)
+        elif stage is Stage.SUMMARISE and not event.path.startswith("chain"):
+            self._print(Text(f"  summary: {_words(event.completion.text)} words", style="dim"))
 
     def _decomposed(self, event: Decomposed) -> None:
         if event.path.startswith("chain"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -26,18 +27,23 @@ KNOBS: dict[str, str] = {
     "samples": "chains that vote (default 8)",
     "system1-max-tokens": "new tokens of a System 1 solution (default: the model family's)",
     "system2-max-tokens": "new tokens of a System 2 solution, reasoning included (default: the model family's)",
+    "max-rounds": "inftythink's rounds before an answer is forced (default 10)",
+    "round-max-tokens": "new tokens of an inftythink round, reasoning included (default 4096)",
+    "summary-max-tokens": "new tokens of an inftythink summary (default 2048)",
     "prompts": "a prompts file instead of the strategy's own",
 }
 """Strategy settings with a flag of their own; every field is reachable by --set."""
 
 
-def add_strategy(parser: argparse.ArgumentParser) -> None:
-    """Flags that choose a strategy and its hyper-parameters."""
+def add_strategy(parser: argparse.ArgumentParser, *, without: Collection[str] = ()) -> None:
+    """Flags that choose a strategy and its hyper-parameters, but for those that mean something else to the verb."""
     group = parser.add_argument_group("strategy")
     group.add_argument("--strategy", default="scale", metavar="NAME", help=f"{', '.join(STRATEGIES)} (default scale)")
     group.add_argument("--effort", choices=tuple(EFFORTS), help="tau by a word: low 0.8, medium 0.5, high 0.2")
     for knob, meaning in KNOBS.items():
-        group.add_argument(f"--{knob}", metavar="X", help=meaning)
+        if knob not in without:
+            group.add_argument(f"--{knob}", metavar="X", help=meaning)
+    parser.set_defaults(without=tuple(without))
     group.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="any other field of the strategy"
     )
@@ -56,7 +62,7 @@ def strategy(args: argparse.Namespace) -> Strategy:
         if args.tau is not None:
             raise ConfigError("--effort and --tau: both set tau; give one of them")
         args.tau = EFFORTS[args.effort]
-    for knob in KNOBS:
+    for knob in [knob for knob in KNOBS if knob not in args.without]:
         value = getattr(args, knob.replace("-", "_"))
         if value is None:
             continue

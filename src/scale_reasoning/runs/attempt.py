@@ -75,12 +75,13 @@ async def _solved(problem: Problem, strategy: Strategy, lm: LM) -> tuple[Solutio
         path = next((note.removeprefix("at ") for note in notes if note.startswith("at ")), None)
         told = "; ".join([str(error), *(note for note in notes if not note.startswith("at "))])
         return None, Failure(kind=error.kind, blame=error.blame, message=told, path=path)
+    return solution, unanswered(solution)
+
+
+def unanswered(solution: Solution) -> Failure | None:
+    """What is missing of a solution without an answer; None when it has one."""
     if solution.answer is not None:
-        return solution, None
-    return solution, _unanswered(solution)
-
-
-def _unanswered(solution: Solution) -> Failure:
+        return None
     if solution.chains:
         return Failure(kind="unanswered", blame="model", message="no chain has a final answer: nobody voted")
     if solution.steps and solution.steps[-1].finish_reason == "length":

@@ -1,0 +1,182 @@
+"""`scale eval` and `scale sweep`: whole runs, to be interrupted anywhere and gone on with."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from contextlib import AsyncExitStack
+from dataclasses import fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scale_reasoning.cli import options
+from scale_reasoning.cli.options import Commands
+from scale_reasoning.engines import connect, key_from_environment
+from scale_reasoning.errors import ConfigError
+from scale_reasoning.lm import Endpoints
+from scale_reasoning.runs import manifest as manifests
+from scale_reasoning.runs.manifest import CellSpec, DatasetSpec, Manifest, ModelSpec
+from scale_reasoning.strategies import describe
+from scale_reasoning.types import JSON
+
+if TYPE_CHECKING:
+    from scale_reasoning.runs.store import Store
+
+
+def add(commands: Commands) -> None:
+    """Adds the verbs."""
+    evaluate = commands.add_parser("eval", help="evaluate strategies on datasets; resumable")
+    evaluate.add_argument("what", nargs="*", help="dataset names or files, or one recipe (.toml) or manifest (.json)")
+    evaluate.add_argument("--resume", type=Path, metavar="RUN", help="go on with a run")
+    _add_run(evaluate)
+    evaluate.set_defaults(run=run_eval)
+    sweep = commands.add_parser("sweep", help="evaluate at several values of a knob; shared calls are paid once")
+    sweep.add_argument("knob", help="tau, system2-max-tokens, or any setting of the strategy")
+    sweep.add_argument("values", nargs="+", help="its values")
+    sweep.add_argument("--dataset", nargs="+", required=True, metavar="NAME", help="dataset names or files")
+    _add_run(sweep)
+    sweep.set_defaults(run=run_sweep)
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--out", type=Path, metavar="RUN", help="the run's folder (default runs/NAME-TIME)")
+    add("--samples", type=int, default=8, metavar="N", help="attempts a problem (default 8); vote's: --set samples=N")
+    add("--limit", type=int, metavar="N", help="the first N problems of each dataset")
+    add("--data-dir", metavar="DIR", help="read DIR/NAME.jsonl instead of the Hub")
+    add("--split", help="split of a dataset (arithmetic: train, validation, test)")
+    add("--level", help="level of arithmetic: easy, medium, hard")
+    add("--problem-field", metavar="NAME", help="field of the problem's text in your own file")
+    add("--answer-field", metavar="NAME", help="field of the gold answer in your own file")
+    add("--grader", metavar="NAME", help="integer or symbolic (default: as each gold answer asks)")
+    add("--no-reuse", action="store_true", help="never serve a call by a reply to another token limit")
+    add("--attempts-in-flight", type=int, default=256, metavar="N", help="attempts at a time (default 256)")
+    add("--dry-run", action="store_true", help="print what would run: attempts, calls, tokens")
+    options.add_strategy(parser, without=("samples",))
+    options.add_connection(parser)
+
+
+def run_eval(args: argparse.Namespace) -> int:
+    """Starts or goes on with a run; exit code 1 when attempts are owed."""
+    if args.resume is not None:
+        if args.what:
+            raise ConfigError("--resume: takes no dataset or recipe, the run has its own manifest")
+        return asyncio.run(_go_on(args))
+    if not args.what:
+        raise ConfigError("what to evaluate? name a dataset, a recipe, or --resume RUN")
+    file = Path(args.what[0])
+    if file.suffix == ".toml" or file.name.endswith("manifest.json"):
+        if len(args.what) > 1:
+            raise ConfigError(f"{file}: one recipe or manifest at a time")
+        return asyncio.run(_start(args, _with_flags(manifests.read(file), args), file.stem))
+    strategy = describe(options.strategy(args))
+    named = "-".join([*(Path(name).stem for name in args.what), str(strategy["name"])])
+    return asyncio.run(_start(args, _manifest(args, args.what, [strategy]), named))
+
+
+def run_sweep(args: argparse.Namespace) -> int:
+    """One cell a value, over one journal with one seed."""
+    knob = args.knob.replace("-", "_")
+    strategies: list[dict[str, JSON]] = []
+    for value in args.values:
+        again = argparse.Namespace(**{**vars(args), "set": [*args.set, f"{knob}={value}"]})
+        if getattr(args, knob, None) is not None:
+            raise ConfigError(f"--{args.knob}: is what the sweep sets")
+        strategies.append(describe(options.strategy(again)))
+    return asyncio.run(_start(args, _manifest(args, args.dataset, strategies), f"sweep-{args.knob}"))
+
+
+def _manifest(args: argparse.Namespace, datasets: list[str], strategies: list[dict[str, JSON]]) -> Manifest:
+    model = _model(args)
+    return Manifest(
+        cells=tuple(
+            CellSpec(dataset=_dataset(args, name), model=model, strategy=strategy)
+            for name in datasets
+            for strategy in strategies
+        ),
+        samples=args.samples,
+        seed=args.seed,
+        grader=args.grader,
+        reuse=not args.no_reuse,
+    )
+
+
+def _dataset(args: argparse.Namespace, name: str) -> DatasetSpec:
+    return DatasetSpec(
+        name=name, data_dir=args.data_dir, count=args.limit, split=args.split, level=args.level,
+        problem_field=args.problem_field, answer_field=args.answer_field,
+    )  # fmt: skip
+
+
+def _model(args: argparse.Namespace) -> ModelSpec:
+    said = options.connection(args)
+    own = {f.name: getattr(said, f.name) for f in fields(ModelSpec) if f.name not in ("api_key_env", "profiles")}
+    return ModelSpec(**own, api_key_env=args.api_key_env, profiles=str(said.profiles) if said.profiles else None)
+
+
+def _with_flags(manifest: Manifest, args: argparse.Namespace) -> Manifest:
+    """A recipe with what the command line adds: the model's whereabouts, data, how much of it."""
+    flags = _model(args)
+    given = {f.name: getattr(flags, f.name) for f in fields(ModelSpec) if getattr(flags, f.name) is not None}
+    data = {"data_dir": args.data_dir, "count": args.limit}
+    cells = tuple(
+        replace(
+            cell,
+            model=replace(cell.model, **given),
+            dataset=replace(cell.dataset, **{key: value for key, value in data.items() if value is not None}),
+        )
+        for cell in manifest.cells
+    )
+    return replace(manifest, cells=cells, reuse=manifest.reuse and not args.no_reuse)
+
+
+async def _start(args: argparse.Namespace, manifest: Manifest, named: str) -> int:
+    from scale_reasoning.runs.prepare import prepare
+    from scale_reasoning.runs.store import create
+
+    manifest, problems = await prepare(manifest)
+    if args.dry_run:
+        from scale_reasoning.cli.progress import estimate
+
+        print(estimate(manifest, {name: len(listed) for name, listed in problems.items()}))
+        return 0
+    time = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    folder = args.out or Path("runs") / f"{named}-{time}"
+    with create(folder, manifest, problems) as store:
+        return await _work(args, store)
+
+
+async def _go_on(args: argparse.Namespace) -> int:
+    from scale_reasoning.runs.prepare import prepare
+    from scale_reasoning.runs.store import resume
+
+    with resume(args.resume) as store:
+        now, _ = await prepare(store.manifest)
+        changed = manifests.differences(store.manifest, now)
+        if changed:
+            told = "; ".join(changed)
+            raise ConfigError(f"{args.resume}: the run has changed since it began; start a new one: {told}")
+        return await _work(args, store)
+
+
+async def _work(args: argparse.Namespace, store: Store) -> int:
+    from scale_reasoning.cli.progress import Progress
+    from scale_reasoning.runs.run import run
+
+    base = options.connection(args)
+    async with AsyncExitStack() as stack:
+        opened: dict[ModelSpec, Endpoints] = {}
+        for spec in dict.fromkeys(cell.model for cell in store.manifest.cells):
+            key = key_from_environment(spec.api_key_env) if spec.api_key_env else base.api_key
+            opened[spec] = await stack.enter_async_context(connect(spec.connection(replace(base, api_key=key))))
+        with Progress(store) as progress:
+            try:
+                await run(store, opened, attempts_in_flight=args.attempts_in_flight, heard=progress.heard)
+            except asyncio.CancelledError:
+                print(f"scale: interrupted; go on with: scale eval --resume {store.folder}", file=sys.stderr)
+                raise
+            finally:
+                store.resolve({"served": store.served()})
+        return progress.end()

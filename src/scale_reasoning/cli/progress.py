@@ -1,0 +1,138 @@
+"""How a run is going, on stderr: a moving line on a terminal, whole lines elsewhere; and what a run would cost."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from scale_reasoning.runs.manifest import CellSpec, Manifest
+from scale_reasoning.runs.outcome import Outcome
+from scale_reasoning.runs.store import Store
+
+SECONDS_BETWEEN_LINES = 10.0
+TOKENS_AN_ATTEMPT = {"scale": 25_000, "cot": 8_000, "inftythink": 38_000}
+"""New tokens an AIME attempt took the paper's models (Table 1), for a first idea of a run's size."""
+
+
+class Progress:
+    """Hears outcomes and shows where the run stands. A context manager; `end` sums up and gives the exit code."""
+
+    def __init__(self, store: Store) -> None:
+        self._store, self._started, self._shown = store, time.monotonic(), 0.0
+        self._console = Console(stderr=True, highlight=False)
+        manifest = store.manifest
+        sizes = {cell.dataset.name: len(store.problems(cell.dataset.name)) for cell in manifest.cells}
+        self.planned = sum(sizes[cell.dataset.name] for cell in manifest.cells) * manifest.samples
+        self._done = len(store.done())
+        self._owed: set[tuple[int, str, int]] = set()
+        self._sums: Counter[str] = Counter()
+        self._live = Live(console=self._console, transient=True, get_renderable=self._line) if self._moving else None
+
+    @property
+    def _moving(self) -> bool:
+        return self._console.is_terminal
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.__exit__(kind, error, traceback)
+        self._console.print(self._line())
+
+    def heard(self, cell: int, outcome: Outcome) -> None:
+        """One attempt ended."""
+        attempt = (cell, outcome.problem_id, outcome.sample)
+        self._owed.discard(attempt)
+        if outcome.owed:
+            self._owed.add(attempt)
+        else:
+            self._done += 1
+        usage = outcome.usage
+        self._sums.update(
+            ended=1,
+            failed=not outcome.owed and outcome.failure is not None,
+            graded=outcome.correct is not None,
+            correct=outcome.correct is True,
+            tokens=usage.completion_tokens or 0,
+            prompt=(usage.prompt_tokens or 0) if usage.cached_tokens is not None else 0,
+            cached=usage.cached_tokens or 0,
+        )
+        now = time.monotonic()
+        if not self._moving and now - self._shown > SECONDS_BETWEEN_LINES:
+            self._shown = now
+            self._console.print(self._line())
+
+    def end(self) -> int:
+        """What the run came to, and how to go on; 1 when attempts are owed."""
+        owed, folder = self.planned - len(self._store.done()), self._store.folder
+        calls, tokens = self._store.paid()
+        self._console.print(Text(f"{calls:,} calls paid for, {tokens:,} new tokens, in {folder}", style="dim"))
+        if owed:
+            self._console.print(Text(f"{owed} attempts are owed: scale eval --resume {folder}", style="red"))
+        else:
+            self._console.print(Text(f"next: scale report {folder}", style="dim"))
+        return 1 if owed else 0
+
+    def _line(self) -> Text:
+        sums, seconds = self._sums, max(time.monotonic() - self._started, 1e-9)
+        parts = [f"{self._done:,}/{self.planned:,} attempts", f"{sums['failed']} failed", f"{len(self._owed)} owed"]
+        if graded := sums["graded"]:
+            share = sums["correct"] / graded
+            parts.append(f"acc {share:.1%} ± {1.96 * (share * (1 - share) / graded) ** 0.5:.1%} so far")
+        parts.append(f"{sums['tokens'] / seconds:,.0f} tokens/s")
+        if sums["prompt"]:
+            parts.append(f"{sums['cached'] / sums['prompt']:.0%} of prompts cached")
+        if sums["ended"] and self._done < self.planned:
+            parts.append(f"about {seconds / sums['ended'] * (self.planned - self._done) / 60:.0f} min left")
+        return Text(", ".join(parts))
+
+
+def estimate(manifest: Manifest, sizes: Mapping[str, int]) -> str:
+    """What a run would do: attempts and calls exactly where they are fixed, tokens as the paper's models took."""
+    lines: list[str] = []
+    attempts = tokens = 0
+    for cell in manifest.cells:
+        count = sizes[cell.dataset.name] * manifest.samples
+        each = _tokens(cell)
+        attempts, tokens = attempts + count, tokens + count * each
+        lines.append(f"{cell.dataset.name}  {_named(cell)}: {count:,} attempts, {_calls(cell)} calls each, "
+                     f"about {count * each:,} tokens")  # fmt: skip
+    lines.append(f"in all {attempts:,} attempts and, before sharing, about {tokens:,} tokens at the paper's lengths")
+    return "\n".join(lines)
+
+
+def _named(cell: CellSpec) -> str:
+    knobs = ", ".join(f"{k} {v}" for k, v in cell.strategy.items() if k in ("tau", "samples", "route"))
+    return f"{cell.strategy['name']} ({knobs})" if knobs else str(cell.strategy["name"])
+
+
+def _calls(cell: CellSpec) -> str:
+    settings = cell.strategy
+    match settings["name"]:
+        case "scale":
+            return f"{settings['candidates']} + 1 + 2 a sub-problem"
+        case "vote":
+            return str(settings["samples"])
+        case "inftythink":
+            return f"1 to {2 * settings['max_rounds']}"
+        case _:
+            return "1"
+
+
+def _tokens(cell: CellSpec) -> int:
+    base = cell.strategy.get("base")
+    if isinstance(base, Mapping):
+        return cell.strategy["samples"] * TOKENS_AN_ATTEMPT.get(str(base["name"]), 8_000)  # pyright: ignore[reportUnknownArgumentType]
+    return TOKENS_AN_ATTEMPT.get(str(cell.strategy["name"]), 8_000)

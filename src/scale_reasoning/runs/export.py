@@ -1,0 +1,82 @@
+"""A run's records as files for other tools: JSON lines, a record of `scale solve --json` a line, or Parquet."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from scale_reasoning.errors import ConfigError, StoreError
+from scale_reasoning.runs.store import Store
+from scale_reasoning.types import Record
+
+ROWS_A_GROUP = 1000
+
+
+def records(store: Store) -> Iterator[tuple[str, Record]]:
+    """(dataset, record) of every attempt of a run, cell by cell."""
+    for number, spec in enumerate(store.manifest.cells):
+        for record in store.records(number):
+            yield spec.dataset.name, record
+
+
+def to_jsonl(store: Store, file: Path) -> int:
+    """Writes the records a line each, at a stroke; how many. Raises StoreError."""
+    part = file.with_name(f"{file.name}.part")
+    count = 0
+    try:
+        with part.open("wb") as out:
+            for _, record in records(store):
+                out.write(msgspec.json.encode(record) + b"\n")
+                count += 1
+        part.replace(file)
+    except OSError as error:
+        raise StoreError(f"export to {file}: {error}") from error
+    return count
+
+
+def to_parquet(store: Store, file: Path) -> int:
+    """Writes one row a record: flat columns for what is sorted and filtered by, the record itself as JSON."""
+    try:
+        arrow: Any = importlib.import_module("pyarrow")
+        parquet: Any = importlib.import_module("pyarrow.parquet")
+    except ImportError as error:
+        raise ConfigError("--format parquet needs pyarrow: pip install 'scale-reasoning[data]'") from error
+    columns = [("dataset", arrow.string()), ("problem_id", arrow.string()), ("sample", arrow.int64()),
+               ("strategy", arrow.string()), ("model", arrow.string()), ("answer", arrow.string()),
+               ("correct", arrow.bool_()), ("failure", arrow.string()), ("completion_tokens", arrow.int64()),
+               ("seconds", arrow.float64()), ("record", arrow.string())]  # fmt: skip
+    schema = arrow.schema(columns)
+    count = 0
+    try:
+        with parquet.ParquetWriter(file, schema) as writer:
+            rows: list[dict[str, Any]] = []
+            for dataset, record in records(store):
+                rows.append(_row(dataset, record))
+                count += 1
+                if len(rows) == ROWS_A_GROUP:
+                    writer.write_table(arrow.Table.from_pylist(rows, schema=schema))
+                    rows.clear()
+            writer.write_table(arrow.Table.from_pylist(rows, schema=schema))
+    except OSError as error:
+        raise StoreError(f"export to {file}: {error}") from error
+    return count
+
+
+def _row(dataset: str, record: Record) -> dict[str, Any]:
+    return {
+        "dataset": dataset,
+        "problem_id": record.attempt.problem_id,
+        "sample": record.attempt.sample,
+        "strategy": str(record.strategy["name"]),
+        "model": record.model,
+        "answer": record.solution.answer if record.solution else None,
+        "correct": record.grade.correct if record.grade else None,
+        "failure": record.failure.kind if record.failure else None,
+        "completion_tokens": record.usage.total.completion_tokens,
+        "seconds": record.seconds,
+        "record": msgspec.json.encode(record).decode(),
+    }

@@ -1,0 +1,119 @@
+"""A run's folder on disk: manifest.json, the database, a lock. Raises StoreError with the mend, whatever goes wrong.
+
+With runs.store the one door to sqlite3. Knows nothing of what the rows mean.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import sqlite3
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from scale_reasoning.errors import StoreError
+from scale_reasoning.runs.manifest import Manifest, decode, encode
+
+APPLICATION = 0x5CA1E001
+DATABASE, MANIFEST, LOCK = "run.sqlite", "manifest.json", "lock"
+
+SCHEMA = """
+CREATE TABLE problems (dataset TEXT, position INTEGER, id TEXT, text TEXT, answer TEXT, PRIMARY KEY (dataset, id));
+CREATE TABLE completions (key TEXT PRIMARY KEY, loose TEXT, tokens INTEGER, cut INTEGER, request BLOB, completion BLOB);
+CREATE INDEX completions_by_loose ON completions (loose);
+CREATE TABLE attempts (cell INTEGER, problem TEXT, sample INTEGER, owed INTEGER, outcome BLOB, record BLOB,
+                       PRIMARY KEY (cell, problem, sample));
+"""
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a run's folder. Raises StoreError when there is no run."""
+    file = folder / MANIFEST
+    with told(folder):
+        if not file.exists():
+            raise StoreError(f"{folder} holds no run: there is no {MANIFEST} in it")
+        return decode(msgspec.json.decode(file.read_bytes()), str(file))
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Writes the manifest at a stroke."""
+    with told(folder):
+        part = folder / f"{MANIFEST}.part"
+        part.write_bytes(encode(manifest))
+        part.replace(folder / MANIFEST)
+
+
+@contextlib.contextmanager
+def made(folder: Path) -> Generator[None]:
+    """The folder, made where it is missing."""
+    with told(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    yield
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Generator[None]:
+    """The folder, held against every other process."""
+    with told(folder):
+        lock: IO[str] = (folder / LOCK).open("w")
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise StoreError(f"{folder}: another process works on this run; wait for it, or end it") from error
+        yield
+
+
+@contextlib.contextmanager
+def opened(folder: Path, *, new: bool) -> Generator[sqlite3.Connection]:
+    """The folder's database."""
+    file = folder / DATABASE
+    if not new and not file.exists():
+        raise StoreError(f"{folder}: its {DATABASE} is gone; without it there is no run to go on with")
+    with told(folder):
+        connection = sqlite3.connect(file, timeout=30)
+        try:
+            _prepare(connection, folder, new=new)
+        except BaseException:
+            connection.close()
+            raise
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def _prepare(connection: sqlite3.Connection, folder: Path, *, new: bool) -> None:
+    if new:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript(f"PRAGMA application_id = {APPLICATION}; {SCHEMA}")
+    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
+        raise StoreError(f"{folder}: its {DATABASE} is not a run of this program; name another folder")
+    # Committed writes survive a killed process; only a power cut may lose the newest.
+    connection.execute("PRAGMA synchronous = NORMAL")
+
+
+@contextlib.contextmanager
+def told(folder: Path) -> Generator[None]:
+    """Whatever goes wrong with disk or database within becomes a StoreError."""
+    try:
+        yield
+    except (OSError, sqlite3.Error, msgspec.MsgspecError) as error:
+        raise trouble(folder, error) from error
+
+
+def trouble(folder: Path, error: Exception) -> StoreError:
+    """A StoreError that names the folder, the cause and the mend."""
+    mend: Callable[[str], bool] = str(error).lower().__contains__
+    if mend("full") or mend("no space"):
+        what = "the disk is full: free some space, then --resume"
+    elif mend("readonly") or mend("read-only") or mend("permission"):
+        what = "it cannot be written to: mend its permissions, then --resume"
+    elif mend("malformed") or mend("not a database") or mend("corrupt"):
+        what = "the database is damaged: restore it from a copy, or start anew with another --out"
+    else:
+        what = "nothing that was saved is lost; mend the cause, then --resume"
+    return StoreError(f"{folder}: {error}: {what}")

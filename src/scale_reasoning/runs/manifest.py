@@ -1,0 +1,207 @@
+"""What a run is to do, in full: cells (a strategy on a dataset with a model), samples, seed. Recipes resolve to it.
+
+A manifest is JSON, a recipe TOML with lists that are multiplied out; either is a valid input of `scale eval`. Unknown
+keys are refused, for a misspelt knob would cost a whole run.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+
+from scale_reasoning.engines import Connection
+from scale_reasoning.errors import ConfigError
+from scale_reasoning.lm import Strategy
+from scale_reasoning.strategies import describe, make
+from scale_reasoning.types import JSON
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetSpec:
+    """Which problems: see datasets.load. `count` takes the first so many."""
+
+    name: str
+    data_dir: str | None = None
+    count: int | None = None
+    split: str | None = None
+    level: str | None = None
+    problem_field: str | None = None
+    answer_field: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """Which model: what of engines.Connection changes what is asked. Never a key, only its variable's name."""
+
+    model: str | None = None
+    base_url: str | None = None
+    system1_model: str | None = None
+    system1_base_url: str | None = None
+    api_key_env: str | None = None
+    profile: str | None = None
+    profiles: str | None = None
+    window: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+
+    def connection(self, base: Connection) -> Connection:
+        """The model, with the limits, time-outs and key of `base`."""
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("api_key_env", "profiles")}
+        return replace(base, **own, profiles=Path(self.profiles) if self.profiles else None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellSpec:
+    """One row of a report to be: a strategy (as `strategies.describe` shows it) on a dataset with a model."""
+
+    dataset: DatasetSpec
+    model: ModelSpec
+    strategy: Mapping[str, JSON]
+
+    def made(self) -> Strategy:
+        """The strategy. Raises ConfigError."""
+        settings = dict(self.strategy)
+        return make(str(settings.pop("name", "scale")), settings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """A whole run. `resolved` says what names stood for when it was made: it is shown and compared, never obeyed."""
+
+    cells: tuple[CellSpec, ...]
+    samples: int = 8
+    seed: int = 0
+    grader: str | None = None
+    reuse: bool = True
+    format: int = FORMAT
+    resolved: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
+
+    def __post_init__(self) -> None:
+        if self.format != FORMAT:
+            raise ConfigError(f"manifest format {self.format}: this version reads {FORMAT}")
+        if self.samples < 1:
+            raise ConfigError(f"samples = {self.samples}: must be at least 1")
+        if not self.cells:
+            raise ConfigError("nothing to run: a run needs a dataset, a model and a strategy")
+
+    def normalised(self) -> Manifest:
+        """With every strategy spelled out in full, each checked. Raises ConfigError."""
+        return replace(self, cells=tuple(replace(cell, strategy=describe(cell.made())) for cell in self.cells))
+
+
+RECIPE_KEYS = {"samples", "seed", "grader", "reuse", "data_dir", "count", "datasets", "models", "strategies"}
+
+
+def read(file: Path) -> Manifest:
+    """The manifest in a JSON file, or the one that a TOML recipe resolves to. Raises ConfigError naming the place."""
+    try:
+        text = file.read_text(encoding="utf-8")
+        if file.suffix == ".toml":
+            return recipe(tomllib.loads(text), file.name).normalised()
+        return decode(json.loads(text), file.name).normalised()
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{file}: {error}") from error
+
+
+def recipe(table: Mapping[str, JSON], where: str) -> Manifest:
+    """Every strategy on every dataset with every model of a recipe.
+
+    `datasets` are names or tables, `models` tables, `strategies` tables with a `name`; a strategy's setting that is a
+    list stands for as many strategies.
+    """
+    _refuse_unknown(where, table, RECIPE_KEYS)
+    shared = {key: table[key] for key in ("data_dir", "count") if key in table}
+    datasets = [
+        _convert(where, {**shared, **({"name": item} if isinstance(item, str) else item)}, DatasetSpec)
+        for item in _listed(where, table, "datasets")
+    ]
+    models = [_convert(where, item, ModelSpec) for item in table.get("models", [{}])]
+    strategies = [one for item in _listed(where, table, "strategies") for one in multiplied(item)]
+    cells = tuple(
+        CellSpec(dataset=dataset, model=model, strategy=strategy)
+        for model in models
+        for dataset in datasets
+        for strategy in strategies
+    )
+    rest = {key: table[key] for key in ("samples", "seed", "grader", "reuse") if key in table}
+    return Manifest(cells=cells, **rest)
+
+
+def multiplied(strategy: Mapping[str, JSON]) -> list[dict[str, JSON]]:
+    """One strategy for every combination of the settings that are lists."""
+    combinations: list[dict[str, JSON]] = [{}]
+    for key, value in strategy.items():
+        values = cast("list[JSON]", value) if isinstance(value, list) else [value]
+        combinations = [{**one, key: each} for one in combinations for each in values]
+    return combinations
+
+
+def decode(value: JSON, where: str) -> Manifest:
+    """A manifest from its JSON. Raises ConfigError."""
+    if not isinstance(value, dict):
+        raise ConfigError(f"{where}: not a manifest")
+    table = cast("dict[str, JSON]", value)
+    _refuse_unknown(where, table, {f.name for f in fields(Manifest)})
+    for cell in table.get("cells", []):
+        _refuse_unknown(f"{where}, cell", cell, {f.name for f in fields(CellSpec)})
+        _refuse_unknown(f"{where}, dataset", cell.get("dataset", {}), {f.name for f in fields(DatasetSpec)})
+        _refuse_unknown(f"{where}, model", cell.get("model", {}), {f.name for f in fields(ModelSpec)})
+    return _convert(where, table, Manifest)
+
+
+def encode(manifest: Manifest) -> bytes:
+    """The manifest as indented JSON."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
+
+
+def differences(old: Manifest, new: Manifest) -> list[str]:
+    """What would make `new` another run than `old`, a line each; `resolved` counts where it names code and data."""
+    lines = [
+        f"{name}: was {getattr(old, name)}, is {getattr(new, name)}"
+        for name in ("samples", "seed", "grader", "reuse")
+        if getattr(old, name) != getattr(new, name)
+    ]
+    if len(old.cells) != len(new.cells):
+        return [*lines, f"cells: were {len(old.cells)}, are {len(new.cells)}"]
+    lines += [
+        f"cell {number}, {part}: was {getattr(was, part)}, is {getattr(now, part)}"
+        for number, (was, now) in enumerate(zip(old.cells, new.cells, strict=True), 1)
+        for part in ("dataset", "model", "strategy")
+        if getattr(was, part) != getattr(now, part)
+    ]
+    lines += [
+        f"{key}: were {old.resolved[key]}, are {new.resolved[key]}"
+        for key in ("prompts", "datasets")
+        if key in old.resolved and key in new.resolved and old.resolved[key] != new.resolved[key]
+    ]
+    return lines
+
+
+def _listed(where: str, table: Mapping[str, JSON], key: str) -> Sequence[JSON]:
+    value = table.get(key)
+    if not isinstance(value, list) or not value:
+        raise ConfigError(f"{where}: {key} must be a list with something in it")
+    return cast("list[JSON]", value)
+
+
+def _convert(where: str, value: JSON, shape: type[Any]) -> Any:
+    if isinstance(value, Mapping):
+        _refuse_unknown(where, cast("Mapping[str, JSON]", value), {f.name for f in fields(shape)})
+    try:
+        return msgspec.convert(value, shape)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def _refuse_unknown(where: str, found: Mapping[str, JSON], known: set[str]) -> None:
+    for key in found:
+        if key not in known:
+            raise ConfigError(f"{where}: unknown key {key!r}; known: {', '.join(sorted(known))}")

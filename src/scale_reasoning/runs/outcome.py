@@ -1,0 +1,76 @@
+"""What an evaluation keeps of an attempt at hand: small, flat, enough for every metric. The record keeps the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from scale_reasoning.answers import answer_class
+from scale_reasoning.types import Mode, Record, Solution, Step, Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One attempt in numbers.
+
+    owed: a world failure; never scored. correct: None when owed or without a gold answer, else False for every model
+    failure. iterations: sub-problems, rounds or 1 for a single chain, summed over voting chains. hard: iterations in
+    System 2. answers: the class of each voting chain's answer (one entry where there is no voting), None for none.
+    """
+
+    problem_id: str
+    sample: int
+    owed: bool
+    correct: bool | None
+    failure: str | None
+    answer: str | None
+    answers: tuple[str | None, ...]
+    iterations: int
+    hard: int
+    truncated: bool
+    unparsed: bool
+    difficulties: tuple[float | None, ...]
+    calls: int
+    usage: Usage
+    by_stage: Mapping[str, Usage]
+    by_mode: Mapping[str, Usage]
+    seconds: float
+    model_seconds: float
+
+
+def outcome_of(record: Record) -> Outcome:
+    """The numbers of a record."""
+    solution, failure = record.solution, record.failure
+    chains = _chains(solution)
+    steps = [step for chain in chains for step in chain.steps]
+    return Outcome(
+        problem_id=record.attempt.problem_id,
+        sample=record.attempt.sample,
+        owed=failure is not None and failure.blame == "world",
+        correct=None if record.grade is None else record.grade.correct,
+        failure=None if failure is None else failure.kind,
+        answer=None if solution is None else solution.answer,
+        answers=tuple(None if chain.answer is None else answer_class(chain.answer) for chain in chains) or (None,),
+        iterations=len(steps),
+        hard=sum(step.mode is Mode.SYSTEM2 for step in steps),
+        truncated=any(step.finish_reason == "length" for step in steps),
+        unparsed=any("be read" in note for note in solution.notes)
+        if solution
+        else failure is not None and failure.kind == "parse",
+        difficulties=tuple(step.difficulty for step in steps),
+        calls=len(record.calls),
+        usage=record.usage.total,
+        by_stage=record.usage.by_stage,
+        by_mode=record.usage.by_mode,
+        seconds=record.seconds,
+        model_seconds=sum(call.seconds for call in record.calls),
+    )
+
+
+def _chains(solution: Solution | None) -> tuple[Solution, ...]:
+    return () if solution is None else solution.chains or (solution,)
+
+
+def steps_of(solution: Solution | None) -> tuple[Step, ...]:
+    """Every step of a solution, voting chains in order."""
+    return tuple(step for chain in _chains(solution) for step in chain.steps)

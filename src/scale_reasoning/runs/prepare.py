@@ -1,0 +1,92 @@
+"""From what was asked for to a run that can start: problems loaded, gold answers read, names resolved.
+
+Everything that can be wrong before a token is spent is found here.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+
+from scale_reasoning.datasets import Dataset, load
+from scale_reasoning.errors import ConfigError, GradeError
+from scale_reasoning.graders import GRADERS, grader_for
+from scale_reasoning.profiles import profile_for
+from scale_reasoning.runs.manifest import DatasetSpec, Manifest
+from scale_reasoning.strategies import fingerprints
+from scale_reasoning.types import JSON, Problem, Solution
+
+
+async def prepare(manifest: Manifest) -> tuple[Manifest, dict[str, tuple[Problem, ...]]]:
+    """The manifest with `resolved` filled, and the problems of each dataset by name. Raises ConfigError."""
+    manifest = manifest.normalised()
+    specs: dict[str, DatasetSpec] = {}
+    for cell in manifest.cells:
+        if specs.setdefault(cell.dataset.name, cell.dataset) != cell.dataset:
+            raise ConfigError(f"dataset {cell.dataset.name}: asked for in two ways in one run; make two runs of it")
+    datasets = {name: _loaded(spec) for name, spec in specs.items()}
+    for dataset in datasets.values():
+        await _gold_can_be_read(dataset, manifest.grader)
+    resolved: dict[str, JSON] = {
+        "package": version("scale-reasoning"),
+        "commit": _commit(),
+        "prompts": {k: v for cell in manifest.cells for k, v in fingerprints(cell.made()).items()},
+        "profiles": {
+            name: msgspec.to_builtins(profile_for(name, name=cell.model.profile, file=_path(cell.model.profiles)))
+            for cell in manifest.cells
+            for name in (cell.model.model or "smollm2", cell.model.system1_model)
+            if name
+        },
+        "datasets": {name: msgspec.to_builtins(dataset.source) for name, dataset in datasets.items()},
+    }
+    return replace(manifest, resolved=resolved), {name: dataset.problems for name, dataset in datasets.items()}
+
+
+def _loaded(spec: DatasetSpec) -> Dataset:
+    return load(
+        spec.name,
+        data_dir=Path(spec.data_dir) if spec.data_dir else None,
+        count=spec.count,
+        split=spec.split,
+        level=spec.level,
+        problem_field=spec.problem_field,
+        answer_field=spec.answer_field,
+    )
+
+
+async def _gold_can_be_read(dataset: Dataset, grader: str | None) -> None:
+    """Grades every gold answer against itself."""
+    if grader is not None and grader not in GRADERS:
+        raise ConfigError(f"grader {grader!r}: must be one of {', '.join(GRADERS)}")
+    for problem in dataset.problems:
+        gold = problem.answer or ""
+        judge = GRADERS[grader]() if grader else grader_for(gold)
+        try:
+            grade = await judge.grade(problem, Solution(answer=gold))
+        except GradeError as error:
+            raise ConfigError(f"dataset {dataset.name}: {error}") from error
+        if not grade.correct:
+            raise ConfigError(
+                f"dataset {dataset.name}, problem {problem.id}: the gold answer {gold!r} is not equal to itself "
+                f"({grade.reason or grade.grader})"
+            )
+
+
+def _path(file: str | None) -> Path | None:
+    return Path(file) if file else None
+
+
+def _commit() -> str | None:
+    """The commit of the checkout that this package runs from, if it does."""
+    try:
+        done = subprocess.run(  # noqa: S603  fixed words
+            ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"],  # noqa: S607  the user's own git
+            capture_output=True, text=True, timeout=5, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None

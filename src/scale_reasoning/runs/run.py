@@ -1,0 +1,136 @@
+"""A whole run: every attempt of a manifest that is not done yet, bounded in flight, each durable when it is done.
+
+Resume is running it again over the store: it costs nothing up to the first unpaid call. Attempts that the world failed
+are tried once more at the end, and are owed after that. Knows nothing of printing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from scale_reasoning.errors import ConfigError, Unreachable
+from scale_reasoning.graders import GRADERS, Grader
+from scale_reasoning.lm import Endpoints, Strategy
+from scale_reasoning.runs.attempt import attempt
+from scale_reasoning.runs.manifest import CellSpec, ModelSpec
+from scale_reasoning.runs.outcome import Outcome
+from scale_reasoning.runs.store import Store
+from scale_reasoning.together import together
+from scale_reasoning.types import Problem, Record
+
+PASSES = 2
+"""Once for every attempt, once more for what the world failed."""
+
+HOPELESS = 16
+"""World failures in a row after which nothing more is started: the server is gone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """One sample of one problem by every cell that shares its dataset and model, in turn.
+
+    Cells in turn, so that a call two of them have in common is paid for once.
+    """
+
+    problem: Problem
+    sample: int
+    cells: tuple[int, ...]
+
+
+Heard = Callable[[int, Outcome], None]
+"""Told of every attempt that ended: its cell and its outcome."""
+
+
+async def run(
+    store: Store, endpoints: Mapping[ModelSpec, Endpoints], *, attempts_in_flight: int = 256, heard: Heard | None = None
+) -> None:
+    """Runs what is left of the store's manifest.
+
+    `endpoints` are each model's, open. Raises StoreError when a result cannot be kept, ConfigError or Rejected when the
+    model cannot be used at all, Unreachable when the server seems to be gone; what was done is kept in every case.
+    """
+    for _ in range(PASSES):
+        done = store.done()
+        left = [unit for unit in units(store) if any((c, unit.problem.id, unit.sample) not in done for c in unit.cells)]
+        if not left:
+            return
+        work = _Work(store, endpoints, done, heard)
+        await work.through(iter(left), attempts_in_flight)
+        if not work.owed:
+            return
+
+
+def units(store: Store) -> Iterator[Unit]:
+    """Every unit of a run. Long problems first: their chains are the likelier to be long."""
+    manifest = store.manifest
+    groups: dict[tuple[str, ModelSpec], list[int]] = {}
+    for number, spec in enumerate(manifest.cells):
+        groups.setdefault((spec.dataset.name, spec.model), []).append(number)
+    for (dataset, _), cells in groups.items():
+        ordered = tuple(sorted(cells, key=lambda number: -_limit(manifest.cells[number])))
+        problems = sorted(store.problems(dataset), key=lambda problem: -len(problem.text))
+        for problem in problems:
+            for sample in range(manifest.samples):
+                yield Unit(problem=problem, sample=sample, cells=ordered)
+
+
+def _limit(spec: CellSpec) -> float:
+    """The largest System 2 limit first: its replies can serve the smaller ones."""
+    limit = spec.strategy.get("system2_max_tokens")
+    return float("inf") if limit is None else float(limit)
+
+
+class _Work:
+    """One pass over units."""
+
+    def __init__(
+        self,
+        store: Store,
+        endpoints: Mapping[ModelSpec, Endpoints],
+        done: set[tuple[int, str, int]],
+        heard: Heard | None,
+    ) -> None:
+        self.store, self.endpoints, self.done, self.heard = store, endpoints, done, heard
+        self.strategies: Sequence[Strategy] = [spec.made() for spec in store.manifest.cells]
+        grader = store.manifest.grader
+        self.grader: Grader | None = None if grader is None else GRADERS[grader]()
+        self.owed = self.in_a_row = 0
+
+    async def through(self, left: Iterator[Unit], attempts_in_flight: int) -> None:
+        async def worker() -> None:
+            for unit in left:
+                await self.unit(unit)
+
+        await together(worker() for _ in range(attempts_in_flight))
+
+    async def unit(self, unit: Unit) -> None:
+        for cell in unit.cells:
+            if (cell, unit.problem.id, unit.sample) not in self.done:
+                await self.attempt(cell, unit)
+
+    async def attempt(self, cell: int, unit: Unit) -> None:
+        record = await attempt(
+            unit.problem,
+            self.strategies[cell],
+            self.endpoints[self.store.manifest.cells[cell].model],
+            sample=unit.sample,
+            seed=self.store.manifest.seed,
+            grader=self.grader,
+            journal=self.store,
+        )
+        outcome = await self.store.save(cell, record)
+        if self.heard is not None:
+            self.heard(cell, outcome)
+        self._count(record)
+
+    def _count(self, record: Record) -> None:
+        failure = record.failure
+        if failure is None or failure.blame != "world":
+            self.in_a_row = 0
+            return
+        self.owed, self.in_a_row = self.owed + 1, self.in_a_row + 1
+        if failure.kind == "rejected":
+            raise ConfigError(f"the server refuses: {failure.message}; mend it, then --resume")
+        if self.in_a_row >= HOPELESS:
+            raise Unreachable(f"{self.in_a_row} attempts failed in a row, the last: {failure.message}; then --resume")

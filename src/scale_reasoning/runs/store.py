@@ -1,0 +1,227 @@
+"""A run's SQLite file: problems, completions paid for, attempts done.
+
+Every completed model call is in the file before it is used, so a kill loses at most the calls in flight. Writes are
+gathered for a turn of the event loop and committed together. Knows nothing of how attempts are made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import sqlite3
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from scale_reasoning.errors import StoreError
+from scale_reasoning.lm import key as key_of
+from scale_reasoning.runs.folder import (
+    DATABASE,
+    MANIFEST,
+    locked,
+    made,
+    opened,
+    read_manifest,
+    told,
+    trouble,
+    write_manifest,
+)
+from scale_reasoning.runs.manifest import Manifest
+from scale_reasoning.runs.outcome import Outcome, outcome_of
+from scale_reasoning.types import JSON, Completion, Problem, Record, Request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCell:
+    """A cell's outcomes with what they are of (see report.metrics.Cell, which it becomes)."""
+
+    run: str
+    dataset: str
+    model: str
+    strategy: Mapping[str, JSON]
+    problems: int
+    samples: int
+    outcomes: tuple[Outcome, ...]
+
+
+class Store:
+    """An open run. Use `create`, `resume` or `reading`, each a context manager."""
+
+    def __init__(self, folder: Path, connection: sqlite3.Connection, manifest: Manifest) -> None:
+        self.folder, self.manifest = folder, manifest
+        self._db = connection
+        self._pending: list[tuple[str, tuple[Any, ...]]] = []
+        self._flushed: asyncio.Future[None] | None = None
+        self.reused = 0
+        """Calls served by a completion of another token limit."""
+
+    # Journal
+
+    async def get(self, key: str, request: Request) -> Completion | None:
+        """See Journal. A reply that ended by itself within this request's limit serves it, whatever limit it had."""
+        row = self._one("SELECT completion FROM completions WHERE key = ?", (key,))
+        if row is None and self.manifest.reuse and request.max_tokens is not None:
+            row = self._one(
+                "SELECT completion FROM completions WHERE loose = ? AND cut = 0 AND tokens <= ? ORDER BY tokens, key",
+                (_loose(request), request.max_tokens),
+            )
+            self.reused += row is not None
+        return None if row is None else msgspec.json.decode(row[0], type=Completion)
+
+    async def put(self, key: str, request: Request, completion: Completion) -> None:
+        """See Journal."""
+        await self._write(
+            "INSERT OR REPLACE INTO completions VALUES (?, ?, ?, ?, ?, ?)",
+            (key, _loose(request), completion.usage.completion_tokens, completion.finish_reason != "stop",
+             msgspec.json.encode(request), msgspec.json.encode(completion)),
+        )  # fmt: skip
+
+    # Attempts
+
+    async def save(self, cell: int, record: Record) -> Outcome:
+        """Keeps an attempt's record; one that is owed is kept until a later one takes its place."""
+        outcome = outcome_of(record)
+        await self._write(
+            "INSERT OR REPLACE INTO attempts VALUES (?, ?, ?, ?, ?, ?)",
+            (cell, outcome.problem_id, outcome.sample, outcome.owed, msgspec.json.encode(outcome),
+             msgspec.json.encode(record)),
+        )  # fmt: skip
+        return outcome
+
+    def done(self) -> set[tuple[int, str, int]]:
+        """(cell, problem id, sample) of every attempt that is not owed."""
+        return set(self._all("SELECT cell, problem, sample FROM attempts WHERE NOT owed"))
+
+    def outcomes(self, cell: int) -> Iterator[Outcome]:
+        """A cell's outcomes, owed ones included, in the order of the dataset."""
+        for (blob,) in self._all(f"SELECT outcome {_OF_CELL}", (self._dataset(cell), cell)):
+            yield msgspec.json.decode(blob, type=Outcome)
+
+    def records(self, cell: int) -> Iterator[Record]:
+        """A cell's records, owed ones included, in the order of the dataset."""
+        for (blob,) in self._all(f"SELECT record {_OF_CELL}", (self._dataset(cell), cell)):
+            yield msgspec.json.decode(blob, type=Record)
+
+    def paid(self) -> tuple[int, int]:
+        """Completions in the journal and their new tokens, as far as they were counted."""
+        row = self._one("SELECT count(*), coalesce(sum(tokens), 0) FROM completions", ())
+        return (0, 0) if row is None else (row[0], row[1])
+
+    def served(self) -> list[str]:
+        """The names that the servers gave their models."""
+        rows = self._all("SELECT DISTINCT json_extract(CAST(completion AS TEXT), '$.model') FROM completions")
+        return sorted(name for (name,) in rows if name)
+
+    def problems(self, dataset: str) -> list[Problem]:
+        """The problems of a dataset as the run has them, in order."""
+        rows = self._all("SELECT id, text, answer FROM problems WHERE dataset = ? ORDER BY position", (dataset,))
+        return [Problem(id=id_, text=text, answer=answer) for id_, text, answer in rows]
+
+    def resolve(self, resolved: Mapping[str, JSON]) -> None:
+        """Adds to what the manifest says its names stood for."""
+        self.manifest = replace(self.manifest, resolved={**self.manifest.resolved, **resolved})
+        write_manifest(self.folder, self.manifest)
+
+    # SQLite
+
+    async def _write(self, sql: str, values: tuple[Any, ...]) -> None:
+        loop = asyncio.get_running_loop()
+        if self._flushed is None:
+            self._flushed = loop.create_future()
+            loop.call_soon(self._flush)
+        self._pending.append((sql, values))
+        await asyncio.shield(self._flushed)
+
+    def _flush(self) -> None:
+        future, self._flushed = self._flushed, None
+        writes, self._pending = self._pending, []
+        if future is None or future.cancelled():
+            return
+        try:
+            with self._db:
+                for sql, values in writes:
+                    self._db.execute(sql, values)
+        except sqlite3.Error as error:
+            future.set_exception(trouble(self.folder, error))
+            future.exception()
+        else:
+            future.set_result(None)
+
+    def _one(self, sql: str, values: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        return next(self._all(sql, values), None)
+
+    def _all(self, sql: str, values: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+        try:
+            yield from self._db.execute(sql, values)
+        except sqlite3.Error as error:
+            raise trouble(self.folder, error) from error
+
+    def _dataset(self, cell: int) -> str:
+        return self.manifest.cells[cell].dataset.name
+
+
+_OF_CELL = """FROM attempts JOIN problems ON problems.id = attempts.problem AND problems.dataset = ?
+              WHERE cell = ? ORDER BY position, sample"""
+
+
+@contextlib.contextmanager
+def create(folder: Path, manifest: Manifest, problems: Mapping[str, Iterable[Problem]]) -> Generator[Store]:
+    """A new run in a folder that does not hold one yet."""
+    if (folder / MANIFEST).exists() or (folder / DATABASE).exists():
+        raise StoreError(f"{folder} holds a run already: go on with it (--resume {folder}) or name another --out")
+    with made(folder), locked(folder), opened(folder, new=True) as connection:
+        rows = [
+            (dataset, position, problem.id, problem.text, problem.answer)
+            for dataset, listed in problems.items()
+            for position, problem in enumerate(listed)
+        ]
+        with told(folder), connection:
+            connection.executemany("INSERT INTO problems VALUES (?, ?, ?, ?, ?)", rows)
+        write_manifest(folder, manifest)
+        yield Store(folder, connection, manifest)
+
+
+@contextlib.contextmanager
+def resume(folder: Path) -> Generator[Store]:
+    """A run to go on with; nobody else may."""
+    manifest = read_manifest(folder)
+    with locked(folder), opened(folder, new=False) as connection:
+        yield Store(folder, connection, manifest)
+
+
+@contextlib.contextmanager
+def reading(folder: Path) -> Generator[Store]:
+    """A run to look at, also while it is in progress."""
+    manifest = read_manifest(folder)
+    with opened(folder, new=False) as connection:
+        yield Store(folder, connection, manifest)
+
+
+def cells_of(folder: Path) -> list[StoredCell]:
+    """Every cell of a run with its outcomes."""
+    with reading(folder) as store:
+        return [
+            StoredCell(
+                run=str(folder),
+                dataset=spec.dataset.name,
+                model=_model(spec.model.model, spec.model.system1_model),
+                strategy=spec.strategy,
+                problems=len(store.problems(spec.dataset.name)),
+                samples=store.manifest.samples,
+                outcomes=tuple(store.outcomes(number)),
+            )
+            for number, spec in enumerate(store.manifest.cells)
+        ]
+
+
+def _model(model: str | None, system1: str | None) -> str:
+    return " + ".join(filter(None, (model or "smollm2", system1)))
+
+
+def _loose(request: Request) -> str:
+    """The key of a request whatever its token limit."""
+    return hashlib.sha256(key_of(replace(request, max_tokens=None)).encode()).hexdigest()
