@@ -7,15 +7,28 @@ from pathlib import Path
 
 import pytest
 
-from scale_reasoning import CoT, Problem, Request, Scale, Scripted, Strategy, attempt, endpoints
+from scale_reasoning import Completion, CoT, Problem, Request, Scale, Scripted, Strategy, attempt, endpoints
+from scale_reasoning.strategies.inftythink import InftyThink
+from scale_reasoning.types import Mode, OnDelta
 
 PROBLEM = Problem(id="pens", text="Pens cost 2 dollars for 3. What do 18 pens cost? Give the change from 20 as well.")
+
+TIGHT = 40
+"""A limit under which every thought of the script is cut off."""
+
+
+def cut_off(request: Request) -> Completion:
+    thought = f"18 pens are 6 times 3 pens. Thought of call {request.seed % 100}."
+    return Completion(text="", reasoning=thought, finish_reason="length")
+
 
 SCRIPT = [
     ("decomposition", lambda r: '{"subproblems": ["How many threes?", "The cost?", "The change?"]}'
      if r.seed % 2 else '{"subproblems": ["The cost of 18?", "The change?"]}'),
     ("choice", '{"choice": 1}'),
     ("difficulty", lambda r: '{"difficulty": 0.9}' if "change" in r.messages[-1].content else '{"difficulty": 0.1}'),
+    ("Write notes", "18 pens are 6 threes; the cost is 12; the change is left to find."),
+    ("Time is up", "\\boxed{8}"),
     ("change", "20 minus 12 is \\boxed{8}."),
     ("", "It is \\boxed{12}."),
 ]  # fmt: skip
@@ -26,12 +39,24 @@ STRATEGIES: dict[str, Strategy] = {
     "scale-titles-answers-question": Scale(
         candidates=4, assess_context="titles", context="answers", last_step="question", last_mode="system2"
     ),
+    "cot-forced": CoT(on_limit="force", system2_max_tokens=TIGHT),
+    "scale-forced": Scale(candidates=1, on_limit="force", system2_max_tokens=TIGHT),
+    "inftythink": InftyThink(max_rounds=2, round_max_tokens=TIGHT),
 }
+
+
+class Tight(Scripted):
+    """The script, whose thoughts are cut off by a tight limit."""
+
+    async def generate(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
+        """See Engine."""
+        completion = await super().generate(request, on_delta)
+        return cut_off(request) if (request.mode, request.max_tokens) == (Mode.SYSTEM2, TIGHT) else completion
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_the_messages_are_the_reviewed_ones(name: str, pytestconfig: pytest.Config) -> None:
-    script = Scripted([(pattern, reply) for pattern, reply in SCRIPT])
+    script = Tight([(pattern, reply) for pattern, reply in SCRIPT])
     record = asyncio.run(attempt(PROBLEM, STRATEGIES[name], endpoints(script, "Qwen3-32B")))
     assert record.failure is None
     paths = {call.seed: call.path for call in record.calls}

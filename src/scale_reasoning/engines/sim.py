@@ -50,9 +50,9 @@ class Sim:
         """See Engine. Raises Overloaded for the share of requests that fail; the same request may pass when retried."""
         self.requests += 1
         tries = self._asked[request.seed] = self._asked.get(request.seed, 0) + 1
-        if random.Random(f"{request.seed} {tries}").random() < self.speeds.failures:  # noqa: S311  a simulation
+        if random.Random(f"{request.seed} {tries}").random() < self.speeds.failures:
             raise Overloaded("simulated: 503")
-        chance = random.Random(request.seed)  # noqa: S311  a simulation
+        chance = random.Random(request.seed)
         completion = self._completion(request, chance)
         async with self._slots:
             self.in_flight += 1
@@ -85,7 +85,8 @@ class Sim:
             thinks = request.mode is Mode.SYSTEM2
             median = self.speeds.system2_median_tokens if thinks else self.speeds.system1_median_tokens
             tokens = max(1, int(chance.lognormvariate(math.log(median), self.speeds.spread)))
-            text, reasoning = f"The result is \\boxed{{{chance.randint(0, 3)}}}.", "Let me think." if thinks else ""
+            how, reasoning = ("Thought through", "Let me think.") if thinks else ("At once", "")
+            text = f"{how}, the result is \\boxed{{{chance.randint(0, 3)}}}."
         cut = request.max_tokens is not None and tokens > request.max_tokens
         if cut:
             tokens, text = request.max_tokens or 0, ""

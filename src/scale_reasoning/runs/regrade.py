@@ -18,11 +18,7 @@ async def regrade(store: Store, grader: str | None = None) -> tuple[int, int]:
     for number, spec in enumerate(store.manifest.cells):
         problems = {problem.id: problem for problem in store.problems(spec.dataset.name)}
         for record in list(store.records(number)):
-            if (
-                record.failure is not None
-                and record.failure.blame == "world"
-                and record.failure.kind != GradeError.kind
-            ):
+            if record.solution is None and record.failure is not None and record.failure.blame == "world":
                 continue
             again = await _graded(record, problems[record.attempt.problem_id], grader)
             records += 1

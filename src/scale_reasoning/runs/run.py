@@ -7,9 +7,11 @@ are tried once more at the end, and are owed after that. Knows nothing of printi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from scale_reasoning.engines.policy import Scheduled
 from scale_reasoning.errors import ConfigError, Unreachable
+from scale_reasoning.events import Decomposed, Event, Routed
 from scale_reasoning.graders import GRADERS, Grader
 from scale_reasoning.lm import Endpoints, Strategy
 from scale_reasoning.runs.attempt import attempt
@@ -81,6 +83,30 @@ def _limit(spec: CellSpec) -> float:
     return float("inf") if limit is None else float(limit)
 
 
+class _Ahead:
+    """How many sub-problems an attempt has before it: those with most are served first, so that none of them is last."""
+
+    UNKNOWN = 100.0
+    """Until the decomposition is known: it comes first, for all else follows from it."""
+
+    def __init__(self) -> None:
+        self.steps = self.UNKNOWN
+
+    def hear(self, event: Event) -> None:
+        if isinstance(event, Decomposed):
+            self.steps = len(event.candidates[event.selected])
+        elif isinstance(event, Routed):
+            self.steps = event.of - event.step + 1
+
+    def urging(self, endpoints: Endpoints) -> Endpoints:
+        return {
+            mode: replace(endpoint, engine=endpoint.engine.urgent(lambda: self.steps))
+            if isinstance(endpoint.engine, Scheduled)
+            else endpoint
+            for mode, endpoint in endpoints.items()
+        }
+
+
 class _Work:
     """One pass over units."""
 
@@ -110,14 +136,16 @@ class _Work:
                 await self.attempt(cell, unit)
 
     async def attempt(self, cell: int, unit: Unit) -> None:
+        ahead = _Ahead()
         record = await attempt(
             unit.problem,
             self.strategies[cell],
-            self.endpoints[self.store.manifest.cells[cell].model],
+            ahead.urging(self.endpoints[self.store.manifest.cells[cell].model]),
             sample=unit.sample,
             seed=self.store.manifest.seed,
             grader=self.grader,
             journal=self.store,
+            listener=ahead.hear,
         )
         outcome = await self.store.save(cell, record)
         if self.heard is not None:

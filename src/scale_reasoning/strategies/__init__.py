@@ -5,20 +5,24 @@ To add one: write strategies/x.py with a frozen dataclass and x.md with its prom
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Any, cast, get_type_hints
 
 import msgspec
 
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import Strategy
+from scale_reasoning.prompts import beside, chosen
 from scale_reasoning.strategies.cot import CoT
+from scale_reasoning.strategies.inftythink import InftyThink
 from scale_reasoning.strategies.scale import Scale
 from scale_reasoning.strategies.vote import Vote
 from scale_reasoning.types import JSON
 
-STRATEGIES: dict[str, type[Any]] = {"scale": Scale, "cot": CoT, "vote": Vote}
+STRATEGIES: dict[str, type[Any]] = {"scale": Scale, "cot": CoT, "vote": Vote, "inftythink": InftyThink}
 
 EFFORTS = {"low": 0.8, "medium": 0.5, "high": 0.2}
 """tau for people who do not want a number: from the last step alone to three steps in four (paper, Table 2)."""
@@ -46,6 +50,17 @@ def make(name: str, settings: Mapping[str, JSON]) -> Strategy:
     if "base" in types and (inner or "base" in settings):
         values["base"] = _base(settings.get("base", "cot"), inner)
     return shape(**values)
+
+
+def fingerprints(strategy: Strategy) -> dict[str, str]:
+    """The sha256 of the prompts that a strategy and those under it send, by name."""
+    found: dict[str, str] = {}
+    module = sys.modules[type(strategy).__module__].__file__ or ""
+    if Path(module).with_suffix(".md").exists():
+        prompts = chosen(str(getattr(strategy, "prompts", "")), beside(module))
+        found[str(describe(strategy)["name"])] = prompts.fingerprint
+    base = getattr(strategy, "base", None)
+    return found if base is None else {**found, **fingerprints(base)}
 
 
 def _base(named: JSON, settings: Mapping[str, JSON]) -> Strategy:

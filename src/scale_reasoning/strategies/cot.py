@@ -1,4 +1,4 @@
-"""Zero-shot chain-of-thought, the standard baseline: one call, the whole problem."""
+"""Zero-shot chain-of-thought, the standard baseline: the whole problem at once."""
 
 from __future__ import annotations
 
@@ -7,37 +7,41 @@ from dataclasses import dataclass
 from scale_reasoning.answers import final_answer
 from scale_reasoning.lm import LM
 from scale_reasoning.prompts import beside, chosen
-from scale_reasoning.strategies.knobs import positive
-from scale_reasoning.types import Message, Mode, Problem, Solution, Step
+from scale_reasoning.strategies.force import OnLimit, solved
+from scale_reasoning.strategies.knobs import one_of, positive
+from scale_reasoning.types import Message, Mode, Problem, Solution
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoT:
-    """One call in one mode. At most 1 model call. Token limits of None are the model family's."""
+    """One call in one mode. Token limits of None are the model family's.
+
+    on_limit: a System 2 solution cut off by its limit stands as it is (`cut`), or its answer is asked for (`force`).
+
+    At most 1 model call, 2 with `on_limit = force`.
+    """
 
     mode: Mode = Mode.SYSTEM2
     system1_max_tokens: int | None = None
     system2_max_tokens: int | None = None
+    on_limit: OnLimit = "cut"
     prompts: str = ""
 
     def __post_init__(self) -> None:
         positive(self, "system1_max_tokens", "system2_max_tokens")
+        one_of(self, on_limit=("cut", "force"))
 
     async def solve(self, problem: Problem, lm: LM) -> Solution:
         """See Strategy."""
         prompts = chosen(self.prompts, beside(__file__))
-        completion = await lm.at("solve").chat(
+        chain = await solved(
+            lm.at("solve"),
             (Message("user", prompts.fill("solve", problem=problem.text)),),
+            subproblem=problem.text,
             mode=self.mode,
             max_tokens=self.system1_max_tokens if self.mode is Mode.SYSTEM1 else self.system2_max_tokens,
+            force=prompts.fill("force") if self.on_limit == "force" else None,
         )
-        step = Step(
-            subproblem=problem.text,
-            difficulty=None,
-            mode=self.mode,
-            text=completion.text,
-            reasoning=completion.reasoning,
-            finish_reason=completion.finish_reason,
-            usage=completion.usage,
+        return Solution(
+            answer=final_answer(chain.step.text), steps=(chain.step,), notes=(chain.note,) if chain.note else ()
         )
-        return Solution(answer=final_answer(step.text), steps=(step,))

@@ -5,9 +5,9 @@ Reads top to bottom as the paper does. Knows nothing of how a mode is switched, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 from scale_reasoning.answers import final_answer
 from scale_reasoning.ask import ask
@@ -16,12 +16,14 @@ from scale_reasoning.events import Decomposed, Routed
 from scale_reasoning.lm import LM
 from scale_reasoning.prompts import Prompts, beside, chosen
 from scale_reasoning.replies import CHOICE, NUMBER, outline_schema, parse_choice, parse_number, parse_outline
+from scale_reasoning.strategies.force import OnLimit, solved
 from scale_reasoning.strategies.knobs import one_of, positive, share
 from scale_reasoning.strategies.question import question_of
 from scale_reasoning.together import together
-from scale_reasoning.types import Message, Mode, Problem, Solution, Step
+from scale_reasoning.types import Message, Mode, Problem, Schema, Solution, Step
 
 Outline: TypeAlias = tuple[str, ...]
+T = TypeVar("T")
 
 STRUCTURED_MAX_TOKENS = 4096
 """Cap of a decomposition, a choice or a rating: far above what they need, so that only a runaway meets it."""
@@ -43,11 +45,12 @@ class Scale:
     last_step: the last sub-problem's text stands (`subproblem`), or the problem's own `question` takes its place.
     last_mode: the last step's mode, as `assessed` or always `system2`.
     system1_max_tokens, system2_max_tokens: new tokens of a step; None is the model family's limit.
+    on_limit: a System 2 solution cut off by its limit stands as it is (`cut`), or its result is asked for (`force`).
     max_steps: a longer decomposition is malformed. tries: replies asked for before giving up on one that parses.
     prompts: a prompts file instead of scale.md.
 
     With n <= max_steps sub-problems it makes at most tries * (candidates + 1) + (n + 1) * (tries + 1) model calls, and
-    candidates + 1 + 2n when every reply parses.
+    candidates + 1 + 2n when every reply parses. `on_limit = force` adds at most n.
     """
 
     candidates: int = 8
@@ -60,6 +63,7 @@ class Scale:
     last_mode: Literal["assessed", "system2"] = "assessed"
     system1_max_tokens: int | None = None
     system2_max_tokens: int | None = None
+    on_limit: OnLimit = "cut"
     max_steps: int = 16
     tries: int = 3
     prompts: str = ""
@@ -74,6 +78,7 @@ class Scale:
             context=("solutions", "answers"),
             last_step=("subproblem", "question"),
             last_mode=("assessed", "system2"),
+            on_limit=("cut", "force"),
         )
 
     async def solve(self, problem: Problem, lm: LM) -> Solution:
@@ -121,18 +126,13 @@ class _Run:
 
     async def candidate(self, k: int, number: int) -> Outline | None:
         place = self.lm.at("decompose").at(str(k))
-        try:
-            return await ask(
-                place if number == 1 else place.at(f"try{number}"),
-                self.messages(self.prompts.fill("decompose")),
-                lambda text: parse_outline(text, self.knobs.max_steps),
-                mode=Mode.SYSTEM1,
-                tries=1,
-                max_tokens=STRUCTURED_MAX_TOKENS,
-                schema=outline_schema(self.knobs.max_steps),
-            )
-        except ParseError:
-            return None
+        return await self.structured(
+            place if number == 1 else place.at(f"try{number}"),
+            self.messages(self.prompts.fill("decompose")),
+            lambda text: parse_outline(text, self.knobs.max_steps),
+            outline_schema(self.knobs.max_steps),
+            tries=1,
+        )
 
     async def select(self, candidates: Sequence[Outline]) -> int:
         """The index of the candidate the model prefers; equal ones are shown once, a single one is not asked about."""
@@ -143,17 +143,14 @@ class _Run:
             self.prompts.fill("version", number=str(number), outline=_numbered(outline))
             for number, outline in enumerate(distinct, 1)
         )
-        try:
-            choice = await ask(
-                self.lm.at("select"),
-                self.messages(self.prompts.fill("select", count=str(len(distinct)), versions=versions)),
-                lambda text: parse_choice(text, len(distinct)),
-                mode=Mode.SYSTEM1,
-                tries=self.knobs.tries,
-                max_tokens=STRUCTURED_MAX_TOKENS,
-                schema=CHOICE,
-            )
-        except ParseError:
+        choice = await self.structured(
+            self.lm.at("select"),
+            self.messages(self.prompts.fill("select", count=str(len(distinct)), versions=versions)),
+            lambda text: parse_choice(text, len(distinct)),
+            CHOICE,
+            tries=self.knobs.tries,
+        )
+        if choice is None:
             self.notes.append("no choice of a decomposition could be read: the first is taken")
             return 0
         return candidates.index(distinct[choice - 1])
@@ -180,18 +177,7 @@ class _Run:
         return self.knobs.route == "threshold" and not fixed
 
     async def assess(self, place: LM, messages: tuple[Message, ...]) -> float | None:
-        try:
-            return await ask(
-                place.at("assess"),
-                messages,
-                parse_number,
-                mode=Mode.SYSTEM1,
-                tries=self.knobs.tries,
-                max_tokens=STRUCTURED_MAX_TOKENS,
-                schema=NUMBER,
-            )
-        except ParseError:
-            return None
+        return await self.structured(place.at("assess"), messages, parse_number, NUMBER, tries=self.knobs.tries)
 
     def counted(self, number: int, rating: float | None) -> float:
         if rating is None:
@@ -249,20 +235,28 @@ class _Run:
         self, place: LM, subproblem: str, difficulty: float | None, mode: Mode, messages: tuple[Message, ...]
     ) -> None:
         limit = self.knobs.system1_max_tokens if mode is Mode.SYSTEM1 else self.knobs.system2_max_tokens
-        completion = await place.at("solve").chat(messages, mode=mode, max_tokens=limit)
-        if completion.cut_off:
-            self.notes.append(f"step{len(self.steps) + 1}: cut off by the token limit")
-        self.steps.append(
-            Step(
-                subproblem=subproblem,
-                difficulty=difficulty,
-                mode=mode,
-                text=completion.text,
-                reasoning=completion.reasoning,
-                finish_reason=completion.finish_reason,
-                usage=completion.usage,
-            )
+        solution = await solved(
+            place.at("solve"),
+            messages,
+            subproblem=subproblem,
+            mode=mode,
+            difficulty=difficulty,
+            max_tokens=limit,
+            force=self.prompts.fill("force") if self.knobs.on_limit == "force" else None,
         )
+        self.steps.append(solution.step)
+        if solution.note:
+            self.notes.append(f"step{len(self.steps)}: {solution.note}")
+
+    async def structured(
+        self, place: LM, messages: tuple[Message, ...], parse: Callable[[str], T], schema: Schema, *, tries: int
+    ) -> T | None:
+        """A System 1 reply in the schema's form; None when none could be read."""
+        limit = STRUCTURED_MAX_TOKENS
+        try:
+            return await ask(place, messages, parse, mode=Mode.SYSTEM1, tries=tries, max_tokens=limit, schema=schema)
+        except ParseError:
+            return None
 
     def solution(self, candidates: tuple[Outline, ...], selected: int | None) -> Solution:
         return Solution(

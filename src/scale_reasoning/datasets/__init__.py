@@ -1,0 +1,74 @@
+"""The table of datasets; from a name or a path to problems that have gold answers.
+
+To add one: a file here with one function of what is wanted, and a row in `DATASETS`. Which grader reads a gold answer,
+and whether it can, is the caller's to check: graders are a room of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from functools import partial
+from pathlib import Path
+
+from scale_reasoning.datasets import arithmetic, benchmarks, files, hub
+from scale_reasoning.datasets.dataset import Dataset, Wanted
+from scale_reasoning.errors import ConfigError
+
+__all__ = ["DATASETS", "Dataset", "Loader", "Wanted", "load"]
+
+Loader = Callable[[Wanted], Dataset]
+
+DATASETS: Mapping[str, Loader] = {
+    "aime24": partial(benchmarks.load, "aime24"),
+    "aime25": partial(benchmarks.load, "aime25"),
+    "amc23": partial(benchmarks.load, "amc23"),
+    "math500": partial(benchmarks.load, "math500"),
+    "gsm8k": partial(benchmarks.load, "gsm8k"),
+    "arithmetic": arithmetic.load,
+}
+
+
+def load(
+    name_or_path: str,
+    *,
+    data_dir: Path | None = None,
+    count: int | None = None,
+    seed: int = 0,
+    problem_field: str | None = None,
+    answer_field: str | None = None,
+    split: str | None = None,
+    level: str | None = None,
+    steps: tuple[int, int] | None = None,
+    digits: tuple[int, int] | None = None,
+) -> Dataset:
+    """A dataset by its name in `DATASETS`, else by the path of a file, else by its name on the Hub.
+
+    `Wanted` says what the options mean. Ids are unique, texts and gold answers are not empty, and the first problems
+    of a larger `count` are those of a smaller one. Raises `ConfigError` for whatever is wrong with name, options or
+    rows.
+    """
+    wanted = Wanted(
+        data_dir=data_dir,
+        count=count,
+        seed=seed,
+        split=split,
+        problem_field=problem_field,
+        answer_field=answer_field,
+        level=level,
+        steps=steps,
+        digits=digits,
+    )
+    path = Path(name_or_path)
+    if name_or_path in DATASETS:
+        return DATASETS[name_or_path](wanted)
+    if path.suffix in files.FORMATS or path.exists():
+        return files.load(path, wanted)
+    if hub.NAME.fullmatch(name_or_path):
+        return hub.load(name_or_path, wanted)
+    close = get_close_matches(name_or_path, DATASETS, n=3)
+    meant = f" Did you mean {' or '.join(close)}?" if close else ""
+    raise ConfigError(
+        f"no dataset {name_or_path!r}.{meant} There are {', '.join(DATASETS)}, files ({', '.join(files.FORMATS)}) "
+        f"and owner/name on the Hub"
+    )

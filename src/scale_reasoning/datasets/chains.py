@@ -1,0 +1,157 @@
+"""The numbers of an arithmetic problem: a chain of operations, each on the result of the one before.
+
+Decides which chains exist (whole positive results, operands of at most four digits) and which split each belongs to.
+Knows no words. Draws by hashing, so a chain is the same on every version of Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Literal, TypeAlias, TypeVar, get_args
+
+from scale_reasoning.errors import ConfigError
+
+T = TypeVar("T")
+
+Operation: TypeAlias = Literal["add", "sub", "mul", "div"]
+Split: TypeAlias = Literal["train", "validation", "test"]
+
+OPERATIONS: tuple[Operation, ...] = get_args(Operation)
+SPLITS: tuple[Split, ...] = get_args(Split)
+MAX_STEPS = 8
+MAX_DIGITS = 4
+MAX_FACTOR = 99
+"""Nothing is multiplied or divided by more."""
+MAX_TRIES = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """How hard problems are: inclusive ranges of the number of steps, and of the digits of each given number.
+
+    A result that is used again has at most four digits, whatever the digits of the given numbers.
+    """
+
+    steps: tuple[int, int]
+    digits: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        for name, (low, high), most in (("steps", self.steps, MAX_STEPS), ("digits", self.digits, MAX_DIGITS)):
+            if not 1 <= low <= high <= most:
+                raise ConfigError(f"{name} must be a range within 1 to {most}, not {low} to {high}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One operation with its result: `left` is what came before, `right` a number given in the text."""
+
+    operation: Operation
+    left: int
+    right: int
+    result: int
+
+    @property
+    def kind(self) -> str:
+        """The operation and the digits of its larger operand: `add2`, `mul4`."""
+        return f"{self.operation}{max(len(str(self.left)), len(str(self.right)))}"
+
+
+def split_of(turns: Sequence[Turn]) -> Split:
+    """The split that a chain belongs to: a function of its numbers and operations alone, 8 : 1 : 1.
+
+    No seed, level or wording enters, so one chain cannot be in two splits.
+    """
+    canonical = " ".join([str(turns[0].left), *(f"{turn.operation} {turn.right}" for turn in turns)])
+    share = int.from_bytes(sha256(canonical.encode()).digest()[:8], "big") % 10
+    return "test" if share == 0 else "validation" if share == 1 else "train"
+
+
+def draw(level: Level, split: Split, key: str) -> tuple[Turn, ...]:
+    """A chain of this level and split; equal arguments, equal chains.
+
+    Raises `ConfigError` where the level has so few chains that none of this split is met.
+    """
+    for attempt in range(MAX_TRIES):
+        turns = _chain(level, Dice(f"{key}/{attempt}"))
+        if split_of(turns) == split:
+            return turns
+    raise ConfigError(f"hardly any chain of {level} is in the {split} split: widen steps or digits")
+
+
+class Dice:
+    """An endless stream of choices named by a key."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+        self._rolls = 0
+
+    def below(self, bound: int) -> int:
+        """A number from 0 up to the bound; of 64 bits, so its bias is nothing."""
+        self._rolls += 1
+        digest = sha256(f"{self._key}#{self._rolls}".encode()).digest()
+        return int.from_bytes(digest[:8], "big") % bound
+
+    def one(self, choices: Sequence[T]) -> T:
+        """One of the choices."""
+        return choices[self.below(len(choices))]
+
+    def shuffled(self, items: Sequence[T]) -> list[T]:
+        """The items in another order."""
+        left = list(items)
+        return [left.pop(self.below(len(left))) for _ in items]
+
+
+def _chain(level: Level, dice: Dice) -> tuple[Turn, ...]:
+    value = dice.one(dice.one([_numbers(digits) for digits in _span(level.digits)]))
+    turns: list[Turn] = []
+    steps = dice.one(_span(level.steps))
+    for step in range(steps):
+        turn = _turn(value, level, dice, last=step == steps - 1)
+        turns.append(turn)
+        value = turn.result
+    return tuple(turns)
+
+
+def _turn(value: int, level: Level, dice: Dice, *, last: bool) -> Turn:
+    for operation in dice.shuffled(OPERATIONS):
+        fitting = [_operands(operation, value, digits, last=last) for digits in _span(level.digits)]
+        if any(fitting):
+            right = dice.one(dice.one([numbers for numbers in fitting if numbers]))
+            return Turn(operation=operation, left=value, right=right, result=_result(operation, value, right))
+    raise AssertionError(f"nothing can be done with {value}")  # above 8,999 sub always can, below it add
+
+
+def _operands(operation: Operation, value: int, digits: int, *, last: bool) -> Sequence[int]:
+    """The numbers of so many digits that keep the result whole, positive and, unless it is the last, within bounds."""
+    bound = 10**MAX_DIGITS - 1
+    highest = {
+        "add": bound if last else bound - value,
+        "sub": value - 1,
+        "mul": MAX_FACTOR if last else min(MAX_FACTOR, bound // value),
+        "div": min(MAX_FACTOR, value),
+    }[operation]
+    numbers = range(_numbers(digits).start, min(_numbers(digits).stop, highest + 1))
+    return [number for number in numbers if value % number == 0] if operation == "div" else numbers
+
+
+def _numbers(digits: int) -> range:
+    """From 2 on: words for one thing are another grammar, and a factor of 1 is no step."""
+    return range(max(2, 10 ** (digits - 1)), 10**digits)
+
+
+def _span(bounds: tuple[int, int]) -> range:
+    return range(bounds[0], bounds[1] + 1)
+
+
+def _result(operation: Operation, left: int, right: int) -> int:
+    match operation:
+        case "add":
+            return left + right
+        case "sub":
+            return left - right
+        case "mul":
+            return left * right
+        case "div":
+            return left // right

@@ -1,0 +1,239 @@
+"""The words of an arithmetic problem: what the numbers count, and how each operation is said.
+
+Decides themes, names, phrasings and the order of the facts. Every fact names both quantities it relates, so any order
+says the same. Knows nothing of splits or levels and does no arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from scale_reasoning.datasets.chains import Dice, Operation, Turn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Theme:
+    """`owners` are what the quantities belong to, at least nine, in a fixed order where `ordered`.
+
+    Holes: `{b}` the owner of the result, `{a}` of the one before, `{n}` the given number, `{things}`. All phrasings
+    of an operation say one equation between a, b and n.
+    """
+
+    things: tuple[str, ...]
+    owners: tuple[str, ...]
+    start: tuple[str, ...]
+    facts: Mapping[Operation, tuple[str, ...]]
+    questions: tuple[str, ...]
+    ordered: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Telling:
+    """A problem in words: facts and questions by step, and the whole text. `start` is the fact before the first."""
+
+    start: str
+    facts: tuple[str, ...]
+    questions: tuple[str, ...]
+    text: str
+
+
+def tell(turns: Sequence[Turn], dice: Dice) -> Telling:
+    """The chain in words of the dice's choice."""
+    theme = dice.one(THEMES)
+    things = dice.one(theme.things)
+    owners = _owners(theme, len(turns) + 1, dice)
+    asked = dice.one(theme.questions)
+    start = _said(dice.one(theme.start), b=owners[0], n=turns[0].left, things=things)
+    facts = tuple(
+        _said(dice.one(theme.facts[turn.operation]), a=a, b=b, n=turn.right, things=things)
+        for turn, a, b in zip(turns, owners, owners[1:], strict=False)
+    )
+    questions = tuple(_said(asked, b=owner, things=things) for owner in owners[1:])
+    told = _ordered([start, *facts], dice)
+    sentences = [questions[-1], *told] if dice.below(4) == 0 else [*told, questions[-1]]
+    return Telling(start=start, facts=facts, questions=questions, text=" ".join(sentences))
+
+
+def _owners(theme: Theme, count: int, dice: Dice) -> list[str]:
+    if theme.ordered:
+        first = dice.below(len(theme.owners) - count + 1)
+        return list(theme.owners[first : first + count])
+    return dice.shuffled(theme.owners)[:count]
+
+
+def _ordered(facts: list[str], dice: Dice) -> list[str]:
+    """As the chain goes in half of all problems, else backwards or mixed."""
+    return dice.one([facts, facts, facts[::-1], dice.shuffled(facts)])
+
+
+def _said(phrase: str, **holes: str | int) -> str:
+    text = phrase.format(**holes)
+    return text[0].upper() + text[1:]
+
+
+PEOPLE = Theme(
+    things=("marbles", "stamps", "stickers", "shells", "coins", "cards", "beads", "buttons", "badges", "postcards"),
+    owners=(
+        *("Ada", "Ben", "Chidi", "Dana", "Emre", "Fatima", "Goran", "Hana", "Ivan", "Joy", "Kofi", "Lena", "Mateo"),
+        *("Nour", "Olga", "Priya", "Quinn", "Rosa", "Sven", "Tomoko", "Umar", "Vera", "Wei", "Yara", "Zoltan"),
+    ),
+    start=("{b} has {n} {things}.", "{b} owns {n} {things}.", "There are {n} {things} in {b}'s collection."),
+    facts={
+        "add": (
+            "{b} has {n} more {things} than {a}.",
+            "{a} has {n} fewer {things} than {b}.",
+            "{b} has as many {things} as {a} and {n} besides.",
+            "{a} would need {n} more {things} to have as many as {b}.",
+        ),
+        "sub": (
+            "{b} has {n} fewer {things} than {a}.",
+            "{a} has {n} more {things} than {b}.",
+            "If {a} lost {n} {things}, {a} would have as many as {b}.",
+            "{b} would need {n} more {things} to have as many as {a}.",
+        ),
+        "mul": (
+            "{b} has {n} times as many {things} as {a}.",
+            "For every one of the {things} that {a} has, {b} has {n}.",
+            "{b} has as many {things} as {n} people who each have as many as {a}.",
+        ),
+        "div": (
+            "{a} has {n} times as many {things} as {b}.",
+            "If {a} shared all their {things} equally among {n} people, each would get as many as {b} has.",
+            "{a}'s {things} would make exactly {n} collections the size of {b}'s.",
+        ),
+    },
+    questions=("How many {things} does {b} have?", "What is the number of {things} that {b} has?"),
+)
+
+PLACES = Theme(
+    things=("books", "jars", "parcels", "boxes", "bottles", "folders", "candles", "tools", "plates", "lamps"),
+    owners=tuple(
+        f"the {colour} shelf"
+        for colour in (
+            *("red", "blue", "green", "yellow", "white", "black", "grey", "brown", "orange", "purple", "pink"),
+            *("silver", "golden", "striped", "spotted"),
+        )
+    ),
+    start=("{b} holds {n} {things}.", "There are {n} {things} on {b}."),
+    facts={
+        "add": (
+            "{b} holds {n} more {things} than {a}.",
+            "{a} holds {n} fewer {things} than {b}.",
+            "If {n} {things} were added to {a}, it would hold as many as {b}.",
+        ),
+        "sub": (
+            "{b} holds {n} fewer {things} than {a}.",
+            "{a} holds {n} more {things} than {b}.",
+            "If {n} {things} were taken off {a}, it would hold as many as {b}.",
+        ),
+        "mul": (
+            "{b} holds {n} times as many {things} as {a}.",
+            "The {things} on {b} would make exactly {n} lots the size of what {a} holds.",
+        ),
+        "div": (
+            "{a} holds {n} times as many {things} as {b}.",
+            "The {things} on {a}, split into {n} equal lots, make lots the size of what {b} holds.",
+        ),
+    },
+    questions=("How many {things} does {b} hold?", "How many {things} are on {b}?"),
+)
+
+MONTHS = Theme(
+    things=("loaves", "crates", "tyres", "tickets", "bricks", "pumpkins", "pairs of shoes", "cans of paint"),
+    owners=(
+        *("January", "February", "March", "April", "May", "June", "July", "August"),
+        *("September", "October", "November", "December"),
+    ),
+    ordered=True,
+    start=("A depot has {n} {things} in stock at the end of {b}.", "At the end of {b} a depot stores {n} {things}."),
+    facts={
+        "add": (
+            "During {b}, the month after {a}, the stock grows by {n} {things}.",
+            "At the end of {b} the stock is {n} {things} above what it was at the end of {a}.",
+            "From the end of {a} to the end of {b}, {n} {things} arrive and none leave.",
+        ),
+        "sub": (
+            "During {b}, the month after {a}, the stock shrinks by {n} {things}.",
+            "At the end of {b} the stock is {n} {things} below what it was at the end of {a}.",
+            "From the end of {a} to the end of {b}, {n} {things} leave and none arrive.",
+        ),
+        "mul": (
+            "At the end of {b} the stock is {n} times what it was at the end of {a}.",
+            "From the end of {a} to the end of {b} the stock grows {n}-fold.",
+        ),
+        "div": (
+            "At the end of {a} the stock is {n} times what it is at the end of {b}.",
+            "From the end of {a} to the end of {b} the stock falls to one part in {n} of what it was.",
+        ),
+    },
+    questions=("How many {things} are in stock at the end of {b}?", "What is the stock of {things} at the end of {b}?"),
+)
+
+PRICES = Theme(
+    things=("dollars", "euros", "pounds", "francs", "crowns"),
+    owners=tuple(
+        f"the {ware}"
+        for ware in (
+            *("lamp", "chair", "kettle", "bicycle", "guitar", "tent", "clock", "carpet", "mirror", "bench", "radio"),
+            *("drill", "suitcase", "telescope"),
+        )
+    ),
+    start=("{b} costs {n} {things}.", "The price of {b} is {n} {things}."),
+    facts={
+        "add": (
+            "{b} costs {n} {things} more than {a}.",
+            "{a} is {n} {things} cheaper than {b}.",
+            "Whoever can pay for {a} and has {n} {things} left can just afford {b}.",
+        ),
+        "sub": (
+            "{b} costs {n} {things} less than {a}.",
+            "{a} is {n} {things} dearer than {b}.",
+            "With a discount of {n} {things}, {a} would cost as much as {b}.",
+        ),
+        "mul": (
+            "{b} costs {n} times as much as {a}.",
+            "The money for {b} would buy exactly {n} items at the price of {a}.",
+        ),
+        "div": (
+            "{a} costs {n} times as much as {b}.",
+            "If the price of {a} were split into {n} equal parts, each would be the price of {b}.",
+        ),
+    },
+    questions=("How many {things} does {b} cost?", "What is the price of {b} in {things}?"),
+)
+
+TRAILS = Theme(
+    things=("metres", "yards", "feet", "paces"),
+    owners=tuple(
+        f"the {name} trail"
+        for name in (
+            *("oak", "river", "summit", "heron", "quarry", "mill", "valley", "cedar", "lighthouse", "meadow", "fox"),
+            *("harbour", "glacier", "orchard"),
+        )
+    ),
+    start=("{b} is {n} {things} long.", "Walking {b} from end to end, one covers {n} {things}."),
+    facts={
+        "add": (
+            "{b} is {n} {things} longer than {a}.",
+            "{a} falls {n} {things} short of the length of {b}.",
+            "Made {n} {things} longer, {a} would be as long as {b}.",
+        ),
+        "sub": (
+            "{b} is {n} {things} shorter than {a}.",
+            "{a} is {n} {things} longer than {b}.",
+            "Cut by {n} {things}, {a} would be as long as {b}.",
+        ),
+        "mul": (
+            "{b} is {n} times as long as {a}.",
+            "Walking {a} {n} times covers the length of {b}.",
+        ),
+        "div": (
+            "{a} is {n} times as long as {b}.",
+            "Cut into {n} equal sections, {a} has sections as long as {b}.",
+        ),
+    },
+    questions=("How many {things} long is {b}?", "What is the length of {b} in {things}?"),
+)
+
+THEMES = (PEOPLE, PLACES, MONTHS, PRICES, TRAILS)

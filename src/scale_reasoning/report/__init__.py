@@ -1,0 +1,1 @@
+"""From stored outcomes to numbers with intervals, tables and plots."""

@@ -1,0 +1,166 @@
+"""A table of text as Markdown, LaTeX (booktabs), HTML or CSV.
+
+Decides escaping: a cell may hold anything that a model or a user wrote. Knows nothing of what the numbers mean.
+"""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A heading, under the heading of its group where it has one; numbers are set to the right."""
+
+    name: str
+    group: str = ""
+    number: bool = False
+
+    @property
+    def flat(self) -> str:
+        """Both headings in one line."""
+        return f"{self.group} {self.name}".strip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """A table to be written: every row has a cell for each column."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str] = ()
+
+
+def markdown(grid: Grid) -> str:
+    """A GitHub table, its columns aligned as text too; notes below."""
+    head = [_md(column.flat) for column in grid.columns]
+    rows = [[_md(cell) for cell in row] for row in grid.rows]
+    widths = [max(3, *map(len, column)) for column in zip(head, *rows, strict=True)]
+    right = [column.number for column in grid.columns]
+    rule = ["-" * (width - 1) + ":" if number else "-" * width for width, number in zip(widths, right, strict=True)]
+    padded = [
+        [
+            cell.rjust(width) if number else cell.ljust(width)
+            for cell, width, number in zip(row, widths, right, strict=True)
+        ]
+        for row in (head, *rows)
+    ]
+    lines = [f"| {' | '.join(row)} |" for row in (padded[0], rule, *padded[1:])]
+    notes = [f"\n{_md(note)}" for note in grid.notes]
+    return "\n".join([*lines, *notes]) + "\n"
+
+
+def latex(grid: Grid) -> str:
+    r"""A `table` that needs the booktabs package."""
+    groups = _groups(grid)
+    lines = [r"\begin{table}", r"\centering", r"\small"]
+    lines += [rf"\begin{{tabular}}{{{''.join('r' if column.number else 'l' for column in grid.columns)}}}", r"\toprule"]
+    if any(name for name, _ in groups):
+        lines.append(" & ".join(rf"\multicolumn{{{span}}}{{c}}{{{_tex(name)}}}" for name, span in groups) + r" \\")
+        start = 1
+        for name, span in groups:
+            if name:
+                lines.append(rf"\cmidrule(lr){{{start}-{start + span - 1}}}")
+            start += span
+    lines += [" & ".join(_tex(column.name) for column in grid.columns) + r" \\", r"\midrule"]
+    lines += [" & ".join(map(_tex, row)) + r" \\" for row in grid.rows]
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    lines += [rf"\par\smallskip{{\footnotesize {_tex(note)}}}" for note in grid.notes]
+    return "\n".join([*lines, r"\end{table}"]) + "\n"
+
+
+def page(grid: Grid) -> str:
+    """A small HTML document."""
+    groups = _groups(grid)
+    lines = ["<!doctype html>", '<html lang="en"><meta charset="utf-8"><title>scale report</title>', _STYLE, "<table>"]
+    lines.append("<thead>")
+    if any(name for name, _ in groups):
+        lines.append(_tr(f'<th colspan="{span}">{_html(name)}</th>' for name, span in groups))
+    lines.append(_tr(f"<th>{_html(column.name)}</th>" for column in grid.columns))
+    lines.append("</thead><tbody>")
+    for row in grid.rows:
+        cells = zip(row, grid.columns, strict=True)
+        lines.append(_tr(f"<td{' class=n' if column.number else ''}>{_html(cell)}</td>" for cell, column in cells))
+    lines.append("</tbody></table>")
+    lines += [f"<p>{_html(note)}</p>" for note in grid.notes]
+    return "\n".join([*lines, "</html>"]) + "\n"
+
+
+def comma_separated(grid: Grid) -> str:
+    """RFC 4180 with one heading row and no notes. Text that a spreadsheet would run as a formula gets a quote before
+    it.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([_safe(column.flat) for column in grid.columns])
+    writer.writerows([map(_safe, row) for row in grid.rows])
+    return text.getvalue()
+
+
+WRITERS: Mapping[str, Callable[[Grid], str]] = {
+    "md": markdown,
+    "latex": latex,
+    "html": page,
+    "csv": comma_separated,
+}
+
+_STYLE = (
+    "<style>body{font:14px/1.5 sans-serif}table{border-collapse:collapse}thead{border-bottom:1px solid}"
+    "td,th{padding:2px 10px;text-align:left}.n{text-align:right;font-variant-numeric:tabular-nums}</style>"
+)
+
+
+def _groups(grid: Grid) -> list[tuple[str, int]]:
+    runs = groupby(column.group for column in grid.columns)
+    return [(name, len(list(members))) for name, members in runs]
+
+
+def _tr(cells: Iterable[str]) -> str:
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def _plain(text: str) -> str:
+    """One line without control, format and private characters."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def _md(text: str) -> str:
+    escaped = re.sub(r"[\\`*_|<>&~$#]|\](?=[\[(:])", r"\\\g<0>", _plain(text))
+    return escaped.replace("://", r"\://")
+
+
+def _html(text: str) -> str:
+    return html.escape(_plain(text))
+
+
+_TEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "†": r"\textdagger{}",
+    "‡": r"\textdaggerdbl{}",
+    **{c: "\\" + c for c in "{}$&#_%"},
+}
+
+
+def _tex(text: str) -> str:
+    # a row that begins with a bracket would be read as the argument of the `\\` before it
+    return re.sub(r"^\[", "{[}", "".join(_TEX.get(c, c) for c in _plain(text)))
+
+
+_NUMBER = re.compile(r"[+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?")
+
+
+def _safe(text: str) -> str:
+    plain = _plain(text)
+    formula = plain.startswith(("=", "+", "-", "@")) and plain != "-" and not _NUMBER.fullmatch(plain)
+    return f"'{plain}" if formula else plain

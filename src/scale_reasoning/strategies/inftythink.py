@@ -1,0 +1,137 @@
+"""InftyThink (Yan et al. 2025) by prompting alone: think in short rounds, carry notes from each to the next.
+
+For models that were not tuned to it. Decides when a round is the last and what the next one sees. Refuses endpoints
+that hide their reasoning: there is nothing to take notes of.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scale_reasoning.answers import final_answer
+from scale_reasoning.errors import ConfigError
+from scale_reasoning.lm import LM
+from scale_reasoning.prompts import Prompts, beside, chosen
+from scale_reasoning.strategies.force import FORCED_MAX_TOKENS, Solved, solved, written
+from scale_reasoning.strategies.knobs import positive
+from scale_reasoning.types import Message, Mode, Problem, Solution, Step
+
+EMPTY_THOUGHT_TOKENS = 16
+"""As few reasoning tokens as this may be the tags around a thought that was never had."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InftyThink:
+    """InftyThink's hyper-parameters.
+
+    max_rounds: rounds (System 2) before an answer is forced (System 1).
+    round_max_tokens: new tokens of a round, reasoning included. summary_max_tokens: of a summary (System 1).
+    prompts: a prompts file instead of inftythink.md.
+
+    At most 2 * max_rounds + 1 model calls: every round that does not answer, the last one too, is summarised, and the
+    forced answer sees the newest summary only. Raises ConfigError when a round that must be summarised hid its thought.
+    """
+
+    max_rounds: int = 10
+    round_max_tokens: int = 4096
+    summary_max_tokens: int = 2048
+    prompts: str = ""
+
+    def __post_init__(self) -> None:
+        positive(self, "max_rounds", "round_max_tokens", "summary_max_tokens")
+
+    async def solve(self, problem: Problem, lm: LM) -> Solution:
+        """See Strategy."""
+        return await _Run(self, problem, lm, chosen(self.prompts, beside(__file__))).solve()
+
+
+class _Run:
+    """InftyThink on one problem: the method's state is the newest summary."""
+
+    def __init__(self, knobs: InftyThink, problem: Problem, lm: LM, prompts: Prompts) -> None:
+        self.knobs, self.problem, self.lm, self.prompts = knobs, problem, lm, prompts
+        self.summary = ""
+        self.steps: list[Step] = []
+        self.notes: list[str] = []
+
+    async def solve(self) -> Solution:
+        for number in range(1, self.knobs.max_rounds + 1):
+            if await self.answers(f"round{number}"):
+                return self.solution()
+            await self.summarise(f"round{number}", self.steps[-1])
+        self.notes.append(f"no answer after {self.knobs.max_rounds} rounds: it was forced")
+        await self.force()
+        return self.solution()
+
+    async def answers(self, name: str) -> bool:
+        """One round; whether it ended by itself with a boxed answer."""
+        made = await solved(
+            self.lm.at(name).at("solve"),
+            self.messages("next-round" if self.summary else "round"),
+            subproblem=f"round {len(self.steps) + 1}",
+            mode=Mode.SYSTEM2,
+            max_tokens=self.knobs.round_max_tokens,
+        )
+        self.keep(name, made)
+        ended = made.note is None
+        answered = ended and final_answer(made.step.text) is not None
+        if ended and not answered:
+            self.notes.append(f"{name}: ended without an answer")
+        return answered
+
+    async def summarise(self, name: str, step: Step) -> None:
+        """Takes the round into the summary. A summary that comes back empty leaves the earlier one standing."""
+        if _hidden(step):
+            raise ConfigError(
+                f"{name}: the endpoint hides its reasoning, and inftythink needs it to summarise a round: use a "
+                "model or server that returns its reasoning, or another strategy"
+            )
+        working = written(step)
+        if not working:
+            self.notes.append(f"{name}: wrote nothing: not summarised")
+            return
+        completion = (
+            await self.lm.at(name)
+            .at("summarise")
+            .chat(self.messages("summarise", working), mode=Mode.SYSTEM1, max_tokens=self.knobs.summary_max_tokens)
+        )
+        if not completion.text.strip():
+            self.notes.append(f"{name}: its summary came back empty: the one before stands")
+            return
+        if completion.cut_off:
+            self.notes.append(f"{name}: its summary was cut off by the token limit")
+        self.summary = completion.text.strip()
+
+    async def force(self) -> None:
+        forced = await solved(
+            self.lm.at("forced").at("solve"),
+            self.messages("force"),
+            subproblem="forced answer",
+            mode=Mode.SYSTEM1,
+            max_tokens=FORCED_MAX_TOKENS,
+        )
+        self.keep("forced", forced)
+
+    def keep(self, name: str, made: Solved) -> None:
+        self.steps.append(made.step)
+        if made.note:
+            self.notes.append(f"{name}: {made.note}")
+
+    def messages(self, instruction: str, working: str = "") -> tuple[Message, ...]:
+        parts = [self.prompts.fill("problem", problem=self.problem.text)]
+        if self.summary:
+            parts.append(self.prompts.fill("notes", notes=self.summary))
+        if working:
+            parts.append(self.prompts.fill("working", working=working))
+        return (Message("user", "\n\n".join((*parts, self.prompts.fill(instruction)))),)
+
+    def solution(self) -> Solution:
+        return Solution(answer=final_answer(self.steps[-1].text), steps=tuple(self.steps), notes=tuple(self.notes))
+
+
+def _hidden(step: Step) -> bool:
+    """Whether thought was paid for and not sent: no reasoning came, though some was counted or nothing else came."""
+    if step.reasoning.strip():
+        return False
+    vanished = not step.text and step.finish_reason == "length" and step.usage.completion_tokens != 0
+    return vanished or (step.usage.reasoning_tokens or 0) > EMPTY_THOUGHT_TOKENS

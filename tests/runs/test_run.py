@@ -1,0 +1,206 @@
+"""Whole runs: durable, resumable, paid for once, never blurring what the world did with what the model did."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.runs.simulated import (
+    Broken,
+    Fuse,
+    Sim,
+    Speeds,
+    again,
+    content,
+    fresh,
+    manifest,
+)
+
+from scale_reasoning.engines.scripted import Scripted
+from scale_reasoning.errors import ConfigError, StoreError, Unreachable
+from scale_reasoning.runs.export import to_jsonl
+from scale_reasoning.runs.regrade import regrade
+from scale_reasoning.runs.store import cells_of, create, reading, resume
+from scale_reasoning.types import Completion, OnDelta, Request
+
+SCALE = {"name": "scale", "candidates": 2}
+
+
+def test_two_runs_with_one_seed_have_equal_databases(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        fresh(tmp_path / name, manifest([SCALE, {"name": "cot"}]), 5, Sim())
+    assert content(tmp_path / "a") == content(tmp_path / "b")
+
+
+def test_concurrency_changes_nothing_that_is_stored_but_times(tmp_path: Path) -> None:
+    fresh(tmp_path / "wide", manifest([SCALE]), 5, Sim())
+    fresh(tmp_path / "narrow", manifest([SCALE]), 5, Sim(), in_flight=1, attempts=1)
+    assert content(tmp_path / "wide") == content(tmp_path / "narrow")
+
+
+def test_a_run_killed_at_every_7th_call_and_resumed_is_the_run_that_was_not(tmp_path: Path) -> None:
+    whole = Sim()
+    fresh(tmp_path / "whole", manifest([SCALE]), 4, whole)
+    engine = Sim()
+    with contextlib.suppress(Broken):
+        fresh(tmp_path / "cut", manifest([SCALE]), 4, Fuse(engine, 7))
+    for _ in range(200):
+        try:
+            again(tmp_path / "cut", Fuse(engine, 7))
+            break
+        except Broken:
+            continue
+    assert content(tmp_path / "cut") == content(tmp_path / "whole")
+
+
+def test_resuming_a_finished_run_makes_no_call(tmp_path: Path) -> None:
+    fresh(tmp_path / "run", manifest([SCALE]), 3, Sim())
+    engine = Sim()
+    again(tmp_path / "run", engine)
+    assert engine.requests == 0
+
+
+def test_a_tau_sweep_pays_shared_calls_once(tmp_path: Path) -> None:
+    taus = [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
+    together, apart = Sim(), Sim()
+    fresh(tmp_path / "sweep", manifest([{**SCALE, "tau": tau, "candidates": 8} for tau in taus]), 6, together)
+    for tau in taus:
+        fresh(tmp_path / f"tau{tau}", manifest([{**SCALE, "tau": tau, "candidates": 8}]), 6, apart)
+    assert together.requests < apart.requests * 0.6
+    for number, tau in enumerate(taus):
+        swept, single = cells_of(tmp_path / "sweep")[number], cells_of(tmp_path / f"tau{tau}")[0]
+        assert [o.answer for o in swept.outcomes] == [o.answer for o in single.outcomes]
+
+
+def test_a_budget_sweep_serves_smaller_limits_by_replies_that_ended_by_themselves(tmp_path: Path) -> None:
+    limits = [4096, 6144, 8192, 12288, 16384, 32768]
+    cells: list[dict[str, Any]] = [{"name": "cot", "system2_max_tokens": limit} for limit in limits]
+    fresh(tmp_path / "reused", manifest(cells), 10, Sim())
+    fresh(tmp_path / "paid", manifest(cells, reuse=False), 10, Sim())
+    with reading(tmp_path / "reused") as reused, reading(tmp_path / "paid") as paid:
+        assert reused.paid()[1] < paid.paid()[1] / 2
+    answers = [[[o.answer for o in cell.outcomes] for cell in cells_of(tmp_path / run)] for run in ("reused", "paid")]
+    assert answers[0] == answers[1]
+
+
+class Failing:
+    """An engine that fails some problems every time."""
+
+    def __init__(self, engine: Sim, named: str) -> None:
+        self.engine, self.named = engine, named
+
+    async def generate(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
+        if self.named in request.messages[-1].content:
+            raise Unreachable("gone")
+        return await self.engine.generate(request, on_delta)
+
+
+def test_world_failures_are_owed_tried_again_at_the_end_and_on_resume_and_never_scored(tmp_path: Path) -> None:
+    fresh(tmp_path / "run", manifest([{"name": "cot"}], samples=3), 4, Failing(Sim(), "number 2."))
+    cell = cells_of(tmp_path / "run")[0]
+    assert [o.problem_id for o in cell.outcomes if o.owed] == ["p00002"] * 3
+    assert all(o.correct is None for o in cell.outcomes if o.owed)
+    assert all(o.correct is not None for o in cell.outcomes if not o.owed)
+    engine = Sim()
+    again(tmp_path / "run", engine)
+    assert engine.requests == 3
+    assert not any(o.owed for o in cells_of(tmp_path / "run")[0].outcomes)
+
+
+def test_a_server_that_is_gone_ends_the_run_early_and_keeps_what_was_done(tmp_path: Path) -> None:
+    with pytest.raises(Unreachable, match="--resume"):
+        fresh(tmp_path / "run", manifest([{"name": "cot"}]), 300, Scripted([("", Unreachable("no route"))]), attempts=4)
+    assert len(cells_of(tmp_path / "run")[0].outcomes) < 40
+
+
+def test_a_model_that_answers_nonsense_is_scored_wrong_and_labelled(tmp_path: Path) -> None:
+    fresh(tmp_path / "run", manifest([SCALE]), 3, Scripted([("", "no idea")]))
+    outcomes = cells_of(tmp_path / "run")[0].outcomes
+    assert all(o.correct is False and o.failure == "unanswered" and o.unparsed and not o.owed for o in outcomes)
+
+
+def test_what_cannot_be_a_run_is_refused_with_the_mend(tmp_path: Path) -> None:
+    fresh(tmp_path / "run", manifest([{"name": "cot"}]), 1, Sim())
+    with pytest.raises(StoreError, match="holds a run already"), create(tmp_path / "run", manifest([SCALE]), {}):
+        pass
+    with pytest.raises(StoreError, match="holds no run"), resume(tmp_path / "nowhere"):
+        pass
+    with (
+        pytest.raises(StoreError, match="another process"),
+        resume(tmp_path / "run"),
+        resume(tmp_path / "run"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("damage", ["foreign", "garbage", "gone"])
+def test_a_database_that_is_not_ours_or_damaged_is_named(tmp_path: Path, damage: str) -> None:
+    fresh(tmp_path / "run", manifest([{"name": "cot"}]), 1, Sim())
+    file = tmp_path / "run" / "run.sqlite"
+    for leftover in tmp_path.glob("run/run.sqlite*"):
+        leftover.unlink()
+    if damage == "foreign":
+        other = sqlite3.connect(file)
+        other.execute("CREATE TABLE attempts (x)")
+        other.commit()
+        other.close()
+    elif damage == "garbage":
+        file.write_bytes(b"not a database, not at all" * 100)
+    with pytest.raises(StoreError, match=r"not a run|damaged|is gone"), resume(tmp_path / "run"):
+        pass
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_folder_is_named(tmp_path: Path) -> None:
+    tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    try:
+        with pytest.raises(StoreError, match="permission"), create(tmp_path / "run", manifest([SCALE]), {}):
+            pass
+    finally:
+        tmp_path.chmod(stat.S_IRWXU)
+
+
+def test_an_unknown_knob_in_a_manifest_is_refused() -> None:
+    with pytest.raises(ConfigError, match="treshold"):
+        manifest([{"name": "scale", "treshold": 0.2}])
+
+
+def test_saved_text_can_be_graded_and_voted_on_anew(tmp_path: Path) -> None:
+    import asyncio
+
+    fresh(tmp_path / "run", manifest([{"name": "vote", "samples": 3}, SCALE]), 4, Sim())
+    before = content(tmp_path / "run")
+    with resume(tmp_path / "run") as store:
+        assert asyncio.run(regrade(store)) == (4 * 2 * 2, 0)
+    assert content(tmp_path / "run") == before
+    right = sum(o.correct is True for cell in cells_of(tmp_path / "run") for o in cell.outcomes)
+    with resume(tmp_path / "run") as store:
+        store._db.execute("UPDATE problems SET answer = '77'")
+        store._db.commit()
+        assert asyncio.run(regrade(store)) == (16, right)
+
+
+def test_an_export_has_one_record_a_line(tmp_path: Path) -> None:
+    import json
+
+    fresh(tmp_path / "run", manifest([SCALE]), 2, Sim())
+    with reading(tmp_path / "run") as store:
+        assert to_jsonl(store, tmp_path / "out.jsonl") == 4
+    records = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [record["attempt"]["problem_id"] for record in records] == ["p00000", "p00000", "p00001", "p00001"]
+    assert set(records[0]) == {
+        "attempt", "strategy", "model", "solution", "grade", "calls", "usage", "failure", "seconds"
+    }  # fmt: skip
+
+
+def test_a_run_of_30_problems_by_8_samples_keeps_the_server_busy(tmp_path: Path) -> None:
+    engine = Sim(Speeds(slots=64, spread=0.8))
+    fresh(tmp_path / "run", manifest([{"name": "scale"}], samples=8), 30, engine)
+    outcomes = cells_of(tmp_path / "run")[0].outcomes
+    assert len(outcomes) == 240
+    assert engine.most_in_flight == 64
