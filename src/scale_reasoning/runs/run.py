@@ -19,7 +19,7 @@ from scale_reasoning.runs.manifest import CellSpec, ModelSpec
 from scale_reasoning.runs.outcome import Outcome
 from scale_reasoning.runs.store import Store
 from scale_reasoning.together import together
-from scale_reasoning.types import Problem, Record
+from scale_reasoning.types import Mode, Problem, Record
 
 PASSES = 2
 """Once for every attempt, once more for what the world failed."""
@@ -84,7 +84,7 @@ def _limit(spec: CellSpec) -> float:
 
 
 class _Ahead:
-    """How many sub-problems an attempt has before it: those with most are served first, so that none of them is last."""
+    """How many sub-problems an attempt has before it: those with most are served first, and of equals the thinking."""
 
     UNKNOWN = 100.0
     """Until the decomposition is known: it comes first, for all else follows from it."""
@@ -94,9 +94,9 @@ class _Ahead:
 
     def hear(self, event: Event) -> None:
         if isinstance(event, Decomposed):
-            self.steps = len(event.candidates[event.selected])
+            self.steps = float(len(event.candidates[event.selected]))
         elif isinstance(event, Routed):
-            self.steps = event.of - event.step + 1
+            self.steps = event.of - event.step + (1.5 if event.mode is Mode.SYSTEM2 else 1.0)
 
     def urging(self, endpoints: Endpoints) -> Endpoints:
         return {
