@@ -66,7 +66,7 @@ def load(
         return files.load(path, wanted)
     if hub.NAME.fullmatch(name_or_path):
         return hub.load(name_or_path, wanted)
-    close = get_close_matches(name_or_path, DATASETS, n=3)
+    close = get_close_matches(name_or_path.lower(), DATASETS, n=3)
     meant = f" Did you mean {' or '.join(close)}?" if close else ""
     raise ConfigError(
         f"no dataset {name_or_path!r}.{meant} There are {', '.join(DATASETS)}, files ({', '.join(files.FORMATS)}) "

@@ -32,7 +32,7 @@ DEFAULT_LEVEL = "mixed"
 
 _ID = re.compile(
     r"arithmetic-(?:(?P<level>[a-z]+)-|steps(?P<s0>\d)to(?P<s1>\d)-digits(?P<d0>\d)to(?P<d1>\d)-)?"
-    r"(?P<split>train|validation|test)-s(?P<seed>0|[1-9]\d*)-(?P<index>\d{6,})",
+    r"(?P<split>train|validation|test)-s(?P<seed>0|[1-9]\d{0,18})-(?P<index>\d{6,18})",
     re.ASCII,
 )
 

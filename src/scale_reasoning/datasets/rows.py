@@ -43,8 +43,8 @@ def problems_of(
         text = _value(row, problem_field)
         problem = Problem(id=_id(row, text), text=text, answer=_value(row, answer_field))
         if problem.id in places:
-            twice = "is" if "id" in row.fields else "has no id and the text of"
-            raise ConfigError(f"{row.where}: this row {twice} {places[problem.id]}'s again (id {problem.id!r})")
+            same = "the problem, without an id," if problem.id == digest_id(text) else f"the id {problem.id!r}"
+            raise ConfigError(f"{row.where}: {same} is that of {places[problem.id]} again")
         places[problem.id] = row.where
         problems.append(problem)
     if not problems:

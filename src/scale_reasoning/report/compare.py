@@ -12,6 +12,7 @@ from statistics import fmean
 
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.report.estimators import Estimate, estimate, problems_needed, sign_flip
+from scale_reasoning.report.formats import UNKNOWN, Column, Grid, percent, span
 from scale_reasoning.report.metrics import Cell
 from scale_reasoning.runs.outcome import Outcome
 
@@ -145,15 +146,15 @@ def _verdict(found: Estimate | None, p_value: float | None, needed: int | None) 
         return "Nothing to compare: no problem was scored in both."
     points = f"{abs(found.value) * 100:.2f} points"
     if p_value <= SIGNIFICANT:
-        return f"B is {'better' if found.value > 0 else 'worse'} than A by {points} (p = {_p(p_value)})."
+        return f"B is {'better' if found.value > 0 else 'worse'} than A by {points} (p {_p(p_value)})."
     if found.value == 0:
-        return "Not distinguishable: no difference on average (p = 1)."
+        return f"Not distinguishable: no difference on average (p {_p(p_value)})."
     how_many = "" if needed is None else f"; about {needed} problems would show such a difference (80 % power)"
-    return f"Not distinguishable: {points} may be chance (p = {_p(p_value)}){how_many}."
+    return f"Not distinguishable: {points} may be chance (p {_p(p_value)}){how_many}."
 
 
 def _p(p_value: float) -> str:
-    return f"{p_value:.4f}" if p_value >= 0.0001 else "< 0.0001"
+    return f"= {p_value:.4f}" if p_value >= 0.0001 else "< 0.0001"
 
 
 def _incomplete(a: Cell, b: Cell, compared: int) -> list[str]:
@@ -167,10 +168,14 @@ def _label(cell: Cell) -> str:
     return f"{cell.run}: {cell.strategy.get('name', '')}, {cell.model}"
 
 
-def rows(comparisons: Sequence[Comparison]) -> list[tuple[str, ...]]:
-    """The comparisons as text: a header row, then one row each."""
-    head = ("dataset", "A", "B", "Acc A", "Acc B", "B - A [95 %]", "p", "Tok B / A [95 %]", "n", "verdict")
-    return [head, *(_row(comparison) for comparison in comparisons)]
+def grid(comparisons: Sequence[Comparison]) -> Grid:
+    """The comparisons as a table, a row each."""
+    texts = ["dataset", "A", "B"]
+    numbers = ["Acc A", "Acc B", "B - A [95 %]", "p", "Tok B / A [95 %]", "compared"]
+    columns = [*(Column(name=name) for name in texts), *(Column(name=name, number=True) for name in numbers)]
+    legend = "Acc and B - A in %, over the problems that both scored; p: paired sign-flip permutation test."
+    notes = [legend, *(f"{comparison.dataset}: {comparison.verdict}" for comparison in comparisons)]
+    return Grid(columns=columns, rows=[_row(comparison) for comparison in comparisons], notes=notes)
 
 
 def _row(c: Comparison) -> tuple[str, ...]:
@@ -178,19 +183,10 @@ def _row(c: Comparison) -> tuple[str, ...]:
         c.dataset,
         c.a,
         c.b,
-        _percent(c.acc_a),
-        _percent(c.acc_b),
-        "-" if c.difference is None else f"{c.difference * 100:+.2f} {_span(c.low, c.high, 100)}",
-        "-" if c.p_value is None else _p(c.p_value),
-        "-" if c.token_ratio is None else f"{c.token_ratio:.3f} {_span(c.token_low, c.token_high, 1)}",
+        percent(c.acc_a),
+        percent(c.acc_b),
+        UNKNOWN if c.difference is None else f"{c.difference * 100:+.2f} {span(c.low, c.high)}",
+        UNKNOWN if c.p_value is None else _p(c.p_value).removeprefix("= "),
+        UNKNOWN if c.token_ratio is None else f"{c.token_ratio:.3f} [{c.token_low:.3f}, {c.token_high:.3f}]",
         f"{c.compared}/{c.problems}",
-        c.verdict,
     )
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{share * 100:.2f}"
-
-
-def _span(low: float | None, high: float | None, scale: int) -> str:
-    return "" if low is None or high is None else f"[{low * scale:.2f}, {high * scale:.2f}]"

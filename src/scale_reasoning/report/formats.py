@@ -1,4 +1,4 @@
-"""A table of text as Markdown, LaTeX (booktabs), HTML or CSV.
+"""A table of text as Markdown, LaTeX (booktabs), HTML or CSV, and how its numbers are written.
 
 Decides escaping: a cell may hold anything that a model or a user wrote. Knows nothing of what the numbers mean.
 """
@@ -12,6 +12,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+
+UNKNOWN = "-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,3 +166,23 @@ def _safe(text: str) -> str:
     plain = _plain(text)
     formula = plain.startswith(("=", "+", "-", "@")) and plain != "-" and not _NUMBER.fullmatch(plain)
     return f"'{plain}" if formula else plain
+
+
+def percent(share: float | None) -> str:
+    """A share in percent, to two decimals."""
+    return UNKNOWN if share is None else f"{share * 100:.2f}"
+
+
+def span(low: float | None, high: float | None) -> str:
+    """An interval of shares in percent; nothing where there is none."""
+    return "" if low is None or high is None else f"[{low * 100:.1f}, {high * 100:.1f}]"
+
+
+def count(mean: float | None) -> str:
+    """A mean count: whole from 100 on."""
+    return UNKNOWN if mean is None else f"{mean:.0f}" if mean >= 100 else f"{mean:.1f}"
+
+
+def decimal(value: float | None) -> str:
+    """A number to two decimals."""
+    return UNKNOWN if value is None else f"{value:.2f}"

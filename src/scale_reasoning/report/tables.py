@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias, TypeVar, cast
 import msgspec
 
 from scale_reasoning.report.estimators import Z95
-from scale_reasoning.report.formats import WRITERS, Column, Grid
+from scale_reasoning.report.formats import UNKNOWN, WRITERS, Column, Grid, count, decimal, percent, span
 from scale_reasoning.report.metrics import Summary
 from scale_reasoning.report.paper import from_paper
 from scale_reasoning.types import JSON
@@ -22,7 +22,6 @@ from scale_reasoning.types import JSON
 Format: TypeAlias = Literal["md", "latex", "html", "csv", "json"]
 Layout: TypeAlias = Literal["auto", "table1", "table2", "cells"]
 
-UNKNOWN = "-"
 OWED = "†"
 """After the label of a row with owed attempts."""
 LEFT_OUT = "‡"
@@ -126,21 +125,21 @@ def _numbers(summaries: Sequence[Summary]) -> dict[str, Callable[[Summary], str]
     """Every number of a summary by its heading."""
     return {
         "Acc": _acc,
-        "SE": lambda s: _percent(s.acc_se),
+        "SE": lambda s: percent(s.acc_se),
         "Tok": _tok,
         "Tpi": _tpi,
         "Hard": _hard,
-        "steps": lambda s: _decimal(s.steps),
-        **{f"pass@{k}": lambda s, k=k: _percent(s.pass_at.get(k)) for k in _keys(s.pass_at for s in summaries)},
-        **{f"maj@{k}": lambda s, k=k: _percent(s.maj_at.get(k)) for k in _keys(s.maj_at for s in summaries)},
-        **{f"Tok {x}": lambda s, x=x: _count(s.tok_by_stage.get(x)) for x in _keys(s.tok_by_stage for s in summaries)},
-        **{f"Tok {x}": lambda s, x=x: _count(s.tok_by_mode.get(x)) for x in _keys(s.tok_by_mode for s in summaries)},
-        "prompt": lambda s: _count(s.prompt_tokens),
-        "cached": lambda s: _count(s.cached_tokens),
-        "truncated": lambda s: _percent(s.truncated),
-        "unparsed": lambda s: _percent(s.unparsed),
-        "unanswered": lambda s: _percent(s.unanswered),
-        "model s": lambda s: _decimal(s.model_seconds),
+        "steps": lambda s: decimal(s.steps),
+        **{f"pass@{k}": lambda s, k=k: percent(s.pass_at.get(k)) for k in _keys(s.pass_at for s in summaries)},
+        **{f"maj@{k}": lambda s, k=k: percent(s.maj_at.get(k)) for k in _keys(s.maj_at for s in summaries)},
+        **{f"Tok {x}": lambda s, x=x: count(s.tok_by_stage.get(x)) for x in _keys(s.tok_by_stage for s in summaries)},
+        **{f"Tok {x}": lambda s, x=x: count(s.tok_by_mode.get(x)) for x in _keys(s.tok_by_mode for s in summaries)},
+        "prompt": lambda s: count(s.prompt_tokens),
+        "cached": lambda s: count(s.cached_tokens),
+        "truncated": lambda s: percent(s.truncated),
+        "unparsed": lambda s: percent(s.unparsed),
+        "unanswered": lambda s: percent(s.unanswered),
+        "model s": lambda s: decimal(s.model_seconds),
         "cost": lambda s: UNKNOWN if s.cost is None else f"{s.cost:.4g}",
         "planned": lambda s: str(s.planned),
         "completed": lambda s: str(s.completed),
@@ -216,21 +215,22 @@ def _average(summaries: Sequence[Summary]) -> str:
     value = fmean(accs)
     counts = f"({sum(s.scored for s in summaries)}/{sum(s.planned for s in summaries)})"
     if len(errors) < len(accs):
-        return f"{_percent(value)} {counts}"
+        return f"{percent(value)} {counts}"
     half = Z95 * sqrt(sum(error * error for error in errors)) / len(errors)
-    return f"{_percent(value)} {_span(max(0.0, value - half), min(1.0, value + half))} {counts}"
+    return f"{percent(value)} {span(max(0.0, value - half), min(1.0, value + half))} {counts}"
 
 
 def _notes(summaries: Sequence[Summary]) -> list[str]:
-    notes = [
+    legend = (
         "Acc in % with its 95 % interval (bootstrap over problems) and (scored/planned) attempts; Tok, Tpi: response "
         "tokens an attempt, an iteration; Hard: % of iterations in System 2."
-    ]
+    )
+    notes = [legend]
     owed = [summary for summary in summaries if summary.owed]
     if owed:
-        count, planned = sum(summary.owed for summary in owed), sum(summary.planned for summary in owed)
+        missing, planned = sum(summary.owed for summary in owed), sum(summary.planned for summary in owed)
         notes.append(
-            f"{OWED} Incomplete: {count} of {planned} attempts are owed (not run yet, or the world failed) and not "
+            f"{OWED} Incomplete: {missing} of {planned} attempts are owed (not run yet, or the world failed) and not "
             "scored. Resume the run."
         )
     if any(summary.denominator == "completed" for summary in summaries):
@@ -270,33 +270,17 @@ def _rank(text: str) -> tuple[float, str]:
 def _acc(summary: Summary) -> str:
     if summary.acc is None:
         return UNKNOWN
-    span = _span(summary.acc_low, summary.acc_high)
-    return " ".join(filter(None, (_percent(summary.acc), span, f"({summary.scored}/{summary.planned})")))
+    interval = span(summary.acc_low, summary.acc_high)
+    return " ".join(filter(None, (percent(summary.acc), interval, f"({summary.scored}/{summary.planned})")))
 
 
 def _tok(summary: Summary) -> str:
-    return _count(summary.tok)
+    return count(summary.tok)
 
 
 def _tpi(summary: Summary) -> str:
-    return _count(summary.tpi)
+    return count(summary.tpi)
 
 
 def _hard(summary: Summary) -> str:
-    return _percent(summary.hard)
-
-
-def _percent(share: float | None) -> str:
-    return UNKNOWN if share is None else f"{share * 100:.2f}"
-
-
-def _span(low: float | None, high: float | None) -> str:
-    return "" if low is None or high is None else f"[{low * 100:.1f}, {high * 100:.1f}]"
-
-
-def _count(tokens: float | None) -> str:
-    return UNKNOWN if tokens is None else f"{tokens:.0f}" if tokens >= 100 else f"{tokens:.1f}"
-
-
-def _decimal(value: float | None) -> str:
-    return UNKNOWN if value is None else f"{value:.2f}"
+    return percent(summary.hard)

@@ -1,0 +1,174 @@
+"""`scale report` and `scale compare`: tables of stored runs, and two runs against each other, on stdout or in a file.
+
+Decides which cells go together and the exit codes; numbers and layouts are decided in report.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scale_reasoning.cli.options import Commands
+from scale_reasoning.errors import ConfigError
+
+if TYPE_CHECKING:
+    from scale_reasoning.report.metrics import Cell, Prices
+
+FORMATS = ("md", "latex", "html", "csv", "json")
+LAYOUTS = ("auto", "table1", "table2", "cells")
+
+
+def add(commands: Commands) -> None:
+    """Adds the verbs."""
+    _add_report(commands)
+    _add_compare(commands)
+
+
+def _add_report(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "report",
+        help="tables of runs",
+        description="Accuracy, tokens and routing of stored runs, with intervals and denominators. Exit codes: 0 done, "
+        "1 attempts are owed (the table says how many), 2 usage or configuration.",
+    )
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run's folder")
+    parser.add_argument("--format", choices=FORMATS, default="md", help="default md")
+    parser.add_argument(
+        "--layout",
+        choices=LAYOUTS,
+        default="auto",
+        help="table1: strategies by datasets; table2: a swept knob by datasets; cells: every number (default: as fits)",
+    )
+    parser.add_argument(
+        "--denominator",
+        choices=("planned", "completed"),
+        default="planned",
+        help="planned: a failed attempt is wrong (default); completed: it is left out, as in the paper",
+    )
+    parser.add_argument("--with-paper", action="store_true", help="the paper's numbers too")
+    parser.add_argument(
+        "--prices", metavar="PROMPT,CACHED,COMPLETION", help="what a million tokens of each kind cost: adds the cost"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default 0)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write there; an existing file is an error")
+    parser.set_defaults(run=report)
+
+
+def _add_compare(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "compare",
+        help="is one run better than another?",
+        description="Run B against run A on the same problems, paired. Exit codes: 0 done, 1 attempts are owed (the "
+        "comparison says so), 2 usage or configuration.",
+    )
+    parser.add_argument("a", type=Path, metavar="RUN_A", help="a run's folder")
+    parser.add_argument("b", type=Path, metavar="RUN_B", help="another's")
+    parser.add_argument("--format", choices=("md", "json"), default="md", help="default md")
+    parser.add_argument("--metric", choices=("acc",), default="acc", help="what is compared (default acc)")
+    parser.add_argument("--seed", type=int, default=0, help="of bootstrap and permutations (default 0)")
+    parser.set_defaults(run=compare)
+
+
+def report(args: argparse.Namespace) -> int:
+    """Prints the table; 1 where attempts are owed."""
+    from scale_reasoning.report import paper
+    from scale_reasoning.report.metrics import summarise
+    from scale_reasoning.report.tables import render
+
+    prices = None if args.prices is None else _prices(args.prices)
+    summaries = [
+        summarise(cell, denominator=args.denominator, prices=prices, seed=args.seed)
+        for folder in args.runs
+        for cell in _cells(folder)
+    ]
+    beside = paper.beside(summaries) if args.with_paper else ()
+    if args.with_paper and not beside:
+        print("scale: the paper has no numbers for these datasets", file=sys.stderr)
+    _write(render([*summaries, *beside], args.format, args.layout), args.out)
+    return 1 if any(summary.owed for summary in summaries) else 0
+
+
+def compare(args: argparse.Namespace) -> int:
+    """Prints the comparison; 1 where attempts are owed."""
+    import msgspec
+
+    from scale_reasoning.report import compare as paired
+    from scale_reasoning.report.formats import WRITERS
+
+    mine, theirs = _cells(args.a), _cells(args.b)
+    pairs = pair(mine, theirs)
+    if alone := len(mine) + len(theirs) - 2 * len(pairs):
+        print(f"scale: {alone} cells have no counterpart in the other run and are not compared", file=sys.stderr)
+    comparisons = [paired.compare(a, b, seed=args.seed) for a, b in pairs]
+    if args.format == "json":
+        text = msgspec.json.format(msgspec.json.encode(comparisons), indent=2).decode() + "\n"
+    else:
+        text = WRITERS["md"](paired.grid(comparisons))
+    _write(text, None)
+    return 0 if all(comparison.complete for comparison in comparisons) else 1
+
+
+def pair(mine: Sequence[Cell], theirs: Sequence[Cell]) -> list[tuple[Cell, Cell]]:
+    """A's cells with B's: on one dataset, and where a run has several on it, of one model and strategy too.
+
+    Raises ConfigError where nothing pairs.
+    """
+    pairs = [(a, b) for a in mine for b in theirs if a.dataset == b.dataset]
+    alike = [(a, b) for a, b in pairs if (a.model, a.strategy) == (b.model, b.strategy)]
+    chosen: list[tuple[Cell, Cell]] = []
+    for dataset in dict.fromkeys(a.dataset for a, _ in pairs):
+        here = [(a, b) for a, b in pairs if a.dataset == dataset]
+        same = [(a, b) for a, b in alike if a.dataset == dataset]
+        if len(here) > 1 and not same:
+            raise ConfigError(
+                f"several cells are on {dataset} and none is alike in both runs: compare runs of one cell"
+            )
+        chosen += here if len(here) == 1 else same
+    if not chosen:
+        names = (" and ".join(dict.fromkeys(cell.dataset for cell in cells)) for cells in (mine, theirs))
+        raise ConfigError(f"the runs share no dataset: one is on {', the other on '.join(names)}")
+    return chosen
+
+
+def _cells(folder: Path) -> list[Cell]:
+    from scale_reasoning.report.metrics import Cell
+    from scale_reasoning.runs.store import cells_of
+
+    return [
+        Cell(
+            run=stored.run,
+            dataset=stored.dataset,
+            model=stored.model,
+            strategy=stored.strategy,
+            problems=stored.problems,
+            samples=stored.samples,
+            outcomes=stored.outcomes,
+        )
+        for stored in cells_of(folder)
+    ]
+
+
+def _prices(text: str) -> Prices:
+    from scale_reasoning.report.metrics import Prices
+
+    try:
+        prompt, cached, completion = (float(part) for part in text.split(","))
+    except ValueError:
+        raise ConfigError(f"--prices {text}: must be three numbers, PROMPT,CACHED,COMPLETION") from None
+    if not all(0 <= price < float("inf") for price in (prompt, cached, completion)):
+        raise ConfigError(f"--prices {text}: a price is a number from 0 on")
+    return Prices(prompt=prompt, cached=cached, completion=completion)
+
+
+def _write(text: str, file: Path | None) -> None:
+    if file is None:
+        print(text, end="", flush=True)
+        return
+    try:
+        with file.open("x", encoding="utf-8") as opened:
+            opened.write(text)
+    except OSError as error:
+        raise ConfigError(f"--out {file}: {error.strerror}") from error

@@ -1,0 +1,156 @@
+"""`scale eval`, `sweep`, `grade`, `export` as a user runs them: processes of their own, a real server, real files."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from tests.cli.test_solve import SCALE, scale
+from tests.runs.simulated import content
+from tests.servers import reply_to, serving, stream
+
+
+def problems(folder: Path, count: int = 4) -> Path:
+    file = folder / "mine.jsonl"
+    rows = [
+        {"id": f"m{n}", "problem": f"Pens at 3 for 2 dollars: what do {n} pens cost?", "answer": "12"}
+        for n in range(count)
+    ]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return file
+
+
+def rows_of(*words: str) -> list[dict[str, Any]]:
+    done = scale("report", *words, "--format", "json")
+    assert "Traceback" not in done.stderr
+    return json.loads(done.stdout)
+
+
+def test_an_evaluation_runs_resumes_reports_and_exports(tmp_path: Path) -> None:
+    file, out = problems(tmp_path), str(tmp_path / "run")
+    with serving() as server:
+        at = ("--base-url", server.base_url, "--model", "Qwen/Qwen3-32B")
+        done = scale("eval", str(file), "--samples", "2", "--tau", "0.5", "--out", out, *at)
+        assert done.returncode == 0, done.stderr
+        assert len(server.bodies) == 4 * 2 * 13
+        again = scale("eval", "--resume", out)
+        assert again.returncode == 0, again.stderr
+        assert len(server.bodies) == 4 * 2 * 13
+    (row,) = rows_of(out)
+    assert row["acc"] == 1.0
+    assert (row["planned"], row["completed"], row["scored"], row["owed"]) == (8, 8, 8, 0)
+    assert row["hard"] == 0.5
+    assert row["tok"] == 130
+    assert {"dataset", "strategy", "model", "acc", "acc_low", "acc_high", "acc_se", "tok", "tpi"} <= set(row)
+    exported = tmp_path / "records.jsonl"
+    assert scale("export", out, "--format", "jsonl", "--out", str(exported)).returncode == 0
+    records = [json.loads(line) for line in exported.read_text().splitlines()]
+    assert len(records) == 8
+    assert records[0]["solution"]["answer"] == "12"
+    assert scale("grade", out).stdout.strip().endswith("8 records graded anew, 0 verdicts changed")
+
+
+def test_a_manifest_is_a_valid_input_and_gives_the_same_requests(tmp_path: Path) -> None:
+    file = problems(tmp_path, 2)
+    with serving() as server:
+        at = ("--base-url", server.base_url, "--model", "q")
+        scale("eval", str(file), "--samples", "1", "--seed", "5", "--out", str(tmp_path / "a"), *at)
+        scale("eval", str(tmp_path / "a" / "manifest.json"), "--out", str(tmp_path / "b"))
+        half = len(server.bodies) // 2
+        first, second = (sorted(map(str, part)) for part in (server.bodies[:half], server.bodies[half:]))
+        assert first == second
+    assert content(tmp_path / "a") == content(tmp_path / "b")
+
+
+def test_a_sweep_has_a_row_a_value_and_shares_calls(tmp_path: Path) -> None:
+    file, out = problems(tmp_path, 2), str(tmp_path / "sweep")
+    with serving() as server:
+        done = scale("sweep", "tau", "0.1", "0.5", "0.95", "--dataset", str(file), "--samples", "1", "--out", out,
+                     "--base-url", server.base_url, "--model", "Qwen/Qwen3-32B")  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert len(server.bodies) < 3 * 2 * 13
+    rows = rows_of(out)
+    assert [row["hard"] for row in rows] == [1.0, 0.5, 0.0]
+
+
+def test_killed_at_any_moment_a_run_resumes_to_what_it_would_have_been(tmp_path: Path) -> None:
+    async def slow(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        import asyncio
+
+        await asyncio.sleep(0.05)
+        return await stream(request, reply_to(body))
+
+    file = problems(tmp_path, 6)
+    with serving(slow) as server:
+        words = [*SCALE, "eval", str(file), "--samples", "2", "--base-url", server.base_url, "--model", "q",
+                 "--in-flight", "4", "--out"]  # fmt: skip
+        assert subprocess.run([*words, tmp_path / "whole"], capture_output=True, check=False).returncode == 0
+        whole = len(server.bodies)
+        process = subprocess.Popen([*words, tmp_path / "cut"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for _ in range(3):
+            time.sleep(1.2)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            process = subprocess.Popen([*SCALE, "eval", "--resume", tmp_path / "cut", "--in-flight", "4"],
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+        assert process.wait(60) == 0
+        assert len(server.bodies) - whole <= whole + 3 * 4
+    assert content(tmp_path / "cut") == content(tmp_path / "whole")
+
+
+def test_a_server_that_goes_away_leaves_attempts_owed_and_says_how_to_go_on(tmp_path: Path) -> None:
+    file, out = problems(tmp_path), str(tmp_path / "run")
+    at = ("--base-url", "http://127.0.0.1:9/v1", "--model", "q", "--retries", "0", "--strategy", "cot")
+    done = scale("eval", str(file), "--samples", "1", "--out", out, *at)
+    assert done.returncode == 1
+    assert "4 attempts are owed: scale eval --resume" in done.stderr
+    assert scale("eval", "--resume", out, "--retries", "0").returncode == 1
+    report = scale("report", out)
+    assert report.returncode == 1
+    assert "owed" in report.stdout
+
+
+def test_a_dry_run_prints_attempts_calls_and_tokens_and_makes_no_folder(tmp_path: Path) -> None:
+    done = scale("eval", str(problems(tmp_path)), "--dry-run", "--out", str(tmp_path / "run"), "--model", "q")
+    assert done.returncode == 0
+    assert "32 attempts" in done.stdout
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("nowhere.jsonl",), "nowhere"),
+        ((), "recipe"),
+        (("--resume", "nowhere"), "nowhere"),
+        (("mine.jsonl", "--samples", "0"), "samples"),
+        (("mine.jsonl", "--answer-field", "golden"), "golden"),
+        (("mine.jsonl", "--set", "treshold=1"), "treshold"),
+    ],
+)
+def test_what_the_user_got_wrong_is_named_before_a_token_is_spent(
+    tmp_path: Path, words: tuple[str, ...], named: str
+) -> None:
+    problems(tmp_path)
+    done = subprocess.run([*SCALE, "eval", *words], cwd=tmp_path, capture_output=True, text=True, check=False,
+                          env={k: v for k, v in os.environ.items() if not k.startswith("OPENAI_")})  # fmt: skip
+    assert done.returncode in (1, 2)
+    assert named in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_changed_dataset_is_refused_on_resume(tmp_path: Path) -> None:
+    file, out = problems(tmp_path, 1), str(tmp_path / "run")
+    with serving() as server:
+        scale("eval", str(file), "--samples", "1", "--out", out, "--base-url", server.base_url, "--model", "q")
+        problems(tmp_path, 2)
+        done = scale("eval", "--resume", out)
+    assert done.returncode == 2
+    assert "changed" in done.stderr
