@@ -96,7 +96,7 @@ def test_the_clustered_standard_error_is_that_of_the_sandwich_formula():
     groups = [[1, 1, 0], [0, 0], [1, 0, 1, 1], [0]]
     tops, bottoms = [sum(group) for group in groups], [len(group) for group in groups]
     mean = sum(tops) / sum(bottoms)
-    # Miller, eq 4: the residuals of a cluster are multiplied with each other, all of them
+    # Miller 2024: the residuals of a cluster are multiplied with each other, all of them
     between = sum((x - mean) * (y - mean) for group in groups for x, y in product(group, group))
     expected = sqrt(between * 4 / 3) / sum(bottoms)
     found = estimate(tops, bottoms, seed=0, resamples=10)
@@ -107,7 +107,7 @@ def test_the_clustered_standard_error_is_that_of_the_sandwich_formula():
 def test_bootstrap_and_normal_interval_agree_on_many_problems(monkeypatch: pytest.MonkeyPatch):
     means = [float(i % 3 == 0) for i in range(900)]
     boot = estimate(means, seed=0, resamples=2000)
-    monkeypatch.setattr(estimators, "BOOTSTRAP_PROBLEMS", 10)
+    monkeypatch.setattr(estimators, "RESAMPLED_PROBLEMS", 10)
     normal = estimate(means, seed=0, resamples=2000)
     assert boot is not None
     assert normal is not None

@@ -173,7 +173,13 @@ async def _work(args: argparse.Namespace, store: Store) -> int:
             opened[spec] = await stack.enter_async_context(connect(spec.connection(replace(base, api_key=key))))
         with Progress(store) as progress:
             try:
-                await run(store, opened, attempts_in_flight=args.attempts_in_flight, heard=progress.heard)
+                await run(
+                    store,
+                    opened,
+                    attempts_in_flight=args.attempts_in_flight,
+                    heard=progress.heard,
+                    listener=progress.hear,
+                )
             except asyncio.CancelledError:
                 print(f"scale: interrupted; go on with: scale eval --resume {store.folder}", file=sys.stderr)
                 raise

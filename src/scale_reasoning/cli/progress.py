@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from scale_reasoning.events import Event, Finished, Started
 from scale_reasoning.runs.manifest import CellSpec, Manifest
 from scale_reasoning.runs.outcome import Outcome
 from scale_reasoning.runs.store import Store
@@ -26,13 +28,14 @@ class Progress:
 
     def __init__(self, store: Store) -> None:
         self._store, self._started, self._shown = store, time.monotonic(), 0.0
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
         manifest = store.manifest
         sizes = {cell.dataset.name: len(store.problems(cell.dataset.name)) for cell in manifest.cells}
         self.planned = sum(sizes[cell.dataset.name] for cell in manifest.cells) * manifest.samples
         self._done = len(store.done())
         self._owed: set[tuple[int, str, int]] = set()
         self._sums: Counter[str] = Counter()
+        self._in_flight = 0
         self._live = Live(console=self._console, transient=True, get_renderable=self._line) if self._moving else None
 
     @property
@@ -50,6 +53,13 @@ class Progress:
         if self._live is not None:
             self._live.__exit__(kind, error, traceback)
         self._console.print(self._line())
+
+    def hear(self, event: Event) -> None:
+        """One call began or ended."""
+        if isinstance(event, Started):
+            self._in_flight += 1
+        elif isinstance(event, Finished):
+            self._in_flight -= 1
 
     def heard(self, cell: int, outcome: Outcome) -> None:
         """One attempt ended."""
@@ -92,6 +102,7 @@ class Progress:
             share = sums["correct"] / graded
             parts.append(f"acc {share:.1%} ± {1.96 * (share * (1 - share) / graded) ** 0.5:.1%} so far")
         parts.append(f"{sums['tokens'] / seconds:,.0f} tokens/s")
+        parts.append(f"{self._in_flight} calls in flight")
         if sums["prompt"]:
             parts.append(f"{sums['cached'] / sums['prompt']:.0%} of prompts cached")
         if sums["ended"] and self._done < self.planned:

@@ -15,8 +15,8 @@ from random import Random
 from statistics import NormalDist, fmean
 
 Z95 = NormalDist().inv_cdf(0.975)
-BOOTSTRAP_PROBLEMS = 10_000
-"""With more problems than this the interval is the normal one: it agrees with the bootstrap there, at no cost."""
+RESAMPLED_PROBLEMS = 5_000
+"""With more problems than this, intervals and p-values are the normal ones: they agree there, at no cost."""
 EXACT_FLIPS = 14
 """Up to this many problems that differ, every flip of signs is tried."""
 FLIPS = 10_000
@@ -38,9 +38,9 @@ def estimate(
 ) -> Estimate | None:
     """The sum of `tops` over the sum of `bottoms` (one pair a problem); without bottoms, the mean of `tops`.
 
-    The interval is the percentile bootstrap over problems (seeded); the standard error is clustered by problem with
-    the small-sample factor n / (n - 1) (Miller 2024, arXiv 2411.00640, section 2.2), linearised for ratios. None where
-    there is nothing to divide.
+    The interval is the percentile bootstrap over problems (seeded); the standard error is clustered by problem (Miller
+    2024, arXiv 2411.00640), with the small-sample factor n / (n - 1), linearised for ratios. None where there is
+    nothing to divide.
     """
     bottom = fsum(bottoms) if bottoms is not None else float(len(tops))
     if not tops or bottom == 0:
@@ -48,7 +48,7 @@ def estimate(
     value, n = fsum(tops) / bottom, len(tops)
     spread = _residuals(tops, bottoms, value)
     se = sqrt(fsum(r * r for r in spread) * n / (n - 1)) / bottom if n > 1 else None
-    if n > BOOTSTRAP_PROBLEMS and se is not None:
+    if n > RESAMPLED_PROBLEMS and se is not None:
         return Estimate(value=value, low=value - Z95 * se, high=value + Z95 * se, se=se)
     means = sorted(_resampled(tops, bottoms, seeded(seed), resamples)) or [value]
     low, high = quantile(means, 0.025), quantile(means, 0.975)
@@ -120,6 +120,8 @@ def maj_at_k(ballots: Sequence[Ballot], k: int) -> float:
     ballots are on average.
     """
     votes, worth = _tally(ballots)
+    if k == len(ballots):
+        return _elected(votes, worth)
     abstaining = len(ballots) - votes.total()
     chance = 0.0
     for choice, size in votes.items():
@@ -133,6 +135,11 @@ def _tally(ballots: Sequence[Ballot]) -> tuple[Counter[Hashable], Mapping[Hashab
     votes = Counter(ballot.choice for ballot in ballots if ballot.choice is not None)
     right = Counter(ballot.choice for ballot in ballots if ballot.choice is not None and ballot.correct)
     return votes, {choice: right[choice] / count for choice, count in votes.items()}
+
+
+def _elected(votes: Counter[Hashable], worth: Mapping[Hashable, float]) -> float:
+    top = max(votes.values(), default=0)
+    return fmean(worth[choice] for choice, count in votes.items() if count == top) if top else 0.0
 
 
 @lru_cache(maxsize=65_536)
@@ -161,21 +168,23 @@ def sampled_maj(ballots: Sequence[Ballot], ks: Sequence[int], *, random: Random,
         for place, k in enumerate(ks):
             votes = Counter(choices[:k])
             del votes[None]
-            top = max(votes.values(), default=0)
-            sums[place] += fmean(worth[choice] for choice, count in votes.items() if count == top) if top else 0.0
+            sums[place] += _elected(votes, worth)
     return [total / draws for total in sums]
 
 
 def sign_flip(differences: Sequence[float], *, seed: int) -> float:
     """Two-sided p-value of a paired permutation test: how often flipped signs give as large a sum.
 
-    Exact up to `EXACT_FLIPS` differences that are not zero; beyond, `FLIPS` seeded draws and (hits + 1) / (draws + 1).
+    Exact up to `EXACT_FLIPS` differences that are not zero; beyond, `FLIPS` seeded draws and (hits + 1) / (draws + 1);
+    above `RESAMPLED_PROBLEMS` the normal limit.
     """
     moved = [difference for difference in differences if difference]
     large = _at_least(abs(fsum(moved)))
     if len(moved) <= EXACT_FLIPS:
         sums = _signed_sums(moved)
         return sum(map(large, sums)) / len(sums)
+    if len(moved) > RESAMPLED_PROBLEMS:
+        return 2 * NormalDist().cdf(-abs(fsum(moved)) / sqrt(fsum(d * d for d in moved)))
     blocks = [_signed_sums((moved[start : start + 8] + [0.0] * 8)[:8]) for start in range(0, len(moved), 8)]
     random = seeded(seed)
     draws = (random.randbytes(len(blocks)) for _ in range(FLIPS))

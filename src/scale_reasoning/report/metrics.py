@@ -101,7 +101,7 @@ def summarise(
     (the paper's 79.40 is 185 / 233). Truncated, unparsed and unanswered are shares of `completed` either way.
 
     The interval is a bootstrap over problems, the standard error clustered by problem with its small-sample factor
-    (Miller 2024, arXiv 2411.00640); above 10,000 problems the interval is the normal one. See docs/statistics.md.
+    (Miller 2024, arXiv 2411.00640); above 5,000 problems the interval is the normal one. See docs/statistics.md.
     """
     final = [outcome for outcome in cell.outcomes if not outcome.owed]
     counted = final if denominator == "planned" else [outcome for outcome in final if outcome.failure is None]
@@ -231,16 +231,17 @@ def _pass_at(graded: Sequence[Sequence[Outcome]], ks: Sequence[int]) -> dict[int
 
 
 def _maj_at(graded: Sequence[Sequence[Outcome]], ks: Sequence[int], seed: int) -> dict[int, float]:
-    """Exact for up to 8 samples a problem, or 16 and 500 problems; beyond, Monte Carlo of bounded work."""
-    if not ks:
-        return {}
+    """Exact up to 8 samples a problem (or 16, and 500 problems) and at both ends; else Monte Carlo of bounded work."""
     problems = [[Ballot(_choice(outcome), outcome.correct is True) for outcome in group] for group in graded]
-    most = max(map(len, problems))
-    if most <= 8 or (most <= 16 and len(problems) <= 500):
-        return {k: fmean(maj_at_k(ballots, k) for ballots in problems) for k in ks}
-    random, draws = seeded(seed), max(32, min(512, 1_000_000 // sum(map(len, problems))))
-    shares = [sampled_maj(ballots, ks, random=random, draws=draws) for ballots in problems]
-    return {k: fmean(share[place] for share in shares) for place, k in enumerate(ks)}
+    most = max(map(len, problems), default=0)
+    small = most <= 8 or (most <= 16 and len(problems) <= 500)
+    exact = [k for k in ks if small or k == 1 or all(len(ballots) == k for ballots in problems)]
+    found = {k: fmean(maj_at_k(ballots, k) for ballots in problems) for k in exact}
+    if drawn := [k for k in ks if k not in found]:
+        random, draws = seeded(seed), max(8, min(512, 500_000 // sum(map(len, problems))))
+        shares = [sampled_maj(ballots, drawn, random=random, draws=draws) for ballots in problems]
+        found |= {k: fmean(share[place] for share in shares) for place, k in enumerate(drawn)}
+    return {k: found[k] for k in ks}
 
 
 def _choice(outcome: Outcome) -> str | None:

@@ -100,7 +100,9 @@ def _table2(summaries: Sequence[Summary]) -> Grid:
     datasets = list(dict.fromkeys(summary.dataset for summary in summaries))
     lines = [
         [*_marked(lead, found.values()), *_triples(found, datasets, (_acc, _tok, _hard))]
-        for lead, found in sorted(leads.rows, key=lambda row: [*map(_rank, row[0])])
+        for lead, found in sorted(
+            leads.rows, key=lambda row: (any(map(from_paper, row[1].values())), *map(_rank, row[0]))
+        )
     ]
     columns = [*leads.columns, *_headings(datasets, ("Acc", "Tok", "Hard"))]
     return Grid(columns=columns, rows=lines, notes=_notes(summaries))
@@ -192,7 +194,7 @@ def _leads(summaries: Sequence[Summary], names: Sequence[str], lead: Callable[[S
 def _marked(lead: Sequence[str], summaries: Iterable[Summary]) -> list[str]:
     known = list(summaries)
     marks = OWED * any(summary.owed for summary in known)
-    marks += LEFT_OUT * any(summary.denominator == "completed" for summary in known)
+    marks += LEFT_OUT * any(map(_left_out, known))
     return [*lead[:-1], f"{lead[-1]} {marks}".rstrip()]
 
 
@@ -233,7 +235,7 @@ def _notes(summaries: Sequence[Summary]) -> list[str]:
             f"{OWED} Incomplete: {missing} of {planned} attempts are owed (not run yet, or the world failed) and not "
             "scored. Resume the run."
         )
-    if any(summary.denominator == "completed" for summary in summaries):
+    if any(map(_left_out, summaries)):
         notes.append(f"{LEFT_OUT} Denominator completed: attempts that failed are left out, as in the paper.")
     if any(map(from_paper, summaries)):
         notes.append("(paper): as printed, without intervals; scored is what the percentage implies.")
@@ -243,6 +245,11 @@ def _notes(summaries: Sequence[Summary]) -> list[str]:
             "up to 3/n away (rule of three)."
         )
     return notes
+
+
+def _left_out(summary: Summary) -> bool:
+    """Whether Acc is over completed attempts: said of ours always, of the paper's where its percentage betrays it."""
+    return summary.denominator == "completed" and (not from_paper(summary) or summary.scored < summary.planned)
 
 
 def _model(summary: Summary) -> str:

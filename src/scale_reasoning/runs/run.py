@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from scale_reasoning.engines.policy import Scheduled
 from scale_reasoning.errors import ConfigError, Unreachable
-from scale_reasoning.events import Decomposed, Event, Routed
+from scale_reasoning.events import Decomposed, Event, Listener, Routed
 from scale_reasoning.graders import GRADERS, Grader
 from scale_reasoning.lm import Endpoints, Strategy
 from scale_reasoning.runs.attempt import attempt
@@ -45,19 +45,25 @@ Heard = Callable[[int, Outcome], None]
 
 
 async def run(
-    store: Store, endpoints: Mapping[ModelSpec, Endpoints], *, attempts_in_flight: int = 256, heard: Heard | None = None
+    store: Store,
+    endpoints: Mapping[ModelSpec, Endpoints],
+    *,
+    attempts_in_flight: int = 256,
+    heard: Heard | None = None,
+    listener: Listener | None = None,
 ) -> None:
     """Runs what is left of the store's manifest.
 
-    `endpoints` are each model's, open. Raises StoreError when a result cannot be kept, ConfigError or Rejected when the
-    model cannot be used at all, Unreachable when the server seems to be gone; what was done is kept in every case.
+    `endpoints` are each model's, open; `listener` hears the events of all attempts. Raises StoreError when a result
+    cannot be kept, ConfigError when the model cannot be used at all, Unreachable when the server seems to be gone; what
+    was done is kept in every case.
     """
     for _ in range(PASSES):
         done = store.done()
         left = [unit for unit in units(store) if any((c, unit.problem.id, unit.sample) not in done for c in unit.cells)]
         if not left:
             return
-        work = _Work(store, endpoints, done, heard)
+        work = _Work(store, endpoints, done, heard, listener)
         await work.through(iter(left), attempts_in_flight)
         if not work.owed:
             return
@@ -89,10 +95,12 @@ class _Ahead:
     UNKNOWN = 100.0
     """Until the decomposition is known: it comes first, for all else follows from it."""
 
-    def __init__(self) -> None:
-        self.steps = self.UNKNOWN
+    def __init__(self, listener: Listener | None) -> None:
+        self.steps, self.listener = self.UNKNOWN, listener
 
     def hear(self, event: Event) -> None:
+        if self.listener is not None:
+            self.listener(event)
         if isinstance(event, Decomposed):
             self.steps = float(len(event.candidates[event.selected]))
         elif isinstance(event, Routed):
@@ -116,8 +124,10 @@ class _Work:
         endpoints: Mapping[ModelSpec, Endpoints],
         done: set[tuple[int, str, int]],
         heard: Heard | None,
+        listener: Listener | None,
     ) -> None:
         self.store, self.endpoints, self.done, self.heard = store, endpoints, done, heard
+        self.listener = listener
         self.strategies: Sequence[Strategy] = [spec.made() for spec in store.manifest.cells]
         grader = store.manifest.grader
         self.grader: Grader | None = None if grader is None else GRADERS[grader]()
@@ -136,7 +146,7 @@ class _Work:
                 await self.attempt(cell, unit)
 
     async def attempt(self, cell: int, unit: Unit) -> None:
-        ahead = _Ahead()
+        ahead = _Ahead(self.listener)
         record = await attempt(
             unit.problem,
             self.strategies[cell],

@@ -1,0 +1,70 @@
+"""`scale plot`: pictures of stored runs. Prints the file's path; what is drawn is decided in report.plots."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scale_reasoning.cli.options import Commands
+from scale_reasoning.errors import ConfigError
+
+if TYPE_CHECKING:
+    from scale_reasoning.report.metrics import Cell
+
+KINDS = {
+    "budget": "accuracy by System 2 token limit",
+    "tau": "accuracy, tokens and hard share by tau",
+    "frontier": "accuracy by tokens, all cells of all runs",
+    "difficulty": "assessed difficulties by outcome",
+    "stages": "tokens by stage",
+}
+
+
+def add(commands: Commands) -> None:
+    """Adds the verb."""
+    parser = commands.add_parser(
+        "plot",
+        help="pictures of runs",
+        description="Draws stored runs: " + "; ".join(f"{kind}: {meaning}" for kind, meaning in KINDS.items()) + ". "
+        "Exit codes: 0 done, 1 attempts are owed (the caption says how many), 2 usage or configuration.",
+    )
+    parser.add_argument("kind", choices=tuple(KINDS), metavar="KIND", help=", ".join(KINDS))
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run's folder")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help=".png, .svg or .pdf; an existing file is an error (default RUN/KIND.png, "
+        "drawn anew)"
+    )  # fmt: skip
+    parser.add_argument("--with-paper", action="store_true", help="the paper's numbers too, dashed and hollow")
+    parser.add_argument(
+        "--denominator",
+        choices=("planned", "completed"),
+        default="planned",
+        help="planned: a failed attempt is wrong (default); completed: it is left out, as in the paper",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Draws, prints where; 1 where attempts are owed."""
+    from scale_reasoning.report.plots import draw
+
+    if args.out is not None and args.out.exists():
+        raise ConfigError(f"--out {args.out}: File exists")
+    cells = [cell for folder in dict.fromkeys(args.runs) for cell in _cells(folder)]
+    file = args.out or args.runs[0] / f"{args.kind}.png"
+    beside = draw(args.kind, cells, file, denominator=args.denominator, with_paper=args.with_paper)
+    if args.with_paper and not beside:
+        print("scale: the paper has no such numbers for these datasets", file=sys.stderr)
+    print(file, flush=True)
+    owed = any(outcome.owed for cell in cells for outcome in cell.outcomes)
+    return 1 if owed or any(len(cell.outcomes) < cell.planned for cell in cells) else 0
+
+
+def _cells(folder: Path) -> list[Cell]:
+    from scale_reasoning.report.metrics import Cell
+    from scale_reasoning.runs.store import cells_of
+
+    return [Cell(**{f.name: getattr(stored, f.name) for f in fields(Cell)}) for stored in cells_of(folder)]

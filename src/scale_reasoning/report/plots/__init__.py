@@ -1,0 +1,53 @@
+"""Pictures of runs, a column wide, as PNG, SVG or PDF: the same cells give the same bytes.
+
+To add a kind: write a module with one function that fills a Page from points, and give it a row in KINDS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from scale_reasoning.errors import ConfigError
+from scale_reasoning.report.metrics import Cell, Denominator
+from scale_reasoning.report.plots.canvas import FORMATS, Page, styled
+from scale_reasoning.report.plots.difficulty import difficulty
+from scale_reasoning.report.plots.frontier import frontier
+from scale_reasoning.report.plots.points import Point, measured, printed
+from scale_reasoning.report.plots.stages import stages
+from scale_reasoning.report.plots.sweeps import budget, tau
+
+Kind: TypeAlias = Callable[[Page, Sequence[Point]], None]
+
+KINDS: Mapping[str, Kind] = {
+    "budget": budget,
+    "tau": tau,
+    "frontier": frontier,
+    "difficulty": difficulty,
+    "stages": stages,
+}
+
+
+def draw(
+    kind: str, cells: Sequence[Cell], file: Path, *, denominator: Denominator = "planned", with_paper: bool = False
+) -> bool:
+    """Draws the cells into the file, whose ending says the format; whether any of the paper's numbers are beside them.
+
+    Raises ConfigError for an unknown kind or ending, for cells that do not have what the kind shows, and where
+    matplotlib is missing; StoreError where the file cannot be written.
+    """
+    if kind not in KINDS:
+        raise ConfigError(f"no plot {kind!r}; there are: {', '.join(KINDS)}")
+    if file.suffix.lower().lstrip(".") not in FORMATS:
+        raise ConfigError(f"{file}: must end in {', '.join('.' + each for each in FORMATS)}")
+    with styled():
+        ours = [measured(cell, denominator) for cell in cells]
+        beside = printed(kind, ours) if with_paper else []
+        page = Page()
+        KINDS[kind](page, [*ours, *beside])
+        page.write(file)
+    return bool(beside)
+
+
+__all__ = ["FORMATS", "KINDS", "draw"]
