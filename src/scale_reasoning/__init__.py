@@ -13,6 +13,7 @@ from scale_reasoning.lm import LM, Strategy
 from scale_reasoning.runs.attempt import attempt, solve
 from scale_reasoning.strategies import STRATEGIES
 from scale_reasoning.strategies.cot import CoT
+from scale_reasoning.strategies.inftythink import InftyThink
 from scale_reasoning.strategies.scale import Scale
 from scale_reasoning.strategies.vote import Vote
 from scale_reasoning.types import Completion, Delta, Engine, Message, Mode, Problem, Record, Request, Solution
@@ -27,6 +28,7 @@ __all__ = [
     "Delta",
     "Engine",
     "EngineError",
+    "InftyThink",
     "Message",
     "Mode",
     "Problem",

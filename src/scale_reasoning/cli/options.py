@@ -30,6 +30,7 @@ KNOBS: dict[str, str] = {
     "max-rounds": "inftythink's rounds before an answer is forced (default 10)",
     "round-max-tokens": "new tokens of an inftythink round, reasoning included (default 4096)",
     "summary-max-tokens": "new tokens of an inftythink summary (default 2048)",
+    "on-limit": "a thought cut off by its limit: cut (default), or force an answer in a second call",
     "prompts": "a prompts file instead of the strategy's own",
 }
 """Strategy settings with a flag of their own; every field is reachable by --set."""

@@ -34,9 +34,11 @@ def add(commands: Commands) -> None:
     parser.add_argument("kind", choices=tuple(KINDS), metavar="KIND", help=", ".join(KINDS))
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run's folder")
     parser.add_argument(
-        "--out", type=Path, metavar="FILE", help=".png, .svg or .pdf; an existing file is an error (default RUN/KIND.png, "
-        "drawn anew)"
-    )  # fmt: skip
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help=".png, .svg or .pdf; an existing file is an error (default: RUN/KIND.png, drawn anew)",
+    )
     parser.add_argument("--with-paper", action="store_true", help="the paper's numbers too, dashed and hollow")
     parser.add_argument(
         "--denominator",

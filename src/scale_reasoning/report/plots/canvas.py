@@ -80,16 +80,17 @@ class Page:
         rows = -(-len(labels) // columns)
         head = len(titles) * TITLE * LINE + MARGIN
         legend, foot = rows * BODY * LINE, len(words) * SMALL * LINE + MARGIN
-        height = head + self._inches + legend + foot + 2 * MARGIN
+        height = head + self._inches + legend + foot + MARGIN
         self._figure.set_size_inches(WIDTH, height)
         below = (legend + foot + MARGIN) / height
-        self._figure.set_layout_engine("constrained", rect=(0, below, 1, 1 - below - head / height), w_pad=0.03)
+        self._figure.set_layout_engine("constrained", rect=(0, below, 0.99, 1 - below - head / height), w_pad=0.03)
         self._figure.text(MARGIN / WIDTH, 1 - MARGIN / height, "\n".join(titles), va="top", size=TITLE)
         self._figure.text(
             MARGIN / WIDTH, MARGIN / height, "\n".join(words), va="bottom", size=SMALL, color="#444444", linespacing=1.3
         )
         if labels:
-            self._legend(labels, columns, (MARGIN / WIDTH, (foot + legend + MARGIN) / height))
+            self._legend(labels, columns, (MARGIN / WIDTH, (foot + legend) / height))
+        self._figure.align_ylabels()
         self._figure.draw_without_rendering()
         for panel in self._panels:
             panel.place_labels()
@@ -109,4 +110,4 @@ class Page:
             labelspacing=0.3,
             columnspacing=1.2,
         )
-        legend.set_in_layout(False)  # noqa: FBT003 - matplotlib's own
+        legend.set_in_layout(False)

@@ -7,7 +7,8 @@ from math import ceil
 
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.report.estimators import estimate
-from scale_reasoning.report.plots.canvas import Page, Panel
+from scale_reasoning.report.plots.canvas import Page
+from scale_reasoning.report.plots.panel import Panel
 from scale_reasoning.report.plots.points import Point, Value
 from scale_reasoning.report.plots.series import INTERVALS, MOST_PANELS, Series, caption, grouped, ours, swept
 from scale_reasoning.runs.outcome import Outcome
@@ -24,8 +25,8 @@ def difficulty(page: Page, points: Sequence[Point]) -> None:
     assessed = [point for point in ours(points) if any(map(_difficulties, _graded(point)))]
     if not assessed:
         raise ConfigError(
-            "plot difficulty: these runs have no graded attempt with an assessed difficulty: it needs the strategy scale "
-            "with route = threshold"
+            "plot difficulty: these runs have no graded attempt with an assessed difficulty: it needs the "
+            "strategy scale with route = threshold"
         )
     everything = grouped(assessed, swept(assessed))
     if len(everything) > MOST_PANELS:

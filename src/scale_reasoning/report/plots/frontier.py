@@ -6,38 +6,49 @@ from collections.abc import Sequence
 
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.report.plots.canvas import Page
+from scale_reasoning.report.plots.panel import Panel
 from scale_reasoning.report.plots.points import Point, Value
-from scale_reasoning.report.plots.series import INTERVALS, caption, datasets_of, grouped, left_out, ours, swept
+from scale_reasoning.report.plots.series import (
+    INTERVALS,
+    caption,
+    datasets_of,
+    grouped,
+    left_out,
+    most_swept,
+    ours,
+    setting,
+)
 
 
 def frontier(page: Page, points: Sequence[Point]) -> None:
-    """A panel a dataset; cells of a sweep are one series, each point labelled by its knobs."""
-    shown = {id(point): tok for point in points if point.acc and (tok := point.tok())}
-    known = [point for point in points if id(point) in shown]
+    """A panel a dataset; cells that differ in the most swept knob are one series, its value beside each."""
+    known = [point for point in points if point.acc and point.tok]
     if not ours(known):
         raise ConfigError("plot frontier: these runs have no attempt that is scored and whose tokens were counted")
-    knobs, datasets = swept(known), datasets_of(ours(known))
+    knob, datasets = most_swept(known), datasets_of(ours(known))
     page.title = "Accuracy by tokens a problem"
     page.caption = caption(
         known,
         INTERVALS,
-        f"beside points: {', '.join(knobs)}" if knobs else "",
+        f"beside points: {knob}" if knob else "",
         left_out(len(points) - len(known), "nothing scored, or tokens unknown"),
     )
-    panels = dict(zip(datasets, page.panels([1.9 if len(datasets) == 1 else 1.5] * len(datasets)), strict=True))
-    for series in grouped(known, knobs, panels=True):
-        xs, ys = ([*map(number, series.points)] for number in (lambda point: shown[id(point)], _acc))
-        labels = [_beside(point, knobs) for point in series.points] if len(series.points) > 1 else []
-        panels[series.dataset].points(xs, ys, series.look, labels)
+    panels = dict(zip(datasets, page.panels([2.1 if len(datasets) == 1 else 1.7] * len(datasets)), strict=True))
+    for series in grouped(known, [knob] if knob else [], panels=True):
+        labels = [_beside(point, knob) if len(series.points) > 1 else "" for point in series.points]
+        panels[series.dataset].points(_tokens(series.points), _accuracies(series.points), series.look, labels)
     for dataset, panel in panels.items():
-        here = [point for point in known if point.summary.dataset == dataset]
-        best = pareto([(shown[id(point)].value, _acc(point).value) for point in ours(here)])
-        panel.stairs(best, "Pareto frontier")
-        panel.name(dataset)
-        panel.y_axis("accuracy (%)", lowest=0, highest=100)
-        panel.x_tokens("response tokens a problem" if dataset == datasets[-1] else "", [
-            end for point in here for end in (shown[id(point)].low, shown[id(point)].value, shown[id(point)].high) if end
-        ])  # fmt: skip
+        _finish(panel, dataset, [point for point in known if point.summary.dataset == dataset])
+    panels[datasets[-1]].x_label("response tokens a problem")
+
+
+def _finish(panel: Panel, dataset: str, points: Sequence[Point]) -> None:
+    mine = ours(points)
+    tokens, accuracies = ([value.value for value in values] for values in (_tokens(mine), _accuracies(mine)))
+    panel.stairs(pareto(list(zip(tokens, accuracies, strict=True))), "Pareto frontier")
+    panel.name(dataset)
+    panel.y_axis("accuracy (%)", lowest=0, highest=100)
+    panel.x_tokens([end for value in _tokens(points) for end in (value.low, value.value, value.high) if end])
 
 
 def pareto(places: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -49,9 +60,13 @@ def pareto(places: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     return best
 
 
-def _acc(point: Point) -> Value:
-    return point.acc or Value(value=0.0)
+def _tokens(points: Sequence[Point]) -> list[Value]:
+    return [point.tok for point in points if point.tok]
 
 
-def _beside(point: Point, knobs: Sequence[str]) -> str:
-    return ", ".join(str(point.knobs[knob]) for knob in knobs if knob in point.knobs)
+def _accuracies(points: Sequence[Point]) -> list[Value]:
+    return [point.acc for point in points if point.acc]
+
+
+def _beside(point: Point, knob: str | None) -> str:
+    return setting(point.knobs[knob]) if knob in point.knobs else ""

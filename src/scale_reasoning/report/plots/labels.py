@@ -1,4 +1,4 @@
-"""Labels beside points: each where it hides the fewest other labels and points."""
+"""Labels beside points: each where it hides the least of other labels, points and lines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from scale_reasoning.report.plots.style import SMALL
 Box: TypeAlias = tuple[float, float, float, float]
 """Left, bottom, right and top, in points."""
 
-MARKER = 2.5
+MARKER, STROKE = 2.5, 0.75
+"""Half of a marker's and of a line's width, in points."""
+NEAR = 6.0
+"""A label so near another point, in points, might be taken for its own."""
 GAP = 3.0
 LETTER = 0.6
 """Width of a letter over its height."""
@@ -19,7 +22,7 @@ LETTER = 0.6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
-    """A text for the point at (x, y), both as in the data; without text the point is an obstacle only."""
+    """A text for the point at (x, y), both as in the data."""
 
     text: str
     x: float
@@ -27,17 +30,19 @@ class Label:
     colour: str
 
 
-def place(axes: Any, labels: Sequence[Label]) -> None:
-    """Writes the labels on the axes, which must be laid out."""
+def place_labels(axes: Any, labels: Sequence[Label], strokes: Sequence[Box]) -> None:
+    """Writes the labels on the axes, which must be laid out. `strokes` run from (left, bottom) to (right, top)."""
     scale = 72 / axes.figure.dpi
-    spots = [tuple(axes.transData.transform((label.x, label.y)) * scale) for label in labels]
-    taken: list[Box] = [(x - MARKER, y - MARKER, x + MARKER, y + MARKER) for x, y in spots]
+    spots: list[tuple[float, float]] = [tuple(axes.transData.transform((label.x, label.y)) * scale) for label in labels]
+    taken = [_grown((x, y, x, y), MARKER) for x, y in spots]
+    for left, bottom, right, top in strokes:
+        ends = (axes.transData.transform(end) * scale for end in ((left, bottom), (right, top)))
+        taken.append(_grown(tuple(number for end in ends for number in end), STROKE))
     frame = axes.bbox
     inside = (frame.x0 * scale, frame.y0 * scale, frame.x1 * scale, frame.y1 * scale)
     for label, (x, y) in zip(labels, spots, strict=True):
-        if not label.text:
-            continue
-        box = min(_around(x, y, label.text), key=lambda box: _hidden(box, taken) + _outside(box, inside))
+        near = [_grown((*spot, *spot), NEAR) for spot in spots if spot != (x, y)]
+        box = min(_around(x, y, label.text), key=lambda box: _hidden(box, [*taken, *near]) + _outside(box, inside))
         taken.append(box)
         axes.annotate(
             label.text,
@@ -47,7 +52,12 @@ def place(axes: Any, labels: Sequence[Label]) -> None:
             size=SMALL,
             color=label.colour,
             annotation_clip=False,
-        ).set_in_layout(False)  # noqa: FBT003 - matplotlib's own
+        ).set_in_layout(False)
+
+
+def _grown(box: Box, by: float) -> Box:
+    left, bottom, right, top = box
+    return left - by, bottom - by, right + by, top + by
 
 
 def _around(x: float, y: float, text: str) -> list[Box]:

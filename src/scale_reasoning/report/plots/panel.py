@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from scale_reasoning.report.plots.axes import log_ticks, thinned
-from scale_reasoning.report.plots.labels import Label, place
+from scale_reasoning.report.plots.labels import Box, Label, place_labels
 from scale_reasoning.report.plots.points import Value
 from scale_reasoning.report.plots.series import Look
 from scale_reasoning.report.plots.style import (
@@ -35,6 +36,7 @@ class Panel:
         self._axes = axes
         self.legend: dict[str, Any] = {}
         self._labels: list[Label] = []
+        self._strokes: list[Box] = []
         axes.grid(visible=True, axis="y")
 
     def line(self, xs: Sequence[float], ys: Sequence[Value], look: Look) -> None:
@@ -49,21 +51,22 @@ class Panel:
             self._axes.fill_between(x, low, high, color=colour(look.place), alpha=BAND, linewidth=0)
 
     def points(self, xs: Sequence[Value], ys: Sequence[Value], look: Look, labels: Sequence[str]) -> None:
-        """Points with their intervals both ways, and a label beside each where there are any."""
+        """Points with their intervals both ways and a label beside each, which may be empty."""
         style = {**_line_style(look), "linestyle": "none"}
         x, y = [value.value for value in xs], [value.value for value in ys]
         self._axes.errorbar(x, y, xerr=_error(xs), yerr=_error(ys), ecolor=colour(look.place), alpha=0.6, **THIN)
         self._keep(look.label, self._axes.plot(x, y, **style)[0])
-        names = labels or [""] * len(x)
-        self._labels += [
-            Label(text=shown(text, 20), x=a, y=b, colour=colour(look.place))
-            for a, b, text in zip(x, y, names, strict=True)
-        ]
+        for a, b, text in zip(xs, ys, labels, strict=True):
+            self._labels.append(Label(text=shown(text, 20), x=a.value, y=b.value, colour=colour(look.place)))
+            self._strokes.append((_low(a), b.value, _high(a), b.value))
+            self._strokes.append((a.value, _low(b), a.value, _high(b)))
 
     def stairs(self, places: Sequence[tuple[float, float]], label: str) -> None:
         """A staircase from place to place."""
         x, y = zip(*places, strict=True) if places else ((), ())
         self._keep(label, self._axes.step(x, y, where="post", color=QUIET, linewidth=0.9, zorder=1)[0])
+        for (a, b), (c, d) in pairwise(places):
+            self._strokes += [(a, b, c, b), (c, b, c, d)]
 
     def bars(self, xs: Sequence[float], ys: Sequence[Value], width: float, label: str, place: int) -> None:
         """Upright bars with their intervals, in the look of a place in the cycle."""
@@ -80,9 +83,8 @@ class Panel:
                 self._keep(name, drawn)
             left += width
         self._axes.errorbar([total.value], [row], xerr=_error([total]), ecolor="black", **THIN)
-        end = total.value if total.high is None else total.high
         quiet = {"textcoords": "offset points", "size": SMALL, "annotation_clip": False}
-        self._axes.annotate(compact(total.value), (end, row), (3, 0), va="center", **quiet)
+        self._axes.annotate(compact(total.value), (_high(total), row), (3, 0), va="center", **quiet)
         self._axes.annotate(shown(label, 60), (0, row - 0.26), (0, 0.5), va="bottom", **quiet)
 
     def vertical(self, x: float, label: str) -> None:
@@ -121,7 +123,7 @@ class Panel:
         """An axis with ticks at the values, or at some of them where they are many."""
         distinct = sorted(set(values))
         self._axes.set_xticks(distinct[:: -(-len(distinct) // 11)])
-        self._axes.xaxis.set_major_formatter(_ticker().FuncFormatter(lambda x, _: f"{x:g}"))
+        self._axes.xaxis.set_major_formatter(_ticker().FuncFormatter(_plain))
         self._axes.set_xlabel(label)
 
     def x_span(self, label: str, low: float, high: float) -> None:
@@ -130,7 +132,7 @@ class Panel:
         self._axes.set_xticks([low + (high - low) * fifth / 5 for fifth in range(6)])
         self._axes.set_xlabel(label)
 
-    def x_tokens(self, label: str, values: Sequence[float]) -> None:
+    def x_tokens(self, values: Sequence[float]) -> None:
         """An axis of token counts, log where they differ much."""
         ticks = log_ticks(values)
         if ticks:
@@ -140,22 +142,27 @@ class Panel:
         else:
             self._axes.xaxis.set_major_locator(_ticker().MaxNLocator(5))
         self._axes.xaxis.set_major_formatter(_compact_ticks())
+
+    def x_label(self, label: str) -> None:
+        """Names the x axis."""
         self._axes.set_xlabel(label)
 
-    def rows(self, label: str, count: int) -> None:
-        """Rows of lying bars from the top down, on an axis of tokens."""
+    def rows(self, label: str, count: int, parts: Sequence[str]) -> None:
+        """Rows of lying bars from the top down, on an axis of tokens; the legend has the parts in their order."""
+        self.legend = {name: self.legend[name] for name in parts if name in self.legend}
         self._axes.set_ylim(count - 0.6, -0.85)
         self._axes.set_yticks([])
         self._axes.margins(x=0.14)
         self._axes.set_xlim(left=0)
         self._axes.grid(visible=False, axis="y")
         self._axes.grid(visible=True, axis="x")
-        self._axes.spines["left"].set_visible(False)  # noqa: FBT003 - matplotlib's own
-        self.x_tokens(label, [])
+        self._axes.spines["left"].set_visible(False)
+        self.x_tokens([])
+        self.x_label(label)
 
     def place_labels(self) -> None:
         """Puts the labels beside their points, where they hide least. The axes must have their final place."""
-        place(self._axes, self._labels)
+        place_labels(self._axes, self._labels, self._strokes)
 
     def _keep(self, label: str, handle: Any) -> None:
         self.legend.setdefault(label, handle)
@@ -177,9 +184,17 @@ def _bar_style(place: int) -> dict[str, Any]:
 
 def _error(values: Sequence[Value]) -> list[list[float]]:
     return [
-        [value.value - (value.value if value.low is None else value.low) for value in values],
-        [(value.value if value.high is None else value.high) - value.value for value in values],
+        [value.value - _low(value) for value in values],
+        [_high(value) - value.value for value in values],
     ]
+
+
+def _low(value: Value) -> float:
+    return value.value if value.low is None else value.low
+
+
+def _high(value: Value) -> float:
+    return value.value if value.high is None else value.high
 
 
 def _ticker() -> Any:
@@ -187,4 +202,12 @@ def _ticker() -> Any:
 
 
 def _compact_ticks() -> Any:
-    return _ticker().FuncFormatter(lambda x, _: compact(x))
+    return _ticker().FuncFormatter(_compact)
+
+
+def _plain(number: float, _: int) -> str:
+    return f"{number:g}"
+
+
+def _compact(number: float, _: int) -> str:
+    return compact(number)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import cast
 
 from scale_reasoning.report import paper
@@ -37,7 +38,7 @@ class Value:
         return Value(value=self.value * factor, low=low, high=high)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: what takes a bootstrap is cached
 class Point:
     """A cell in numbers, or a row of the paper, which has no cell."""
 
@@ -59,12 +60,14 @@ class Point:
             else Value(value=found.acc, low=found.acc_low, high=found.acc_high).times(100)
         )
 
+    @cached_property
     def tok(self) -> Value | None:
         """Response tokens a problem's attempt."""
         if self.cell is None or self.summary.tok is None:
             return None if self.summary.tok is None else Value(value=self.summary.tok)
         return self.ratio(lambda outcome: outcome.usage.completion_tokens or 0)
 
+    @cached_property
     def hard(self) -> Value | None:
         """Iterations in System 2, in percent."""
         if self.cell is None or self.summary.hard is None:

@@ -13,6 +13,7 @@ from typing import TypeAlias
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.report.paper import from_paper
 from scale_reasoning.report.plots.points import Point
+from scale_reasoning.types import JSON
 
 Identity: TypeAlias = dict[str, str]
 """What a point is, in words by kind of thing."""
@@ -54,6 +55,12 @@ def swept(points: Iterable[Point]) -> list[str]:
     return list(dict.fromkeys(key for knobs in seen.values() for key, values in knobs.items() if len(values) > 1))
 
 
+def most_swept(points: Sequence[Point]) -> str | None:
+    """The knob with the most values among our cells; None where none differ."""
+    counts = {knob: len({str(point.knobs.get(knob)) for point in ours(points)}) for knob in swept(points)}
+    return max(counts, key=lambda knob: counts[knob], default=None)
+
+
 def ours(points: Iterable[Point]) -> list[Point]:
     """Those that are not the paper's."""
     return [point for point in points if not from_paper(point.summary)]
@@ -90,8 +97,13 @@ def _identity(point: Point, outer: Sequence[str], runs: dict[str, str]) -> Ident
     named = {"dataset": summary.dataset, "strategy": summary.strategy, "model": summary.model}
     if from_paper(summary):
         return {**named, "paper": "paper"}
-    named |= {f"knob {knob}": f"{knob} {knobs[knob]}" for knob in outer if knob in knobs}
+    named |= {f"knob {knob}": f"{knob} {setting(knobs[knob])}" for knob in outer if knob in knobs}
     return {**named, "run": runs[summary.run]} if runs else named
+
+
+def setting(value: JSON) -> str:
+    """A knob's value in words."""
+    return "default" if value is None else str(value)
 
 
 def _clash(points: Sequence[Point], inner: Collection[str], outer: Sequence[str]) -> bool:
@@ -147,9 +159,9 @@ def caption(points: Sequence[Point], *notes: str) -> str:
     ]
     sizes = list(dict.fromkeys((each.dataset, each.problems, each.samples) for each in summaries))
     if len({size[1:] for size in sizes}) == 1:
-        counts = f"n = {sizes[0][1]} problems × {sizes[0][2]} samples"
+        counts = f"n = {sizes[0][1]} problems × {sizes[0][2]} samples"  # noqa: RUF001 - a multiplication
     else:
-        counts = "n = problems × samples: " + ", ".join(f"{name} {n} × {samples}" for name, n, samples in sizes)
+        counts = "n = problems × samples: " + ", ".join(f"{name} {n} × {samples}" for name, n, samples in sizes)  # noqa: RUF001
     owed, planned = sum(each.owed for each in summaries), sum(each.planned for each in summaries)
     lines = [", ".join(named), counts]
     lines.append(f"INCOMPLETE: {owed} of {planned} attempts owed, not scored" if owed else "no attempts owed")

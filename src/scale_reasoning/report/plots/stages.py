@@ -25,6 +25,8 @@ def stages(page: Page, points: Sequence[Point]) -> None:
     page.caption = caption(
         known, INTERVALS + " (of the total)", left_out(len(mine) - len(known), "nothing done, or tokens unknown")
     )
+    datasets = list(dict.fromkeys(point.summary.dataset for point in known))
+    known.sort(key=lambda point: datasets.index(point.summary.dataset))
     (panel,) = page.panels([0.45 + 0.3 * len(known)])
     order = [str(stage) for stage in Stage]
     found = dict.fromkeys(name for point in known for name in point.summary.tok_by_stage)
@@ -33,5 +35,5 @@ def stages(page: Page, points: Sequence[Point]) -> None:
     for row, (label, point) in enumerate(bars):
         parts = {name: point.summary.tok_by_stage.get(name) or 0.0 for name in names}
         mark = " (incomplete)" if point.summary.owed else ""
-        panel.stack(row, label + mark, parts, point.tok() or Value(value=0.0))
-    panel.rows("response tokens a problem", len(known))
+        panel.stack(row, label + mark, parts, point.tok or Value(value=0.0))
+    panel.rows("response tokens a problem", len(known), names)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.report.plots.canvas import Page, Panel
+from scale_reasoning.report.plots.canvas import Page
+from scale_reasoning.report.plots.panel import Panel
 from scale_reasoning.report.plots.points import Point, Value
 from scale_reasoning.report.plots.series import INTERVALS, Series, caption, grouped, left_out, ours, swept
 
@@ -45,8 +46,8 @@ def tau(page: Page, points: Sequence[Point]) -> None:
     top, middle, bottom = page.panels([1.5, 1.1, 0.9], share_x=True)
     for series in grouped(sweep.points, sweep.knobs):
         _line(top, sweep, series, lambda point: point.acc)
-        _line(middle, sweep, series, Point.tok)
-        _line(bottom, sweep, series, Point.hard)
+        _line(middle, sweep, series, lambda point: point.tok)
+        _line(bottom, sweep, series, lambda point: point.hard)
     top.y_axis("accuracy (%)", lowest=0, highest=100)
     middle.y_axis("tokens", lowest=0, compact=True)
     bottom.y_axis("hard (%)", lowest=0, highest=100)

@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import argparse
+import random
+import re
+import sys
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scale_reasoning.cli import plot
+from scale_reasoning.errors import ConfigError, StoreError
+from scale_reasoning.report.metrics import Cell, summarise
+from scale_reasoning.report.plots import FORMATS, KINDS, draw
+from scale_reasoning.report.plots.axes import log_ticks, thinned
+from scale_reasoning.report.plots.difficulty import shares
+from scale_reasoning.report.plots.frontier import pareto
+from scale_reasoning.report.plots.points import measured, printed
+from scale_reasoning.report.plots.series import caption, grouped, most_swept, swept
+from scale_reasoning.report.plots.style import compact, shown
+from scale_reasoning.types import Usage
+from tests.report.cells import cell, outcome, owed
+from tests.runs.simulated import Sim, fresh, manifest
+
+MAGIC = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
+HOSTILE = [
+    "$x_1$ \\frac{1",
+    "_hidden",
+    "a--b<&>]]>",
+    "line\nbreak\x00\x1b[31m",
+    "\u202edrow",
+    "模型 🤖",
+    "x" * 400,
+    "$",
+]
+
+
+def made(strategy: dict[str, Any], *, chance: float = 0.5, tokens: int = 1000, **more: Any) -> Cell:
+    draws = random.Random(str(strategy))
+    usage = Usage(prompt_tokens=50, completion_tokens=tokens, reasoning_tokens=0, cached_tokens=10)
+    outcomes = [
+        outcome(
+            f"p{problem}",
+            sample,
+            correct=draws.random() < chance,
+            difficulties=(0.2, draws.random(), None),
+            usage=usage,
+            by_stage={"decompose": usage, "solve": usage},
+        )
+        for problem in range(6)
+        for sample in range(2)
+    ]
+    return cell(outcomes, strategy=strategy, **more)
+
+
+def sweep(**more: Any) -> list[Cell]:
+    """A cell a tau and a cell a limit, on two datasets."""
+    taus = [{"name": "scale", "tau": tau / 10, "system2_max_tokens": 4096} for tau in (2, 5, 8)]
+    limits = [{"name": "scale", "tau": 0.2, "system2_max_tokens": limit} for limit in (8192, 16384)]
+    return [made(each, dataset=dataset, **more) for dataset in ("aime24", "aime25") for each in (*taus, *limits)]
+
+
+@pytest.fixture
+def pictures() -> None:
+    pytest.importorskip("matplotlib")
+
+
+@pytest.mark.usefixtures("pictures")
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("ending", FORMATS)
+@pytest.mark.parametrize("with_paper", [False, True])
+def test_every_kind_is_written_in_every_format_and_twice_alike(
+    kind: str, ending: str, with_paper: bool, tmp_path: Path
+) -> None:
+    files = [tmp_path / f"{copy}.{ending}" for copy in "ab"]
+    told = {draw(kind, sweep(), file, with_paper=with_paper) for file in files}
+    one, two = (file.read_bytes() for file in files)
+    assert one.startswith(MAGIC[ending])
+    assert len(one) > 4000
+    assert one == two
+    assert told == {with_paper and kind in {"budget", "tau", "frontier"}}
+    assert sorted(tmp_path.iterdir()) == files
+
+
+@pytest.mark.usefixtures("pictures")
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", HOSTILE)
+def test_names_are_drawn_as_they_are_and_break_nothing(kind: str, name: str, tmp_path: Path) -> None:
+    cells = [*sweep(), *sweep(model=name, run=f"runs/{name}")]
+    cells += [made({"name": name, "tau": tau}, dataset=name) for tau in (0.1, 0.3)]
+    file = tmp_path / "out.svg"
+    draw(kind, cells, file)
+    ElementTree.parse(file)
+
+
+@pytest.mark.usefixtures("pictures")
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_hardly_begun_is_drawn_or_refused_in_one_sentence(kind: str, tmp_path: Path) -> None:
+    empty = [cell([], strategy={"name": "scale", "tau": tau}, problems=3, samples=2) for tau in (0.1, 0.2)]
+    waiting = [cell([owed()], strategy={"name": "scale", "tau": tau}) for tau in (0.1, 0.2)]
+    for cells in (empty, waiting):
+        with pytest.raises(ConfigError, match="plot"):
+            draw(kind, cells, tmp_path / "out.png")
+
+
+@pytest.mark.usefixtures("pictures")
+def test_a_plot_of_a_sweep_refuses_runs_without_it_and_says_how_to_make_it(tmp_path: Path) -> None:
+    taus = [made({"name": "scale", "tau": tau}) for tau in (0.2, 0.4)]
+    with pytest.raises(ConfigError, match=r"system2_max_tokens.*differ in tau.*scale sweep system2-max-tokens"):
+        draw("budget", taus, tmp_path / "out.png")
+    with pytest.raises(ConfigError, match=r"tau.*do not differ.*scale sweep tau"):
+        draw("tau", taus[:1], tmp_path / "out.png")
+    with pytest.raises(ConfigError, match="difficulty"):
+        draw("difficulty", [cell([outcome()])], tmp_path / "out.png")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("pictures")
+def test_what_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"\.png, \.svg, \.pdf"):
+        draw("tau", sweep(), tmp_path / "out.jpg")
+    with pytest.raises(ConfigError, match="there are: budget"):
+        draw("pie", sweep(), tmp_path / "out.png")
+    with pytest.raises(StoreError, match="out"):
+        draw("tau", sweep(), tmp_path / "none" / "out.png")
+
+
+def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ConfigError, match=re.escape("pip install 'scale-reasoning[plots]'")):
+        draw("tau", sweep(), tmp_path / "out.png")
+
+
+@pytest.mark.parametrize("denominator", ["planned", "completed"])
+def test_drawn_numbers_are_the_reports_and_lie_within_their_intervals(denominator: Any) -> None:
+    some = [
+        outcome(f"p{n % 5}", n // 5, failure=None if n % 3 else "parse", iterations=1 + n % 4, hard=n % 2)
+        for n in range(17)
+    ]
+    point, summary = measured(cell(some), denominator), summarise(cell(some), denominator=denominator)
+    for drawn, reported in ((point.tok, summary.tok), (point.hard, 100 * (summary.hard or 0))):
+        assert drawn is not None
+        assert drawn.value == pytest.approx(reported)
+        assert (drawn.low or 0) <= drawn.value <= (drawn.high or 0)
+
+
+def test_series_are_named_by_what_sets_them_apart() -> None:
+    points = [measured(each, "planned") for each in sweep()]
+    assert swept(points) == ["tau", "system2_max_tokens"]
+    assert most_swept(points) == "tau"
+    labels = [series.look.label for series in grouped(points, ["tau"])]
+    assert labels[:2] == ["aime24, system2_max_tokens 4096", "aime24, system2_max_tokens 8192"]
+    again = [measured(each, "planned") for each in sweep(run="runs/b")]
+    assert grouped([*points, *again], ["tau"])[0].look.label == "aime24, system2_max_tokens 4096, a"
+
+
+def test_the_papers_points_share_the_look_of_ours_and_say_whose_they_are() -> None:
+    points = [measured(made({"name": "scale", "tau": tau}), "planned") for tau in (0.2, 0.4)]
+    mine, paper = grouped([*points, *printed("tau", points)], ["tau"])
+    assert (mine.look.label, paper.look.label) == ("aime24", "aime24, paper")
+    assert (mine.look.place, paper.look.paper) == (paper.look.place, True)
+    assert len(paper.points) == 8
+
+
+def test_the_caption_tells_n_and_what_is_owed() -> None:
+    whole = caption([measured(made({"name": "cot"}), "planned")])
+    assert whole == "cot, m; n = 6 problems × 2 samples; no attempts owed"  # noqa: RUF001
+    part = caption([measured(cell([outcome(), owed("p1")]), "completed")])
+    assert "INCOMPLETE: 1 of 2 attempts owed" in part
+    assert "failed attempts left out" in part
+
+
+def test_a_tenth_includes_its_upper_end_as_system_1_does_tau() -> None:
+    found = shares([outcome(difficulties=(0.0, 0.1, 0.2, 0.3, 0.30001, 1.0))])
+    assert [round(each.value * 6 / 100) for each in found] == [2, 1, 1, 1, 0, 0, 0, 0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("places", "best"),
+    [
+        ([], []),
+        ([(2, 50), (1, 40), (3, 50), (4, 60), (1, 30)], [(1, 40), (2, 50), (4, 60)]),
+    ],
+)
+def test_the_frontier_is_what_no_other_beats(places: Sequence[Any], best: Sequence[Any]) -> None:
+    assert pareto(places) == best
+
+
+def test_ticks_leave_room_for_their_numbers() -> None:
+    assert thinned([4096, 6144, 8192, 12288, 16384, 32768]) == [4096, 6144, 8192, 12288, 16384, 32768]
+    many = thinned([1000 + 100 * n for n in range(100)])
+    assert (many[0], many[-1]) == (1000, 10900)
+    assert len(many) < 10
+    assert log_ticks([4000, 60000]) == [5000, 10000, 20000, 50000]
+    assert log_ticks([4000, 8000]) == log_ticks([0]) == []
+
+
+def test_words_and_counts_are_short() -> None:
+    assert [compact(number) for number in (0, 12.3, 999.7, 25_581, 2e6)] == ["0", "12.3", "1k", "25.6k", "2M"]
+    assert shown("_a\n\x00b") == " _a b"
+    assert len(shown("x" * 400)) < 60
+
+
+@pytest.mark.usefixtures("pictures")
+def test_the_command_draws_a_run_and_prints_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "run"
+    fresh(folder, manifest([{"name": "scale", "tau": tau} for tau in (0.2, 0.8)]), 6, Sim())
+    for _ in "ab":
+        assert scale("tau", str(folder)) == 0
+        assert capsys.readouterr().out == f"{folder / 'tau.png'}\n"
+    named = tmp_path / "out.svg"
+    assert scale("frontier", str(folder), "--out", str(named), "--with-paper") == 0
+    assert "the paper has no such numbers" in capsys.readouterr().err
+    with pytest.raises(ConfigError, match="File exists"):
+        scale("frontier", str(folder), "--out", str(named))
+
+
+def test_the_command_knows_every_kind() -> None:
+    assert list(plot.KINDS) == list(KINDS)
+
+
+def scale(*words: str) -> int:
+    parser = argparse.ArgumentParser()
+    plot.add(parser.add_subparsers())
+    args = parser.parse_args(["plot", *words])
+    return args.run(args)
