@@ -42,7 +42,7 @@ $(VENV)/local: $(VENV)/python pyproject.toml
 	@touch $@
 
 $(VENV)/dev: $(VENV)/local
-	$(BIN)/python -m pip install --quiet --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[local,plots,data]' --group dev
 	@touch $@
 
 $(VENV)/model: $(VENV)/local

@@ -15,8 +15,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from scale_reasoning.engines.sim import Sim
 from tests.runs.simulated import fresh, manifest
+
+from scale_reasoning.engines.sim import Sim
 
 
 def main() -> None:

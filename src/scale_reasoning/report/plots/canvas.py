@@ -92,6 +92,7 @@ class Page:
             self._legend(labels, columns, (MARGIN / WIDTH, (foot + legend) / height))
         self._figure.align_ylabels()
         self._figure.draw_without_rendering()
+        self._figure.set_layout_engine("none")  # laid out once: labels find their points where they were
         for panel in self._panels:
             panel.place_labels()
 

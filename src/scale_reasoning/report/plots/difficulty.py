@@ -11,6 +11,7 @@ from scale_reasoning.report.plots.canvas import Page
 from scale_reasoning.report.plots.panel import Panel
 from scale_reasoning.report.plots.points import Point, Value
 from scale_reasoning.report.plots.series import INTERVALS, MOST_PANELS, Series, caption, grouped, ours, swept
+from scale_reasoning.report.plots.style import shown
 from scale_reasoning.runs.outcome import Outcome
 
 BINS = 10
@@ -34,7 +35,10 @@ def difficulty(page: Page, points: Sequence[Point]) -> None:
     pooled = max(len(series.points) for series in everything)
     page.title = "Assessed difficulty by outcome"
     page.caption = caption(
-        assessed, INTERVALS, f"up to {pooled} cells pooled in a panel" if pooled > 1 else "", "N: sub-problems"
+        assessed,
+        INTERVALS,
+        f"up to {pooled} cells pooled in a panel" if pooled > 1 else "",
+        "N: sub-problems in correct, in wrong attempts",
     )
     panels = page.panels([1.6 if len(everything) == 1 else 1.3] * len(everything), share_x=True)
     for series, panel in zip(everything, panels, strict=True):
@@ -47,14 +51,14 @@ def _histogram(panel: Panel, series: Series) -> None:
     counts: list[str] = []
     for side, (name, correct) in enumerate((("correct", True), ("wrong", False))):
         chosen = [outcome for outcome in outcomes if outcome.correct is correct]
-        counts.append(f"N = {sum(len(_difficulties(outcome)) for outcome in chosen)} {name}")
+        counts.append(str(sum(len(_difficulties(outcome)) for outcome in chosen)))
         centres = [(place + 0.28 + 0.44 * side) / BINS for place in range(BINS)]
         panel.bars(centres, shares(chosen), 0.44 / BINS, f"in {name} attempts", side)
     for tau in sorted(
         {float(tau) for point in series.points if isinstance(tau := point.knobs.get("tau"), int | float)}
     ):
         panel.vertical(tau, "τ")
-    panel.name(f"{series.look.label}: {', '.join(counts)}")
+    panel.name(f"{shown(series.look.label, 26)} (N = {', '.join(counts)})")
     panel.y_axis("sub-problems (%)", lowest=0)
 
 

@@ -93,7 +93,7 @@ class Panel:
 
     def name(self, text: str) -> None:
         """What the panel shows, above it."""
-        self._axes.set_title(shown(text, 60), loc="left", size=BODY, pad=3)
+        self._axes.set_title(shown(text), loc="left", size=BODY, pad=3)
 
     def y_axis(
         self, label: str, *, lowest: float | None = None, highest: float | None = None, compact: bool = False

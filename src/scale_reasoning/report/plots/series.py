@@ -130,11 +130,15 @@ def _labeller(identities: Sequence[Identity], hidden: Collection[str]) -> Callab
 
     def label(identity: Identity) -> str:
         kin = theirs if "paper" in identity else mine
+        kind = [each for each in kin if each["strategy"] == identity["strategy"]]
         shown = [
             text
             for name, text in identity.items()
             if name not in {"paper", *hidden}
-            and (differs(name, kin) or (name in {"dataset", "strategy"} and differs(name, identities)))
+            and (
+                differs(name, kind if name.startswith("knob ") else kin)
+                or (name in {"dataset", "strategy"} and differs(name, identities))
+            )
         ]
         return ", ".join(shown) or identity["strategy" if "dataset" in hidden else "dataset"]
 

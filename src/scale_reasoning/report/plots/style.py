@@ -17,7 +17,7 @@ HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "++++")
 QUIET = "#777777"
 BODY, SMALL, TITLE = 7.0, 6.0, 8.0
 """Sizes in points."""
-LONGEST = 52
+LONGEST = 44
 """Letters of a label in a column's width."""
 
 RC: Mapping[str, Any] = {
