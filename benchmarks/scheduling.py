@@ -28,11 +28,11 @@ TAUS = [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
 LIMITS = [4096, 6144, 8192, 12288, 16384, 32768]
 
 
-def makespan(folder: Path, slots: int) -> tuple[float, Sim]:
+def makespan(folder: Path, slots: int, spread: float) -> tuple[float, Sim]:
     plan = manifest([{"name": "scale"}], samples=8)
 
     async def timed() -> tuple[float, Sim]:
-        engine = Sim(Speeds(slots=slots))
+        engine = Sim(Speeds(slots=slots, spread=spread))
         with create(folder, plan, {"d": problems(30)}) as store:
             models = {MODEL: endpoints(Retrying(Limited(engine, in_flight=slots)), "sim")}
             await run(store, models)
@@ -50,13 +50,13 @@ def tokens(folder: Path, cells: list[dict[str, object]], *, reuse: bool = True) 
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        seconds, engine = makespan(folder / "run", SLOTS)
-        makespan(folder / "free", 100_000)
-        longest = max(outcome.seconds for outcome in cells_of(folder / "free")[0].outcomes)
-        bound = max(longest, engine.busy_seconds / SLOTS)
-        print(
-            f"makespan {seconds:,.0f} s, bound {bound:,.0f} s (longest chain {longest:,.0f} s): {seconds / bound:.3f}x"
-        )
+        for spread in (0.4, 0.6, 0.8):
+            seconds, engine = makespan(folder / f"run {spread}", SLOTS, spread)
+            makespan(folder / f"free {spread}", 100_000, spread)
+            longest = max(outcome.seconds for outcome in cells_of(folder / f"free {spread}")[0].outcomes)
+            bound = max(longest, engine.busy_seconds / SLOTS)
+            print(f"spread {spread}: makespan {seconds:,.0f} s, bound {bound:,.0f} s, longest chain {longest:,.0f} s: "
+                  f"{seconds / bound:.3f}x")  # fmt: skip
         for what, cells in (
             ("tau sweep of 8", [{"name": "scale", "tau": tau} for tau in TAUS]),
             ("tau sweep of 8, titles", [{"name": "scale", "tau": tau, "assess_context": "titles"} for tau in TAUS]),

@@ -161,6 +161,11 @@ async def _go_on(args: argparse.Namespace) -> int:
         return await _work(args, store)
 
 
+def _whereabouts(args: argparse.Namespace) -> dict[str, str]:
+    """Where flags say that the servers are now: that may change between two sittings of a run, what is asked may not."""
+    return {name: getattr(args, name) for name in ("base_url", "system1_base_url") if getattr(args, name)}
+
+
 async def _work(args: argparse.Namespace, store: Store) -> int:
     from scale_reasoning.cli.progress import Progress
     from scale_reasoning.runs.run import run
@@ -170,7 +175,8 @@ async def _work(args: argparse.Namespace, store: Store) -> int:
         opened: dict[ModelSpec, Endpoints] = {}
         for spec in dict.fromkeys(cell.model for cell in store.manifest.cells):
             key = key_from_environment(spec.api_key_env) if spec.api_key_env else base.api_key
-            opened[spec] = await stack.enter_async_context(connect(spec.connection(replace(base, api_key=key))))
+            there = replace(spec, **_whereabouts(args))
+            opened[spec] = await stack.enter_async_context(connect(there.connection(replace(base, api_key=key))))
         with Progress(store) as progress:
             try:
                 await run(

@@ -72,9 +72,9 @@ class Progress:
         usage = outcome.usage
         self._sums.update(
             ended=1,
-            failed=not outcome.owed and outcome.failure is not None,
-            graded=outcome.correct is not None,
-            correct=outcome.correct is True,
+            failed=int(not outcome.owed and outcome.failure is not None),
+            graded=int(outcome.correct is not None),
+            correct=int(outcome.correct is True),
             tokens=usage.completion_tokens or 0,
             prompt=(usage.prompt_tokens or 0) if usage.cached_tokens is not None else 0,
             cached=usage.cached_tokens or 0,

@@ -88,7 +88,26 @@ def report(args: argparse.Namespace) -> int:
     if args.with_paper and not beside:
         print("scale: the paper has no numbers for these datasets", file=sys.stderr)
     _write(render([*summaries, *beside], args.format, args.layout), args.out)
+    for folder in args.runs:
+        _tell_savings(folder)
     return 1 if any(summary.owed for summary in summaries) else 0
+
+
+def _tell_savings(folder: Path) -> None:
+    """What the cells of a run shared, on stderr."""
+    from scale_reasoning.runs.store import cells_of, reading
+
+    outcomes = [outcome for cell in cells_of(folder) for outcome in cell.outcomes]
+    calls, tokens = sum(o.calls for o in outcomes), [o.usage.completion_tokens for o in outcomes]
+    with reading(folder) as store:
+        paid_calls, paid_tokens = store.paid()
+    if calls > paid_calls:
+        made = sum(count or 0 for count in tokens)
+        print(
+            f"scale: {folder}: {calls:,} calls of {made:,} new tokens were answered, {paid_calls:,} of {paid_tokens:,} "
+            f"paid for: {1 - paid_tokens / max(made, 1):.0%} of the tokens saved by sharing",
+            file=sys.stderr,
+        )
 
 
 def compare(args: argparse.Namespace) -> int:

@@ -92,4 +92,4 @@ def _library(name: str) -> Any:
 
 def _unavailable(place: Place, error: Exception) -> ConfigError:
     reason = str(error).strip().partition("\n")[0] or type(error).__name__
-    return ConfigError(f"{place} cannot be had from the Hub: {reason}")
+    return ConfigError(f"{place} cannot be had from the Hub: {reason}; a local copy will do, see --data-dir")
