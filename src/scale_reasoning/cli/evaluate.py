@@ -162,7 +162,7 @@ async def _go_on(args: argparse.Namespace) -> int:
 
 
 def _whereabouts(args: argparse.Namespace) -> dict[str, str]:
-    """Where flags say that the servers are now: that may change between two sittings of a run, what is asked may not."""
+    """Where flags say that the servers are now: that may change between two sittings of a run, the questions not."""
     return {name: getattr(args, name) for name in ("base_url", "system1_base_url") if getattr(args, name)}
 
 
