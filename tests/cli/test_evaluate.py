@@ -154,3 +154,15 @@ def test_a_changed_dataset_is_refused_on_resume(tmp_path: Path) -> None:
         done = scale("eval", "--resume", out)
     assert done.returncode == 2
     assert "changed" in done.stderr
+
+
+def test_two_rows_of_one_run_can_be_compared(tmp_path: Path) -> None:
+    file, out = problems(tmp_path, 3), str(tmp_path / "sweep")
+    with serving() as server:
+        scale("sweep", "tau", "0.1", "0.95", "--dataset", str(file), "--samples", "1", "--out", out,
+              "--base-url", server.base_url, "--model", "Qwen/Qwen3-32B")  # fmt: skip
+    done = scale("compare", f"{out}:1", f"{out}:2")
+    assert done.returncode == 0
+    assert "scale tau 0.1" in done.stdout
+    assert "scale tau 0.95" in done.stdout
+    assert scale("compare", f"{out}:1", f"{out}:3").returncode == 2

@@ -64,8 +64,8 @@ def _add_compare(commands: Commands) -> None:
         description="Run B against run A on the same problems, paired. Exit codes: 0 done, 1 attempts are owed (the "
         "comparison says so), 2 usage or configuration.",
     )
-    parser.add_argument("a", type=Path, metavar="RUN_A", help="a run's folder")
-    parser.add_argument("b", type=Path, metavar="RUN_B", help="another's")
+    parser.add_argument("a", metavar="RUN_A", help="a run's folder, or FOLDER:N for its Nth row in the report")
+    parser.add_argument("b", metavar="RUN_B", help="another's, or another row of the same")
     parser.add_argument("--format", choices=("md", "json"), default="md", help="default md")
     parser.add_argument("--metric", choices=("acc",), default="acc", help="what is compared (default acc)")
     parser.add_argument("--seed", type=int, default=0, help="of bootstrap and permutations (default 0)")
@@ -117,7 +117,7 @@ def compare(args: argparse.Namespace) -> int:
     from scale_reasoning.report import compare as paired
     from scale_reasoning.report.formats import WRITERS
 
-    mine, theirs = _cells(args.a), _cells(args.b)
+    mine, theirs = _named_cells(args.a), _named_cells(args.b)
     pairs = pair(mine, theirs)
     if alone := len(mine) + len(theirs) - 2 * len(pairs):
         print(f"scale: {alone} cells have no counterpart in the other run and are not compared", file=sys.stderr)
@@ -143,13 +143,24 @@ def pair(mine: Sequence[Cell], theirs: Sequence[Cell]) -> list[tuple[Cell, Cell]
         same = [(a, b) for a, b in alike if a.dataset == dataset]
         if len(here) > 1 and not same:
             raise ConfigError(
-                f"several cells are on {dataset} and none is alike in both runs: compare runs of one cell"
+                f"several cells are on {dataset} and none is alike in both runs: name one of each, as FOLDER:N"
             )
         chosen += here if len(here) == 1 else same
     if not chosen:
         names = (" and ".join(dict.fromkeys(cell.dataset for cell in cells)) for cells in (mine, theirs))
         raise ConfigError(f"the runs share no dataset: one is on {', the other on '.join(names)}")
     return chosen
+
+
+def _named_cells(named: str) -> list[Cell]:
+    """The cells of FOLDER, or the one of FOLDER:N, counted from 1 as the rows of its report."""
+    folder, colon, number = named.rpartition(":")
+    if not colon or not number.isdecimal() or Path(named).exists():
+        return _cells(Path(named))
+    cells = _cells(Path(folder))
+    if not 1 <= int(number) <= len(cells):
+        raise ConfigError(f"{named}: the run has rows 1 to {len(cells)}")
+    return [cells[int(number) - 1]]
 
 
 def _cells(folder: Path) -> list[Cell]:

@@ -69,8 +69,8 @@ def compare(a: Cell, b: Cell, *, seed: int = 0, resamples: int = 2000) -> Compar
     owed_a, owed_b = _owed(a), _owed(b)
     return Comparison(
         dataset=a.dataset,
-        a=_label(a),
-        b=_label(b),
+        a=_label(a, b),
+        b=_label(b, a),
         problems=a.problems,
         compared=len(differences),
         acc_a=fmean(left) if left else None,
@@ -164,8 +164,12 @@ def _incomplete(a: Cell, b: Cell, compared: int) -> list[str]:
     return [*told, f"{left_out} of {a.problems} problems are left out: not scored in both."] if left_out else told
 
 
-def _label(cell: Cell) -> str:
-    return f"{cell.run}: {cell.strategy.get('name', '')}, {cell.model}"
+def _label(cell: Cell, other: Cell) -> str:
+    """Run, strategy and model, and the settings in which two cells of one strategy differ."""
+    own, theirs = cell.strategy, other.strategy
+    name = str(own.get("name", ""))
+    apart = [f"{k} {v}" for k, v in own.items() if theirs.get(k) != v] if name == theirs.get("name") else []
+    return f"{cell.run}: {' '.join([name, *apart])}, {cell.model}"
 
 
 def grid(comparisons: Sequence[Comparison]) -> Grid:
