@@ -15,6 +15,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,11 @@ MAX_BYTES = 2 << 30
 """Address space of a worker: a number too big for it ends that one call, not the machine."""
 
 
+PATIENCE, SPARE = 0.5, 6
+"""Seconds after which a call that still runs gives its place to another, and how many such calls there may be: a few
+that never end must not hold up the rest."""
+
+
 @dataclass(frozen=True, slots=True)
 class Killed:
     """No result: the kernel ended the call. `timed_out` says that it was by its alarm."""
@@ -37,7 +43,7 @@ class Killed:
 
 
 class Workers:
-    """At most `count` processes that call `function`, an import path such as `package.module:name`.
+    """About `count` processes that call `function`, an import path such as `package.module:name`.
 
     The function takes one JSON value and returns another; None, which comes first, lets it load what it needs.
     The first use starts a process, one that dies is replaced by the next use. They end with `stop`, with this object,
@@ -46,7 +52,8 @@ class Workers:
 
     def __init__(self, function: str, *, count: int, timeout_seconds: float) -> None:
         self._command = (sys.executable, "-P", "-c", _BOOT, function, str(timeout_seconds))
-        self._threads = ThreadPoolExecutor(count, thread_name_prefix="worker")
+        self._threads = ThreadPoolExecutor(count + SPARE, thread_name_prefix="worker")
+        self._places = threading.Semaphore(count)
         self._idle: SimpleQueue[subprocess.Popen[bytes]] = SimpleQueue()
         weakref.finalize(self, _stop_all, self._idle)
 
@@ -62,8 +69,9 @@ class Workers:
         _stop_all(self._idle)
 
     def _exchange(self, value: JSON) -> JSON | Killed:
-        process = self._take()
-        line = _send(process, value)
+        with _Place(self._places):
+            process = self._take()
+            line = _send(process, value)
         if line:
             self._idle.put(process)
             return json.loads(line)
@@ -90,6 +98,27 @@ class Workers:
             _end(process)
             raise GradeError(f"a worker for {self._command[-2]} did not start (exit {process.returncode})")
         return process
+
+
+class _Place:
+    """One of the places, kept for a call's length but never longer than PATIENCE."""
+
+    def __init__(self, places: threading.Semaphore) -> None:
+        self._places, self._left = places, threading.Lock()
+        self._timer = threading.Timer(PATIENCE, self._leave)
+        self._timer.daemon = True
+
+    def __enter__(self) -> None:
+        self._places.acquire()
+        self._timer.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        self._leave()
+
+    def _leave(self) -> None:
+        if self._left.acquire(blocking=False):
+            self._places.release()
 
 
 def _send(process: subprocess.Popen[bytes], value: JSON) -> bytes:
