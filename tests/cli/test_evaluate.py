@@ -166,3 +166,15 @@ def test_two_rows_of_one_run_can_be_compared(tmp_path: Path) -> None:
     assert "scale tau 0.1" in done.stdout
     assert "scale tau 0.95" in done.stdout
     assert scale("compare", f"{out}:1", f"{out}:3").returncode == 2
+
+
+def test_flags_that_a_recipe_or_a_run_settles_are_refused_and_others_override(tmp_path: Path) -> None:
+    recipe = tmp_path / "r.toml"
+    recipe.write_text(
+        f'datasets = ["{problems(tmp_path, 1)}"]\nsamples = 2\n[[models]]\nmodel = "q"\n[[strategies]]\nname = "cot"\n'
+    )
+    assert "--tau" in scale("eval", str(recipe), "--tau", "0.2").stderr
+    assert "--strategy" in scale("eval", str(recipe), "--strategy", "cot").stderr
+    dry = scale("eval", str(recipe), "--samples", "5", "--dry-run", "--base-url", "http://127.0.0.1:9/v1")
+    assert "5 attempts" in dry.stdout
+    assert "--seed" in scale("eval", "--resume", str(tmp_path), "--seed", "3").stderr

@@ -15,7 +15,7 @@ from scale_reasoning.cli import options
 from scale_reasoning.cli.options import Commands
 from scale_reasoning.engines import connect, key_from_environment
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.lm import Endpoints
+from scale_reasoning.lm import Endpoints, Strategy
 from scale_reasoning.runs import manifest as manifests
 from scale_reasoning.runs.manifest import CellSpec, DatasetSpec, Manifest, ModelSpec
 from scale_reasoning.strategies import describe
@@ -43,7 +43,7 @@ def add(commands: Commands) -> None:
 def _add_run(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--out", type=Path, metavar="RUN", help="the run's folder (default runs/NAME-TIME)")
-    add("--samples", type=int, default=8, metavar="N", help="attempts a problem (default 8); vote's: --set samples=N")
+    add("--samples", type=int, metavar="N", help="attempts a problem (default 8); vote's: --set samples=N")
     add("--limit", type=int, metavar="N", help="the first N problems of each dataset")
     add("--data-dir", metavar="DIR", help="read DIR/NAME.jsonl instead of the Hub")
     add("--split", help="split of a dataset (arithmetic: train, validation, test)")
@@ -56,6 +56,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     add("--dry-run", action="store_true", help="print what would run: attempts, calls, tokens")
     options.add_strategy(parser, without=("samples",))
     options.add_connection(parser)
+    parser.set_defaults(strategy=None, seed=None)  # so that what was said is told from what was not
 
 
 def run_eval(args: argparse.Namespace) -> int:
@@ -63,6 +64,7 @@ def run_eval(args: argparse.Namespace) -> int:
     if args.resume is not None:
         if args.what:
             raise ConfigError("--resume: takes no dataset or recipe, the run has its own manifest")
+        _refuse(args, "--resume", "samples", "seed", "out", "limit", "data_dir", "split", "level", "grader")
         return asyncio.run(_go_on(args))
     if not args.what:
         raise ConfigError("what to evaluate? name a dataset, a recipe, or --resume RUN")
@@ -70,8 +72,9 @@ def run_eval(args: argparse.Namespace) -> int:
     if file.suffix == ".toml" or file.name.endswith("manifest.json"):
         if len(args.what) > 1:
             raise ConfigError(f"{file}: one recipe or manifest at a time")
+        _refuse(args, str(file), "split", "level", "problem_field", "answer_field")
         return asyncio.run(_start(args, _with_flags(manifests.read(file), args), file.stem))
-    strategy = describe(options.strategy(args))
+    strategy = describe(_strategy(args))
     named = "-".join([*(Path(name).stem for name in args.what), str(strategy["name"])])
     return asyncio.run(_start(args, _manifest(args, args.what, [strategy]), named))
 
@@ -84,8 +87,22 @@ def run_sweep(args: argparse.Namespace) -> int:
         again = argparse.Namespace(**{**vars(args), "set": [*args.set, f"{knob}={value}"]})
         if getattr(args, knob, None) is not None:
             raise ConfigError(f"--{args.knob}: is what the sweep sets")
-        strategies.append(describe(options.strategy(again)))
+        strategies.append(describe(_strategy(again)))
     return asyncio.run(_start(args, _manifest(args, args.dataset, strategies), f"sweep-{args.knob}"))
+
+
+def _strategy(args: argparse.Namespace) -> Strategy:
+    return options.strategy(argparse.Namespace(**{**vars(args), "strategy": args.strategy or "scale"}))
+
+
+def _refuse(args: argparse.Namespace, where: str, *more: str) -> None:
+    """Flags that `where` settles by itself are refused, not dropped in silence."""
+    knobs = [knob.replace("-", "_") for knob in options.KNOBS if knob not in args.without]
+    for name in ("strategy", "effort", *knobs, *more):
+        if getattr(args, name) is not None:
+            raise ConfigError(f"--{name.replace('_', '-')}: {where} settles that itself")
+    if args.set:
+        raise ConfigError(f"--set {args.set[0]}: {where} settles that itself")
 
 
 def _manifest(args: argparse.Namespace, datasets: list[str], strategies: list[dict[str, JSON]]) -> Manifest:
@@ -96,8 +113,8 @@ def _manifest(args: argparse.Namespace, datasets: list[str], strategies: list[di
             for name in datasets
             for strategy in strategies
         ),
-        samples=args.samples,
-        seed=args.seed,
+        samples=8 if args.samples is None else args.samples,
+        seed=args.seed or 0,
         grader=args.grader,
         reuse=not args.no_reuse,
     )
@@ -122,17 +139,19 @@ def _model(args: argparse.Namespace) -> ModelSpec:
 def _with_flags(manifest: Manifest, args: argparse.Namespace) -> Manifest:
     """A recipe with what the command line adds: the model's whereabouts, data, how much of it."""
     flags = _model(args)
-    given = {f.name: getattr(flags, f.name) for f in fields(ModelSpec) if getattr(flags, f.name) is not None}
+    given = {f.name: getattr(flags, f.name) for f in fields(ModelSpec) if getattr(args, f.name) is not None}
     data = {"data_dir": args.data_dir, "count": args.limit}
     cells = tuple(
         replace(
             cell,
-            model=replace(cell.model, **given),
+            model=replace(cell.model, **{"base_url": cell.model.base_url or flags.base_url, **given}),
             dataset=replace(cell.dataset, **{key: value for key, value in data.items() if value is not None}),
         )
         for cell in manifest.cells
     )
-    return replace(manifest, cells=cells, reuse=manifest.reuse and not args.no_reuse)
+    said = {"samples": args.samples, "seed": args.seed, "grader": args.grader}
+    given_too = {key: value for key, value in said.items() if value is not None}
+    return replace(manifest, cells=cells, reuse=manifest.reuse and not args.no_reuse, **given_too)
 
 
 async def _start(args: argparse.Namespace, manifest: Manifest, named: str) -> int:
