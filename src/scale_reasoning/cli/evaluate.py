@@ -25,6 +25,13 @@ if TYPE_CHECKING:
     from scale_reasoning.runs.store import Store
 
 
+SETTLED_BY_A_RUN = (
+    "samples", "seed", "out", "limit", "data_dir", "split", "level", "grader", "problem_field", "answer_field",
+    "model", "system1_model", "profile", "profiles", "window", "temperature", "top_p",
+)  # fmt: skip
+"""Flags that change what a run asks; where its servers are, keys, limits and time-outs may change."""
+
+
 def add(commands: Commands) -> None:
     """Adds the verbs."""
     evaluate = commands.add_parser("eval", help="evaluate strategies on datasets; resumable")
@@ -64,7 +71,7 @@ def run_eval(args: argparse.Namespace) -> int:
     if args.resume is not None:
         if args.what:
             raise ConfigError("--resume: takes no dataset or recipe, the run has its own manifest")
-        _refuse(args, "--resume", "samples", "seed", "out", "limit", "data_dir", "split", "level", "grader")
+        _refuse(args, "--resume", *SETTLED_BY_A_RUN)
         return asyncio.run(_go_on(args))
     if not args.what:
         raise ConfigError("what to evaluate? name a dataset, a recipe, or --resume RUN")
