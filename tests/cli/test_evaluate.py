@@ -178,3 +178,15 @@ def test_flags_that_a_recipe_or_a_run_settles_are_refused_and_others_override(tm
     dry = scale("eval", str(recipe), "--samples", "5", "--dry-run", "--base-url", "http://127.0.0.1:9/v1")
     assert "5 attempts" in dry.stdout
     assert "--seed" in scale("eval", "--resume", str(tmp_path), "--seed", "3").stderr
+
+
+def test_a_run_whose_dataset_went_away_goes_on_with_its_own_copy(tmp_path: Path) -> None:
+    file, out = problems(tmp_path, 1), str(tmp_path / "run")
+    words = ("--samples", "1", "--out", out, "--model", "q", "--strategy", "cot", "--retries", "0")
+    assert scale("eval", str(file), *words, "--base-url", "http://127.0.0.1:9/v1").returncode == 1
+    file.unlink()
+    with serving() as server:
+        done = scale("eval", "--resume", out, "--base-url", server.base_url)
+    assert done.returncode == 0
+    assert "going on with the problems that the run has" in done.stderr
+    assert rows_of(out)[0]["completed"] == 1

@@ -182,7 +182,11 @@ async def _go_on(args: argparse.Namespace) -> int:
     from scale_reasoning.runs.store import resume
 
     with resume(args.resume) as store:
-        now, _ = await prepare(store.manifest)
+        try:
+            now, _ = await prepare(store.manifest)
+        except ConfigError as error:  # the run has its problems; only whether they changed meanwhile stays open
+            print(f"scale: {error}; going on with the problems that the run has", file=sys.stderr)
+            now = store.manifest
         changed = manifests.differences(store.manifest, now)
         if changed:
             told = "; ".join(changed)
