@@ -14,38 +14,20 @@ from typing import cast
 from scale_reasoning.types import JSON, Schema
 
 
+def _object_of(name: str, key: str, value: Mapping[str, JSON]) -> Schema:
+    """An object with one value: strict schemas must be objects at their top."""
+    body = {"type": "object", "properties": {key: value}, "required": [key], "additionalProperties": False}
+    return Schema(name=name, body=body)
+
+
 def outline_schema(at_most: int) -> Schema:
     """A decomposition: an array of 1 to `at_most` strings."""
     strings = {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": at_most}
-    return Schema(
-        name="decomposition",
-        body={
-            "type": "object",
-            "properties": {"subproblems": strings},
-            "required": ["subproblems"],
-            "additionalProperties": False,
-        },
-    )
+    return _object_of("decomposition", "subproblems", strings)
 
 
-CHOICE = Schema(
-    name="choice",
-    body={
-        "type": "object",
-        "properties": {"choice": {"type": "integer"}},
-        "required": ["choice"],
-        "additionalProperties": False,
-    },
-)
-NUMBER = Schema(
-    name="difficulty",
-    body={
-        "type": "object",
-        "properties": {"difficulty": {"type": "number"}},
-        "required": ["difficulty"],
-        "additionalProperties": False,
-    },
-)
+CHOICE = _object_of("choice", "choice", {"type": "integer"})
+NUMBER = _object_of("difficulty", "difficulty", {"type": "number"})
 
 MAX_CHARACTERS = 100_000
 """A longer reply is not read: none of the three is that long."""

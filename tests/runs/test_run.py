@@ -130,7 +130,7 @@ def test_what_cannot_be_a_run_is_refused_with_the_mend(tmp_path: Path) -> None:
     fresh(tmp_path / "run", manifest([{"name": "cot"}]), 1, Sim())
     with pytest.raises(StoreError, match="holds a run already"), create(tmp_path / "run", manifest([SCALE]), {}):
         pass
-    with pytest.raises(StoreError, match="holds no run"), resume(tmp_path / "nowhere"):
+    with pytest.raises(ConfigError, match="holds no run"), resume(tmp_path / "nowhere"):
         pass
     with (
         pytest.raises(StoreError, match="another process"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from scale_reasoning.cli.options import Commands
 from scale_reasoning.errors import ConfigError
 
 if TYPE_CHECKING:
-    from scale_reasoning.report.metrics import Cell
+    pass
 
 KINDS = {
     "budget": "accuracy by System 2 token limit",
@@ -52,10 +51,11 @@ def add(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Draws, prints where; 1 where attempts are owed."""
     from scale_reasoning.report.plots import draw
+    from scale_reasoning.runs.store import cells_of
 
     if args.out is not None and args.out.exists():
         raise ConfigError(f"--out {args.out}: File exists")
-    cells = [cell for folder in dict.fromkeys(args.runs) for cell in _cells(folder)]
+    cells = [cell for folder in dict.fromkeys(args.runs) for cell in cells_of(folder)]
     file = args.out or args.runs[0] / f"{args.kind}.png"
     beside = draw(args.kind, cells, file, denominator=args.denominator, with_paper=args.with_paper)
     if args.with_paper and not beside:
@@ -63,10 +63,3 @@ def run(args: argparse.Namespace) -> int:
     print(file, flush=True)
     owed = any(outcome.owed for cell in cells for outcome in cell.outcomes)
     return 1 if owed or any(len(cell.outcomes) < cell.planned for cell in cells) else 0
-
-
-def _cells(folder: Path) -> list[Cell]:
-    from scale_reasoning.report.metrics import Cell
-    from scale_reasoning.runs.store import cells_of
-
-    return [Cell(**{f.name: getattr(stored, f.name) for f in fields(Cell)}) for stored in cells_of(folder)]

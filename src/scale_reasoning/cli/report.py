@@ -77,32 +77,33 @@ def report(args: argparse.Namespace) -> int:
     from scale_reasoning.report import paper
     from scale_reasoning.report.metrics import summarise
     from scale_reasoning.report.tables import render
+    from scale_reasoning.runs.store import cells_of
 
     prices = None if args.prices is None else _prices(args.prices)
+    cells = {folder: cells_of(folder) for folder in args.runs}
     summaries = [
         summarise(cell, denominator=args.denominator, prices=prices, seed=args.seed)
-        for folder in args.runs
-        for cell in _cells(folder)
+        for listed in cells.values()
+        for cell in listed
     ]
     beside = paper.beside(summaries) if args.with_paper else ()
     if args.with_paper and not beside:
         print("scale: the paper has no numbers for these datasets", file=sys.stderr)
     _write(render([*summaries, *beside], args.format, args.layout), args.out)
-    for folder in args.runs:
-        _tell_savings(folder)
+    for folder, listed in cells.items():
+        _tell_savings(folder, listed)
     return 1 if any(summary.owed for summary in summaries) else 0
 
 
-def _tell_savings(folder: Path) -> None:
+def _tell_savings(folder: Path, cells: Sequence[Cell]) -> None:
     """What the cells of a run shared, on stderr."""
-    from scale_reasoning.runs.store import cells_of, reading
+    from scale_reasoning.runs.store import reading
 
-    outcomes = [outcome for cell in cells_of(folder) for outcome in cell.outcomes]
-    calls, tokens = sum(o.calls for o in outcomes), [o.usage.completion_tokens for o in outcomes]
+    outcomes = [outcome for cell in cells for outcome in cell.outcomes]
+    calls, made = sum(o.calls for o in outcomes), sum(o.usage.completion_tokens or 0 for o in outcomes)
     with reading(folder) as store:
         paid_calls, paid_tokens = store.paid()
     if calls > paid_calls:
-        made = sum(count or 0 for count in tokens)
         print(
             f"scale: {folder}: {calls:,} calls of {made:,} new tokens were answered, {paid_calls:,} of {paid_tokens:,} "
             f"paid for: {1 - paid_tokens / max(made, 1):.0%} of the tokens saved by sharing",
@@ -154,31 +155,15 @@ def pair(mine: Sequence[Cell], theirs: Sequence[Cell]) -> list[tuple[Cell, Cell]
 
 def _named_cells(named: str) -> list[Cell]:
     """The cells of FOLDER, or the one of FOLDER:N, counted from 1 as the rows of its report."""
+    from scale_reasoning.runs.store import cells_of
+
     folder, colon, number = named.rpartition(":")
     if not colon or not number.isdecimal() or Path(named).exists():
-        return _cells(Path(named))
-    cells = _cells(Path(folder))
+        return cells_of(Path(named))
+    cells = cells_of(Path(folder))
     if not 1 <= int(number) <= len(cells):
         raise ConfigError(f"{named}: the run has rows 1 to {len(cells)}")
     return [cells[int(number) - 1]]
-
-
-def _cells(folder: Path) -> list[Cell]:
-    from scale_reasoning.report.metrics import Cell
-    from scale_reasoning.runs.store import cells_of
-
-    return [
-        Cell(
-            run=stored.run,
-            dataset=stored.dataset,
-            model=stored.model,
-            strategy=stored.strategy,
-            problems=stored.problems,
-            samples=stored.samples,
-            outcomes=stored.outcomes,
-        )
-        for stored in cells_of(folder)
-    ]
 
 
 def _prices(text: str) -> Prices:

@@ -10,28 +10,10 @@ from typing import Literal, TypeAlias
 
 from scale_reasoning.answers import answer_class
 from scale_reasoning.report.estimators import Ballot, Estimate, estimate, maj_at_k, pass_at_k, sampled_maj, seeded
-from scale_reasoning.runs.outcome import Outcome
+from scale_reasoning.runs.outcome import Cell, Outcome
 from scale_reasoning.types import JSON, NO_USAGE, Mode, Stage
 
 Denominator: TypeAlias = Literal["planned", "completed"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """The outcomes of one strategy on one dataset with one model. `planned` attempts = problems x samples."""
-
-    run: str
-    dataset: str
-    model: str
-    strategy: Mapping[str, JSON]
-    problems: int
-    samples: int
-    outcomes: tuple[Outcome, ...]
-
-    @property
-    def planned(self) -> int:
-        """Attempts that the manifest asks for."""
-        return self.problems * self.samples
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from typing import IO
 
 import msgspec
 
-from scale_reasoning.errors import StoreError
+from scale_reasoning.errors import ConfigError, StoreError
 from scale_reasoning.runs.manifest import Manifest, decode, encode
 
 APPLICATION = 0x5CA1E001
@@ -30,11 +30,11 @@ CREATE TABLE attempts (cell INTEGER, problem TEXT, sample INTEGER, owed INTEGER,
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a run's folder. Raises StoreError when there is no run."""
+    """The manifest of a run's folder. Raises ConfigError when there is no run."""
     file = folder / MANIFEST
     with told(folder):
         if not file.exists():
-            raise StoreError(f"{folder} holds no run: there is no {MANIFEST} in it")
+            raise ConfigError(f"{folder} holds no run: there is no {MANIFEST} in it")
         return decode(msgspec.json.decode(file.read_bytes()), str(file))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scale_reasoning.answers import answer_class
-from scale_reasoning.types import Mode, Record, Solution, Step, Usage
+from scale_reasoning.types import JSON, Mode, Record, Solution, Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +36,24 @@ class Outcome:
     by_mode: Mapping[str, Usage]
     seconds: float
     model_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """The outcomes of one strategy on one dataset with one model. `planned` attempts = problems x samples."""
+
+    run: str
+    dataset: str
+    model: str
+    strategy: Mapping[str, JSON]
+    problems: int
+    samples: int
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def planned(self) -> int:
+        """Attempts that the manifest asks for."""
+        return self.problems * self.samples
 
 
 def outcome_of(record: Record) -> Outcome:
@@ -69,8 +87,3 @@ def outcome_of(record: Record) -> Outcome:
 
 def _chains(solution: Solution | None) -> tuple[Solution, ...]:
     return () if solution is None else solution.chains or (solution,)
-
-
-def steps_of(solution: Solution | None) -> tuple[Step, ...]:
-    """Every step of a solution, voting chains in order."""
-    return tuple(step for chain in _chains(solution) for step in chain.steps)

@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import sqlite3
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,21 +31,8 @@ from scale_reasoning.runs.folder import (
     write_manifest,
 )
 from scale_reasoning.runs.manifest import Manifest
-from scale_reasoning.runs.outcome import Outcome, outcome_of
+from scale_reasoning.runs.outcome import Cell, Outcome, outcome_of
 from scale_reasoning.types import JSON, Completion, Problem, Record, Request
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredCell:
-    """A cell's outcomes with what they are of (see report.metrics.Cell, which it becomes)."""
-
-    run: str
-    dataset: str
-    model: str
-    strategy: Mapping[str, JSON]
-    problems: int
-    samples: int
-    outcomes: tuple[Outcome, ...]
 
 
 class Store:
@@ -201,11 +188,11 @@ def reading(folder: Path) -> Generator[Store]:
         yield Store(folder, connection, manifest)
 
 
-def cells_of(folder: Path) -> list[StoredCell]:
+def cells_of(folder: Path) -> list[Cell]:
     """Every cell of a run with its outcomes."""
     with reading(folder) as store:
         return [
-            StoredCell(
+            Cell(
                 run=str(folder),
                 dataset=spec.dataset.name,
                 model=_model(spec.model.model, spec.model.system1_model),
