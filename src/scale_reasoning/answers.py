@@ -50,78 +50,16 @@ _FRACTION = re.compile(r"\\[dtc]?frac\s*(?:\{\s*([^{}]*?)\s*\}|(\d))\s*(?:\{\s*(
 _FONT = re.compile(r"\\(?:text|mbox|mathrm|textrm|mathbf|textbf|textit|mathit|operatorname)\s*\{([^{}]*)\}")
 _UNIT = re.compile(r"(?<=[0-9}).\s])\\(?:text|mbox|mathrm|textrm)\s*\{([^{}\\]*)\}(?:\^(?:[23]|\{[23]\}))?$")
 _WORDS = re.compile(r"(?<=[0-9}])\s+([A-Za-z]{2,}(?:[ .-]+[A-Za-z]+)*)$")
-_SHORT_UNITS = frozenset(
-    [
-        "m",
-        "g",
-        "s",
-        "h",
-        "L",
-        "J",
-        "W",
-        "V",
-        "K",
-        "C",
-        "F",
-        "cm",
-        "mm",
-        "km",
-        "kg",
-        "mg",
-        "ml",
-        "mL",
-        "ft",
-        "in",
-        "lb",
-        "oz",
-        "hr",
-        "ms",
-        "Hz",
-        "pm",
-        "am",
-    ]
-)
-_NO_UNITS = frozenset(
-    [
-        "and",
-        "or",
-        "not",
-        "if",
-        "when",
-        "for",
-        "mod",
-        "base",
-        "approx",
-        "approximately",
-        "about",
-        "pct",
-        "percent",
-        "percentage",
-        "tenth",
-        "tenths",
-        "half",
-        "dozen",
-        "hundred",
-        "thousand",
-        "million",
-        "billion",
-        "trillion",
-        "squared",
-        "cubed",
-        "pi",
-        "sqrt",
-        "sin",
-        "cos",
-        "tan",
-        "log",
-        "ln",
-        "exp",
-        "over",
-        "plus",
-        "minus",
-        "times",
-    ]
-)
+_SHORT_UNITS = frozenset((
+    "m", "g", "s", "h", "L", "J", "W", "V", "K", "C", "F", "cm", "mm", "km", "kg", "mg", "ml", "mL", "ft",
+    "in", "lb", "oz", "hr", "ms", "Hz", "pm", "am",
+))  # fmt: skip
+_NO_UNITS = frozenset((
+    "and", "or", "not", "if", "when", "for", "mod", "base", "approx", "approximately", "about", "pct",
+    "percent", "percentage", "tenth", "tenths", "half", "dozen", "hundred", "thousand", "million", "billion",
+    "trillion", "squared", "cubed", "pi", "sqrt", "sin", "cos", "tan", "log", "ln", "exp", "over", "plus",
+    "minus", "times",
+))  # fmt: skip
 _REWRITES = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
