@@ -3,15 +3,19 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TORCH ?= torch==2.13.0
 EXAMPLE := A shop sells pens at 3 for 2 dollars. How many dollars do 18 pens cost, and what is the change from 20?
 
-.PHONY: run test check examples format bench clean
+.PHONY: run test test-sft check examples format bench clean
 
 run: $(VENV)/model  ## solve a problem with the model in the box, the trace live
 	@$(BIN)/scale solve --model smollm2 "$(EXAMPLE)" || test $$? -eq 1
 
 test: $(VENV)/dev $(VENV)/model  ## every test that needs no other service
-	$(BIN)/pytest
+	$(BIN)/pytest -m 'not sft'
+
+test-sft: $(VENV)/dev $(VENV)/model $(VENV)/sft  ## the tests that train and load checkpoints
+	$(BIN)/pytest -m sft
 
 check: $(VENV)/dev  ## lint, format, types, directions of imports
 	$(BIN)/ruff check
@@ -43,6 +47,10 @@ $(VENV)/local: $(VENV)/python pyproject.toml
 
 $(VENV)/dev: $(VENV)/local
 	$(BIN)/python -m pip install --quiet --editable '.[local,plots,data]' --group dev
+	@touch $@
+
+$(VENV)/sft: $(VENV)/dev
+	$(BIN)/python -m pip install --quiet '$(TORCH)' --editable '.[sft]'
 	@touch $@
 
 $(VENV)/model: $(VENV)/local
