@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import sys
-from contextlib import AsyncExitStack
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scale_reasoning.cli import options
+from scale_reasoning.cli import options, running
 from scale_reasoning.cli.options import Commands
-from scale_reasoning.engines import connect, key_from_environment
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.lm import Endpoints, Strategy
+from scale_reasoning.lm import Strategy
 from scale_reasoning.runs import manifest as manifests
 from scale_reasoning.runs.manifest import CellSpec, DatasetSpec, Manifest, ModelSpec
 from scale_reasoning.strategies import describe
@@ -37,17 +33,18 @@ def add(commands: Commands) -> None:
     evaluate = commands.add_parser("eval", help="evaluate strategies on datasets; resumable")
     evaluate.add_argument("what", nargs="*", help="dataset names or files, or one recipe (.toml) or manifest (.json)")
     evaluate.add_argument("--resume", type=Path, metavar="RUN", help="go on with a run")
-    _add_run(evaluate)
+    add_run(evaluate)
     evaluate.set_defaults(run=run_eval)
     sweep = commands.add_parser("sweep", help="evaluate at several values of a knob; shared calls are paid once")
     sweep.add_argument("knob", help="tau, system2-max-tokens, or any setting of the strategy")
     sweep.add_argument("values", nargs="+", help="its values")
     sweep.add_argument("--dataset", nargs="+", required=True, metavar="NAME", help="dataset names or files")
-    _add_run(sweep)
+    add_run(sweep)
     sweep.set_defaults(run=run_sweep)
 
 
-def _add_run(parser: argparse.ArgumentParser) -> None:
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """Flags of the verbs that make a run."""
     add = parser.add_argument
     add("--out", type=Path, metavar="RUN", help="the run's folder (default runs/NAME-TIME)")
     add("--samples", type=int, metavar="N", help="attempts a problem (default 8); vote's: --set samples=N")
@@ -71,19 +68,20 @@ def run_eval(args: argparse.Namespace) -> int:
     if args.resume is not None:
         if args.what:
             raise ConfigError("--resume: takes no dataset or recipe, the run has its own manifest")
-        _refuse(args, "--resume", *SETTLED_BY_A_RUN)
-        return asyncio.run(_go_on(args))
+        refuse(args, "--resume", *SETTLED_BY_A_RUN)
+        with running.resumed(args.resume) as store:
+            return _work(args, store)
     if not args.what:
         raise ConfigError("what to evaluate? name a dataset, a recipe, or --resume RUN")
     file = Path(args.what[0])
     if file.suffix == ".toml" or file.name.endswith("manifest.json"):
         if len(args.what) > 1:
             raise ConfigError(f"{file}: one recipe or manifest at a time")
-        _refuse(args, str(file), "split", "level", "problem_field", "answer_field")
-        return asyncio.run(_start(args, _with_flags(manifests.read(file), args), file.stem))
-    strategy = describe(_strategy(args))
+        refuse(args, str(file), "split", "level", "problem_field", "answer_field")
+        return start(args, with_flags(manifests.read(file), args), file.stem)
+    strategy = describe(strategy_of(args))
     named = "-".join([*(Path(name).stem for name in args.what), str(strategy["name"])])
-    return asyncio.run(_start(args, _manifest(args, args.what, [strategy]), named))
+    return start(args, manifest(args, args.what, [strategy]), named)
 
 
 def run_sweep(args: argparse.Namespace) -> int:
@@ -94,15 +92,16 @@ def run_sweep(args: argparse.Namespace) -> int:
         again = argparse.Namespace(**{**vars(args), "set": [*args.set, f"{knob}={value}"]})
         if getattr(args, knob, None) is not None:
             raise ConfigError(f"--{args.knob}: is what the sweep sets")
-        strategies.append(describe(_strategy(again)))
-    return asyncio.run(_start(args, _manifest(args, args.dataset, strategies), f"sweep-{args.knob}"))
+        strategies.append(describe(strategy_of(again)))
+    return start(args, manifest(args, args.dataset, strategies), f"sweep-{args.knob}")
 
 
-def _strategy(args: argparse.Namespace) -> Strategy:
+def strategy_of(args: argparse.Namespace) -> Strategy:
+    """SCALE where the flags name no other."""
     return options.strategy(argparse.Namespace(**{**vars(args), "strategy": args.strategy or "scale"}))
 
 
-def _refuse(args: argparse.Namespace, where: str, *more: str) -> None:
+def refuse(args: argparse.Namespace, where: str, *more: str) -> None:
     """Flags that `where` settles by itself are refused, not dropped in silence."""
     knobs = [knob.replace("-", "_") for knob in options.KNOBS if knob not in args.without]
     for name in ("strategy", "effort", *knobs, *more):
@@ -112,7 +111,8 @@ def _refuse(args: argparse.Namespace, where: str, *more: str) -> None:
         raise ConfigError(f"--set {args.set[0]}: {where} settles that itself")
 
 
-def _manifest(args: argparse.Namespace, datasets: list[str], strategies: list[dict[str, JSON]]) -> Manifest:
+def manifest(args: argparse.Namespace, datasets: list[str], strategies: list[dict[str, JSON]]) -> Manifest:
+    """The manifest that the flags describe: every dataset by every strategy."""
     model = _model(args)
     return Manifest(
         cells=tuple(
@@ -143,7 +143,7 @@ def _model(args: argparse.Namespace) -> ModelSpec:
     return ModelSpec(**own, api_key_env=args.api_key_env, profiles=str(said.profiles) if said.profiles else None)
 
 
-def _with_flags(manifest: Manifest, args: argparse.Namespace) -> Manifest:
+def with_flags(manifest: Manifest, args: argparse.Namespace) -> Manifest:
     """A recipe with what the command line adds: the model's whereabouts, data, how much of it."""
     flags = _model(args)
     given = {f.name: getattr(flags, f.name) for f in fields(ModelSpec) if getattr(args, f.name) is not None}
@@ -161,11 +161,11 @@ def _with_flags(manifest: Manifest, args: argparse.Namespace) -> Manifest:
     return replace(manifest, cells=cells, reuse=manifest.reuse and not args.no_reuse, **given_too)
 
 
-async def _start(args: argparse.Namespace, manifest: Manifest, named: str) -> int:
-    from scale_reasoning.runs.prepare import prepare
+def start(args: argparse.Namespace, manifest: Manifest, named: str) -> int:
+    """A new run of a manifest in a folder of its own."""
     from scale_reasoning.runs.store import create
 
-    manifest, problems = await prepare(manifest)
+    manifest, problems = running.prepared(manifest)
     if args.dry_run:
         from scale_reasoning.cli.progress import estimate
 
@@ -174,54 +174,9 @@ async def _start(args: argparse.Namespace, manifest: Manifest, named: str) -> in
     time = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     folder = args.out or Path("runs") / f"{named}-{time}"
     with create(folder, manifest, problems) as store:
-        return await _work(args, store)
+        return _work(args, store)
 
 
-async def _go_on(args: argparse.Namespace) -> int:
-    from scale_reasoning.runs.prepare import prepare
-    from scale_reasoning.runs.store import resume
-
-    with resume(args.resume) as store:
-        try:
-            now, _ = await prepare(store.manifest)
-        except ConfigError as error:  # the run has its problems; only whether they changed meanwhile stays open
-            print(f"scale: {error}; going on with the problems that the run has", file=sys.stderr)
-            now = store.manifest
-        changed = manifests.differences(store.manifest, now)
-        if changed:
-            told = "; ".join(changed)
-            raise ConfigError(f"{args.resume}: the run has changed since it began; start a new one: {told}")
-        return await _work(args, store)
-
-
-def _whereabouts(args: argparse.Namespace) -> dict[str, str]:
-    """Where flags say that the servers are now: that may change between two sittings of a run, the questions not."""
-    return {name: getattr(args, name) for name in ("base_url", "system1_base_url") if getattr(args, name)}
-
-
-async def _work(args: argparse.Namespace, store: Store) -> int:
-    from scale_reasoning.cli.progress import Progress
-    from scale_reasoning.runs.run import run
-
-    base = options.connection(args)
-    async with AsyncExitStack() as stack:
-        opened: dict[ModelSpec, Endpoints] = {}
-        for spec in dict.fromkeys(cell.model for cell in store.manifest.cells):
-            key = key_from_environment(spec.api_key_env) if spec.api_key_env else base.api_key
-            there = replace(spec, **_whereabouts(args))
-            opened[spec] = await stack.enter_async_context(connect(there.connection(replace(base, api_key=key))))
-        with Progress(store) as progress:
-            try:
-                await run(
-                    store,
-                    opened,
-                    attempts_in_flight=args.attempts_in_flight,
-                    heard=progress.heard,
-                    listener=progress.hear,
-                )
-            except asyncio.CancelledError:
-                print(f"scale: interrupted; go on with: scale eval --resume {store.folder}", file=sys.stderr)
-                raise
-            finally:
-                store.resolve({"served": store.served()})
-        return progress.end()
+def _work(args: argparse.Namespace, store: Store) -> int:
+    folder = store.folder
+    return running.work(args, store, again=f"scale eval --resume {folder}", after=f"scale report {folder}")

@@ -29,9 +29,7 @@ class Progress:
     def __init__(self, store: Store) -> None:
         self._store, self._started, self._shown = store, time.monotonic(), 0.0
         self._console = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
-        manifest = store.manifest
-        sizes = {cell.dataset.name: len(store.problems(cell.dataset.name)) for cell in manifest.cells}
-        self.planned = sum(sizes[cell.dataset.name] for cell in manifest.cells) * manifest.samples
+        self.planned = store.planned
         self._done = len(store.done())
         self._owed: set[tuple[int, str, int]] = set()
         self._sums: Counter[str] = Counter()
@@ -84,16 +82,16 @@ class Progress:
             self._shown = now
             self._console.print(self._line())
 
-    def end(self) -> int:
-        """What the run came to, and how to go on; 1 when attempts are owed."""
+    def end(self, *, again: str, after: str, stopped: bool = False) -> int:
+        """What the run came to, and what comes next; 1 when attempts are owed. `stopped` says that enough were made."""
         owed, folder = self.planned - len(self._store.done()), self._store.folder
         calls, tokens = self._store.paid()
         self._console.print(Text(f"{calls:,} calls paid for, {tokens:,} new tokens, in {folder}", style="dim"))
-        if owed:
-            self._console.print(Text(f"{owed} attempts are owed: scale eval --resume {folder}", style="red"))
-        else:
-            self._console.print(Text(f"next: scale report {folder}", style="dim"))
-        return 1 if owed else 0
+        if owed and not stopped:
+            self._console.print(Text(f"{owed} attempts are owed: {again}", style="red"))
+            return 1
+        self._console.print(Text(f"next: {after}", style="dim"))
+        return 0
 
     def _line(self) -> Text:
         sums, seconds = self._sums, max(time.monotonic() - self._started, 1e-9)

@@ -51,8 +51,9 @@ async def run(
     attempts_in_flight: int = 256,
     heard: Heard | None = None,
     listener: Listener | None = None,
+    enough: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Runs what is left of the store's manifest.
+    """Runs what is left of the store's manifest, or as much of it as it takes until there is `enough`.
 
     `endpoints` are each model's, open; `listener` hears the events of all attempts. Raises StoreError when a result
     cannot be kept, ConfigError when the model cannot be used at all, Unreachable when the server seems to be gone; what
@@ -61,12 +62,19 @@ async def run(
     for _ in range(PASSES):
         done = store.done()
         left = [unit for unit in units(store) if any((c, unit.problem.id, unit.sample) not in done for c in unit.cells)]
-        if not left:
+        if not left or enough():
             return
         work = _Work(store, endpoints, done, heard, listener)
-        await work.through(iter(left), attempts_in_flight)
+        await work.through(_until(enough, left), attempts_in_flight)
         if not work.owed:
             return
+
+
+def _until(enough: Callable[[], bool], left: Sequence[Unit]) -> Iterator[Unit]:
+    for unit in left:
+        if enough():
+            return
+        yield unit
 
 
 def units(store: Store) -> Iterator[Unit]:

@@ -30,7 +30,7 @@ from scale_reasoning.runs.folder import (
     trouble,
     write_manifest,
 )
-from scale_reasoning.runs.manifest import Manifest
+from scale_reasoning.runs.manifest import Manifest, ModelSpec
 from scale_reasoning.runs.outcome import Cell, Outcome, outcome_of
 from scale_reasoning.types import JSON, Completion, Problem, Record, Request
 
@@ -93,6 +93,27 @@ class Store:
         for (blob,) in self._all(f"SELECT record {_OF_CELL}", (self._dataset(cell), cell)):
             yield msgspec.json.decode(blob, type=Record)
 
+    def record(self, cell: int, problem_id: str, sample: int) -> Record | None:
+        """One attempt's record; None when it has not run yet."""
+        row = self._one(
+            "SELECT record FROM attempts WHERE cell = ? AND problem = ? AND sample = ?", (cell, problem_id, sample)
+        )
+        return None if row is None else msgspec.json.decode(row[0], type=Record)
+
+    def written(self) -> int:
+        """Grows with every attempt that is kept: the newest row's number."""
+        row = self._one("SELECT coalesce(max(rowid), 0) FROM attempts", ())
+        return 0 if row is None else row[0]
+
+    def outcomes_since(self, cell: int, written: int) -> Iterator[bytes]:
+        """A cell's outcomes, as JSON, that were kept since `written()` said so much; none of them in any order."""
+        for (blob,) in self._all("SELECT outcome FROM attempts WHERE rowid > ? AND cell = ?", (written, cell)):
+            yield blob
+
+    def with_steps_over(self, cell: int, tokens: int) -> set[tuple[str, int]]:
+        """(problem id, sample) of a cell's attempts in which a step, of any chain, wrote more than so many tokens."""
+        return set(self._all(_LONG_STEPS, (cell, tokens, tokens)))
+
     def paid(self) -> tuple[int, int]:
         """Completions in the journal and their new tokens, as far as they were counted."""
         row = self._one("SELECT count(*), coalesce(sum(tokens), 0) FROM completions", ())
@@ -107,6 +128,12 @@ class Store:
         """The problems of a dataset as the run has them, in order."""
         rows = self._all("SELECT id, text, answer FROM problems WHERE dataset = ? ORDER BY position", (dataset,))
         return [Problem(id=id_, text=text, answer=answer) for id_, text, answer in rows]
+
+    @property
+    def planned(self) -> int:
+        """Attempts that the manifest asks for."""
+        sizes = dict(self._all("SELECT dataset, count(*) FROM problems GROUP BY dataset"))
+        return self.manifest.samples * sum(sizes.get(cell.dataset.name, 0) for cell in self.manifest.cells)
 
     def resolve(self, resolved: Mapping[str, JSON]) -> None:
         """Adds to what the manifest says its names stood for."""
@@ -155,6 +182,15 @@ _OF_CELL = """FROM attempts JOIN problems ON problems.id = attempts.problem AND 
               WHERE cell = ? ORDER BY position, sample"""
 
 
+_LONG_STEPS = """
+    SELECT problem, sample FROM (SELECT problem, sample, json_extract(CAST(record AS TEXT), '$.solution') AS solution
+                                 FROM attempts WHERE cell = ?)
+    WHERE EXISTS (SELECT 1 FROM json_each(solution, '$.steps') AS step
+                  WHERE step.value ->> '$.usage.completion_tokens' > ?)
+       OR EXISTS (SELECT 1 FROM json_each(solution, '$.chains') AS chain, json_each(chain.value, '$.steps') AS step
+                  WHERE step.value ->> '$.usage.completion_tokens' > ?)"""
+
+
 @contextlib.contextmanager
 def create(folder: Path, manifest: Manifest, problems: Mapping[str, Iterable[Problem]]) -> Generator[Store]:
     """A new run in a folder that does not hold one yet."""
@@ -195,7 +231,7 @@ def cells_of(folder: Path) -> list[Cell]:
             Cell(
                 run=str(folder),
                 dataset=spec.dataset.name,
-                model=_model(spec.model.model, spec.model.system1_model),
+                model=model_of(spec.model),
                 strategy=spec.strategy,
                 problems=len(store.problems(spec.dataset.name)),
                 samples=store.manifest.samples,
@@ -205,8 +241,9 @@ def cells_of(folder: Path) -> list[Cell]:
         ]
 
 
-def _model(model: str | None, system1: str | None) -> str:
-    return " + ".join(filter(None, (model or "smollm2", system1)))
+def model_of(spec: ModelSpec) -> str:
+    """A cell's model as reports name it: System 2's, and System 1's where it is another."""
+    return " + ".join(filter(None, (spec.model or "smollm2", spec.system1_model)))
 
 
 def _loose(request: Request) -> str:

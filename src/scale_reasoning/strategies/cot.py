@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from scale_reasoning.answers import final_answer
 from scale_reasoning.lm import LM
-from scale_reasoning.prompts import beside, chosen
+from scale_reasoning.prompts import Prompts, beside, chosen
 from scale_reasoning.strategies.force import OnLimit, solved
 from scale_reasoning.strategies.knobs import one_of, positive
 from scale_reasoning.types import Message, Mode, Problem, Solution
@@ -36,7 +36,7 @@ class CoT:
         prompts = chosen(self.prompts, beside(__file__))
         chain = await solved(
             lm.at("solve"),
-            (Message("user", prompts.fill("solve", problem=problem.text)),),
+            question(problem, prompts),
             subproblem=problem.text,
             mode=self.mode,
             max_tokens=self.system1_max_tokens if self.mode is Mode.SYSTEM1 else self.system2_max_tokens,
@@ -45,3 +45,10 @@ class CoT:
         return Solution(
             answer=final_answer(chain.step.text), steps=(chain.step,), notes=(chain.note,) if chain.note else ()
         )
+
+
+def question(problem: Problem, prompts: Prompts) -> tuple[Message, ...]:
+    """The messages that ask for a chain of thought."""
+    system = prompts.fill("system")
+    asked = Message("user", prompts.fill("solve", problem=problem.text))
+    return (Message("system", system), asked) if system else (asked,)

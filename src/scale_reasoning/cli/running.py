@@ -1,0 +1,109 @@
+"""How a run is started, gone on with and shown while it works: shared by the verbs that make runs."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable, Generator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from scale_reasoning.cli import options
+from scale_reasoning.engines import connect, key_from_environment
+from scale_reasoning.errors import ConfigError
+from scale_reasoning.lm import Endpoints
+from scale_reasoning.runs import manifest as manifests
+from scale_reasoning.runs.manifest import Manifest, ModelSpec
+
+if TYPE_CHECKING:
+    from scale_reasoning.runs.outcome import Outcome
+    from scale_reasoning.runs.store import Store
+    from scale_reasoning.types import Problem
+
+
+class Goal(Protocol):
+    """What may end a run before all its attempts are made."""
+
+    def heard(self, cell: int, outcome: Outcome) -> None:
+        """One attempt ended."""
+        ...
+
+    def enough(self) -> bool:
+        """Whether no more need be started."""
+        ...
+
+
+def prepared(manifest: Manifest) -> tuple[Manifest, dict[str, tuple[Problem, ...]]]:
+    """The manifest resolved, and its problems."""
+    from scale_reasoning.runs.prepare import prepare
+
+    return asyncio.run(prepare(manifest))
+
+
+@contextmanager
+def resumed(folder: Path) -> Generator[Store]:
+    """A run to go on with, checked to ask what it asked when it began."""
+    from scale_reasoning.runs.store import resume
+
+    with resume(folder) as store:
+        try:
+            now, _ = prepared(store.manifest)
+        except ConfigError as error:  # the run has its problems; only whether they changed meanwhile stays open
+            print(f"scale: {error}; going on with the problems that the run has", file=sys.stderr)
+            now = store.manifest
+        changed = manifests.differences(store.manifest, now)
+        if changed:
+            told = "; ".join(changed)
+            raise ConfigError(f"{folder}: the run has changed since it began; start a new one: {told}")
+        yield store
+
+
+def work(args: argparse.Namespace, store: Store, *, again: str, after: str, goal: Goal | None = None) -> int:
+    """Makes what is left of a run; 1 when attempts are owed. `again` is the command that goes on, `after` the next."""
+    return asyncio.run(_work(args, store, again, after, goal))
+
+
+async def _work(args: argparse.Namespace, store: Store, again: str, after: str, goal: Goal | None) -> int:
+    from scale_reasoning.cli.progress import Progress
+    from scale_reasoning.runs.run import run
+
+    base = options.connection(args)
+    async with AsyncExitStack() as stack:
+        opened: dict[ModelSpec, Endpoints] = {}
+        for spec in dict.fromkeys(cell.model for cell in store.manifest.cells):
+            key = key_from_environment(spec.api_key_env) if spec.api_key_env else base.api_key
+            there = replace(spec, **_whereabouts(args))
+            opened[spec] = await stack.enter_async_context(connect(there.connection(replace(base, api_key=key))))
+        with Progress(store) as progress:
+            try:
+                await run(
+                    store,
+                    opened,
+                    attempts_in_flight=args.attempts_in_flight,
+                    heard=_both(progress.heard, goal),
+                    listener=progress.hear,
+                    enough=goal.enough if goal else lambda: False,
+                )
+            except asyncio.CancelledError:
+                print(f"scale: interrupted; go on with: {again}", file=sys.stderr)
+                raise
+            finally:
+                store.resolve({"served": store.served()})
+        return progress.end(again=again, after=after, stopped=goal is not None and goal.enough())
+
+
+def _both(heard: Callable[[int, Outcome], None], goal: Goal | None) -> Callable[[int, Outcome], None]:
+    def hear(cell: int, outcome: Outcome) -> None:
+        if goal is not None:
+            goal.heard(cell, outcome)
+        heard(cell, outcome)
+
+    return hear
+
+
+def _whereabouts(args: argparse.Namespace) -> dict[str, str]:
+    """Where flags say that the servers are now: that may change between two sittings of a run, the questions not."""
+    return {name: getattr(args, name) for name in ("base_url", "system1_base_url") if getattr(args, name)}

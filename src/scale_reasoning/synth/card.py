@@ -1,0 +1,99 @@
+"""The dataset card of a bundle: what it is, where it comes from, what was dropped and why, whose the problems are.
+
+Speaks Markdown with the Hub's front matter. Figures are the funnel's; nothing is said that is not in the files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
+from typing import cast
+
+import msgspec
+
+from scale_reasoning.synth.collect import Origin
+from scale_reasoning.synth.funnel import Count
+from scale_reasoning.types import JSON
+
+UNKNOWN_LICENCE = "not stated by its source: ask its publisher before you share this"
+
+_FRONT = """---
+language: en
+task_categories: [text-generation]
+tags: [mathematics, reasoning, test-time-scaling]
+license: {licence}
+configs:
+- config_name: default
+  data_files: train.jsonl
+---
+"""
+
+_FORMAT = """## Rows
+
+`messages` is the whole conversation, `prompt` and `completion` the same in two parts. A completion is a thought in
+`<think>`, sub-problem by sub-problem (System 2 steps with their reasoning, System 1 steps with their short working),
+and the final solution with its answer in `\\boxed{}`. `steps` tells each sub-problem's mode, its assessed difficulty
+in [0, 1] and its response tokens (null where unknown). `dropped.jsonl` has every attempt that is no row, with the stage
+and the reason.
+"""
+
+
+def card(rows: Sequence[Mapping[str, JSON]], counts: Sequence[Count], origins: Sequence[Origin]) -> str:
+    """The text of README.md."""
+    licences = _licences(origins)
+    known = set(licences.values())
+    licence = known.pop() if len(known) == 1 and UNKNOWN_LICENCE not in known else "other"
+    parts = [
+        _FRONT.format(licence=licence.lower() if licence != "other" else licence),
+        "# Reasoning traces\n",
+        _summary(rows),
+        _sources(origins, licences),
+        _funnel(counts, origins),
+        _FORMAT,
+    ]
+    return "\n".join(parts)
+
+
+def _summary(rows: Sequence[Mapping[str, JSON]]) -> str:
+    problems = len({(row["dataset"], row["problem_id"]) for row in rows})
+    counted = [cast("int", row["tokens"]) for row in rows if row["tokens"] is not None]
+    length = (
+        f"median {median(counted):,.0f} response tokens, longest {max(counted):,}" if counted else "lengths unknown"
+    )
+    return f"{len(rows):,} traces of {problems:,} problems; {length}.\n"
+
+
+def _sources(origins: Sequence[Origin], licences: Mapping[str, str]) -> str:
+    lines = ["## Sources\n"]
+    for origin in origins:
+        for strategy in origin.strategies:
+            knobs = ", ".join(f"{key} {value}" for key, value in strategy.items() if key not in ("name", "prompts"))
+            lines.append(
+                f"- {strategy['name']} ({knobs}) with {', '.join(origin.models) or 'no model'}, seed {origin.seed}"
+            )
+    lines += ["", "Problems:\n"]
+    for origin in origins:
+        for name, source in origin.datasets.items():
+            place = " ".join(str(source[key]) for key in ("origin", "revision") if source.get(key))
+            lines.append(f"- {name}: {place}, {source.get('rows')} rows; licence: {licences[name]}")
+    return "\n".join(dict.fromkeys(lines)) + "\n"
+
+
+def _funnel(counts: Sequence[Count], origins: Sequence[Origin]) -> str:
+    planned, made = sum(origin.planned for origin in origins), sum(origin.made for origin in origins)
+    lines = [
+        "## Funnel\n",
+        f"{planned:,} attempts were planned, {made:,} were made.\n",
+        "| stage | came | dropped | kept |",
+        "| --- | ---: | ---: | ---: |",
+        *(f"| {count.stage} | {count.came:,} | {count.dropped:,} | {count.kept:,} |" for count in counts),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _licences(origins: Iterable[Origin]) -> dict[str, str]:
+    return {
+        name: msgspec.convert(source.get("licence") or UNKNOWN_LICENCE, str)
+        for origin in origins
+        for name, source in origin.datasets.items()
+    }
