@@ -1,0 +1,152 @@
+"""`scale synth` as a user runs it: a process of its own, a real server, real files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.cli.test_solve import scale
+from tests.servers import serving
+
+TEXTS = (
+    "Pens come 3 to a box of 2 dollars. What do 18 of them cost?",
+    "A train covers 48 km in 4 hours; how far does it go in one?",
+    "Half of a number is 6. What is the number itself?",
+    "How many edges has a cube?",
+)
+
+
+def problems(folder: Path, answers: tuple[str, ...] = ("12", "12", "12", "12")) -> str:
+    file = folder / "mine.jsonl"
+    rows = [
+        {"id": f"m{n}", "problem": text, "answer": answer}
+        for n, (text, answer) in enumerate(zip(TEXTS, answers, strict=True))
+    ]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(file)
+
+
+def lines(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def test_a_problem_set_becomes_traces_whose_answers_are_right(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with serving() as server:
+        done = scale("synth", "--dataset", problems(tmp_path, ("12", "12", "13", "12")), "--samples", "2",
+                     "--out", str(out), "--base-url", server.base_url, "--model", "Qwen/Qwen3-32B")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert {row["problem_id"] for row in lines(out / "train.jsonl")} == {"m0", "m1", "m3"}
+    dropped = lines(out / "dropped.jsonl")
+    assert [row["problem_id"] for row in dropped if row["stage"] == "correct"] == ["m2", "m2"]
+    counts = json.loads((out / "funnel.json").read_text())
+    assert counts[0]["came"] == 8
+    assert counts[-1]["kept"] == 3
+    assert sum(count["dropped"] for count in counts) == len(dropped) == 5
+    assert "3 traces in" in done.stdout
+    assert "8 attempts planned, 8 made" in done.stdout
+
+
+def test_a_run_already_paid_for_gives_traces_with_no_call(tmp_path: Path) -> None:
+    run, out = str(tmp_path / "run"), tmp_path / "out"
+    with serving() as server:
+        scale("eval", problems(tmp_path), "--samples", "1", "--out", run, "--base-url", server.base_url, "--model", "q")
+        paid = len(server.bodies)
+        done = scale("synth", "--from", run, "--out", str(out))
+        assert done.returncode == 0, done.stderr
+        assert len(server.bodies) == paid
+    assert len(lines(out / "train.jsonl")) == 4
+
+
+def test_a_target_ends_the_run_early_and_no_more_are_kept(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with serving() as server:
+        done = scale("synth", "--dataset", problems(tmp_path), "--samples", "1", "--target", "2", "--out", str(out),
+                     "--attempts-in-flight", "1", "--base-url", server.base_url, "--model", "q")  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert len(server.bodies) == 2 * 13
+    assert len(lines(out / "train.jsonl")) == 2
+    assert "owed" not in done.stderr.splitlines()[-1]
+
+
+def test_a_target_that_filters_miss_is_run_for_until_the_problems_end(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with serving() as server:
+        done = scale("synth", "--dataset", problems(tmp_path), "--samples", "1", "--out", str(out),
+                     "--target", "2", "--max-tokens", "1", "--attempts-in-flight", "1",
+                     "--base-url", server.base_url, "--model", "q")  # fmt: skip
+        assert done.returncode == 1
+        assert len(server.bodies) == 4 * 13
+    assert lines(out / "train.jsonl") == []
+
+
+def test_an_interrupted_synthesis_goes_on_with_what_is_left(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with serving() as server:
+        at = ("--base-url", server.base_url, "--model", "q")
+        first = scale("synth", "--dataset", problems(tmp_path), "--samples", "1", "--out", str(out), "--target", "1",
+                      "--attempts-in-flight", "1", *at)  # fmt: skip
+        assert first.returncode == 0, first.stderr
+        done = scale("synth", "--resume", str(out))
+        assert done.returncode == 0, done.stderr
+        assert len(server.bodies) == 4 * 13
+    assert len(lines(out / "train.jsonl")) == 4
+
+
+def test_owed_attempts_are_told_and_what_was_made_is_kept(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with serving() as server:
+        at = ("--base-url", server.base_url, "--model", "q")
+        scale("synth", "--dataset", problems(tmp_path), "--samples", "1", "--out", str(out), "--target", "1",
+              "--attempts-in-flight", "1", *at)  # fmt: skip
+    done = scale("synth", "--resume", str(out), "--retries", "0")
+    assert done.returncode == 1
+    assert f"scale synth --resume {out}" in done.stderr
+    assert len(lines(out / "train.jsonl")) == 1
+
+
+def test_a_bundle_for_llama_factory_comes_beside_the_rows(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with serving() as server:
+        done = scale("synth", "--dataset", problems(tmp_path), "--samples", "1", "--out", str(out), "--gpus", "4",
+                     "--bundle", "llamafactory", "--base-url", server.base_url, "--model", "q")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "gradient_accumulation_steps: 16" in (out / "llamafactory" / "train.yaml").read_text()
+    assert len(json.loads((out / "llamafactory" / "scale.json").read_text())) == 4
+
+
+def test_a_list_to_keep_out_is_kept_out(tmp_path: Path) -> None:
+    out, known = tmp_path / "out", tmp_path / "known.jsonl"
+    known.write_text(json.dumps({"id": "k", "problem": TEXTS[3].upper() + "  ", "answer": "12"}) + "\n")
+    with serving() as server:
+        done = scale("synth", "--dataset", problems(tmp_path), "--samples", "1", "--out", str(out),
+                     "--decontaminate", str(known), "--base-url", server.base_url, "--model", "q")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (dropped,) = lines(out / "dropped.jsonl")
+    assert (dropped["problem_id"], dropped["stage"]) == ("m3", "contamination")
+
+
+def test_what_cannot_be_meant_is_refused_by_name(tmp_path: Path) -> None:
+    assert "--out DIR" in scale("synth", "--dataset", "arithmetic").stderr
+    assert "found none" in scale("synth", "--out", str(tmp_path)).stderr
+    assert "--dataset and --from" in scale("synth", "--dataset", "a", "--from", "b", "--out", "c").stderr.replace(
+        "--from and --dataset", "--dataset and --from"
+    )
+    assert "--samples" in scale("synth", "--from", "b", "--samples", "2", "--out", "c").stderr
+    assert "--gpus" in scale("synth", "--dataset", "arithmetic", "--gpus", "2", "--out", "c").stderr
+    missing = scale("synth", "--from", str(tmp_path / "none"), "--out", str(tmp_path / "o"))
+    assert missing.returncode == 2
+    assert "Traceback" not in missing.stderr
+
+
+def test_pushing_where_no_hub_answers_keeps_the_bundle_and_says_so(tmp_path: Path) -> None:
+    run, out = str(tmp_path / "run"), tmp_path / "out"
+    with serving() as server:
+        scale("eval", problems(tmp_path), "--samples", "1", "--out", run, "--base-url", server.base_url, "--model", "q")
+    done = scale(
+        "synth", "--from", run, "--out", str(out), "--push", "me/mine", env={"HF_ENDPOINT": "http://127.0.0.1:9"}
+    )
+    assert done.returncode == 2
+    assert "--push me/mine" in done.stderr
+    assert (out / "train.jsonl").exists()
