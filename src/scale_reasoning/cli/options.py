@@ -86,7 +86,8 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("model")
     add = group.add_argument
     add(
-        "--model", help="name on the server, a GGUF file, or smollm2, the model in the box (default without --base-url)"
+        "--model",
+        help="name on the server, GGUF file, checkpoint folder, arithmetic-teacher, or smollm2 (default without URL)",
     )
     add("--base-url", help="OpenAI-compatible server, e.g. http://127.0.0.1:8000/v1 (default: OPENAI_BASE_URL)")
     add("--system1-model", metavar="MODEL", help="another model for System 1")

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
-from scale_reasoning.datasets import arithmetic, benchmarks, files, hub
+from scale_reasoning.datasets import arithmetic, benchmarks, files, hub, limo
 from scale_reasoning.datasets.dataset import Dataset, Wanted
 from scale_reasoning.errors import ConfigError
 
@@ -25,6 +25,8 @@ DATASETS: Mapping[str, Loader] = {
     "amc23": partial(benchmarks.load, "amc23"),
     "math500": partial(benchmarks.load, "math500"),
     "gsm8k": partial(benchmarks.load, "gsm8k"),
+    "limo": partial(limo.load, "limo"),
+    "limo-v2": partial(limo.load, "limo-v2"),
     "arithmetic": arithmetic.load,
 }
 

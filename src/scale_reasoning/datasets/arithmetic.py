@@ -18,6 +18,7 @@ from scale_reasoning.types import Problem
 
 VERSION = 1
 """Goes up when an id's problem changes: numbers or words."""
+LICENCE = "Apache-2.0"
 DEFAULT_COUNT = 100
 MAX_COUNT = 1_000_000
 
@@ -67,18 +68,27 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chain:
-    """A problem with its truth: `start` is the fact that gives the first number, each link works on the last result."""
+class Truth:
+    """What a text says, worked out: `start` is the fact that gives the first number, each link works on the last
+    result. `owners` have the quantities: the start's first, then each link's, so there is one more than links.
+    """
 
-    problem_id: str
     start: str
+    owners: tuple[str, ...]
     links: tuple[Link, ...]
-    text: str
 
     @property
     def answer(self) -> int:
         """The last result."""
         return self.links[-1].result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chain(Truth):
+    """A problem of this dataset with its truth."""
+
+    problem_id: str
+    text: str
 
     @property
     def problem(self) -> Problem:
@@ -100,6 +110,7 @@ def chain(index: int, *, split: Split = "test", seed: int = 0, level: Level = LE
     return Chain(
         problem_id=f"arithmetic-{_spelled(level)}{split}-s{seed}-{index:06d}",
         start=telling.start,
+        owners=telling.owners,
         links=tuple(Link(turn=turn, fact=fact, question=question) for turn, fact, question in links),
         text=telling.text,
     )
@@ -135,6 +146,7 @@ def load(wanted: Wanted) -> Dataset:
     split, level = _split(wanted.split or "test"), _level(wanted)
     problems = tuple(problem(index, split=split, seed=wanted.seed, level=level) for index in range(count))
     facts = {
+        "licence": LICENCE,
         "version": VERSION,
         "split": split,
         "seed": wanted.seed,

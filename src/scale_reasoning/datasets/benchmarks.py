@@ -20,17 +20,21 @@ from scale_reasoning.types import JSON
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Benchmark:
-    """One benchmark. `texts` names known wordings by `text_sha256`. On the Hub, `id_field` is the field that holds a
-    problem's id (None: its row number), of which `id_pattern` is cut away.
+    """One benchmark. `licence` is an SPDX name, or says whose the problems are. `texts` names known wordings by
+    `text_sha256`. On the Hub, `id_field` is the field that holds a problem's id (None: its row number), of which
+    `id_pattern` is cut away.
     """
 
     problems: int
     place: hub.Place
+    licence: str
     problem_field: str = "problem"
     id_field: str | None = "id"
     id_pattern: str = ""
     texts: Mapping[str, str] = field(default_factory=dict[str, str])
 
+
+MAA = "the problems are the Mathematical Association of America's"
 
 BENCHMARKS: Mapping[str, Benchmark] = {
     "aime24": Benchmark(
@@ -38,6 +42,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
         place=hub.Place(
             repo="HuggingFaceH4/aime_2024", split="train", revision="2fe88a2f1091d5048c0f36abc874fb997b3dd99a"
         ),
+        licence=MAA,
         texts={"c04d5868cac35379192512a7d0a815acdacaa89b7e7652fa25d9ff9e13408017": "Qwen2.5-Math"},
     ),
     "aime25": Benchmark(
@@ -48,12 +53,14 @@ BENCHMARKS: Mapping[str, Benchmark] = {
             split="train",
             revision="6f71d77b0b89b9dabe07ab466c51df33f514df7f",
         ),
+        licence=MAA,
         texts={"2d321bb02a08bde17544f852b5357c7216d7829cf6c488de9d63bcdbb4ab1742": "AIME-Preview"},
     ),
     "amc23": Benchmark(
         problems=40,
         place=hub.Place(repo="math-ai/amc23", split="test", revision="80815d37005feb82cd7f8fbc6901d5d3eff43057"),
         problem_field="question",
+        licence=MAA,
         texts={"541e99297e7f394badb9768664548cb4adbec9f6f68da099b62618266a3a57e0": "Qwen2.5-Math"},
     ),
     "math500": Benchmark(
@@ -63,6 +70,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
         ),
         id_field="unique_id",
         id_pattern=r"^(?:test|train)/|\.json$",
+        licence="MIT",
         texts={"36a07f615ecd77745ed0a0810e5190fa54be6d469d6ea513d68edc67595aaf96": "prm800k"},
     ),
     "gsm8k": Benchmark(
@@ -72,6 +80,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
         ),
         problem_field="question",
         id_field=None,
+        licence="MIT",
         texts={"43bb1a1f34b3cf6ef37cd0c13de5eb5c93934597459eaf9531536fb525b6b81e": "grade-school-math"},
     ),
 }
@@ -85,7 +94,7 @@ def load(name: str, wanted: Wanted) -> Dataset:
     """
     wanted.allow(name)
     benchmark = BENCHMARKS[name]
-    facts: dict[str, JSON] = {}
+    facts: dict[str, JSON] = {"licence": benchmark.licence}
     if wanted.data_dir is None:
         origin, problem_field = f"hub:{benchmark.place.repo}", benchmark.problem_field
         rows = _hub_rows(name, benchmark)

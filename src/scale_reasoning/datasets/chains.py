@@ -119,7 +119,7 @@ def _turn(value: int, level: Level, dice: Dice, *, last: bool) -> Turn:
         fitting = [_operands(operation, value, digits, last=last) for digits in _span(level.digits)]
         if any(fitting):
             right = dice.one(dice.one([numbers for numbers in fitting if numbers]))
-            return Turn(operation=operation, left=value, right=right, result=_result(operation, value, right))
+            return Turn(operation=operation, left=value, right=right, result=result_of(operation, value, right))
     raise AssertionError(f"nothing can be done with {value}")  # above 8,999 sub always can, below it add
 
 
@@ -145,7 +145,8 @@ def _span(bounds: tuple[int, int]) -> range:
     return range(bounds[0], bounds[1] + 1)
 
 
-def _result(operation: Operation, left: int, right: int) -> int:
+def result_of(operation: Operation, left: int, right: int) -> int:
+    """What comes out; a division is cut to the whole part."""
     match operation:
         case "add":
             return left + right

@@ -30,9 +30,12 @@ class Theme:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Telling:
-    """A problem in words: facts and questions by step, and the whole text. `start` is the fact before the first."""
+    """A problem in words: facts and questions by step, and the whole text. `start` is the fact before the first;
+    `owners` have the quantities, the start's first and then each step's.
+    """
 
     start: str
+    owners: tuple[str, ...]
     facts: tuple[str, ...]
     questions: tuple[str, ...]
     text: str
@@ -44,15 +47,15 @@ def tell(turns: Sequence[Turn], dice: Dice) -> Telling:
     things = dice.one(theme.things)
     owners = _owners(theme, len(turns) + 1, dice)
     asked = dice.one(theme.questions)
-    start = _said(dice.one(theme.start), b=owners[0], n=turns[0].left, things=things)
+    start = said(dice.one(theme.start), b=owners[0], n=turns[0].left, things=things)
     facts = tuple(
-        _said(dice.one(theme.facts[turn.operation]), a=a, b=b, n=turn.right, things=things)
+        said(dice.one(theme.facts[turn.operation]), a=a, b=b, n=turn.right, things=things)
         for turn, a, b in zip(turns, owners, owners[1:], strict=False)
     )
-    questions = tuple(_said(asked, b=owner, things=things) for owner in owners[1:])
+    questions = tuple(said(asked, b=owner, things=things) for owner in owners[1:])
     told = _ordered([start, *facts], dice)
     sentences = [questions[-1], *told] if dice.below(4) == 0 else [*told, questions[-1]]
-    return Telling(start=start, facts=facts, questions=questions, text=" ".join(sentences))
+    return Telling(start=start, owners=tuple(owners), facts=facts, questions=questions, text=" ".join(sentences))
 
 
 def _owners(theme: Theme, count: int, dice: Dice) -> list[str]:
@@ -67,7 +70,8 @@ def _ordered(facts: list[str], dice: Dice) -> list[str]:
     return dice.one([facts, facts, facts[::-1], dice.shuffled(facts)])
 
 
-def _said(phrase: str, **holes: str | int) -> str:
+def said(phrase: str, **holes: str | int) -> str:
+    """A phrase with its holes filled, as a sentence."""
     text = phrase.format(**holes)
     return text[0].upper() + text[1:]
 

@@ -23,14 +23,16 @@ if TYPE_CHECKING:
 
 EMBEDDED = "smollm2"
 """The name of the model in the box."""
+TEACHER = "arithmetic-teacher"
+"""The name of the engine that answers `arithmetic` from its truth."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
     """What a user says about the model they want; None is not said.
 
-    model: a name on the server, `smollm2` (the model in the box, the default without a base URL), or the path of a
-    GGUF file. base_url: the server of an OpenAI-compatible API. system1_model, system1_base_url: where System 1 sits
+    model: a name on the server, `smollm2` (the model in the box, the default without a base URL), the path of a GGUF
+    file, or, without a base URL, that of a checkpoint folder (config.json, transformers). base_url: the server of an OpenAI-compatible API. system1_model, system1_base_url: where System 1 sits
     when it is another model. api_key: sent as a bearer token. profile: a family of profiles.toml instead of the one
     that matches the name; profiles: a file of the user's own families. window: tokens, prompt and reply together.
     in_flight: requests at a time; retries: of a failed request. temperature, top_p: instead of the profile's.
@@ -71,8 +73,8 @@ async def _openai(connection: Connection, stack: AsyncExitStack) -> Opened:
         raise ConfigError(
             f"base URL {connection.base_url}: which model? --model NAME"
             if connection.base_url
-            else f"model {connection.model!r} is neither the model in the box ({EMBEDDED!r}) nor a GGUF file: "
-            "say where it is served, --base-url http://HOST:PORT/v1"
+            else f"model {connection.model!r} is neither the model in the box ({EMBEDDED!r}) nor a GGUF file nor a "
+            "checkpoint folder (with a config.json): say where it is served, --base-url http://HOST:PORT/v1"
         )
     server = OpenAI(connection.base_url, api_key=connection.api_key, timeouts=connection.timeouts)
     return Opened(engine=await stack.enter_async_context(server), model=connection.model)
@@ -89,11 +91,19 @@ async def _llama(connection: Connection, stack: AsyncExitStack) -> Opened:
     return Opened(engine=engine, model=named if named == EMBEDDED else path.stem, window=engine.window)
 
 
-ENGINES: dict[str, Opener] = {"openai": _openai, "llama": _llama}
+async def _teacher(connection: Connection, stack: AsyncExitStack) -> Opened:
+    from scale_reasoning.engines.teacher import Teacher
+
+    return Opened(engine=Teacher(), model=TEACHER, window=connection.window)
+
+
+ENGINES: dict[str, Opener] = {"openai": _openai, "llama": _llama, "teacher": _teacher}
 
 
 def engine_of(connection: Connection) -> str:
-    """Which row of ENGINES serves it: a GGUF path and the model in the box run here, all else on its server."""
+    """Which row of ENGINES serves it: the teacher, a GGUF path and the model in the box here, all else its server."""
+    if connection.model == TEACHER:
+        return "teacher"
     embedded = connection.model == EMBEDDED or (connection.model is None and connection.base_url is None)
     return "llama" if embedded or str(connection.model).lower().endswith(".gguf") else "openai"
 

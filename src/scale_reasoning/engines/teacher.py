@@ -1,0 +1,238 @@
+"""The arithmetic teacher: an engine that knows the truth of the `arithmetic` dataset's problems, read from their text.
+
+Decides what a good reply to each stage of a strategy looks like: its replies are meant to be learned from. It sees what
+any model sees, messages and a schema's name, and tells stages by what stands in them, never by a prompt's wording: the
+problem and the sub-problem each in a paragraph of their own, versions as numbered lists. Refuses any other problem.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import eq
+
+from scale_reasoning.datasets.arithmetic import Truth
+from scale_reasoning.datasets.chains import Dice, Turn
+from scale_reasoning.datasets.reading import asked_in, truth_in
+from scale_reasoning.engines import TEACHER
+from scale_reasoning.engines.working import SIGNS, expression, working
+from scale_reasoning.errors import ConfigError
+from scale_reasoning.types import Completion, Delta, Message, Mode, OnDelta, Request, Usage
+
+FLAWED = 4
+"""One decomposition in so many is flawed, so that there is something to choose."""
+
+DIFFICULTY = {
+    "add1": 0.05, "add2": 0.15, "add3": 0.35, "add4": 0.55,
+    "sub1": 0.10, "sub2": 0.25, "sub3": 0.60, "sub4": 0.70,
+    "mul1": 0.15, "mul2": 0.65, "mul3": 0.80, "mul4": 0.95,
+    "div1": 0.20, "div2": 0.45, "div3": 0.75, "div4": 0.90,
+}  # fmt: skip
+"""Of a step by its kind: the operation and the digits of its larger operand. At tau 0.5 hard are four digits in a sum,
+three in a difference, two in a product, three in a quotient. A judgement, to be replaced by the share of such steps
+that a student's System 1 gets wrong."""
+
+
+class Teacher:
+    """Answers by the truth, as a pure function of the request. Words count as tokens, in usage and in `max_tokens`."""
+
+    async def generate(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
+        """See Engine. Raises ConfigError for what is no problem, sub-problem or stage that it knows."""
+        reasoning, text = _reply(request)
+        completion = _within(request, reasoning, text)
+        if on_delta is not None:
+            for delta in (Delta(reasoning=completion.reasoning), Delta(text=completion.text)):
+                on_delta(delta)
+        return completion
+
+
+def _reply(request: Request) -> tuple[str, str]:
+    """Reasoning and text."""
+    task = _task(request.messages)
+    match request.schema.name if request.schema else None:
+        case "decomposition":
+            return "", json.dumps({"subproblems": _outline(task.truth, Dice(f"{TEACHER}/{request.seed}"))})
+        case "choice":
+            return "", json.dumps({"choice": _choice(task)})
+        case "difficulty":
+            return "", json.dumps({"difficulty": _difficulty(task)})
+        case None if request.mode is Mode.SYSTEM2:
+            return _thought(task), _concluded(task)
+        case None:
+            return "", _notes(task) if task.takes_notes else _at_once(task)
+        case other:
+            raise ConfigError(f"the arithmetic teacher fills in no schema {other!r}: decomposition, choice, difficulty")
+
+
+# What is asked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Task:
+    """The quantity of `truth.owners[wanted]` is asked for, and that of `owners[known]` is the last one known before it.
+
+    `said` is the user's last message; `takes_notes` says that it asks for notes on the work in it.
+    """
+
+    truth: Truth
+    wanted: int
+    known: int
+    said: str
+    takes_notes: bool
+
+    @property
+    def turns(self) -> Sequence[Turn]:
+        """The operations that lead from what is known to what is asked for."""
+        return [link.turn for link in self.truth.links[self.known : self.wanted]]
+
+
+def _task(messages: Sequence[Message]) -> _Task:
+    asked = [message.content for message in messages if message.role == "user"]
+    paragraphs = [paragraph for content in asked for paragraph in _paragraphs(content)]
+    at, truth = next(((at, truth) for at, text in enumerate(paragraphs) if (truth := truth_in(text))), (0, None))
+    if truth is None:
+        told = " ".join(asked)[:100]
+        raise ConfigError(
+            f"the arithmetic teacher answers problems of the arithmetic dataset only; this is none: {told!r}"
+        )
+    questions = [_place(truth, owner) for text in paragraphs[at + 1 :] if (owner := asked_in(text))]
+    wanted = questions[-1] if questions else len(truth.links)
+    said = asked[-1]
+    lines = set(said.splitlines())
+    noted = [place for place in range(wanted) if _found(truth, place) in lines]
+    return _Task(
+        truth=truth,
+        wanted=wanted,
+        known=max((place for place in (*questions[:-1], *noted) if place < wanted), default=0),
+        said=said,
+        takes_notes=not questions and len(_paragraphs(said)) > 1 and r"\boxed{}" not in said,
+    )
+
+
+def _paragraphs(content: str) -> list[str]:
+    """Each on one line, without a label before it ("Sub-problem 2: "); the words of problems have no colon."""
+    return [" ".join(text.split()).rpartition(": ")[2] for text in re.split(r"\n\s*\n", content) if text.strip()]
+
+
+def _place(truth: Truth, owner: str) -> int:
+    if owner not in truth.owners:
+        raise ConfigError(f"the arithmetic teacher: {owner} is in the sub-problem and not in the problem")
+    return truth.owners.index(owner)
+
+
+# The replies
+
+
+def _outline(truth: Truth, dice: Dice) -> list[str]:
+    """The sub-problems, a step each; sometimes with a step missing or two in the wrong order."""
+    steps = _steps(truth)
+    if len(steps) > 1 and dice.below(FLAWED) == 0:
+        at = dice.below(len(steps) - 1)
+        steps[at : at + 2] = dice.one([[steps[at]], [steps[at + 1]], [steps[at + 1], steps[at]]])
+    return steps
+
+
+def _steps(truth: Truth) -> list[str]:
+    first, *later = (link.subproblem for link in truth.links)
+    return [f"{truth.start} {first}", *later]
+
+
+def _choice(task: _Task) -> int:
+    """The number of the version that most agrees with the right one, the first of equals."""
+    versions = list[list[str]]()
+    for number, step in _NUMBERED.findall(task.said):
+        if number == "1":
+            versions.append([])
+        if versions:
+            versions[-1].append(step)
+    if not versions:
+        raise ConfigError("the arithmetic teacher chooses between numbered lists, and the last message has none")
+    right = _steps(task.truth)
+    agreeing = [sum(map(eq, version, right)) for version in versions]
+    return agreeing.index(max(agreeing)) + 1
+
+
+_NUMBERED = re.compile(r"^ *([0-9]{1,3})\. (.*\S)", re.MULTILINE)
+
+
+def _difficulty(task: _Task) -> float:
+    """Of the last operation alone, whatever else is left to do before it."""
+    return DIFFICULTY.get(task.truth.links[task.wanted - 1].kind, 1.0) if task.wanted else 0.0
+
+
+def _at_once(task: _Task) -> str:
+    """System 1: results without working."""
+    lines = [f"{expression(turn)} = {turn.result}" for turn in task.turns]
+    return "\n".join([*lines, "", _boxed(task)]).lstrip()
+
+
+def _boxed(task: _Task) -> str:
+    return f"\\boxed{{{_value(task.truth, task.wanted)}}}"
+
+
+def _thought(task: _Task) -> str:
+    """System 2: what is known, then every operation named, written out and concluded."""
+    truth = task.truth
+    return "\n\n".join(
+        [_found(truth, task.known), *(_written(truth, place) for place in range(task.known + 1, task.wanted + 1))]
+    )
+
+
+def _written(truth: Truth, place: int) -> str:
+    """How the quantity at this place follows from the one before it."""
+    turn = truth.links[place - 1].turn
+    before = f"{truth.owners[place - 1]} {SIGNS[turn.operation]} {turn.right}"
+    opened = f"{_capital(truth.owners[place])} = {before} = {expression(turn)}"
+    return "\n".join([opened, *working(turn), _found(truth, place)])
+
+
+def _concluded(task: _Task) -> str:
+    """The text after a thought: the last operation with its result."""
+    left = f"{expression(task.turns[-1])} = " if task.turns else ""
+    return f"{left}{_boxed(task)}"
+
+
+def _notes(task: _Task) -> str:
+    """What the work so far has found, in the words that a later round finds again."""
+    found = [_found(task.truth, place) for place in range(task.known + 1)]
+    left = ", ".join(task.truth.owners[task.known + 1 :])
+    return "\n".join(["Found:", *found, f"Still to find, in this order: {left}"])
+
+
+def _found(truth: Truth, place: int) -> str:
+    return f"{_capital(truth.owners[place])} = {_value(truth, place)}"
+
+
+def _value(truth: Truth, place: int) -> int:
+    return truth.links[place - 1].result if place else truth.links[0].turn.left
+
+
+def _capital(owner: str) -> str:
+    return owner[0].upper() + owner[1:]
+
+
+# Within the limit
+
+
+def _within(request: Request, reasoning: str, text: str) -> Completion:
+    """The reply as it stands, or its first `max_tokens` words."""
+    thought, said = _WORD.findall(reasoning), _WORD.findall(text)
+    limit = len(thought) + len(said) if request.max_tokens is None else request.max_tokens
+    kept, spoken = thought[:limit], said[: max(0, limit - len(thought))]
+    return Completion(
+        text="".join(spoken),
+        reasoning="".join(kept),
+        finish_reason="length" if len(thought) + len(said) > limit else "stop",
+        usage=Usage(
+            prompt_tokens=sum(len(message.content.split()) for message in request.messages),
+            completion_tokens=len(kept) + len(spoken),
+            reasoning_tokens=len(kept),
+            cached_tokens=0,
+        ),
+        model=TEACHER,
+    )
+
+
+_WORD = re.compile(r"\S+\s*")

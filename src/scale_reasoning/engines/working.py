@@ -1,0 +1,152 @@
+"""One operation written out digit by digit, as on paper: the thinking that the teacher engine shows.
+
+Decides the layout: one fact an equation, a carry a fact of its own, columns from the ones up. A column's digit of the
+result is the last number of its line, but for the carry; a quotient's digits stand after "write". Nothing false is
+stated, nothing written that no line before led to, and as little as that allows. Knows no requests and no problems.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+
+from scale_reasoning.datasets.chains import Operation, Turn
+
+SIGNS: dict[Operation, str] = {"add": "+", "sub": "-", "mul": "×", "div": "÷"}
+_PLACES = ("ones", "tens", "hundreds", "thousands", "ten thousands", "hundred thousands", "millions")
+
+
+def expression(turn: Turn) -> str:
+    """`52 × 9`."""
+    return f"{turn.left} {SIGNS[turn.operation]} {turn.right}"
+
+
+def working(turn: Turn) -> list[str]:
+    """The lines between an operation and its result; none where one knows that by heart: two digits' sum or product,
+    the inverses of these, and what needs no reckoning (times 1, a number divided by itself).
+    """
+    match turn.operation:
+        case "add":
+            return _sum(turn.left, turn.right)
+        case "sub":
+            return _difference(turn.left, turn.right)
+        case "mul":
+            return _product(turn.left, turn.right)
+        case "div":
+            return _quotient(turn.left, turn.right)
+
+
+def _sum(left: int, right: int) -> list[str]:
+    if max(left, right) < 10:
+        return []
+    both = [(f"{a}+{b}={a + b}", a + b) for a, b in zip(_digits(left), _digits(right), strict=False)]
+    alone = [("", digit) for digit in _digits(max(left, right))][len(both) :]
+    return _carried([*both, *alone])
+
+
+def _difference(left: int, right: int) -> list[str]:
+    """By equal additions: where the upper digit is too small it counts ten more, and so does the next lower digit."""
+    if left < 20 and max(right, left - right) < 10:
+        return []
+    lines, carry = list[str](), 0
+    for place, (upper, digit) in enumerate(zip_longest(_digits(left), _digits(right), fillvalue=0)):
+        facts, lower = list[str](), digit + carry
+        if carry and digit:
+            facts.append(f"{digit}+{carry}={lower}")
+        carry = int(upper < lower)
+        if carry:
+            facts.append(f"{upper}<{lower}")
+        at_hand = 10 * carry + upper
+        facts.append(f"{at_hand}-{lower}={at_hand - lower}" if lower or place < len(str(right)) else str(upper))
+        lines.append(_line(place, *facts, *(["carry 1"] if carry else [])))
+    return lines
+
+
+def _product(left: int, right: int) -> list[str]:
+    """A row for every digit of the shorter factor, each added to the sum of those before."""
+    if 1 in (left, right):
+        return []
+    if len(str(left)) < len(str(right)):
+        return [f"{left} × {right} = {right} × {left}", *_product(right, left)]
+    if right < 10:
+        return _times(left, right)
+    parts = [(digit, 10**place) for place, digit in enumerate(_digits(right)) if digit]
+    lines = [f"{right} = {' + '.join(str(digit * unit) for digit, unit in parts)}"] if len(parts) > 1 else []
+    total = 0
+    for digit, unit in parts:
+        row = left * digit * unit
+        lines += _row(left, digit, unit)
+        if total:
+            lines += [f"{row} + {total}", *_sum(row, total)]
+        total += row
+        if row < total < left * right:  # the last sum is the result, which is the caller's to conclude
+            lines.append(f"{row} + {total - row} = {total}")
+    return lines
+
+
+def _row(left: int, digit: int, unit: int) -> list[str]:
+    """`left` times one digit of the other factor, with the zeros that the digit's place adds."""
+    short = f"{left} × {digit} = {left * digit}"
+    inner = _times(left, digit)
+    opened = [f"{left} × {digit}", *inner] if inner else []
+    return [*opened, short if unit == 1 else f"{short}, {left} × {digit * unit} = {left * digit * unit}"]
+
+
+def _times(left: int, digit: int) -> list[str]:
+    if left < 10 or digit == 1:
+        return []
+    return _carried([(f"{each}×{digit}={each * digit}", each * digit) for each in _digits(left)])
+
+
+def _carried(columns: Sequence[tuple[str, int]]) -> list[str]:
+    """A line for every column, given how its number comes about ("" where it just stands there) and the number."""
+    lines, carry = list[str](), 0
+    for place, (fact, number) in enumerate(columns):
+        facts = [fact] if fact else []
+        if carry:
+            facts.append(f"{number}+{carry}={number + carry}")
+        number, carry = number + carry, 0
+        if number >= 10 and place < len(columns) - 1:
+            carry = number // 10
+            facts += [f"write {number % 10}", f"carry {carry}"]
+        lines.append(_line(place, *(facts or [str(number)])))
+    return lines
+
+
+def _quotient(left: int, right: int) -> list[str]:
+    """Long division. Multiples of a divisor of several digits are counted up as far as they are needed."""
+    if right in (1, left) or (right < 10 and left < 10 * right):
+        return []
+    lines, listed, rest, text = list[str](), 1, 0, str(left)
+    first = next(count for count in range(1, len(text) + 1) if int(text[:count]) >= right)
+    for count in range(first, len(text) + 1):
+        part = int(text[:first]) if count == first else 10 * rest + int(text[count - 1])
+        opened = f"take {part}" if count == first else f"bring down {text[count - 1]}, take {part}"
+        digit, rest = divmod(part, right)
+        if right >= 10 and min(digit + 1, 9) > listed:
+            more = range(listed + 1, min(digit + 1, 9) + 1)
+            lines.append(", ".join(f"{right}×{factor}={right * factor}" for factor in more))
+            listed = more[-1]
+        lines += _taken(opened, part, digit, right)
+    return lines
+
+
+def _taken(opened: str, part: int, digit: int, right: int) -> list[str]:
+    """One digit of a quotient, and what it leaves over."""
+    times, rest = digit * right, part - digit * right
+    if digit == 0:
+        return [f"{opened}: {part}<{right}, write 0"]
+    written = f"{opened}: {right}×{digit}={times}, write {digit}"
+    if rest < 10:
+        return [f"{written}, {part}-{times}={rest}"]
+    return [written, f"{part} - {times}", *_difference(part, times), f"{part} - {times} = {rest}"]
+
+
+def _digits(number: int) -> Iterator[int]:
+    """From the ones up."""
+    return map(int, reversed(str(number)))
+
+
+def _line(place: int, *facts: str) -> str:
+    name = _PLACES[place] if place < len(_PLACES) else f"10^{place}"
+    return f"{name}: {', '.join(facts)}"
