@@ -28,8 +28,6 @@ def text_of(*steps: object, **more: object) -> str:
 def test_steps_come_in_order_with_their_working_and_the_last_solution_after_the_thought() -> None:
     assert text_of(EASY, HARD) == (
         "<think>\n"
-        "To solve this, I take it in 2 steps.\n\n"
-        "1. How many does she buy?\n2. How many has she then?\n\n"
         "### Step 1: How many does she buy?\n\nShe buys 2. \\boxed{2}\n\n"
         "### Step 2: How many has she then?\n\n2 and 2 are 4.\n"
         "</think>\n\n"

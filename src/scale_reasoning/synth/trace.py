@@ -57,9 +57,7 @@ def _chain(solution: Solution) -> Solution | None:
 
 def _stepwise(steps: tuple[Step, ...], words: Prompts) -> str:
     *before, last = steps
-    outline = "\n".join(f"{number}. {step.subproblem}" for number, step in enumerate(steps, 1))
-    parts = [words.fill("outline", count=str(len(steps)), outline=outline)] if before else []
-    parts += [
+    parts = [
         words.fill("step", number=str(number), subproblem=step.subproblem, working=_written(step))
         for number, step in enumerate(before, 1)
     ]
