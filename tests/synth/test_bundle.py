@@ -73,6 +73,8 @@ def test_the_counts_stand_in_the_manifest_and_on_the_card(tmp_path: Path) -> Non
 def test_the_card_says_whose_the_problems_are_or_that_it_is_not_known(tmp_path: Path) -> None:
     write(tmp_path, origin(licence="MIT"))
     assert "license: mit\n" in (tmp_path / "README.md").read_text()
+    write(tmp_path, origin(licence="the problems are another's"))
+    assert "license: other\n" in (tmp_path / "README.md").read_text()
     write(tmp_path)
     card = (tmp_path / "README.md").read_text()
     assert "license: other\n" in card

@@ -5,6 +5,7 @@ Speaks Markdown with the Hub's front matter. Figures are the funnel's; nothing i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import cast
@@ -14,6 +15,9 @@ import msgspec
 from scale_reasoning.synth.collect import Origin
 from scale_reasoning.synth.funnel import Count
 from scale_reasoning.types import JSON
+
+_IDENTIFIER = re.compile(r"[a-z0-9.-]+")
+"""A licence that the Hub's front matter takes is a word; all else is a sentence for people."""
 
 UNKNOWN_LICENCE = "not stated by its source: ask its publisher before you share this"
 
@@ -41,10 +45,10 @@ and the reason.
 def card(rows: Sequence[Mapping[str, JSON]], counts: Sequence[Count], origins: Sequence[Origin]) -> str:
     """The text of README.md."""
     licences = _licences(origins)
-    known = set(licences.values())
-    licence = known.pop() if len(known) == 1 and UNKNOWN_LICENCE not in known else "other"
+    named = {value.lower() for value in licences.values()}
+    licence = named.pop() if len(named) == 1 and all(map(_IDENTIFIER.fullmatch, named)) else "other"
     parts = [
-        _FRONT.format(licence=licence.lower() if licence != "other" else licence),
+        _FRONT.format(licence=licence),
         "# Reasoning traces\n",
         _summary(rows),
         _sources(origins, licences),
