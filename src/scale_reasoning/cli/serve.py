@@ -1,0 +1,72 @@
+"""`scale serve`: strategies as model names for any OpenAI client. Everything it says goes to stderr."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from scale_reasoning.cli import options
+from scale_reasoning.cli.options import Commands
+
+
+def add(commands: Commands) -> None:
+    """Adds the verb."""
+    parser = commands.add_parser(
+        "serve",
+        help="serve strategies as model names, over OpenAI's protocol",
+        description="Serves MODEL@scale, MODEL@vote, MODEL@cot and MODEL@inftythink, and MODEL itself unchanged, to "
+        "any OpenAI client. See docs/serving.md.",
+    )
+    group = parser.add_argument_group("server")
+    add = group.add_argument
+    add("--host", default="127.0.0.1", help="address to bind (default 127.0.0.1; others need --api-keys-file)")
+    add("--port", type=int, default=9000, help="port, 0 for a free one (default 9000)")
+    add("--api-keys-file", type=Path, metavar="FILE", help="clients' keys, one a line, # for comments")
+    add("--max-concurrent", type=int, default=64, metavar="N", help="chats at a time (default 64)")
+    add("--max-body-bytes", type=int, default=4 * 2**20, metavar="N", help="of a request (default 4 MiB)")
+    add("--max-messages", type=int, default=512, metavar="N", help="of a request (default 512)")
+    add("--token-budget", type=int, metavar="N", help="new tokens of all calls of a request (default: any)")
+    add("--keep-alive-seconds", type=float, default=15.0, metavar="S", help="seconds between comments in a stream "
+        "that waits (default 15)")  # fmt: skip
+    add("--drain-seconds", type=float, default=30.0, metavar="S", help="for requests in flight at the end "
+        "(default 30)")  # fmt: skip
+    add("--no-access-log", action="store_true", help="no line for each request")
+    options.add_connection(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serves until a signal comes."""
+    from scale_reasoning.web.proxy.gate import Limits, read_keys
+    from scale_reasoning.web.proxy.server import Settings, serve
+
+    settings = Settings(
+        host=args.host,
+        port=args.port,
+        keys=read_keys(args.api_keys_file) if args.api_keys_file else (),
+        limits=Limits(
+            max_concurrent=args.max_concurrent,
+            max_body_bytes=args.max_body_bytes,
+            max_messages=args.max_messages,
+            token_budget=args.token_budget,
+        ),
+        keep_alive_seconds=args.keep_alive_seconds,
+        drain_seconds=args.drain_seconds,
+    )
+    log = _say_nothing if args.no_access_log else _say
+    asyncio.run(serve(options.connection(args), settings, ready=_ready, log=log))
+    return 0
+
+
+def _ready(base_url: str, model: str) -> None:
+    _say(f"scale: serving {model} and {model}@scale, @vote, @cot, @inftythink on {base_url}")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _say_nothing(line: str) -> None:
+    pass

@@ -1,0 +1,1 @@
+"""What a browser or a client is served: the proxy and the viewer."""

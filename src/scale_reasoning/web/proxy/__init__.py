@@ -1,0 +1,1 @@
+"""SCALE as a model name: an OpenAI-compatible server in front of one model."""

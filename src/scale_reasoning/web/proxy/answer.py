@@ -1,0 +1,186 @@
+"""A chat request answered by a strategy: run as often as choices are asked for, told whole or while it happens.
+
+Decides when the first byte goes out and what ends a stream. Knows nothing of methods (strategies) and limits (gate).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import msgspec
+
+from scale_reasoning.errors import ConfigError
+from scale_reasoning.lm import Endpoints
+from scale_reasoning.runs.attempt import attempt
+from scale_reasoning.together import together
+from scale_reasoning.types import JSON, NO_USAGE, Failure, Record, Solution, Usage
+from scale_reasoning.web.proxy.chat import Chat
+from scale_reasoning.web.proxy.exchange import EVENTS, Exchange
+from scale_reasoning.web.proxy.metered import Meter, OnUsage
+from scale_reasoning.web.proxy.narrate import Narrator, Piece, answer_text, finish_reason
+from scale_reasoning.web.proxy.refusals import Refusal, refusal_for
+from scale_reasoning.web.proxy.stops import Stops
+from scale_reasoning.web.proxy.wire import DONE, KEEP_ALIVE, Choice, Wire
+
+NO_SOLUTION = Failure(kind="unfinished", blame="model", message="the strategy ended without a solution")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solver:
+    """What answers: the endpoints, the server's token budget (None: no bound), the seconds between signs of life."""
+
+    endpoints: Endpoints
+    token_budget: int | None
+    keep_alive: float
+    on_usage: OnUsage
+
+    async def answer(self, chat: Chat, exchange: Exchange) -> None:
+        """Answers over `exchange`. Raises Refusal for what could not be answered, whatever was sent before."""
+        await (self._stream(chat, exchange) if chat.stream else self._whole(chat, exchange))
+
+    async def _whole(self, chat: Chat, exchange: Exchange) -> None:
+        narrators = [Narrator(lambda _: None) for _ in range(chat.choices)]
+        records = await self._solved(chat, narrators)
+        choices = [_choice(record, told, chat.stops) for record, told in zip(records, narrators, strict=True)]
+        content = Wire(model=chat.model).completion(choices, _usage(records), _scale(chat, records))
+        await exchange.answer(200, content, {"content-type": "application/json", **_seed(chat)})
+
+    async def _stream(self, chat: Chat, exchange: Exchange) -> None:
+        wire, outbox = Wire(model=chat.model), _Outbox()
+        narrators = [Narrator(outbox.of(index), chat.stops) for index in range(chat.choices)]
+        opened = set[int]()
+        solving = asyncio.create_task(self._solved(chat, narrators))
+        solving.add_done_callback(lambda _: outbox.wake())
+        try:
+            while True:
+                woken = await outbox.wait(self.keep_alive)
+                ended, pieces = solving.done(), outbox.take()
+                if ended:
+                    solving.result()
+                if exchange.status is None and (pieces or not woken):
+                    await exchange.begin(200, {**EVENTS, **_seed(chat)})
+                if sent := _events(wire, pieces, opened):
+                    await exchange.write(sent)
+                elif not ended:
+                    await exchange.write(KEEP_ALIVE)
+                if ended:
+                    break
+            records = solving.result()
+        finally:
+            solving.cancel()
+            await asyncio.wait((solving,))
+        if exchange.status is None:
+            await exchange.begin(200, {**EVENTS, **_seed(chat)})
+        await exchange.write(_ending(chat, wire, records, opened))
+        await exchange.end()
+
+    async def _solved(self, chat: Chat, narrators: Sequence[Narrator]) -> list[Record]:
+        bounds = [bound for bound in (self.token_budget, chat.token_budget) if bound is not None]
+        meter = Meter(budget=min(bounds, default=None), on_usage=self.on_usage)
+        endpoints = meter.over(self.endpoints, chat.sampling)
+
+        async def one(sample: int, narrator: Narrator) -> Record:
+            record = await attempt(chat.problem, chat.strategy, endpoints, sample=sample, seed=chat.seed,
+                                   listener=narrator.hear)  # fmt: skip
+            if record.solution is None:
+                raise refusal_for(record.failure or NO_SOLUTION, meter.errors)
+            narrator.end(record)
+            return record
+
+        try:
+            return await together(one(sample, narrator) for sample, narrator in enumerate(narrators))
+        except ConfigError as error:
+            raise Refusal(400, "config", str(error), "model") from None
+
+
+class _Outbox:
+    """Pieces that wait to be sent. What gathers while a client is slow goes out as one, so none can fill the memory."""
+
+    def __init__(self) -> None:
+        self._pieces: list[tuple[int, Piece]] = []
+        self._woken = asyncio.Event()
+
+    def of(self, index: int) -> _Slot:
+        """Where the pieces of one choice go."""
+        return _Slot(self, index)
+
+    def put(self, index: int, piece: Piece) -> None:
+        self._pieces.append((index, piece))
+        self._woken.set()
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    async def wait(self, seconds: float) -> bool:
+        """Whether something came within `seconds`."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def take(self) -> list[tuple[int, Piece]]:
+        """All that waits, runs of one kind as one piece."""
+        self._woken.clear()
+        waiting, self._pieces = self._pieces, []
+        return [
+            (
+                index,
+                Piece(content="".join(p.content for p in run), reasoning="".join(p.reasoning for p in run)),
+            )
+            for (index, _), group in groupby(waiting, key=lambda item: (item[0], bool(item[1].content)))
+            if (run := [piece for _, piece in group])
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    outbox: _Outbox
+    index: int
+
+    def __call__(self, piece: Piece) -> None:
+        self.outbox.put(self.index, piece)
+
+
+def _events(wire: Wire, pieces: Iterable[tuple[int, Piece]], opened: set[int]) -> bytes:
+    events: list[bytes] = []
+    for index, piece in pieces:
+        if index not in opened:
+            opened.add(index)
+            events.append(wire.opening(index))
+        events.append(wire.piece(index, content=piece.content, reasoning=piece.reasoning))
+    return b"".join(events)
+
+
+def _ending(chat: Chat, wire: Wire, records: Sequence[Record], opened: set[int]) -> bytes:
+    events = [wire.opening(index) for index in range(len(records)) if index not in opened]
+    events += [
+        wire.closing(index, finish_reason(record.solution or Solution(answer=None)))
+        for index, record in enumerate(records)
+    ]
+    if chat.include_usage or chat.record:
+        events.append(wire.last(_usage(records) if chat.include_usage else None, _scale(chat, records)))
+    return b"".join((*events, DONE))
+
+
+def _choice(record: Record, narrator: Narrator, stops: Sequence[str]) -> Choice:
+    solution, cut = record.solution or Solution(answer=None), Stops(stops)
+    content = cut.feed(answer_text(solution)) + cut.end()
+    return Choice(content=content, reasoning=narrator.reasoning, finish_reason=finish_reason(solution))
+
+
+def _usage(records: Sequence[Record]) -> Usage:
+    return sum((record.usage.total for record in records), NO_USAGE)
+
+
+def _scale(chat: Chat, records: Sequence[Record]) -> JSON:
+    """The record, and the seed that makes it again."""
+    return {**msgspec.to_builtins(records[0]), "seed": chat.seed} if chat.record else None
+
+
+def _seed(chat: Chat) -> dict[str, str]:
+    return {"x-scale-seed": str(chat.seed)}

@@ -1,0 +1,78 @@
+"""From the messages of a request to the text of one problem: the last user message, earlier turns as its context.
+
+Decides what a strategy is told of a conversation, and refuses what is not text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from scale_reasoning.types import JSON
+from scale_reasoning.web.proxy.refusals import invalid
+
+LONGEST_PROBLEM = 200_000
+"""Characters, context included."""
+
+_SPEAKERS = {"user": "User", "assistant": "Assistant"}
+_INSTRUCTIONS = ("system", "developer")
+_READ = {"role", "content", "name"}
+_LEFT_OUT = {"reasoning", "reasoning_content", "annotations", "refusal"}
+"""What clients send back of earlier replies, and no model is shown again."""
+
+
+def problem_text(messages: Sequence[Mapping[str, JSON]]) -> str:
+    """The problem as a strategy is given it. Raises Refusal for what is not text or does not end with the user.
+
+    One user message is the problem as it stands. Otherwise the instructions (system and developer messages) come
+    first, then the earlier turns under a heading of their own, then the last user message.
+    """
+    turns = [_turn(message, f"messages[{index}]") for index, message in enumerate(messages)]
+    role, problem = turns[-1]
+    if role != "user":
+        raise invalid("messages", f"the last one is the problem, so it must be the user's, not of role {role!r}")
+    if not problem.strip():
+        raise invalid("messages", "the last one, which is the problem, is empty")
+    text = _with_context([turn for turn in turns[:-1] if turn[1].strip()], problem.strip())
+    if len(text) > LONGEST_PROBLEM:
+        raise invalid("messages", f"over {LONGEST_PROBLEM:,} characters together", "string_above_max_length")
+    return text
+
+
+def _with_context(earlier: Sequence[tuple[str, str]], problem: str) -> str:
+    instructions = [text.strip() for role, text in earlier if role in _INSTRUCTIONS]
+    said = [f"{_SPEAKERS[role]}: {text.strip()}" for role, text in earlier if role in _SPEAKERS]
+    if said:
+        said = ["Earlier in this conversation:", *said, "Now:"]
+    return "\n\n".join((*instructions, *said, problem))
+
+
+def _turn(message: Mapping[str, JSON], param: str) -> tuple[str, str]:
+    role = message.get("role")
+    if role not in _SPEAKERS and role not in _INSTRUCTIONS:
+        raise invalid(f"{param}.role", f"{role!r} is not supported by strategy models: system, user or assistant are")
+    for key, value in message.items():
+        if key not in _READ | _LEFT_OUT and value not in (None, [], {}):
+            raise invalid(
+                f"{param}.{key}", "not supported by strategy models, which read text only", "unsupported_value"
+            )
+    return role, _text(message.get("content"), f"{param}.content")
+
+
+def _text(content: JSON, param: str) -> str:
+    if isinstance(content, str):
+        return content
+    if content is None:
+        return ""
+    if not isinstance(content, list):
+        raise invalid(param, "must be a text or a list of text parts")
+    return "\n".join(_part(part, f"{param}[{index}]") for index, part in enumerate(cast("list[JSON]", content)))
+
+
+def _part(part: JSON, param: str) -> str:
+    kind = cast("dict[str, JSON]", part).get("type") if isinstance(part, dict) else None
+    text = cast("dict[str, JSON]", part).get("text") if isinstance(part, dict) else None
+    if kind != "text" or not isinstance(text, str):
+        raise invalid(param, f"a part of type {kind!r} is not supported by strategy models, which read text only",
+                      "unsupported_value")  # fmt: skip
+    return text

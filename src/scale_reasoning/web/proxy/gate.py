@@ -1,0 +1,97 @@
+"""Who may come in, and how many at a time: keys, hosts, places. Knows nothing of what they ask for."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import ipaddress
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from scale_reasoning.errors import ConfigError
+from scale_reasoning.strategies.knobs import positive
+from scale_reasoning.web.proxy.exchange import Exchange
+from scale_reasoning.web.proxy.refusals import Refusal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one request may be, and how many at a time. `token_budget`: new tokens of all its calls (None: no bound)."""
+
+    max_concurrent: int = 64
+    max_body_bytes: int = 4 * 2**20
+    max_messages: int = 512
+    token_budget: int | None = None
+
+    def __post_init__(self) -> None:
+        positive(self, "max_concurrent", "max_body_bytes", "max_messages", "token_budget")
+
+
+class Gate:
+    """Lets in who has one of `keys`, or, where there are none, who speaks to this machine by a name of its own."""
+
+    def __init__(self, keys: tuple[str, ...], *, places: int) -> None:
+        self._keys = tuple(_digest(key) for key in keys)
+        self._places = places
+        self._taken = 0
+
+    def admit(self, exchange: Exchange) -> None:
+        """Raises Refusal (401, 403) for who may not come in."""
+        if not self._keys:
+            # A page in a browser here may reach loopback by a name of its own that leads there.
+            if not is_loopback(_hostname(exchange.headers.get("host", ""))):
+                raise Refusal(403, "host_not_allowed", "without API keys only requests to a loopback host are served")
+            return
+        scheme, _, key = exchange.headers.get("authorization", "").partition(" ")
+        given = _digest(key.strip())
+        known = [hmac.compare_digest(given, each) for each in self._keys]
+        if scheme.lower() != "bearer" or not any(known):
+            raise Refusal(401, "invalid_api_key", "no or a wrong API key: send one of this server's as a bearer token")
+
+    @contextlib.contextmanager
+    def place(self) -> Generator[None]:
+        """A place for one request. Raises Refusal (429) when all are taken."""
+        if self._taken >= self._places:
+            raise Refusal(429, "rate_limit_exceeded", f"{self._places} requests are being answered, which is the limit",
+                          retry_after=1.0)  # fmt: skip
+        self._taken += 1
+        try:
+            yield
+        finally:
+            self._taken -= 1
+
+
+def read_keys(file: Path) -> tuple[str, ...]:
+    """The keys in a file, one a line; `#` begins a comment. Raises ConfigError for a file without keys."""
+    try:
+        lines = [line.partition("#")[0].strip() for line in file.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--api-keys-file {file}: {error}") from error
+    keys = tuple(dict.fromkeys(line for line in lines if line))
+    if not keys:
+        raise ConfigError(f"--api-keys-file {file}: holds no key; write one a line")
+    if any(not key.isascii() or " " in key for key in keys):
+        raise ConfigError(f"--api-keys-file {file}: a key holds a space or another character that no header can carry")
+    return keys
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine and no other."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _hostname(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode()).digest()

@@ -1,0 +1,159 @@
+"""What a client is told while a strategy runs: decisions and working as reasoning, the answer as content.
+
+Decides what is worth saying of each event. The answer streams where it is known to be the answer while it is written
+(the last step, a single chain); what was sent in vain is mended at the end. Knows nothing of the protocol.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from scale_reasoning.answers import final_answer
+from scale_reasoning.events import Decomposed, Event, Finished, Routed, Started, Streamed
+from scale_reasoning.lm import stage_of
+from scale_reasoning.types import Completion, Delta, Mode, Record, Solution, Stage
+from scale_reasoning.web.proxy.stops import Stops
+
+NAMES = {Mode.SYSTEM1: "System 1", Mode.SYSTEM2: "System 2"}
+ONLY_CALL = "solve"
+"""The path of a strategy's one solution, which is its answer."""
+
+_ROUND = re.compile(r"(?:round(\d+)|forced)/solve")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """Some more of an answer."""
+
+    content: str = ""
+    reasoning: str = ""
+
+
+class Narrator:
+    """Hears one attempt's events and tells pieces; `end` tells the rest. `reasoning` is all that was told as such.
+
+    Nothing is told before the model server has said something, so that a failure to reach it can still be a status.
+    """
+
+    def __init__(self, tell: Callable[[Piece], None], stops: Sequence[str] = ()) -> None:
+        self._tell, self._stops = tell, Stops(stops)
+        self._reasoning: list[str] = []
+        self._last_place = ""
+        self._sent = self._draft = self._kept_back = self._head = ""
+
+    @property
+    def reasoning(self) -> str:
+        """Everything told as reasoning."""
+        return "".join(self._reasoning)
+
+    def hear(self, event: Event) -> None:
+        """Tells what an event has to say."""
+        match event:
+            case Decomposed() if not _in_chain(event.path):
+                self._decomposed(event)
+            case Routed() if not _in_chain(event.path):
+                self._routed(event)
+            case Started():
+                self._started(event)
+            case Streamed() if stage_of(event.path) is Stage.SOLVE and not _in_chain(event.path):
+                self._streamed(event.path, event.delta)
+            case Finished(completion=Completion() as completion) if _in_chain(event.path):
+                self._chain(event, completion)
+            case _:
+                pass
+
+    def end(self, record: Record) -> None:
+        """Tells what is left to tell now that the attempt has ended with a solution."""
+        solution = record.solution or Solution(answer=None)
+        votes = ", ".join(f"{tally.answer} ({tally.votes})" for tally in solution.votes)
+        for line in ([f"votes: {votes}"] if votes else []) + [f"note: {note}" for note in solution.notes]:
+            self._reason(f"\n{line}\n")
+        text = answer_text(solution)
+        if text.startswith(self._sent):
+            self._content(text[len(self._sent) :])
+        else:
+            self._content(f"\n\n{text}")
+        if rest := self._stops.end():
+            self._tell(Piece(content=rest))
+
+    def _decomposed(self, event: Decomposed) -> None:
+        steps = event.candidates[event.selected]
+        listed = "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1))
+        self._reason(f"Decomposition {event.selected + 1} of {len(event.candidates)}:\n{listed}\n")
+
+    def _routed(self, event: Routed) -> None:
+        rated = "not assessed" if event.difficulty is None else f"difficulty {event.difficulty:.2f}"
+        self._reason(f"\n### Step {event.step} of {event.of}: {event.subproblem}\n\n{rated}, {NAMES[event.mode]}\n\n")
+        if event.step == event.of:
+            self._last_place = f"{event.path}/"
+
+    def _started(self, event: Started) -> None:
+        if self._is_answer(event.path):
+            self._draft = ""
+        if found := _ROUND.fullmatch(event.path):
+            head = f"Round {found[1]}" if found[1] else "The answer is forced"
+            self._head = f"{self._kept_back}\n\n### {head}\n\n{NAMES[event.mode]}\n\n"
+            self._kept_back = ""
+
+    def _streamed(self, path: str, delta: Delta) -> None:
+        self._reason(self._head)
+        self._head = ""
+        if delta.restarted:
+            self._draft = self._kept_back = ""
+            self._reason("\n(the reply begins anew)\n")
+        if delta.reasoning:
+            self._reason(delta.reasoning)
+        if not delta.text:
+            return
+        if _ROUND.fullmatch(path):  # whether a round answers is known when it has ended
+            self._kept_back += delta.text
+        elif self._is_answer(path):
+            self._draft += delta.text
+            if self._draft.startswith(self._sent):
+                self._content(self._draft[len(self._sent) :])
+        else:
+            self._reason(delta.text)
+
+    def _chain(self, event: Finished, completion: Completion) -> None:
+        if stage_of(event.path) is not Stage.SOLVE or event.call is None:
+            return
+        tokens = completion.usage.completion_tokens
+        counted = "" if tokens is None else f", {tokens:,} tokens"
+        found = final_answer(completion.text)
+        ended = "no answer" if found is None else f"answer {found}"
+        self._reason(f"{event.path}: {NAMES[event.call.mode]}{counted}, {ended}\n")
+
+    def _is_answer(self, path: str) -> bool:
+        in_last_step = bool(self._last_place) and path.startswith(self._last_place) and stage_of(path) is Stage.SOLVE
+        return in_last_step or path == ONLY_CALL or path.startswith(f"{ONLY_CALL}/")
+
+    def _reason(self, text: str) -> None:
+        if text:
+            self._reasoning.append(text)
+            self._tell(Piece(reasoning=text))
+
+    def _content(self, text: str) -> None:
+        self._sent += text
+        if shown := self._stops.feed(text):
+            self._tell(Piece(content=shown))
+
+
+def answer_text(solution: Solution) -> str:
+    """The text that answers: the last step's; of a vote, the chosen chain's, or the first's when nobody voted."""
+    if solution.chains:
+        return answer_text(solution.chains[solution.selected or 0])
+    return solution.steps[-1].text if solution.steps else ""
+
+
+def finish_reason(solution: Solution) -> str:
+    """How the text that answers ended: `length` when its token limit cut it off, `content_filter`, else `stop`."""
+    if solution.chains:
+        return finish_reason(solution.chains[solution.selected or 0])
+    ended = solution.steps[-1].finish_reason if solution.steps else None
+    return ended if ended in ("length", "content_filter") else "stop"
+
+
+def _in_chain(path: str) -> bool:
+    return path.startswith("chain")

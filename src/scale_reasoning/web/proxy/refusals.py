@@ -1,0 +1,111 @@
+"""What goes wrong, as a client of OpenAI's protocol expects it: a status, and an `error` object with a code.
+
+Decides which status each error of errors.py stands for. Knows nothing of how an answer is sent.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import ClassVar
+
+import msgspec
+
+from scale_reasoning.errors import (
+    ContextOverflow,
+    EngineError,
+    Malformed,
+    Overloaded,
+    Rejected,
+    ScaleError,
+    Unreachable,
+)
+from scale_reasoning.types import JSON, Blame, Failure
+
+LONGEST_MESSAGE = 2000
+"""Characters: what a client sent is quoted, but not in full length."""
+
+_TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
+_OUR_KEY = (401, 403, 407)
+"""Statuses that blame the server's own key, which no client can mend."""
+
+
+class OverBudget(ScaleError):
+    """A request's calls wrote more tokens than it may."""
+
+    kind: ClassVar[str] = "token_budget_exceeded"
+    blame: ClassVar[Blame] = "user"
+
+
+class Refusal(Exception):
+    """An answer that is an error. `retry_after` is seconds; `param` the field of the request that is wrong."""
+
+    def __init__(
+        self, status: int, code: str, message: str, param: str | None = None, *, retry_after: float | None = None
+    ) -> None:
+        super().__init__(status, code, message, param)
+        self.status, self.code, self.message, self.param = status, code, message, param
+        self.retry_after = retry_after
+
+    @property
+    def body(self) -> dict[str, JSON]:
+        """The error as OpenAI's protocol spells it."""
+        kind = _TYPES.get(self.status, "invalid_request_error" if self.status < 500 else "server_error")
+        message = self.message if len(self.message) <= LONGEST_MESSAGE else f"{self.message[:LONGEST_MESSAGE]}…"
+        return {"error": {"message": message, "type": kind, "param": self.param, "code": self.code}}
+
+    @property
+    def content(self) -> bytes:
+        """The body of an answer with this status."""
+        return msgspec.json.encode(self.body)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What the status needs beside the body."""
+        headers = {"content-type": "application/json"}
+        if self.status == 401:
+            headers["www-authenticate"] = "Bearer"
+        if self.retry_after is not None:
+            headers["retry-after"] = str(math.ceil(self.retry_after))
+        return headers
+
+
+def invalid(param: str, message: str, code: str = "invalid_value") -> Refusal:
+    """A 400 for one field of the request."""
+    return Refusal(400, code, f"{param}: {message}", param)
+
+
+def unsupported(param: str, why: str) -> Refusal:
+    """A 400 for a field that a strategy model cannot honour."""
+    return invalid(param, f"not supported by strategy models ({why}); ask the plain model name instead",
+                   "unsupported_parameter")  # fmt: skip
+
+
+def refusal_of(error: EngineError) -> Refusal:
+    """The answer that a failure of the model server stands for."""
+    match error:
+        case ContextOverflow():
+            return Refusal(400, "context_length_exceeded", str(error), "messages")
+        case Overloaded():
+            # The error carries its status in its message alone.
+            limited = re.search(r" answered 4\d\d:", str(error)) is not None
+            code = "rate_limit_exceeded" if limited else "upstream_overloaded"
+            return Refusal(429 if limited else 503, code, str(error), retry_after=error.retry_after)
+        case Rejected() if 400 <= error.status < 500 and error.status not in _OUR_KEY:
+            return Refusal(error.status, "upstream_rejected", str(error))
+        case Unreachable() if isinstance(error.__context__, TimeoutError):
+            return Refusal(504, "upstream_timeout", str(error))
+        case Malformed():
+            return Refusal(502, "upstream_malformed", str(error))
+        case _:
+            return Refusal(502, f"upstream_{error.kind}", str(error))
+
+
+def refusal_for(failure: Failure, errors: dict[str, EngineError]) -> Refusal:
+    """The answer to an attempt without a solution; `errors` holds what the server did last, by kind."""
+    error = errors.get(failure.kind)
+    if error is not None:
+        return refusal_of(error)
+    if failure.blame == "user":
+        return Refusal(400, failure.kind, failure.message)
+    return Refusal(502, f"{failure.blame}_{failure.kind}", failure.message)

@@ -1,0 +1,106 @@
+"""The JSON objects of OpenAI's protocol that an answer is made of, whole and in pieces."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from scale_reasoning.types import JSON, Usage
+
+DONE = b"data: [DONE]\n\n"
+KEEP_ALIVE = b": keep-alive\n\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One finished answer of a request."""
+
+    content: str
+    reasoning: str
+    finish_reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wire:
+    """What every object of one answer repeats: its id, its time, the model's name as it was asked for."""
+
+    model: str
+    id: str = field(default_factory=lambda: f"chatcmpl-{uuid.uuid4().hex}")
+    created: int = field(default_factory=lambda: int(time.time()))
+
+    def completion(self, choices: Sequence[Choice], usage: Usage, scale: JSON) -> bytes:
+        """The whole answer; `scale` is left out when it is None."""
+        return msgspec.json.encode(
+            {
+                **self._head("chat.completion"),
+                "choices": [_choice(index, choice) for index, choice in enumerate(choices)],
+                "usage": usage_object(usage),
+                **_scale(scale),
+            }
+        )
+
+    def piece(self, index: int, *, content: str = "", reasoning: str = "") -> bytes:
+        """An event with some more of one choice."""
+        delta: dict[str, str] = {"content": content} if content else {}
+        if reasoning:
+            delta |= {"reasoning_content": reasoning, "reasoning": reasoning}
+        return self._chunk([_delta(index, delta)])
+
+    def opening(self, index: int) -> bytes:
+        """The event that begins a choice."""
+        return self._chunk([_delta(index, {"role": "assistant", "content": ""})])
+
+    def closing(self, index: int, finish_reason: str) -> bytes:
+        """The event that ends a choice."""
+        return self._chunk([_delta(index, {}, finish_reason)])
+
+    def last(self, usage: Usage | None, scale: JSON) -> bytes:
+        """The event after all choices; what was not asked for is left out."""
+        counted = {} if usage is None else {"usage": usage_object(usage)}
+        return self._chunk([], **counted, **_scale(scale))
+
+    def _chunk(self, choices: list[JSON], **more: JSON) -> bytes:
+        return event({**self._head("chat.completion.chunk"), "choices": choices, **more})
+
+    def _head(self, kind: str) -> dict[str, JSON]:
+        return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
+
+
+def event(body: JSON) -> bytes:
+    """One server-sent event."""
+    return b"data: " + msgspec.json.encode(body) + b"\n\n"
+
+
+def usage_object(usage: Usage) -> dict[str, JSON]:
+    """Token counts as the protocol spells them; what is unknown is null."""
+    read, written = usage.prompt_tokens, usage.completion_tokens
+    return {
+        "prompt_tokens": read,
+        "completion_tokens": written,
+        "total_tokens": None if read is None or written is None else read + written,
+        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+    }
+
+
+def _choice(index: int, choice: Choice) -> JSON:
+    message = {
+        "role": "assistant",
+        "content": choice.content,
+        "reasoning_content": choice.reasoning,
+        "reasoning": choice.reasoning,
+        "refusal": None,
+    }
+    return {"index": index, "message": message, "finish_reason": choice.finish_reason, "logprobs": None}
+
+
+def _delta(index: int, delta: dict[str, str], finish_reason: str | None = None) -> JSON:
+    return {"index": index, "delta": delta, "finish_reason": finish_reason}
+
+
+def _scale(scale: JSON) -> dict[str, JSON]:
+    return {} if scale is None else {"scale": scale}

@@ -1,0 +1,88 @@
+"""What a model's name asks for, and which knobs a client may turn."""
+
+from __future__ import annotations
+
+import pytest
+
+from scale_reasoning.strategies.cot import CoT
+from scale_reasoning.strategies.inftythink import InftyThink
+from scale_reasoning.strategies.scale import Scale
+from scale_reasoning.strategies.vote import Vote
+from scale_reasoning.web.proxy.names import Name, capped, parse, strategy_of
+from scale_reasoning.web.proxy.refusals import Refusal
+
+SERVED = "org/model@2"
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        (SERVED, Name(SERVED)),
+        ("other", Name("other")),
+        ("other@home", Name("other@home")),
+        (f"{SERVED}@scale", Name(SERVED, "scale")),
+        (f"{SERVED}@vote:samples=4,base=scale", Name(SERVED, "vote", ("samples=4", "base=scale"))),
+        (f"{SERVED}@cot:", Name(SERVED, "cot")),
+    ],
+)
+def test_a_name_is_the_model_itself_or_a_strategy_over_the_served_one(written: str, name: Name) -> None:
+    assert parse(written, SERVED) == name
+
+
+@pytest.mark.parametrize("written", [f"{SERVED}@scal", f"{SERVED}@", "other@scale", "other@vote:samples=2"])
+def test_a_strategy_that_is_not_there_is_not_found_and_never_passed_through(written: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        parse(written, SERVED)
+    assert (refused.value.status, refused.value.code, refused.value.param) == (404, "model_not_found", "model")
+
+
+def test_knobs_come_from_the_name_and_from_the_body_and_read_as_on_the_command_line() -> None:
+    made = strategy_of(
+        Name("m", "scale", ("tau=0.3", "system2-max-tokens=99")), {"candidates": 2, "last_mode": "system2"}
+    )
+    assert made == Scale(tau=0.3, system2_max_tokens=99, candidates=2, last_mode="system2")
+
+
+def test_a_knob_of_the_strategy_under_another_is_reached_by_base() -> None:
+    made = strategy_of(Name("m", "vote", ("samples=2", "base=scale", "base.tau=0.2")), {})
+    assert made == Vote(samples=2, base=Scale(tau=0.2))
+
+
+def test_reasoning_effort_sets_tau_of_scale() -> None:
+    assert strategy_of(Name("m", "scale"), {}, "high") == Scale(tau=0.2)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "effort", "param"),
+    [
+        (Name("m", "scale", ("tau=2",)), {}, None, "model"),
+        (Name("m", "scale", ("tau",)), {}, None, "model"),
+        (Name("m", "scale", ("treshold=1",)), {}, None, "model"),
+        (Name("m", "scale", ("tau=0.1", "tau=0.2")), {}, None, "model"),
+        (Name("m", "scale", ("tau=0.1",)), {"tau": 0.1}, None, "scale.tau"),
+        (Name("m", "scale"), {"tau": "high"}, None, "scale"),
+        (Name("m", "scale"), {"tau": None}, None, "scale.tau"),
+        (Name("m", "scale"), {"tau": 0.1}, "low", "reasoning_effort"),
+        (Name("m", "scale"), {}, "xhigh", "reasoning_effort"),
+        (Name("m", "cot"), {}, "high", "reasoning_effort"),
+        (Name("m", "scale"), {"candidates": 65}, None, "scale"),
+        (Name("m", "scale", ("candidates=65",)), {}, None, "scale"),
+        (Name("m", "vote"), {"samples": 10**9}, None, "scale"),
+        (Name("m", "vote"), {"base": "scale", "base.candidates": 65}, None, "scale"),
+        (Name("m", "vote"), {"base": "vote"}, None, "scale.base"),
+        (Name("m", "vote"), {"base": {"name": "vote"}}, None, "scale.base"),
+        (Name("m", "scale"), {"prompts": "/etc/passwd"}, None, "scale.prompts"),
+        (Name("m", "vote", ("base.prompts=/etc/passwd",)), {}, None, "model"),
+    ],
+)
+def test_a_knob_is_refused_by_its_name(name: Name, settings: dict[str, object], effort: str | None, param: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        strategy_of(name, settings, effort)
+    assert (refused.value.status, refused.value.param) == (400, param)
+
+
+def test_a_limit_of_tokens_holds_for_every_solution_and_lowers_limits_only() -> None:
+    assert capped(CoT(), 100) == CoT(system1_max_tokens=100, system2_max_tokens=100)
+    assert capped(Scale(system2_max_tokens=50), 100) == Scale(system1_max_tokens=100, system2_max_tokens=50)
+    assert capped(Vote(samples=2), 7) == Vote(samples=2, base=CoT(system1_max_tokens=7, system2_max_tokens=7))
+    assert capped(InftyThink(), 3000) == InftyThink(round_max_tokens=3000, summary_max_tokens=2048)

@@ -1,0 +1,153 @@
+"""What a client is told: stop sequences however a text is cut, and an answer that begins anew."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scale_reasoning.events import Event, Finished, Routed, Started, Streamed
+from scale_reasoning.lm import spending
+from scale_reasoning.types import (
+    NO_USAGE,
+    Attempt,
+    Call,
+    Completion,
+    Delta,
+    Mode,
+    Record,
+    Solution,
+    Stage,
+    Step,
+    Tally,
+    Usage,
+)
+from scale_reasoning.web.proxy.narrate import Narrator, Piece, answer_text, finish_reason
+from scale_reasoning.web.proxy.stops import Stops
+
+
+def step(text: str, finish: str = "stop") -> Step:
+    return Step(subproblem="s", difficulty=None, mode=Mode.SYSTEM2, text=text, reasoning="", finish_reason=finish,
+                usage=NO_USAGE)  # fmt: skip
+
+
+def record(solution: Solution) -> Record:
+    return Record(attempt=Attempt(problem_id="p"), strategy={"name": "x"}, model="m", solution=solution, grade=None,
+                  calls=(), usage=spending(()), failure=None, seconds=0)  # fmt: skip
+
+
+def told(events: list[Event], solution: Solution, stops: tuple[str, ...] = ()) -> list[Piece]:
+    pieces: list[Piece] = []
+    narrator = Narrator(pieces.append, stops)
+    for event in events:
+        narrator.hear(event)
+    narrator.end(record(solution))
+    return pieces
+
+
+def content(pieces: list[Piece]) -> str:
+    return "".join(piece.content for piece in pieces)
+
+
+def reasoning(pieces: list[Piece]) -> str:
+    return "".join(piece.reasoning for piece in pieces)
+
+
+def said(path: str, *texts: str) -> list[Event]:
+    return [Started(path=path, mode=Mode.SYSTEM2), *(Streamed(path=path, delta=Delta(text=text)) for text in texts)]
+
+
+def routed(number: int, of: int) -> Routed:
+    return Routed(path=f"step{number}", step=number, of=of, subproblem="what?", difficulty=0.25, mode=Mode.SYSTEM1)
+
+
+@given(
+    st.text("abE ND\n", max_size=40), st.lists(st.sampled_from(["END", "a", "ab\n", "DN", "N"]), max_size=3), st.data()
+)
+def test_a_stop_sequence_cuts_a_text_at_its_first_place_however_it_comes(text: str, stops: list[str], data) -> None:
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=8)))
+    reader = Stops(stops)
+    shown = "".join(reader.feed(text[a:b]) for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)) + reader.end()
+    assert shown == text[: min((text.find(stop) for stop in stops if stop in text), default=len(text))]
+
+
+def test_only_the_last_step_is_content_and_every_heading_is_reasoning() -> None:
+    pieces = told(
+        [routed(1, 2), *said("step1/solve", "one"), routed(2, 2), *said("step2/assess", "{}"),
+         *said("step2/solve", "t", "wo")],
+        Solution(answer="2", steps=(step("one"), step("two"))),
+    )  # fmt: skip
+    assert content(pieces) == "two"
+    assert " ".join(reasoning(pieces).split()) == (
+        "### Step 1 of 2: what? difficulty 0.25, System 1 one ### Step 2 of 2: what? difficulty 0.25, System 1"
+    )
+    assert Piece(content="t") in pieces, "the answer must stream"
+
+
+def test_an_answer_that_begins_anew_goes_on_where_it_was_when_it_says_the_same() -> None:
+    again = Streamed(path="solve", delta=Delta(restarted=True))
+    pieces = told([*said("solve", "It is "), again, *said("solve", "It", " is 4")[1:]],
+                  Solution(answer="4", steps=(step("It is 4"),)))  # fmt: skip
+    assert content(pieces) == "It is 4"
+    assert "begins anew" in reasoning(pieces)
+
+
+def test_an_answer_that_begins_anew_with_other_words_is_told_whole_below() -> None:
+    again = Streamed(path="solve", delta=Delta(restarted=True))
+    pieces = told([*said("solve", "It is "), again, *said("solve", "So: 4")[1:]],
+                  Solution(answer="4", steps=(step("So: 4"),)))  # fmt: skip
+    assert content(pieces) == "It is \n\nSo: 4"
+
+
+def test_a_forced_answer_follows_what_the_cut_off_one_had_said() -> None:
+    pieces = told([*said("solve", "It may be"), *said("solve/force", "It is 4")],
+                  Solution(answer="4", steps=(step("It is 4"),)))  # fmt: skip
+    assert content(pieces) == "It may be\n\nIt is 4"
+
+
+def test_stop_sequences_cut_the_content_and_not_the_reasoning() -> None:
+    pieces = told([routed(1, 2), *said("step1/solve", "a END b"), routed(2, 2), *said("step2/solve", "c E", "ND d")],
+                  Solution(answer=None, steps=(step("a END b"), step("c END d"))), ("END",))  # fmt: skip
+    assert content(pieces) == "c "
+    assert "a END b" in reasoning(pieces)
+
+
+def test_a_round_that_does_not_answer_is_reasoning_and_the_one_that_does_is_content() -> None:
+    pieces = told([*said("round1/solve", "hm"), *said("round1/summarise", "notes"), *said("round2/solve", "4")],
+                  Solution(answer="4", steps=(step("hm"), step("4"))))  # fmt: skip
+    assert content(pieces) == "4"
+    assert " ".join(reasoning(pieces).split()) == "### Round 1 System 2 hm ### Round 2 System 2"
+
+
+def test_nothing_is_told_before_the_server_has_said_something() -> None:
+    pieces: list[Piece] = []
+    narrator = Narrator(pieces.append)
+    narrator.hear(Started(path="round1/solve", mode=Mode.SYSTEM2))
+    narrator.hear(Started(path="decompose/1", mode=Mode.SYSTEM1))
+    assert pieces == []
+
+
+def test_chains_are_told_by_their_answers_and_the_chosen_one_is_the_content() -> None:
+    def ended(path: str, text: str) -> Finished:
+        call = Call(
+            path=path, stage=Stage.SOLVE, mode=Mode.SYSTEM2, seed=1, usage=NO_USAGE, finish_reason="stop", seconds=1
+        )
+        usage = Usage(completion_tokens=9)
+        return Finished(path=path, call=call, completion=Completion(text=text, usage=usage))
+
+    chains = (Solution(answer=None), Solution(answer="4", steps=(step("\\boxed{4}"),)))
+    solution = Solution(answer="4", chains=chains, selected=1, votes=(Tally(answer="4", votes=1),), notes=("odd",))
+    pieces = told(
+        [*said("chain1/solve", "x"), ended("chain1/solve", "x"), ended("chain2/solve", "\\boxed{4}")], solution
+    )
+    assert content(pieces) == "\\boxed{4}"
+    assert reasoning(pieces).split("\n") == [
+        "chain1/solve: System 2, 9 tokens, no answer", "chain2/solve: System 2, 9 tokens, answer 4", "",
+        "votes: 4 (1)", "", "note: odd", "",
+    ]  # fmt: skip
+
+
+def test_an_answer_that_was_cut_off_ends_by_length_and_a_vote_of_nobody_shows_the_first_chain() -> None:
+    assert finish_reason(Solution(answer=None, steps=(step("x", "length"),))) == "length"
+    assert finish_reason(Solution(answer=None, steps=(step("x", "eos"),))) == "stop"
+    nobody = Solution(answer=None, chains=(Solution(answer=None, steps=(step("a", "length"),)), Solution(answer=None)))
+    assert (answer_text(nobody), finish_reason(nobody)) == ("a", "length")
