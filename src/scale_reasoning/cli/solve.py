@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scale_reasoning.cli import options
@@ -13,7 +14,9 @@ from scale_reasoning.errors import ConfigError, GradeError
 from scale_reasoning.types import Failure, Problem, Record, Solution
 
 if TYPE_CHECKING:
+    from scale_reasoning.events import Event
     from scale_reasoning.graders import Grader
+    from scale_reasoning.web.viewer.replay import Recorder
 
 LONGEST_PROBLEM = 200_000
 """Characters."""
@@ -32,6 +35,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--grader", metavar="NAME", help="integer or symbolic (default: as the gold answer asks)")
     parser.add_argument("--json", action="store_true", help="print the record, one line of JSON, on standard output")
     parser.add_argument("--quiet", action="store_true", help="no trace")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write the trace as a page too, one file")
     options.add_strategy(parser)
     options.add_connection(parser)
     parser.set_defaults(run=run)
@@ -60,12 +64,50 @@ async def _attempt(args: argparse.Namespace) -> Record:
     grader = await _grader(args.grader, problem)
     strategy = options.strategy(args)
     connection = options.connection(args)
+    html: Path | None = args.html
+    page = None if html is None else _page(html)
     with Trace(quiet=args.quiet) as trace:
+
+        def hear(event: Event) -> None:
+            trace.hear(event)
+            if page is not None:
+                page.hear(event)
+
         async with connect(connection) as endpoints:
             trace.begin(strategy, endpoints)
-            record = await attempt(problem, strategy, endpoints, seed=args.seed, grader=grader, listener=trace.hear)
+            record = await attempt(
+                problem, strategy, endpoints, seed=args.seed, grader=grader, journal=page, listener=hear
+            )
         trace.end(record)
+    if html is not None and page is not None:
+        from scale_reasoning.web.viewer.single import single
+
+        made = await single(problem, strategy, endpoints, page, record, seed=args.seed, grader=grader)
+        _write(html, made)
     return record
+
+
+def _page(file: Path) -> Recorder:
+    """What a page is made from, once it is clear that one can be written: before a token is spent."""
+    try:
+        from scale_reasoning.web.viewer import single as _  # noqa: F401  everything that it needs
+    except ImportError as error:
+        raise ConfigError(f"--html needs {error.name}: pip install 'scale-reasoning[view]'") from error
+    from scale_reasoning.lm import MemoryJournal
+    from scale_reasoning.web.viewer.replay import Recorder
+
+    try:
+        file.open("x").close()
+    except OSError as error:
+        raise ConfigError(f"--html {file}: {error.strerror}") from error
+    return Recorder(MemoryJournal())
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"--html {file}: {error.strerror}") from error
 
 
 async def _grader(name: str | None, problem: Problem) -> Grader | None:

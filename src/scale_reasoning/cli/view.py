@@ -1,0 +1,80 @@
+"""`scale view`: runs as pages in the browser, or as files to send to somebody."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import ipaddress
+import os
+import sys
+import webbrowser
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scale_reasoning.cli.options import Commands
+from scale_reasoning.errors import ConfigError
+
+if TYPE_CHECKING:
+    from scale_reasoning.web.viewer.shelf import Shelf
+
+
+def add(commands: Commands) -> None:
+    """Adds the verb."""
+    parser = commands.add_parser(
+        "view",
+        help="look at runs in a browser",
+        description="Serves stored runs as pages until Ctrl-C, and opens the browser where there is one; a run in "
+        "progress updates by itself. Exit codes: 0 done, 2 usage or configuration, 130 Ctrl-C.",
+    )
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run's folder, or a folder of runs")
+    parser.add_argument("--html", type=Path, metavar="DIR", help="write the pages into a new folder instead")
+    parser.add_argument("--host", default="127.0.0.1", help="address to bind (default 127.0.0.1: this machine only)")
+    parser.add_argument("--port", type=int, default=0, metavar="N", help="port to bind (default: a free one)")
+    parser.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serves or writes."""
+    try:
+        from scale_reasoning.web.viewer.export import export
+        from scale_reasoning.web.viewer.shelf import Shelf
+    except ImportError as error:
+        raise ConfigError(f"scale view needs {error.name}: pip install 'scale-reasoning[view]'") from error
+    if not 0 <= args.port <= 65535:
+        raise ConfigError(f"--port {args.port}: must be from 0 (a free one) to 65535")
+    shelf = Shelf(dict.fromkeys(args.runs))
+    if args.html is None:
+        asyncio.run(_serve(args, shelf))
+        return 0
+    try:
+        count = export(shelf, args.html)
+    finally:
+        shelf.close()
+    print(f"{count} pages in {args.html}", file=sys.stderr)
+    print(args.html / "index.html", flush=True)
+    return 0
+
+
+async def _serve(args: argparse.Namespace, shelf: Shelf) -> None:
+    from scale_reasoning.web.viewer.server import serving
+
+    async with serving(shelf, host=args.host, port=args.port) as address:
+        print(address, flush=True)
+        if not _is_loopback(args.host):
+            print("scale: anybody who reaches this machine can read these runs: there is no password", file=sys.stderr)
+        if not args.no_browser and _has_browser():
+            await asyncio.to_thread(webbrowser.open, address)
+        await asyncio.Event().wait()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _has_browser() -> bool:
+    """Whether there is a screen: a browser for terminals would take this one over."""
+    return sys.platform in ("darwin", "win32") or any(os.environ.get(k) for k in ("DISPLAY", "WAYLAND_DISPLAY"))

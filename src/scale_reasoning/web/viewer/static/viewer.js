@@ -1,0 +1,114 @@
+// What the pages can do beyond links: the slider of "what if", and looking again while a run is in progress.
+// Everything else works without this file.
+"use strict";
+
+const POLL_MILLISECONDS = 3000;
+
+function slide() {
+  const section = document.querySelector("[data-whatif]");
+  if (!section) return;
+  const slider = section.querySelector("input[type=range]");
+  section.querySelector(".slider").hidden = false;
+  const show = () => {
+    section.querySelector("#tau-value").textContent = Number(slider.value).toFixed(2);
+    if (section.dataset.whatif === "attempt") showAttempt(section, Number(slider.value));
+    else showRun(section, Number(slider.value));
+  };
+  slider.addEventListener("input", show);
+  if (section.dataset.table) section.whatif = JSON.parse(section.dataset.table);
+  else if (section.dataset.source) lookUp(section, show);
+  show();
+}
+
+// An attempt: the stretch of thresholds that tau falls in.
+function showAttempt(section, tau) {
+  const stretches = JSON.parse(section.dataset.stretches);
+  const here = stretches.findIndex((one) => one.low <= tau && (one.high === null || tau < one.high));
+  section.querySelector("#whatif-said").textContent = stretches[here].said;
+  section.querySelectorAll("tbody tr").forEach((row, number) => row.classList.toggle("chosen", number === here));
+}
+
+// A run: the share of the recorded difficulties, and what the journal has, told apart.
+function showRun(section, tau) {
+  const counts = Object.entries(JSON.parse(section.dataset.difficulties));
+  const all = counts.reduce((sum, [, times]) => sum + times, 0);
+  const hard = counts.reduce((sum, [difficulty, times]) => sum + (Number(difficulty) > tau ? times : 0), 0);
+  say(section, "whatif-share", all
+    ? `${percent(hard / all)} of the ${all.toLocaleString("en")} difficulties as recorded lie above τ and would go to System 2. `
+      + "(Where a step is routed otherwise, later steps see another solution and may be assessed otherwise.)"
+    : "No difficulty was recorded.");
+  const table = section.whatif;
+  if (!table) return say(section, "whatif-exact", "Looking the attempts up in the journal…");
+  if (table.error) return say(section, "whatif-exact", `The journal cannot be asked: ${table.error}`);
+  const row = table.rows.filter((each) => each.tau <= tau + 1e-9).pop();
+  const looked = table.done < table.planned
+    ? `Looked up so far: ${table.done.toLocaleString("en")} of ${table.planned.toLocaleString("en")} attempts. ` : "";
+  say(section, "whatif-exact", looked + exactly(row, table.done));
+}
+
+function exactly(row, done) {
+  const missing = done - row.ran;
+  if (!row.ran) return `Not run: the journal has no whole attempt at this τ (0 of ${done.toLocaleString("en")}).`;
+  const parts = [`Exactly, from the journal: ${row.ran.toLocaleString("en")} of ${done.toLocaleString("en")} attempts`];
+  if (row.graded) parts.push(`Acc ${percent(row.right / row.graded)} (${row.right} of ${row.graded})`);
+  parts.push(row.tokens === null ? "tokens unknown" : `${Math.round(row.tokens / row.ran).toLocaleString("en")} tokens each`);
+  if (row.iterations) parts.push(`${percent(row.hard / row.iterations)} of steps in System 2`);
+  const rest = missing ? ` ${missing.toLocaleString("en")} attempts not run: these figures are of the others only.` : "";
+  return parts.join(", ") + "." + rest;
+}
+
+async function lookUp(section, show) {
+  for (;;) {
+    const response = await fetch(section.dataset.source);
+    if (!response.ok) return;
+    section.whatif = await response.json();
+    show();
+    if (section.whatif.error || section.whatif.done >= section.whatif.planned || !section.isConnected) return;
+    await new Promise((resolve) => setTimeout(resolve, 700));
+  }
+}
+
+function say(section, id, text) {
+  section.querySelector(`#${id}`).textContent = text;
+}
+
+function percent(share) {
+  return `${(share * 100).toFixed(1)} %`;
+}
+
+// A run in progress: the page again, when it has changed; what was open stays open, the slider and the focus stay.
+async function watch() {
+  let tag = null;
+  while (document.querySelector("main[data-live]")) {
+    await new Promise((resolve) => setTimeout(resolve, POLL_MILLISECONDS));
+    if (document.hidden || document.activeElement?.closest("form, .slider")) continue;
+    let response;
+    try {
+      response = await fetch(location.href, { headers: tag ? { "If-None-Match": tag } : {} });
+    } catch {
+      continue;
+    }
+    if (response.status !== 200) continue;
+    tag = response.headers.get("ETag");
+    replaceMain(new DOMParser().parseFromString(await response.text(), "text/html"));
+  }
+}
+
+function replaceMain(page) {
+  const was = document.querySelector("main"), is = page.querySelector("main");
+  if (!is || was.innerHTML === is.innerHTML) return;
+  const tau = was.querySelector("input[type=range]")?.value;
+  const open = [...was.querySelectorAll("details[id]")].map((one) => [one.id, one.open]);
+  const focus = document.activeElement?.getAttribute("href");
+  was.replaceWith(document.adoptNode(is));
+  for (const [id, wasOpen] of open) {
+    const one = document.getElementById(id);
+    if (one) one.open = wasOpen;
+  }
+  if (tau !== undefined && is.querySelector("input[type=range]")) is.querySelector("input[type=range]").value = tau;
+  if (focus) is.querySelector(`a[href="${CSS.escape(focus)}"]`)?.focus({ preventScroll: true });
+  slide();
+}
+
+slide();
+if (location.protocol.startsWith("http")) watch();

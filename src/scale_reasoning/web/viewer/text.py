@@ -1,0 +1,143 @@
+"""Model text as HTML: Markdown without raw HTML, links or images, its mathematics typeset.
+
+Decides what counts as a formula and what is shown as typed. All text is hostile: it is bounded, every character of it
+is escaped, and nothing it says can be fetched, followed or run. The one door to markdown-it.
+"""
+
+from __future__ import annotations
+
+import html
+import unicodedata
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from markdown_it import MarkdownIt
+from markdown_it.rules_block import StateBlock
+from markdown_it.rules_inline import StateInline
+from markdown_it.token import Token
+from markupsafe import Markup, escape
+
+from scale_reasoning.web.viewer.mathml import LONGEST, mathml
+
+TYPESET = 40_000
+"""Characters; a longer text (a long thought) is shown as typed, so that a page of many opens at once."""
+CLOSING = {"\\[": "\\]", "\\(": "\\)", "$$": "$$", "$": "$"}
+OPENING = ("\\[", "\\(", "$$", "$", "\\begin{", "\\boxed{")
+DISPLAYED = ("\\[", "$$", "\\begin{")
+BRACES = {"{": 1, "}": -1}
+
+
+def plain(text: str) -> str:
+    """The text without control, format and private characters (terminal codes, reordering marks); lines stay."""
+    return "".join(c for c in text if c in "\n\t" or not unicodedata.category(c).startswith("C"))
+
+
+def typeset(text: str) -> Markup:
+    """The text as HTML blocks."""
+    if len(text) > TYPESET:
+        return Markup('<div class="typed">{}</div>').format(plain(text))
+    return Markup(_markdown().render(plain(text)))  # noqa: S704  rendered with raw HTML off, formulas from a list
+
+
+def typeset_line(text: str) -> Markup:
+    """The text as HTML within a line: formulas and emphasis, no blocks."""
+    if len(text) > TYPESET:
+        return escape(plain(text))
+    return Markup(_markdown().renderInline(plain(text)))  # noqa: S704  as above
+
+
+@cache
+def _markdown() -> MarkdownIt:
+    # Formulas come before all else: "_", "*" and "+" mean something else in them, and escapes would eat their brackets.
+    markdown = MarkdownIt("commonmark", {"html": False, "breaks": True, "maxNesting": 20})
+    markdown.enable("table").disable(["link", "image", "autolink", "reference", "html_block", "html_inline"])
+    markdown.block.ruler.before("fence", "math", _block, {"alt": ["paragraph", "blockquote", "list"]})
+    markdown.inline.ruler.before("escape", "math", _inline)
+    markdown.add_render_rule("math", _math)
+    markdown.add_render_rule("th_open", _table_cell)
+    markdown.add_render_rule("td_open", _table_cell)
+    return markdown
+
+
+def _inline(state: StateInline, silent: bool) -> bool:  # noqa: FBT001  markdown-it's signature
+    end = _formula_end(state.src, state.pos, state.posMax)
+    if end is None:
+        return False
+    if not silent:
+        state.push("math", "", 0).content = state.src[state.pos : end]
+    state.pos = end
+    return True
+
+
+def _block(state: StateBlock, first: int, last: int, silent: bool) -> bool:  # noqa: FBT001  as above
+    """A displayed formula that begins a line and ends one."""
+    start = state.bMarks[first] + state.tShift[first]
+    if state.is_code_block(first) or not state.src.startswith(DISPLAYED, start):
+        return False
+    end = _formula_end(state.src, start, state.eMarks[last - 1])
+    if end is None:
+        return False
+    line = first
+    while state.eMarks[line] < end:
+        line += 1
+    if state.src[end : state.eMarks[line]].strip(" .,;"):
+        return False
+    if not silent:
+        state.push("math", "", 0).content = state.src[start:end]
+        state.line = line + 1
+    return True
+
+
+def _formula_end(text: str, start: int, limit: int) -> int | None:
+    """Where the formula that opens at `start` ends; None where none does. Looks ahead a bounded way."""
+    opening = next((each for each in OPENING if text.startswith(each, start)), None)
+    limit = min(limit, start + LONGEST)
+    if opening is None:
+        return None
+    if opening == "\\boxed{":
+        return _balanced(text, start + len(opening), limit)
+    if opening == "\\begin{":
+        name = text[start + len(opening) : limit].partition("}")[0]
+        closing = f"\\end{{{name}}}"
+    else:
+        closing = CLOSING[opening]
+    found = text.find(closing, start + len(opening), limit)
+    if found < 0 or (opening == "$" and not _is_no_price(text, start, found)):
+        return None
+    return found + len(closing)
+
+
+def _balanced(text: str, start: int, limit: int) -> int | None:
+    depth = 1
+    for place in range(start, limit):
+        depth += BRACES.get(text[place], 0)
+        if depth == 0:
+            return place + 1
+    return None
+
+
+def _is_no_price(text: str, start: int, end: int) -> bool:
+    """Pandoc's rule: no space within the dollars, no digit after them, and something between."""
+    within = text[start + 1 : end]
+    return (
+        bool(within.strip())
+        and within == within.strip()
+        and "\n\n" not in within
+        and not text[end + 1 : end + 2].isdigit()
+    )
+
+
+def _math(renderer: Any, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+    typed = tokens[index].content
+    displayed = typed.startswith(DISPLAYED)
+    opening = next(each for each in OPENING if typed.startswith(each))
+    inner = typed.removeprefix(opening).removesuffix(CLOSING[opening]) if opening in CLOSING else typed
+    made = mathml(inner, "block" if displayed else "inline")
+    return made or f'<code class="typed-math">{html.escape(typed)}</code>'
+
+
+def _table_cell(renderer: Any, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+    """A cell without the style attribute that the policy of the pages forbids."""
+    aligned = str(tokens[index].attrGet("style") or "").removeprefix("text-align:")
+    return f'<{tokens[index].tag} class="{html.escape(aligned)}">' if aligned else f"<{tokens[index].tag}>"

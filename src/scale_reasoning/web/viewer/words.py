@@ -1,0 +1,139 @@
+"""How values are said on a page: numbers, shares, answers, stretches of thresholds; templates use them as filters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from markupsafe import Markup
+
+from scale_reasoning.report.formats import UNKNOWN, percent
+from scale_reasoning.runs.outcome import Outcome
+from scale_reasoning.web.viewer.grid import KINDS
+from scale_reasoning.web.viewer.mathml import mathml
+from scale_reasoning.web.viewer.text import plain, typeset_line
+from scale_reasoning.web.viewer.whatif import Stretch
+
+EXCERPT = 300
+"""Characters of a problem in the grid."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Equal decompositions, by their numbers from 1."""
+
+    name: str
+    steps: tuple[str, ...]
+    chosen: bool
+
+
+def kind_of_outcome(outcome: Outcome) -> str:
+    """A word of KINDS."""
+    if outcome.owed:
+        return "owed"
+    if outcome.answer is None:
+        return "unanswered"
+    return "ungraded" if outcome.correct is None else "right" if outcome.correct else "wrong"
+
+
+def answer(text: str) -> Markup:
+    """A final answer, which is LaTeX without delimiters."""
+    made = mathml(text)
+    return Markup(made) if made else Markup("<code>{}</code>").format(plain(text))  # noqa: S704  from a list of elements
+
+
+def excerpt(text: str) -> str:
+    """A problem's beginning; formulas are typeset where it is short, for a cut would go through them."""
+    return typeset_line(text) if len(text) <= EXCERPT else f"{plain(text)[:EXCERPT]}…"
+
+
+def anchor(path: str) -> str:
+    """Where a call stands on the page of calls."""
+    return "call-" + re.sub(r"[^\w-]", "-", path)
+
+
+def json(value: Any) -> str:
+    """Any value as JSON, for an attribute that the script reads."""
+    return msgspec.json.encode(value).decode()
+
+
+def two_decimals(value: float) -> str:
+    """A difficulty or a threshold."""
+    return f"{value:.2f}"
+
+
+def share(value: float) -> str:
+    """A share of a drawing's width; what is outside [0, 1] is drawn at its end."""
+    return f"{min(max(value, 0.0), 1.0) * 100:.2f}%"
+
+
+def whole(value: int | None) -> str:
+    """A count."""
+    return UNKNOWN if value is None else f"{value:,}"
+
+
+def mean(value: float | None) -> str:
+    """A mean count: whole from 100 on."""
+    return UNKNOWN if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+
+
+def seconds(value: float) -> str:
+    """Seconds to a tenth."""
+    return f"{value:,.1f}"
+
+
+def one_decimal(share: float | None) -> str:
+    """A share in per cent to a tenth."""
+    return UNKNOWN if share is None else f"{share * 100:.1f}"
+
+
+def total(histogram: Mapping[str, int]) -> int:
+    """All counts of a histogram."""
+    return sum(histogram.values())
+
+
+def grouped(candidates: Sequence[Sequence[str]], selected: int | None) -> list[Group]:
+    """Equal candidates once, in the order of their first."""
+    numbers: dict[tuple[str, ...], list[int]] = {}
+    for number, candidate in enumerate(candidates, 1):
+        numbers.setdefault(tuple(candidate), []).append(number)
+    return [
+        Group(
+            name=f"Candidate{'s' if len(members) > 1 else ''} {', '.join(map(str, members))}",
+            steps=steps,
+            chosen=selected is not None and selected + 1 in members,
+        )
+        for steps, members in numbers.items()
+    ]
+
+
+def span(stretch: Stretch) -> str:
+    """A stretch of thresholds."""
+    if stretch.high is None or stretch.high > 1:
+        return f"{stretch.low:.2f} to 1"
+    return f"{stretch.low:.2f} up to {stretch.high:.2f}"
+
+
+def stretches_json(found: Sequence[Stretch]) -> str:
+    """What the slider says of each stretch."""
+    return json([{"low": one.low, "high": one.high, "said": _said(one)} for one in found])
+
+
+def _said(stretch: Stretch) -> str:
+    outcome = stretch.outcome
+    if outcome is None:
+        return f"Not run: {stretch.missing or 'a call'} was never asked."
+    tokens = outcome.usage.completion_tokens
+    found = "no answer" if outcome.answer is None else f"answer {plain(outcome.answer)[:80]}"
+    spent = "tokens unknown" if tokens is None else f"{tokens:,} tokens"
+    routed = f"{outcome.hard} of {outcome.iterations} steps in System 2"
+    return f"Exactly, from the journal: {KINDS[kind_of_outcome(outcome)]}, {found}, {routed}, {spent}."
+
+
+WORDS: tuple[Callable[..., Any], ...] = (
+    answer, anchor, excerpt, grouped, json, kind_of_outcome, mean, one_decimal, percent, seconds, share, span,
+    stretches_json, total, two_decimals, whole,
+)  # fmt: skip

@@ -1,0 +1,110 @@
+"""Pages as files: `scale view --html` and `scale solve --html` as a user runs them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tests.cli.test_solve import PROBLEM, scale
+from tests.servers import serving
+from tests.web.test_viewer import shown
+from tests.web.test_viewer_text import tags
+from tests.web.viewed import hostile, sweep
+
+from scale_reasoning.runs.store import reading
+
+
+def links(page: Path) -> list[str]:
+    found = [attributes for _, attributes in tags(page.read_text(encoding="utf-8"))]
+    return [str(address) for each in found for address in (each.get("href"), each.get("src")) if address]
+
+
+def test_an_export_has_every_page_as_a_file_and_no_link_leads_out_of_it(tmp_path: Path) -> None:
+    run, out = sweep(tmp_path / "run", problems=2, samples=2), tmp_path / "out"
+    done = scale("view", str(run), "--html", str(out))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(out / "index.html")
+    pages = sorted(out.glob("*.html"))
+    names = {page.name for page in pages}
+    assert len(names) == 1 + 2 * 6 + 2 * 4 * 2 + 4
+    assert f"{len(names)} pages" in done.stderr
+    reached = {"index.html"}
+    for page in pages:
+        assert "Content-Security-Policy" in page.read_text(encoding="utf-8")
+        for link in links(page):
+            target = link.partition("#")[0]
+            assert target in ("", "data:,") or (out / target).is_file(), (page.name, link)
+            reached.add(target)
+    assert names <= reached
+
+
+def test_an_export_s_filters_are_files_and_its_slider_has_the_whole_table(tmp_path: Path) -> None:
+    run, out = sweep(tmp_path / "run", problems=3, samples=2), tmp_path / "out"
+    assert scale("view", str(run), "--html", str(out)).returncode == 0
+    with reading(run) as store:
+        wrong = sum(outcome.correct is False for outcome in store.outcomes(0))
+    assert shown((out / "r0-c0-wrong.html").read_text()) == wrong > 0
+    page = (out / "r0-c0.html").read_text()
+    assert "data-table" in page
+    assert "data-source" not in page
+    assert "<form" not in page
+
+
+def test_an_export_goes_into_a_new_folder_only(tmp_path: Path) -> None:
+    run = sweep(tmp_path / "run", problems=1, samples=1)
+    refused = scale("view", str(run), "--html", str(tmp_path))
+    assert refused.returncode == 2
+    assert "not empty" in refused.stderr
+
+
+def test_what_cannot_be_looked_at_exits_2_and_says_why(tmp_path: Path) -> None:
+    run = sweep(tmp_path / "run", problems=1, samples=1)
+    for words, told in (
+        ((str(tmp_path / "none"),), "holds no run"),
+        ((str(run), "--port", "99999"), "--port 99999"),
+        ((str(run), "--host", "203.0.113.1", "--no-browser"), "--host 203.0.113.1"),
+    ):
+        done = scale("view", *words)
+        assert done.returncode == 2, done.stderr
+        assert told in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_solved_problem_is_one_file_that_loads_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "trace.html"
+    with serving() as server:
+        at = ("--base-url", server.base_url, "--model", "Qwen/Qwen3-32B")
+        done = scale("solve", *at, "--answer", "12", "--html", str(file), "--quiet", PROBLEM)
+        asked = len(server.bodies)
+    assert (done.returncode, done.stdout) == (0, "12\n")
+    assert asked == 13
+    page = file.read_text(encoding="utf-8")
+    assert all(link.startswith("#") or link == "data:," for link in links(file))
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)
+    assert policy is not None
+    assert "unsafe" not in policy[1]
+    assert policy[1].count("sha256-") == 2
+    ids = {attributes.get("id") for _, attributes in tags(page)}
+    assert {link.removeprefix("#") for link in links(file) if link.startswith("#")} <= ids
+    assert page.count('<article class="call"') == 13
+    assert "not run" in page
+    assert "recorded" in page
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_a_token_is_spent(tmp_path: Path) -> None:
+    with serving() as server:
+        at = ("--base-url", server.base_url, "--model", "q")
+        (tmp_path / "there.html").write_text("mine")
+        for file in (tmp_path / "there.html", tmp_path / "no" / "x.html"):
+            done = scale("solve", *at, "--html", str(file), PROBLEM)
+            assert done.returncode == 2
+            assert "--html" in done.stderr
+        assert server.bodies == []
+    assert (tmp_path / "there.html").read_text() == "mine"
+
+
+def test_a_hostile_run_exports_harmlessly(tmp_path: Path) -> None:
+    run, out = hostile(tmp_path / "run"), tmp_path / "out"
+    assert scale("view", str(run), "--html", str(out)).returncode == 0
+    for page in out.glob("*.html"):
+        assert [a for tag, a in tags(page.read_text()) if tag == "script"] == [{"src": "viewer.js", "defer": None}]
