@@ -19,6 +19,8 @@ FAMILIES = {
     "qwen-3-32b": "qwen3",
     "/models/Qwen3-32B": "qwen3",
     "/models/Qwen3-32B/": "qwen3",
+    "runs/qwen3-mine/final": "qwen3",
+    "runs/scale-sft-mine/checkpoint-120": "traces",
     "Qwen/Qwen3-30B-A3B-Thinking-2507": "qwen3-thinking-2507",
     "Qwen3-4B-Thinking-2507-Q4_K_M": "qwen3-thinking-2507",
     "Qwen/Qwen3-Next-80B-A3B-Thinking": "qwen3-thinking-2507",

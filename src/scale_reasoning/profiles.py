@@ -61,8 +61,9 @@ class Profile:
 def profile_for(model: str, *, name: str | None = None, file: Path | None = None) -> Profile:
     """The profile called `name`, else the first whose pattern matches the model's name, users' `file` first.
 
-    Patterns are regular expressions searched in the lower-cased name without its organisation. Raises ConfigError for
-    an unknown `name` or a file that does not say what it should.
+    Patterns are regular expressions searched in the lower-cased name without its organisation; of the path of a
+    checkpoint (`.../final`, `.../checkpoint-120`) it is the folder above that tells. Raises ConfigError for an unknown
+    `name` or a file that does not say what it should.
     """
     families = (*(_read(file) if file else ()), *_read(Path(__file__).with_suffix(".toml")))
     if name is not None:
@@ -70,8 +71,12 @@ def profile_for(model: str, *, name: str | None = None, file: Path | None = None
             if family.name == name:
                 return family
         raise ConfigError(f"no profile {name!r}; there are: {', '.join(f.name for f in families)}")
-    bare = model.rstrip("/").rsplit("/", 1)[-1].lower()
+    telling = [part for part in model.lower().split("/") if part and not _CHECKPOINT.fullmatch(part)]
+    bare = telling[-1] if telling else model.lower()
     return next(f for f in families if any(re.search(pattern, bare) for pattern in f.match))
+
+
+_CHECKPOINT = re.compile(r"final|checkpoint-\d+")
 
 
 @cache

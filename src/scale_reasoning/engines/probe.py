@@ -119,7 +119,7 @@ async def _reachable(place: Place) -> Finding:
 
 
 async def _model(place: Place) -> Finding:
-    if engine_of(place.connection) == "llama":
+    if engine_of(place.connection) != "openai":
         return yes(f"{place.opened.model}, run here")
     finding = listing.model(place.opened.model, place.names)
     if finding.verdict == "no" and place.refusal is None:

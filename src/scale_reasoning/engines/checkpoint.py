@@ -1,0 +1,217 @@
+"""A checkpoint folder evaluated in this process by transformers: no server, on a GPU where there is one.
+
+Decides how a folder is loaded and what its chat template makes of a request, and turns tokens into text. Refuses to
+run code that comes with a checkpoint, and to know how tokens are made (engines.decoding).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from scale_reasoning.engines.decoding import Decoder, Row, Told
+from scale_reasoning.engines.think import CLOSE, OPEN, ThinkSplitter
+from scale_reasoning.errors import ConfigError, ContextOverflow, EngineError, Rejected
+from scale_reasoning.types import Completion, Delta, OnDelta, Request, Usage
+
+SLOTS_CPU, SLOTS_GPU = 8, 32
+"""Replies decoded together."""
+
+ATTENTIONS = {"full_attention", "sliding_attention"}
+"""The kinds of layer whose memory is keys and values by token."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """A request as the model reads it; `opens_thought` says that the reply begins inside a thought."""
+
+    tokens: tuple[int, ...]
+    opens_thought: bool
+
+
+class Checkpoint:
+    """A loaded checkpoint: `async with await Checkpoint.load(folder) as engine`. `window` counts tokens, prompt and
+    reply together, None where the model's configuration has none; `name` is what records call it.
+    """
+
+    @classmethod
+    async def load(cls, folder: Path, *, window: int | None = None, slots: int | None = None) -> Checkpoint:
+        """Loads the folder, in 32 bits on the processor or bfloat16 on the GPUs.
+
+        `slots` replies are decoded together (8, or 32 on a GPU), further requests wait. Raises ConfigError when the
+        folder cannot be loaded or served.
+        """
+        return await asyncio.to_thread(_loaded, folder, window, slots)
+
+    def __init__(self, name: str, tokenizer: Any, decoder: Decoder, window: int | None) -> None:
+        """Use `load`."""
+        self.name, self.window = name, window
+        self._tokenizer, self._decoder = tokenizer, decoder
+
+    async def generate(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
+        """Answers one request. Its schema is not enforced. Raises ContextOverflow when the prompt fills the window,
+        Rejected when the chat template refuses the messages, Unreachable when the engine is closed meanwhile.
+        """
+        prompt = await asyncio.to_thread(self._read, request)
+        count = len(prompt.tokens)
+        room = None if self.window is None else self.window - count
+        if room is not None and room < 1:
+            message = f"the prompt has {count} tokens and {self.name} a window of {self.window}"
+            raise ContextOverflow(message, prompt_tokens=count, window=self.window)
+        limits = [limit for limit in (request.max_tokens, room) if limit is not None]
+        if not limits:
+            raise ConfigError(f"{self.name}: the configuration names no window, so nothing ends a reply: give --window")
+        told: asyncio.Queue[Told] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        def tell(what: Told) -> None:
+            with suppress(RuntimeError):  # the loop is closed: nobody listens
+                loop.call_soon_threadsafe(told.put_nowait, what)
+
+        row = Row(
+            prompt=prompt.tokens,
+            limit=min(limits),
+            sampling=request.sampling,
+            chance=random.Random(request.seed),
+            tell=tell,
+        )
+        reply = _Reply(self._tokenizer, on_delta, inside=request.starts_thinking or prompt.opens_thought)
+        self._decoder.submit(row)
+        try:
+            while isinstance(what := await told.get(), int):
+                reply.add(what)
+        finally:
+            row.cancelled = True
+        if isinstance(what, EngineError):
+            raise what
+        return reply.end(what, prompt_tokens=count, model=self.name)
+
+    def _read(self, request: Request) -> Prompt:
+        turns = [{"role": message.role, "content": message.content} for message in request.messages]
+        options = {**request.extras.get("chat_template_kwargs", {}), "tokenize": False, "add_generation_prompt": True}
+        try:
+            text: str = self._tokenizer.apply_chat_template(turns, **options)
+        except Exception as error:  # a template raises what it likes
+            raise Rejected(f"{self.name}: the chat template refuses the messages: {error}", 400) from error
+        ids = self._tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids
+        return Prompt(tokens=tuple(ids), opens_thought=text.rstrip().endswith(OPEN))
+
+    async def close(self) -> None:
+        """Ends the model's thread at the next token, whatever it is generating."""
+        await asyncio.to_thread(self._decoder.close)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+class _Reply:
+    """A completion while its tokens come in."""
+
+    def __init__(self, tokenizer: Any, on_delta: OnDelta | None, *, inside: bool) -> None:
+        self._backend = tokenizer.backend_tokenizer
+        # Holds back bytes until they make a character.
+        self._stream = import_module("tokenizers.decoders").DecodeStream(skip_special_tokens=True)
+        self._split, self._on_delta = ThinkSplitter(inside=inside), on_delta
+        self._tail, self._tokens, self._closed_after = "", 0, 0
+
+    def add(self, token: int) -> None:
+        self._tokens += 1
+        piece: str | None = self._stream.step(self._backend, token)
+        if piece is None:
+            return
+        self._tail = self._tail[1 - len(CLOSE) :] + piece
+        if CLOSE in self._tail:
+            self._closed_after = self._tokens
+        self._tell(self._split.feed(piece))
+
+    def end(self, how: Literal["stop", "length"], *, prompt_tokens: int, model: str) -> Completion:
+        self._tell(self._split.end())
+        parts = text, reasoning = self._split.parts(cut_off=how == "length")
+        if parts != self._split.told:
+            self._tell(Delta(restarted=True))
+            self._tell(Delta(text=text, reasoning=reasoning))
+        usage = Usage(
+            prompt_tokens=prompt_tokens,
+            completion_tokens=self._tokens + (how == "stop"),  # servers count the token that ends it
+            reasoning_tokens=(self._closed_after or self._tokens) if reasoning else 0,
+        )
+        return Completion(text=text, reasoning=reasoning, finish_reason=how, usage=usage, model=model)
+
+    def _tell(self, delta: Delta | None) -> None:
+        if delta is not None and self._on_delta is not None:
+            self._on_delta(delta)
+
+
+def name_of(folder: Path) -> str:
+    """What records call it: the folder's name, after its parent's where the name alone says nothing."""
+    path = folder.resolve()
+    return f"{path.parent.name}/{path.name}" if re.fullmatch(r"checkpoint-\d+|final", path.name) else path.name
+
+
+def _loaded(folder: Path, window: int | None, slots: int | None) -> Checkpoint:
+    torch, transformers = _library("torch"), _library("transformers")
+    on_gpu = bool(torch.cuda.is_available())
+    slots = (SLOTS_GPU if on_gpu else SLOTS_CPU) if slots is None else slots
+    for name, number in (("slots", slots), ("window", window)):
+        if number is not None and number < 1:
+            raise ConfigError(f"{name}: {number} is less than 1")
+    transformers.utils.logging.disable_progress_bar()
+    local = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        tokenizer: Any = transformers.AutoTokenizer.from_pretrained(folder, **local)
+        model, found = transformers.AutoModelForCausalLM.from_pretrained(
+            folder,
+            **local,
+            dtype=torch.bfloat16 if on_gpu else torch.float32,
+            device_map="auto" if on_gpu else None,
+            attn_implementation="sdpa",
+            output_loading_info=True,
+        )
+        _check(folder, tokenizer, model, found["missing_keys"])
+        decoder = Decoder(model.eval(), stops=_stops(model, tokenizer), slots=slots)
+    except Exception as error:  # the libraries' own kinds, and the system's
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise ConfigError(f"model {folder}: transformers cannot serve it: {reason}") from error
+    tokenizer.backend_tokenizer.no_truncation()  # trainers save theirs
+    tokenizer.backend_tokenizer.no_padding()
+    trained = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    known = [size for size in (window, trained) if size]
+    return Checkpoint(name_of(folder), tokenizer, decoder, min(known, default=None))
+
+
+def _check(folder: Path, tokenizer: Any, model: Any, missing: set[str]) -> None:
+    """Raises ConfigError for a folder that loads and would answer nonsense."""
+    if missing:
+        raise ConfigError(f"weights are missing: {', '.join(sorted(missing)[:3])}")
+    if not tokenizer.chat_template:
+        raise ConfigError(f"its tokenizer has no chat template: put chat_template.jinja into {folder}")
+    if not hasattr(tokenizer, "backend_tokenizer"):
+        raise ConfigError("its tokenizer has no fast version (tokenizer.json)")
+    strange = set(getattr(model.config.get_text_config(), "layer_types", None) or ()) - ATTENTIONS
+    if strange:
+        raise ConfigError(f"layers of kind {', '.join(sorted(strange))}; serve it with vLLM and give --base-url")
+
+
+def _stops(model: Any, tokenizer: Any) -> frozenset[int]:
+    """The tokens that end a reply: the generation configuration's, and the tokenizer's own."""
+    said: int | list[int] | None = model.generation_config.eos_token_id
+    listed = said if isinstance(said, list) else [said]
+    return frozenset(token for token in (*listed, tokenizer.eos_token_id) if token is not None)
+
+
+def _library(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError:
+        raise ConfigError(
+            f"a checkpoint folder needs {name}: pip install 'scale-reasoning[sft]'; or serve it and give --base-url"
+        ) from None
