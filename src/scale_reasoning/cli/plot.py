@@ -20,6 +20,8 @@ KINDS = {
     "difficulty": "assessed difficulties by outcome",
     "stages": "tokens by stage",
 }
+LOSS = "loss"
+"""Of fine-tuned models' folders instead of runs'."""
 
 
 def add(commands: Commands) -> None:
@@ -27,10 +29,11 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser(
         "plot",
         help="pictures of runs",
-        description="Draws stored runs: " + "; ".join(f"{kind}: {meaning}" for kind, meaning in KINDS.items()) + ". "
+        description="Draws stored runs: " + "; ".join(f"{kind}: {meaning}" for kind, meaning in KINDS.items()) + "; "
+        "loss: training loss by step, of folders that `scale sft` made. "
         "Exit codes: 0 done, 1 attempts are owed (the caption says how many), 2 usage or configuration.",
     )
-    parser.add_argument("kind", choices=tuple(KINDS), metavar="KIND", help=", ".join(KINDS))
+    parser.add_argument("kind", choices=(*KINDS, LOSS), metavar="KIND", help=", ".join([*KINDS, LOSS]))
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run's folder")
     parser.add_argument(
         "--out",
@@ -50,13 +53,17 @@ def add(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Draws, prints where; 1 where attempts are owed."""
-    from scale_reasoning.report.plots import draw
+    from scale_reasoning.report.plots import draw, draw_loss
     from scale_reasoning.runs.store import cells_of
 
     if args.out is not None and args.out.exists():
         raise ConfigError(f"--out {args.out}: File exists")
-    cells = [cell for folder in dict.fromkeys(args.runs) for cell in cells_of(folder)]
     file = args.out or args.runs[0] / f"{args.kind}.png"
+    if args.kind == LOSS:
+        draw_loss(list(dict.fromkeys(args.runs)), file)
+        print(file, flush=True)
+        return 0
+    cells = [cell for folder in dict.fromkeys(args.runs) for cell in cells_of(folder)]
     beside = draw(args.kind, cells, file, denominator=args.denominator, with_paper=args.with_paper)
     if args.with_paper and not beside:
         print("scale: the paper has no such numbers for these datasets", file=sys.stderr)

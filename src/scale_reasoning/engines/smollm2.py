@@ -33,7 +33,7 @@ def find() -> Path | None:
     """The model's file: in the installed package, or in the cache where `fetch` puts it. None where neither has it."""
     spec = importlib.util.find_spec(PACKAGE)
     installed = spec.submodule_search_locations if spec else None
-    for folder in (*map(Path, installed or ()), _cache()):
+    for folder in (*map(Path, installed or ()), cache()):
         # The size tells a whole file from a cut one at no cost; the hash was checked on arrival.
         with suppress(OSError):
             if (folder / FILE).stat().st_size == BYTES:
@@ -50,14 +50,14 @@ def fetch(say: Callable[[str], None], *, seconds: float = 600) -> Path:
     if found is not None:
         return found
     installer = _installer()
-    say(f"fetching the model SmolLM2-135M-Instruct (93 MB, once) into {_cache()}")
+    say(f"fetching the model SmolLM2-135M-Instruct (93 MB, once) into {cache()}")
     try:
-        _cache().mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=_cache(), prefix=".fetch-") as folder:
+        cache().mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache(), prefix=".fetch-") as folder:
             _unpack(installer, Path(folder), seconds)
-            return adopt(Path(folder) / PACKAGE / FILE, _cache() / FILE)
+            return adopt(Path(folder) / PACKAGE / FILE, cache() / FILE)
     except OSError as error:
-        raise ConfigError(f"the model could not be stored in {_cache()}: {error}; {_BY_HAND}") from error
+        raise ConfigError(f"the model could not be stored in {cache()}: {error}; {_BY_HAND}") from error
 
 
 def adopt(file: Path, target: Path) -> Path:
@@ -69,7 +69,8 @@ def adopt(file: Path, target: Path) -> Path:
     return file.replace(target)
 
 
-def _cache() -> Path:
+def cache() -> Path:
+    """Where what is fetched or made once is kept."""
     home = os.environ.get("XDG_CACHE_HOME")
     return (Path(home) if home else Path.home() / ".cache") / "scale-reasoning"
 

@@ -7,7 +7,8 @@ contamination alike. Knows nothing of what is compared with what.
 from __future__ import annotations
 
 import re
-import unicodedata
+
+from scale_reasoning.datasets.dataset import composed
 
 _NOTATION = tuple(
     (re.compile(pattern), replacement)
@@ -38,7 +39,7 @@ def words_and_signs(text: str) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    plain = unicodedata.normalize("NFKC", text).casefold()
+    plain = composed(text, "NFKC").casefold()
     for pattern, replacement in _NOTATION:
         plain = pattern.sub(replacement, plain)
     return plain

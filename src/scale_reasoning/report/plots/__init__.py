@@ -14,6 +14,7 @@ from scale_reasoning.report.metrics import Cell, Denominator
 from scale_reasoning.report.plots.canvas import FORMATS, Page, styled
 from scale_reasoning.report.plots.difficulty import difficulty
 from scale_reasoning.report.plots.frontier import frontier
+from scale_reasoning.report.plots.loss import curve, loss
 from scale_reasoning.report.plots.points import Point, measured, printed
 from scale_reasoning.report.plots.stages import stages
 from scale_reasoning.report.plots.sweeps import budget, tau
@@ -39,8 +40,7 @@ def draw(
     """
     if kind not in KINDS:
         raise ConfigError(f"no plot {kind!r}; there are: {', '.join(KINDS)}")
-    if file.suffix.lower().lstrip(".") not in FORMATS:
-        raise ConfigError(f"{file}: must end in {', '.join('.' + each for each in FORMATS)}")
+    _check_ending(file)
     with styled():
         ours = [measured(cell, denominator) for cell in cells]
         beside = printed(kind, ours) if with_paper else []
@@ -50,4 +50,19 @@ def draw(
     return bool(beside)
 
 
-__all__ = ["FORMATS", "KINDS", "draw"]
+def draw_loss(folders: Sequence[Path], file: Path) -> None:
+    """Draws the losses of the fine-tunings in the folders into the file. Raises as `draw` does."""
+    _check_ending(file)
+    curves = [curve(folder) for folder in folders]
+    with styled():
+        page = Page()
+        loss(page, curves)
+        page.write(file)
+
+
+def _check_ending(file: Path) -> None:
+    if file.suffix.lower().lstrip(".") not in FORMATS:
+        raise ConfigError(f"{file}: must end in {', '.join('.' + each for each in FORMATS)}")
+
+
+__all__ = ["FORMATS", "KINDS", "draw", "draw_loss"]

@@ -1,0 +1,101 @@
+"""Rows to learn from, as `scale synth` writes them: a conversation whose last turn, the assistant's, is learned.
+
+Decides what a usable row is. A bad one is named with its line and stops everything: rows that vanish in silence are a
+training set nobody has seen. Keys beyond `messages` or `prompt` and `completion` are nobody's business here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import cast
+
+from scale_reasoning.errors import ConfigError
+from scale_reasoning.types import JSON, Message
+
+ROLES = ("system", "user", "assistant")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One conversation: the model is shown the `prompt` and learns the `completion`. `line` counts from 1."""
+
+    line: int
+    prompt: tuple[Message, ...]
+    completion: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """A file of rows, and the sha256 (hex) of its bytes."""
+
+    file: Path
+    sha256: str
+    rows: tuple[Row, ...]
+
+
+def read(file: Path) -> Rows:
+    """Every row of a JSONL file. Raises `ConfigError` for a file with none, and for the first bad row with its line."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"rows {file}: {error.strerror}") from error
+    rows = tuple(_row(f"{file}, line {number}", number, line) for number, line in _lines(content))
+    if not rows:
+        raise ConfigError(f"rows {file}: it has no rows")
+    return Rows(file=file, sha256=sha256(content).hexdigest(), rows=rows)
+
+
+def _lines(content: bytes) -> list[tuple[int, bytes]]:
+    return [(number, line) for number, line in enumerate(content.split(b"\n"), 1) if line.strip()]
+
+
+def _row(where: str, number: int, line: bytes) -> Row:
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{where}: no JSON: {error}") from error
+    if not isinstance(fields, dict):
+        raise ConfigError(f"{where}: a row is an object, not {type(fields).__name__}")
+    messages = _messages(where, cast("dict[str, JSON]", fields))
+    if len(messages) < 2 or messages[-1].role != "assistant":
+        raise ConfigError(f"{where}: the last message must be the assistant's, after at least one other")
+    if messages[-2].role != "user":
+        raise ConfigError(f"{where}: the assistant must answer the user, not the {messages[-2].role}")
+    return Row(line=number, prompt=messages[:-1], completion=messages[-1].content)
+
+
+def _messages(where: str, fields: Mapping[str, JSON]) -> tuple[Message, ...]:
+    if "prompt" in fields and "completion" in fields:
+        keys = ("prompt", "completion")
+    elif "messages" in fields:
+        keys = ("messages",)
+    else:
+        found = ", ".join(map(repr, fields)) or "none"
+        raise ConfigError(f"{where}: needs 'messages', or 'prompt' and 'completion'; its keys: {found}")
+    return tuple(message for key in keys for message in _turns(f"{where}: {key}", fields[key]))
+
+
+def _turns(where: str, value: JSON) -> list[Message]:
+    if not isinstance(value, list):
+        raise ConfigError(f"{where} must be a list of messages, not {type(value).__name__}")
+    return [_turn(f"{where}[{place}]", turn) for place, turn in enumerate(cast("list[JSON]", value))]
+
+
+def _turn(where: str, turn: JSON) -> Message:
+    if not isinstance(turn, dict):
+        raise ConfigError(f"{where} must be an object with role and content")
+    said = cast("dict[str, JSON]", turn)
+    role, content = said.get("role"), said.get("content")
+    if role not in ROLES:
+        raise ConfigError(f"{where}: role is {role!r:.40}; it must be {', '.join(ROLES)}")
+    if not isinstance(content, str) or not content.strip():
+        raise ConfigError(f"{where}: content must be text, and is {content!r:.40}")
+    try:
+        content.encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(f"{where}: half a character (a lone surrogate) at {error.start}") from None
+    return Message(role, content)

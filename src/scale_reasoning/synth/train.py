@@ -1,0 +1,241 @@
+"""One training process: TRL's trainer on the rows of a job's folder. `accelerate launch -m scale_reasoning.synth.train
+DIR` runs one on each GPU.
+
+Decides how a recipe is said to TRL, and refuses to train where TRL would learn anything but the completions.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from scale_reasoning.errors import ConfigError, ScaleError
+from scale_reasoning.synth import folder as folders
+from scale_reasoning.synth import rows
+from scale_reasoning.synth.extra import library, quiet
+from scale_reasoning.synth.folder import Job
+from scale_reasoning.synth.sft import Recipe
+from scale_reasoning.synth.tokens import IGNORED, Example, end_of_turn, tokenised
+from scale_reasoning.synth.weights import loaded
+
+Say: TypeAlias = Callable[[str], None]
+ADAPTER = "adapter"
+
+
+def train(folder: Path, say: Say) -> None:
+    """Trains what the folder's job asks, from its last whole checkpoint if there is one, and saves the weights.
+
+    A LoRA is saved as its adapter; `merge` makes a model of it. Raises `ConfigError`.
+    """
+    job = folders.read(folder)
+    with quiet():
+        _one_gpu(job.recipe)
+        # Before the model: this is where the processes find each other, and how the model is to be loaded is settled.
+        arguments = _arguments(job.recipe, folder)
+        tokenizer, model = _model(job, arguments)
+        trainer = _trainer(job, folder, arguments, tokenizer, model, say)
+        last = _last_checkpoint(job.recipe, folder, trainer, say)
+        try:
+            trainer.train(resume_from_checkpoint=last)
+        except library("torch").OutOfMemoryError as error:
+            raise ConfigError(
+                f"the GPU's memory is full: a smaller device_batch or cutoff, more gpus, or --lora ({error})"
+            ) from error
+        _save(trainer, tokenizer, folder, job.recipe)
+
+
+def merge(folder: Path) -> None:
+    """Makes a model of the base model and the folder's adapter, and puts it into the folder."""
+    job = folders.read(folder)
+    with quiet():
+        tokenizer = loaded("AutoTokenizer", str(folder / ADAPTER))
+        base = loaded("AutoModelForCausalLM", job.place, job.recipe.revision, dtype=_dtype())
+        model = library("peft").PeftModel.from_pretrained(base, str(folder / ADAPTER)).merge_and_unload()
+        _stop_at(end_of_turn(tokenizer), tokenizer, model)
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+
+def examples_of(recipe: Recipe, tokenizer: Any) -> tuple[Example, ...]:
+    """The recipe's rows as token ids."""
+    found = rows.read(Path(recipe.rows)).rows
+    return tokenised(found, tokenizer, cutoff=recipe.cutoff, over_cutoff=recipe.over_cutoff).kept
+
+
+def dataset_of(examples: Sequence[Example]) -> Any:
+    """The examples as TRL takes them: ids and labels, the prompt's labels such that it is not learned."""
+    return library("datasets").Dataset.from_list(
+        [{"input_ids": each.input_ids, "labels": each.labels} for each in examples]
+    )
+
+
+def packs(examples: Sequence[Example], cutoff: int) -> int:
+    """How many sequences the examples are packed into."""
+    with quiet():
+        return len(library("trl").pack_dataset(dataset_of(examples), cutoff, "bfd"))
+
+
+def gpus_here() -> int:
+    """How many GPUs this machine has."""
+    return int(library("torch").cuda.device_count())
+
+
+def _arguments(recipe: Recipe, folder: Path) -> Any:
+    gpu = bool(library("torch").cuda.is_available())
+    return library("trl").SFTConfig(
+        output_dir=str(folder / "checkpoints"),
+        max_length=recipe.cutoff if recipe.packing else None,  # rows over the cut-off were dealt with by name
+        packing=recipe.packing,
+        packing_strategy="bfd",
+        per_device_train_batch_size=recipe.device_batch,
+        gradient_accumulation_steps=recipe.accumulation,
+        learning_rate=recipe.rate,
+        lr_scheduler_type=recipe.schedule,
+        warmup_steps=recipe.warmup_steps,
+        weight_decay=recipe.weight_decay,
+        max_grad_norm=recipe.max_grad_norm,
+        num_train_epochs=recipe.epochs,
+        max_steps=recipe.steps or -1,
+        activation_checkpointing=recipe.checkpointed_by == "trainer",
+        bf16=gpu,
+        use_cpu=not gpu,
+        dataloader_pin_memory=gpu,
+        logging_steps=recipe.log_every,
+        save_strategy="steps" if recipe.save_every else "epoch",
+        save_steps=recipe.save_every or 500,
+        save_total_limit=recipe.keep_checkpoints,
+        seed=recipe.seed,
+        data_seed=recipe.seed,
+        report_to="none",
+        disable_tqdm=True,
+    )
+
+
+def _model(job: Job, arguments: Any) -> tuple[Any, Any]:
+    tokenizer = loaded("AutoTokenizer", job.place, job.recipe.revision)
+    # Float32 master weights, or updates of 5e-6 vanish in rounding. FSDP and ZeRO make their own of bfloat16, and what
+    # LoRA freezes needs none.
+    halved = arguments.bf16 and (job.recipe.method == "lora" or job.recipe.shared_by != "none")
+    model = loaded(
+        "AutoModelForCausalLM",
+        job.place,
+        job.recipe.revision,
+        dtype="bfloat16" if halved else "float32",
+        attn_implementation=job.recipe.attention,
+    )
+    _stop_at(end_of_turn(tokenizer), tokenizer, model)
+    return tokenizer, model
+
+
+def _stop_at(end: str, tokenizer: Any, model: Any) -> None:
+    """A server stops where the model says: at the token it learns to end its turn with."""
+    tokenizer.eos_token = end
+    number = int(tokenizer.eos_token_id)
+    model.config.get_text_config().eos_token_id = number
+    known: Any = model.generation_config.eos_token_id
+    others: list[int] = [] if known is None else [known] if isinstance(known, int) else list(known)
+    model.generation_config.eos_token_id = [number, *(each for each in others if each != number)]
+
+
+def _trainer(job: Job, folder: Path, arguments: Any, tokenizer: Any, model: Any, say: Say) -> Any:
+    transformers = library("transformers")
+    examples = examples_of(job.recipe, tokenizer)
+    adapter = library("peft").LoraConfig(
+        r=job.recipe.lora_r, lora_alpha=job.recipe.lora_alpha, target_modules="all-linear", task_type="CAUSAL_LM"
+    )
+
+    def on_log(_: Any, args: Any, state: Any, control: Any, **__: Any) -> None:
+        if not state.is_world_process_zero:
+            return
+        folders.log(folder, state.log_history)
+        newest = state.log_history[-1]
+        if "loss" in newest:
+            say(f"step {state.global_step} of {state.max_steps}: loss {newest['loss']:.4f}")
+
+    trainer = library("trl").SFTTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=dataset_of(examples),
+        processing_class=tokenizer,
+        peft_config=adapter if job.recipe.method == "lora" else None,
+        callbacks=[type("Losses", (transformers.TrainerCallback,), {"on_log": on_log})],
+    )
+    trainer.remove_callback(transformers.PrinterCallback)
+    _only_completions(examples, trainer.train_dataset)
+    return trainer
+
+
+def _only_completions(examples: Sequence[Example], dataset: Any) -> None:
+    """Raises where TRL's sequences hold, or learn, other tokens than the examples'."""
+    held = [sum(map(len, examples)), sum(len(example.learned) for example in examples)]
+    found = [0, 0]
+    for labels in dataset["labels"]:
+        found[0] += len(labels)
+        found[1] += sum(label != IGNORED for label in labels)
+    if held != found:
+        raise ScaleError(f"of {held} tokens held and learned, this version of trl has made {found}")
+
+
+def _last_checkpoint(recipe: Recipe, folder: Path, trainer: Any, say: Say) -> str | None:
+    """The checkpoint to go on from. Those left half-way are removed."""
+    whole, halves = folders.checkpoints(folder, recipe.gpus)
+    sequences = len(trainer.train_dataset)
+    every, an_epoch = recipe.all_steps(sequences), recipe.steps_an_epoch(sequences)
+    # From one of the last step, the trainer would take another where that is not the end of an epoch.
+    usable = [each for each in whole if folders.step_of(each) < every or not every % an_epoch]
+    if trainer.is_world_process_zero():
+        for half in halves:
+            say(f"{half} was left half-way: removed")
+            shutil.rmtree(half)
+        if usable:
+            say(f"going on from {usable[-1]}")
+    trainer.accelerator.wait_for_everyone()
+    return str(usable[-1]) if usable else None
+
+
+def _save(trainer: Any, tokenizer: Any, folder: Path, recipe: Recipe) -> None:
+    if trainer.is_fsdp_enabled:
+        trainer.accelerator.state.fsdp_plugin.set_state_dict_type("FULL_STATE_DICT")
+    if recipe.method == "lora":
+        trainer.save_model(str(folder / ADAPTER))
+        return
+    weights = trainer.accelerator.get_state_dict(trainer.model_wrapped)  # of all processes; whole on the first
+    if trainer.is_world_process_zero():
+        dtype = getattr(library("torch"), _dtype())
+        model = trainer.accelerator.unwrap_model(trainer.model_wrapped)
+        model.save_pretrained(folder, state_dict={name: weights.pop(name).to(dtype) for name in list(weights)})
+        model.config.dtype = _dtype()  # of what was saved, not of the master weights
+        model.config.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+
+def _dtype() -> str:
+    return "bfloat16" if library("torch").cuda.is_available() else "float32"
+
+
+def _one_gpu(recipe: Recipe) -> None:
+    """A process of its own takes one GPU; TRL refuses to see more."""
+    if recipe.gpus == 1 and "LOCAL_RANK" not in os.environ:
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """A process of a launched training. 0 done, 1 failed."""
+    try:
+        train(Path(arguments[0]), _told)
+        return 0
+    except ScaleError as error:
+        _told(f"error: {error}")
+        return 1
+
+
+def _told(line: str) -> None:
+    sys.stderr.write(f"scale: {line}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
