@@ -163,9 +163,9 @@ def caption(points: Sequence[Point], *notes: str) -> str:
     ]
     sizes = list(dict.fromkeys((each.dataset, each.problems, each.samples) for each in summaries))
     if len({size[1:] for size in sizes}) == 1:
-        counts = f"n = {sizes[0][1]} problems × {sizes[0][2]} samples"  # noqa: RUF001 - a multiplication
+        counts = f"n = {sizes[0][1]} problems × {sizes[0][2]} samples"
     else:
-        counts = "n = problems × samples: " + ", ".join(f"{name} {n} × {samples}" for name, n, samples in sizes)  # noqa: RUF001
+        counts = "n = problems × samples: " + ", ".join(f"{name} {n} × {samples}" for name, n, samples in sizes)
     owed, planned = sum(each.owed for each in summaries), sum(each.planned for each in summaries)
     lines = [", ".join(named), counts]
     lines.append(f"INCOMPLETE: {owed} of {planned} attempts owed, not scored" if owed else "no attempts owed")
