@@ -14,7 +14,10 @@ MAX_CHARS = 2_000
 MAX_DIGITS = 400
 """A longer numeral is text."""
 
-_BOX = re.compile(r"\\+(?:boxed|fbox)\s*(?:(?P<open>\{)|(?P<bare>[+-]?[\w./]+))|\\.|(?P<brace>[{}])", re.DOTALL)
+# Backslashes are taken in pairs once no box follows their run, so that a long run is read once, not from each of them.
+_BOX = re.compile(
+    r"(?<!\\)\\++(?:boxed|fbox)\s*(?:(?P<open>\{)|(?P<bare>[+-]?[\w./]+))|(?:\\\\)++|\\.|(?P<brace>[{}])", re.DOTALL
+)
 
 
 def final_answer(text: str) -> str | None:

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
-from tests.servers import ModelServer
+from tests.servers import Handler, ModelServer
 
 FOREVER = 3600.0
-TEXT = "Hello, wörld ∑"
+TEXT = "Hello, wörld ∑: \\boxed{12}"
 USAGE = {"prompt_tokens": 7, "completion_tokens": 4, "total_tokens": 11}
 
 
@@ -91,6 +91,17 @@ async def hang_up(ask: Ask) -> web.StreamResponse:
     assert ask.request.transport is not None
     ask.request.transport.close()
     return response
+
+
+async def past_its_length(ask: Ask) -> web.StreamResponse:
+    """More than the head promises: a whole reply, and then bytes that would be read as the head of the next answer."""
+    assert ask.request.transport is not None
+    body = json.dumps({"model": "served", "choices": [{"message": {"content": TEXT}, "finish_reason": "stop"}]})
+    head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    ask.request.transport.write(f"{head}{body}HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{{}}".encode())
+    await asyncio.sleep(0.05)
+    ask.request.transport.close()
+    return web.Response()
 
 
 async def stall(_: Ask) -> web.StreamResponse:
@@ -179,7 +190,7 @@ async def mangled(ask: Ask) -> web.StreamResponse:
 
 
 HALF = saying({"content": "Hello"}, {"content": ", w"}, finish=None)
-HELLO = saying({"content": "Hello"}, {"content": ", w"}, {"content": "örld ∑"})
+HELLO = saying({"content": "Hello"}, {"content": ", w"}, {"content": "örld ∑: \\boxed{12}"})
 USED = {"choices": [], "usage": USAGE}
 DONE = "data: [DONE]\n\n"
 PAGE = "<!DOCTYPE html>\n<html><body><h1>Bad gateway</h1>nginx</body></html>"
@@ -213,7 +224,12 @@ FAULTS: dict[str, Behaviour] = {
     "429": answers(429, failing("slow down")),
     "429-for-seconds": answers(429, failing("slow down"), retry_after="7"),
     "429-until-a-date": too_soon_until_a_date,
+    "429-for-a-second": answers(429, failing("slow down"), retry_after="1"),
+    "429-for-no-time": answers(429, failing("slow down"), retry_after="0"),
+    "429-for-hours": answers(429, failing("slow down"), retry_after="7200"),
     "429-for-nonsense": answers(429, failing("slow down"), retry_after="soon"),
+    "429-until-no-date": answers(429, failing("slow down"), retry_after=f"Mon, 01 Jan 2029 {'9' * 30}:00:00 GMT"),
+    "503": answers(503, failing("loading the model")),
     "500": answers(500, failing("CUDA out of memory")),
     "500-empty": raw("HTTP/1.1 500 Oops\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"),
     "500-deep": raw(f"HTTP/1.1 500 Oops\r\ncontent-length: 20000\r\nconnection: close\r\n\r\n{'[' * 20_000}"),
@@ -224,6 +240,9 @@ FAULTS: dict[str, Behaviour] = {
     "400-in-two-pieces": refuses_in_two_pieces,
     "401-echoing-the-key": echoes_the_key,
     "404": answers(404, {"detail": "Not Found"}),
+    "ignores-schema": ok,
+    "ignores-n": ok,
+    "thousands-of-models": ok,
     "no-schema": refuses("response_format", "response_format.type must be text"),
     "no-stream-options": refuses("stream_options", "Unrecognized request argument: stream_options"),
     "overflow-vllm": answers(400, failing(VLLM_OVERFLOW, type="BadRequestError", code=400)),
@@ -244,6 +263,7 @@ FAULTS: dict[str, Behaviour] = {
     "drip": events(*(character for character in f"data: {json.dumps(HELLO[-2])}\n\n"), *HELLO[-1:], DONE),
     "closed-in-headers": raw("HTTP/1.1 200 OK\r\ncontent-ty"),
     "short-of-its-length": raw('HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{"'),
+    "past-its-length": past_its_length,
     "not-http": raw("SSH-2.0-OpenSSH_9.2\r\n"),
     # streams
     "200-html": answers(200, PAGE, html=True),
@@ -259,12 +279,14 @@ FAULTS: dict[str, Behaviour] = {
     "crlf": events(*HELLO, "data: [DONE]\r\n\r\n", end="\r\n\r\n"),
     "comments": events(": waiting\n\n", "event: message\nid: 1\n", *HELLO, ": ping\n\n", DONE),
     "slow": events(*HELLO, DONE, seconds=0.15),
+    "slow-drip": events(*HELLO, DONE, seconds=0.3),
     "late-end": events(*HELLO, DONE, seconds=0.02),
     "no-end": events(*HELLO, DONE, then=stall),
     "reset-after-done": events(*HELLO, DONE, then=reset),
     "hangs-up": hang_up,
     "no-choices": events({"choices": []}, DONE),
     "null-content": events(*saying({"role": "assistant", "content": None}), DONE),
+    "other-model": events(*({**chunk, "model": "tiny-1b"} for chunk in HELLO), USED, DONE),
     "several-choices": events({"choices": [{"index": 1, "delta": {"content": "other"}}]}, *HELLO, DONE),
     "error-in-stream": events(*HALF, failing("engine died", code=500)),
     "rejected-in-stream": events(*HALF, failing("no such adapter", code=400)),
@@ -299,6 +321,9 @@ FAULTS: dict[str, Behaviour] = {
 }
 
 
+MODELS = [f"family-{n // 100}/model-{n % 100}" for n in range(5_000)]
+
+
 class Faults:
     """A handler (see tests.servers) that does what the model's name says. `elsewhere` is where redirects lead."""
 
@@ -307,6 +332,8 @@ class Faults:
         self.faults = {**FAULTS, "redirect": answers(307, "", location=elsewhere)}
 
     async def __call__(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        if request.path.endswith("/models"):
+            return web.json_response({"data": [{"id": name} for name in MODELS]})
         name = body["model"]
         self.asked[name] += 1
         once = name.removesuffix("-then-ok")
@@ -317,8 +344,8 @@ class Faults:
 class FaultServer(ModelServer):
     """A ModelServer that also keeps which connections its requests came over."""
 
-    def __init__(self, faults: Faults) -> None:
-        super().__init__(faults)
+    def __init__(self, handler: Handler) -> None:
+        super().__init__(handler)
         self.connections = set[object]()
         self.most_open = 0
 
@@ -330,9 +357,9 @@ class FaultServer(ModelServer):
 
 
 @contextlib.asynccontextmanager
-async def running(faults: Faults | None = None) -> AsyncIterator[FaultServer]:
+async def running(handler: Handler | None = None) -> AsyncIterator[FaultServer]:
     """A server in this event loop; `server.base_url` ends in /v1."""
-    server = FaultServer(faults or Faults())
+    server = FaultServer(handler or Faults())
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", server.handle)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.01)

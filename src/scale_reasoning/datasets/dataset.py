@@ -7,11 +7,13 @@ there is one: which grader reads them is the caller's affair.
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Literal
 
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.types import JSON, Problem
@@ -82,4 +84,22 @@ def texts_sha256(texts: Iterable[str]) -> str:
 
 def normalised(text: str) -> str:
     """The text in Unicode's composed form, each run of white space one space."""
-    return " ".join(unicodedata.normalize("NFC", text).split())
+    return " ".join(composed(text, "NFC").split())
+
+
+MOST_MARKS = 30
+"""Combining marks in a row that are text: as many as Unicode's stream-safe format has (UAX #15)."""
+_MARKS = re.compile(rf"[^\w\s\x00-\x7f]{{{MOST_MARKS + 1},}}")
+
+
+def composed(text: str, form: Literal["NFC", "NFKC"]) -> str:
+    """The text in a normal form of Unicode, without the marks past MOST_MARKS that are piled on one character.
+
+    To order a pile of marks takes the square of its height.
+    """
+    return unicodedata.normalize(form, _MARKS.sub(_thinned, text))
+
+
+def _thinned(run: re.Match[str]) -> str:
+    thinned = (mark for at, mark in enumerate(run[0]) if at < MOST_MARKS or not unicodedata.combining(mark))
+    return "".join(thinned)

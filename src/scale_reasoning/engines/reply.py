@@ -116,8 +116,8 @@ class Reply:
         )
 
     def _event(self, data: bytes) -> None:
-        if data == b"[DONE]":
-            self.done = True
+        if self.done or data == b"[DONE]":
+            self.done = True  # nothing after it counts, in whichever chunk it comes
             return
         try:
             chunk = _chunk(data)

@@ -10,6 +10,8 @@ from typing import Literal
 from scale_reasoning.types import Delta
 
 OPEN, CLOSE = "<think>", "</think>"
+LONGEST_LEAD = 1_000
+"""Characters of white space after which no thought is opened any more."""
 
 
 class ThinkSplitter:
@@ -70,9 +72,10 @@ class ThinkSplitter:
     def _opened(self, held: str) -> str:
         """What is left to read once it shows whether the reply begins with the tag."""
         lead = held.lstrip()
-        if lead.startswith(OPEN):
+        far = len(held) - len(lead) > LONGEST_LEAD
+        if lead.startswith(OPEN) and not far:
             self._state, self._assumed, held = "inside", False, lead[len(OPEN) :]
-        elif not OPEN.startswith(lead):
+        elif far or not OPEN.startswith(lead):
             self._state = "inside" if self._assumed else "outside"
         return held
 

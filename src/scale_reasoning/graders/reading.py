@@ -83,7 +83,6 @@ def _unboxed(text: str) -> tuple[Reading, ...]:
 _SPELLINGS = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
-        (r"^([^\\]*\\?.*[0-9].*?)\s*(?:\\approx|≈).*$", r"\1"),  # an exact value, then its approximation
         (r"\\mathrm\s*\{([eid])\}", r"\1 "),
         (r"(?<=[0-9])i(?![A-Za-z])", " i"),  # math-verify sees an imaginary unit only where it stands alone
         (r"\*\*", "^"),
@@ -91,6 +90,7 @@ _SPELLINGS = tuple(
         (r"(?<![\\A-Za-z])(sin|cos|tan|cot|sec|csc|log|ln|exp|pi|infty)(?![A-Za-z])", r"\\\1 "),
     )
 )
+_APPROXIMATELY = re.compile(r"\\approx|≈")
 _GROUP = re.compile(r"(?<![\\A-Za-z])sqrt\s*(?=\()|\^\s*(?=\()")
 _ASSIGNMENTS = re.compile(r"\s*\w+\s*=[^=,;]+(?:,\s*\w+\s*=[^=,;]+)+")
 _AND = re.compile(r"(?:\\quad|\s|,)*(?:\\text\s*\{\s*(?:and|or)\s*\}|\b(?:and|or)\b)(?:\\quad|\s)*")
@@ -98,6 +98,7 @@ _AND = re.compile(r"(?:\\quad|\s|,)*(?:\\text\s*\{\s*(?:and|or)\s*\}|\b(?:and|or
 
 def latex(expression: str) -> str:
     """The expression with typed notation (`sqrt(2)`, `x**(n+1)`, `2*pi`) spelled as LaTeX."""
+    expression = _exact(expression)
     for pattern, spelling in _SPELLINGS:
         expression = pattern.sub(spelling, expression)
     expression = _grouped(expression)
@@ -105,6 +106,13 @@ def latex(expression: str) -> str:
     if len(solutions) > 1 and all(_ASSIGNMENTS.fullmatch(solution) for solution in solutions):
         return ";".join(solutions)  # "p = 5, q = 2 and p = 7, q = 2": "and" binds looser than the comma
     return expression
+
+
+def _exact(expression: str) -> str:
+    """An exact value without the approximation after it."""
+    approximations = list(_APPROXIMATELY.finditer(expression))
+    exact = expression[: approximations[-1].start()].rstrip() if approximations else ""
+    return exact if re.search("[0-9]", exact) else expression
 
 
 def _grouped(expression: str) -> str:

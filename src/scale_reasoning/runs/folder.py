@@ -19,6 +19,7 @@ from scale_reasoning.runs.manifest import Manifest, decode, encode
 
 APPLICATION = 0x5CA1E001
 DATABASE, MANIFEST, LOCK = "run.sqlite", "manifest.json", "lock"
+DAMAGED = "the database is damaged: restore it from a copy, or start anew with another --out"
 
 SCHEMA = """
 CREATE TABLE problems (dataset TEXT, position INTEGER, id TEXT, text TEXT, answer TEXT, PRIMARY KEY (dataset, id));
@@ -30,12 +31,18 @@ CREATE TABLE attempts (cell INTEGER, problem TEXT, sample INTEGER, owed INTEGER,
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a run's folder. Raises ConfigError when there is no run."""
+    """The manifest of a run's folder. Raises ConfigError when there is no run, StoreError for what is no manifest."""
     file = folder / MANIFEST
     with told(folder):
         if not file.exists():
             raise ConfigError(f"{folder} holds no run: there is no {MANIFEST} in it")
-        return decode(msgspec.json.decode(file.read_bytes()), str(file))
+        content = file.read_bytes()
+    try:
+        return decode(msgspec.json.decode(content), str(file))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise StoreError(
+            f"{file}: no manifest ({error}): restore it from a copy, or start anew with another --out"
+        ) from error
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -113,7 +120,7 @@ def trouble(folder: Path, error: Exception) -> StoreError:
     elif mend("readonly") or mend("read-only") or mend("permission"):
         what = "it cannot be written to: mend its permissions, then --resume"
     elif mend("malformed") or mend("not a database") or mend("corrupt"):
-        what = "the database is damaged: restore it from a copy, or start anew with another --out"
+        what = DAMAGED
     else:
         what = "nothing that was saved is lost; mend the cause, then --resume"
     return StoreError(f"{folder}: {error}: {what}")
