@@ -94,6 +94,10 @@ class Strategy(Protocol):
         ...
 
 
+CANCELLED = "cancelled"
+"""The finish reason of a call that was not waited for."""
+
+
 @dataclass(slots=True)
 class _Ledger:
     """What all `LM`s of one attempt share."""
@@ -204,6 +208,23 @@ class LM:
         ledger.calls.append(call)
         self.tell(Finished(path=self.path, call=call, completion=completion))
         return completion
+
+    def cancelled(self, mode: Mode) -> None:
+        """Notes that this place's call was not waited for: what it cost nobody knows, so its usage is unknown, never
+        zero. Its seconds are those of the longest call so far, the one that was waited for.
+        """
+        calls = self._ledger.calls
+        calls.append(
+            Call(
+                path=self.path,
+                stage=stage_of(self.path),
+                mode=mode,
+                seed=self.derived_seed(),
+                usage=Usage(),
+                finish_reason=CANCELLED,
+                seconds=max((call.seconds for call in calls), default=0.0),
+            )
+        )
 
     async def _paid_once(self, endpoint: Endpoint, request: Request) -> Completion:
         journal = self._ledger.journal

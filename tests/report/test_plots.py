@@ -175,7 +175,7 @@ def test_the_papers_points_share_the_look_of_ours_and_say_whose_they_are() -> No
 
 def test_the_caption_tells_n_and_what_is_owed() -> None:
     whole = caption([measured(made({"name": "cot"}), "planned")])
-    assert whole == "cot, m; n = 6 problems × 2 samples; no attempts owed"  # noqa: RUF001
+    assert whole == "cot, m; n = 6 problems × 2 samples; no attempts owed"
     part = caption([measured(cell([outcome(), owed("p1")]), "completed")])
     assert "INCOMPLETE: 1 of 2 attempts owed" in part
     assert "failed attempts left out" in part

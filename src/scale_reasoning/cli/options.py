@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from scale_reasoning.engines import Connection, key_from_environment
+from scale_reasoning.engines.limit import InFlight
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import Strategy
 from scale_reasoning.strategies import EFFORTS, STRATEGIES, make
@@ -89,7 +90,9 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
         "--model",
         help="name on the server, GGUF file, checkpoint folder, arithmetic-teacher, or smollm2 (default without URL)",
     )
-    add("--base-url", help="OpenAI-compatible server, e.g. http://127.0.0.1:8000/v1 (default: OPENAI_BASE_URL)")
+    add("--base-url", action=_Servers, metavar="URL", help="OpenAI-compatible server, e.g. http://127.0.0.1:8000/v1 "
+        "(default: OPENAI_BASE_URL); once for each server of the same model")  # fmt: skip
+    parser.set_defaults(more_base_urls=None)
     add("--system1-model", metavar="MODEL", help="another model for System 1")
     add("--system1-base-url", metavar="URL", help="another server for System 1")
     add("--api-key-env", metavar="NAME", help="environment variable with the API key (default OPENAI_API_KEY)")
@@ -98,7 +101,8 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
     add("--window", type=_count, metavar="TOKENS", help="context window, prompt and reply (default: the family's)")
     add("--temperature", type=float, help="instead of the family's")
     add("--top-p", type=float, help="instead of the family's")
-    add("--in-flight", type=_count, default=64, metavar="N", help="requests at a time (default 64)")
+    add("--in-flight", type=_in_flight, default=64, metavar="N", help="requests a server is sent at a time, or auto "
+        "to find out (default 64)")  # fmt: skip
     add("--retries", type=_whole, default=4, metavar="N", help="of a failed request (default 4)")
     add("--connect-timeout", type=_seconds, default=10.0, metavar="S", help="seconds to connect (default 10)")
     add("--first-byte-timeout", type=_seconds, default=600.0, metavar="S", help="until a reply begins (default 600)")
@@ -113,11 +117,15 @@ def connection(args: argparse.Namespace) -> Connection:
 
     if args.temperature is not None and not 0 <= args.temperature <= 10:
         raise ConfigError(f"--temperature {args.temperature}: must be from 0 to 10")
+    for url in args.more_base_urls or ():
+        if "@" in url:
+            raise ConfigError("--base-url: with several servers none may have a user or password in it: --api-key-env")
     if args.top_p is not None and not 0 < args.top_p <= 1:
         raise ConfigError(f"--top-p {args.top_p}: must be above 0 and at most 1")
     return Connection(
         model=args.model,
         base_url=args.base_url or os.environ.get("OPENAI_BASE_URL") or None,
+        more_base_urls=args.more_base_urls or (),
         system1_model=args.system1_model,
         system1_base_url=args.system1_base_url,
         api_key=key_from_environment(args.api_key_env),
@@ -133,6 +141,26 @@ def connection(args: argparse.Namespace) -> Connection:
         ),
         say=lambda line: print(f"scale: {line}", file=sys.stderr, flush=True),
     )
+
+
+class _Servers(argparse.Action):
+    """The first URL is `base_url`, further ones are `more_base_urls`."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        if namespace.more_base_urls is None:
+            namespace.base_url, namespace.more_base_urls = values, ()
+        else:
+            namespace.more_base_urls = (*namespace.more_base_urls, values)
+
+
+def _in_flight(text: str) -> InFlight:
+    return "auto" if text == "auto" else _count(text)
 
 
 def _count(text: str) -> int:

@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from scale_reasoning.engines.limit import InFlight, Places, limit_of
 from scale_reasoning.engines.policy import Limited, Retrying
+from scale_reasoning.engines.spread import Limits, Spread
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import Endpoint, Endpoints
 from scale_reasoning.profiles import profile_for
@@ -32,21 +34,25 @@ class Connection:
     """What a user says about the model they want; None is not said.
 
     model: a name on the server, `smollm2` (the model in the box, the default without a base URL), the path of a GGUF
-    file, or, without a base URL, that of a checkpoint folder (config.json, transformers). base_url: the server of an OpenAI-compatible API. system1_model, system1_base_url: where System 1 sits
-    when it is another model. api_key: sent as a bearer token. profile: a family of profiles.toml instead of the one
-    that matches the name; profiles: a file of the user's own families. window: tokens, prompt and reply together.
-    in_flight: requests at a time; retries: of a failed request. temperature, top_p: instead of the profile's.
+    file or, without a base URL, of a checkpoint folder. base_url: the server of an OpenAI-compatible API.
+    more_base_urls: further servers of the same model. system1_model, system1_base_url: where System 1 sits when it is
+    another model. api_key: sent as a bearer token.
+    profile: a family of profiles.toml instead of the one that matches the name; profiles: a file of the user's own
+    families. window: tokens, prompt and reply together. in_flight: requests a server is sent at a time; retries: of a
+    failed request.
+    temperature, top_p: instead of the profile's.
     """
 
     model: str | None = None
     base_url: str | None = None
+    more_base_urls: tuple[str, ...] = ()
     system1_model: str | None = None
     system1_base_url: str | None = None
     api_key: str | None = None
     profile: str | None = None
     profiles: Path | None = None
     window: int | None = None
-    in_flight: int = 64
+    in_flight: InFlight = 64
     retries: int = 4
     temperature: float | None = None
     top_p: float | None = None
@@ -97,28 +103,42 @@ async def _teacher(connection: Connection, stack: AsyncExitStack) -> Opened:
     return Opened(engine=Teacher(), model=TEACHER, window=connection.window)
 
 
-ENGINES: dict[str, Opener] = {"openai": _openai, "llama": _llama, "teacher": _teacher}
+async def _transformers(connection: Connection, stack: AsyncExitStack) -> Opened:
+    from scale_reasoning.engines.checkpoint import Checkpoint
+
+    loaded = await Checkpoint.load(Path(connection.model or ""), window=connection.window)
+    engine = await stack.enter_async_context(loaded)
+    return Opened(engine=engine, model=engine.name, window=engine.window)
+
+
+ENGINES: dict[str, Opener] = {"openai": _openai, "llama": _llama, "teacher": _teacher, "transformers": _transformers}
 
 
 def engine_of(connection: Connection) -> str:
-    """Which row of ENGINES serves it: the teacher, a GGUF path and the model in the box here, all else its server."""
-    if connection.model == TEACHER:
+    """Which row of ENGINES serves it: here the teacher, a GGUF path, the model in the box and, unless a base URL says
+    that it is served, a checkpoint folder; all else its server.
+    """
+    model, base_url = connection.model, connection.base_url
+    if model == TEACHER:
         return "teacher"
-    embedded = connection.model == EMBEDDED or (connection.model is None and connection.base_url is None)
-    return "llama" if embedded or str(connection.model).lower().endswith(".gguf") else "openai"
+    if model == EMBEDDED or (model is None and base_url is None) or str(model).lower().endswith(".gguf"):
+        return "llama"
+    # A server, too, may know a checkpoint by its path.
+    return "transformers" if model and base_url is None and Path(model, "config.json").is_file() else "openai"
 
 
 @asynccontextmanager
-async def connect(connection: Connection) -> AsyncGenerator[Endpoints]:
-    """Both modes' endpoints, closed on leaving.
+async def connect(connection: Connection, limits: Limits | None = None) -> AsyncGenerator[Endpoints]:
+    """Both modes' endpoints, closed on leaving. What is given the same `limits` shares them where it shares a server.
 
     A mode that the model's family lacks and no other model was named for has no entry; asking for it raises a
     ConfigError that says what to do. Raises ConfigError for what cannot be opened.
     """
     async with AsyncExitStack() as stack:
-        main = await _with_policies(connection, stack)
+        limits = limits or Limits()
+        main = await _with_policies(connection, limits, stack)
         second = system1_connection(connection)
-        other = main if second is None else await _with_policies(second, stack)
+        other = main if second is None else await _with_policies(second, limits, stack)
         yield {
             **mode_endpoints(connection, main, Mode.SYSTEM2),
             **mode_endpoints(second or connection, other, Mode.SYSTEM1),
@@ -137,10 +157,17 @@ async def open_engine(connection: Connection, stack: AsyncExitStack) -> Opened:
     return await ENGINES[engine_of(connection)](connection, stack)
 
 
-async def _with_policies(connection: Connection, stack: AsyncExitStack) -> Opened:
-    opened = await open_engine(connection, stack)
-    limited = Limited(opened.engine, in_flight=connection.in_flight)
-    return replace(opened, engine=Retrying(limited, retries=connection.retries))
+async def _with_policies(connection: Connection, limits: Limits, stack: AsyncExitStack) -> Opened:
+    if engine_of(connection) != "openai" or connection.base_url is None:  # it runs here, for this connection alone
+        opened = await open_engine(connection, stack)
+        engine = Limited(opened.engine, places=Places(limit_of(connection.in_flight)))
+        return replace(opened, engine=Retrying(engine, retries=connection.retries))
+    urls = tuple(dict.fromkeys((connection.base_url, *connection.more_base_urls)))
+    each = [await open_engine(replace(connection, base_url=url), stack) for url in urls]
+    servers = limits.servers(urls, connection.in_flight)
+    engines = {server: opened.engine for server, opened in zip(servers, each, strict=True)}
+    engine = Spread(engines) if len(urls) > 1 else Limited(each[0].engine, places=servers[0])
+    return replace(each[0], engine=Retrying(engine, retries=connection.retries))
 
 
 def system1_connection(connection: Connection) -> Connection | None:
@@ -151,6 +178,7 @@ def system1_connection(connection: Connection) -> Connection | None:
         connection,
         model=connection.system1_model or connection.model,
         base_url=connection.system1_base_url or connection.base_url,
+        more_base_urls=() if connection.system1_base_url else connection.more_base_urls,
         profile=None,
         window=None,
     )

@@ -1,4 +1,4 @@
-"""Policies are engines around an engine: bounded retries, and a limit on what is in flight.
+"""Policies are engines around an engine: bounded retries, and a limit on what is in flight (limit.py).
 
 Compose them where the engine is made: `Retrying(Limited(OpenAI(url), in_flight=64))`. Waiting before a retry holds no
 place in the limit.
@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from heapq import heappop, heappush
-from itertools import count
 from typing import Protocol, TypeAlias, runtime_checkable
 
+from scale_reasoning.engines.limit import Fixed, Places, enter
 from scale_reasoning.errors import Malformed, Overloaded, Unreachable
 from scale_reasoning.types import Completion, Delta, Engine, OnDelta, Request
 
@@ -46,26 +45,17 @@ class Retrying:
 
     async def generate(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
         """See Engine. Raises the last failure when none of the tries succeeds."""
-        heard = False
-
-        def listen(delta: Delta) -> None:
-            nonlocal heard
-            heard = True
-            if on_delta is not None:
-                on_delta(delta)
-
+        told = Told(on_delta)
         for tried in range(self.retries + 1):
             try:
-                return await self.engine.generate(request, listen if on_delta is not None else None)
+                return await self.engine.generate(request, told.on_delta)
             except (Unreachable, Overloaded, Malformed) as error:
                 asked = error.retry_after if isinstance(error, Overloaded) else None
                 if tried == self.retries or (asked is not None and asked > LONGEST_WAIT):
                     if tried:
                         error.add_note(f"given up after {tried + 1} tries")
                     raise
-            if heard and on_delta is not None:
-                on_delta(Delta(restarted=True))
-                heard = False
+            told.anew()
             backoff = min(FIRST_WAIT * 2**tried, LONGEST_WAIT) * (1 + random.random() / 2)
             await asyncio.sleep(backoff if asked is None else max(asked, FIRST_WAIT / 10))
         raise AssertionError("unreachable")
@@ -76,58 +66,79 @@ class Retrying:
         return Retrying(engine, retries=self.retries)
 
 
-class Limited:
-    """Lets at most `in_flight` requests through at a time; of those that wait the most urgent goes first.
+class Told:
+    """What a listener was told of a reply: where that breaks off, it hears that the next one begins anew."""
 
-    Equally urgent ones go first come first served. A request's urgency is taken when it begins to wait.
+    def __init__(self, listener: OnDelta | None) -> None:
+        self._listener, self._heard = listener, False
+        self.on_delta = None if listener is None else self._pass
+
+    def _pass(self, delta: Delta) -> None:
+        self._heard = True
+        if self._listener is not None:
+            self._listener(delta)
+
+    def anew(self) -> None:
+        """What was told so far is void."""
+        if self._heard and self._listener is not None:
+            self._listener(Delta(restarted=True))
+        self._heard = False
+
+
+class Limited:
+    """Lets at most `in_flight` requests through at a time, or as many as there are `places`, which several may share.
+
+    Of those that wait the most urgent goes first; a request's urgency is taken when it begins to wait.
     """
 
-    def __init__(self, engine: Engine, *, in_flight: int) -> None:
-        self.engine = engine
-        self._free = in_flight
-        self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []
-        self._tickets = count()
+    def __init__(self, engine: Engine, *, in_flight: int = 64, places: Places | None = None) -> None:
+        self.engine, self.places = engine, places or Places(Fixed(in_flight))
 
     async def generate(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
         """See Engine."""
-        return await self._generate(0.0, request, on_delta)
+        return await self.by_urgency(0.0, request, on_delta)
 
     def urgent(self, urgency: Urgency) -> Engine:
         """The same places for one attempt, whose requests wait by its urgency."""
-        return _Urgent(self, urgency)
+        return ByUrgency(self, urgency)
 
-    async def _generate(self, urgency: float, request: Request, on_delta: OnDelta | None) -> Completion:
-        await self._enter(urgency)
-        try:
-            return await self.engine.generate(request, on_delta)
-        finally:
-            self._leave()
+    async def by_urgency(self, urgency: float, request: Request, on_delta: OnDelta | None) -> Completion:
+        """As `generate`, for a request that so many sub-problems wait for."""
+        await enter((self.places,), urgency)
+        return await self.admitted(request, on_delta)
 
-    async def _enter(self, urgency: float) -> None:
-        if self._free:
-            self._free -= 1
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heappush(self._waiting, (-urgency, next(self._tickets), turn))
+    async def admitted(self, request: Request, on_delta: OnDelta | None) -> Completion:
+        """As `generate`, in a place that was entered already and is given back."""
+        now, places = asyncio.get_running_loop().time, self.places
+        began = now()
         try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # the place came together with the cancelling: pass it on
-                self._leave()
+            completion = await self.engine.generate(request, on_delta)
+            if places.wanted:
+                places.limit.answered(began=began, ended=now(), work=_work(completion))
+            return completion
+        except Overloaded:
+            places.limit.refused(beside=places.held - 1)
             raise
-
-    def _leave(self) -> None:
-        while self._waiting:
-            *_, turn = heappop(self._waiting)
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self._free += 1
+        finally:
+            places.leave()
 
 
-class _Urgent:
-    def __init__(self, limited: Limited, urgency: Urgency) -> None:
+class _Urging(Protocol):
+    async def by_urgency(self, urgency: float, request: Request, on_delta: OnDelta | None) -> Completion: ...
+
+
+class ByUrgency:
+    """A limited engine for one attempt."""
+
+    def __init__(self, limited: _Urging, urgency: Urgency) -> None:
         self._limited, self._urgency = limited, urgency
 
     async def generate(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
-        return await self._limited._generate(self._urgency(), request, on_delta)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        """See Engine."""
+        return await self._limited.by_urgency(self._urgency(), request, on_delta)
+
+
+def _work(completion: Completion) -> int:
+    """New tokens; estimated, four characters each, where the server counts none."""
+    counted = completion.usage.completion_tokens
+    return (len(completion.text) + len(completion.reasoning)) // 4 + 1 if counted is None else counted

@@ -13,6 +13,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from scale_reasoning.engines.limit import Fixed, Places, enter
 from scale_reasoning.errors import Overloaded
 from scale_reasoning.types import Completion, Delta, Mode, OnDelta, Request, Usage
 
@@ -24,7 +25,8 @@ class Speeds:
     """The simulated server: concurrent `slots`, tokens a second for reading and writing, and typical reply lengths.
 
     Lengths are log-normal around the medians with the given spread (sigma), so that the tail is heavy, as real ones
-    are. `failures` is the share of requests answered 503.
+    are. `failures` is the share of requests answered 503. `queue` is how many may wait for a slot; the next is answered
+    429. With `slowdown` s a reply beside n others is written 1 + s * n times slower, as on a GPU whose batch grows.
     """
 
     slots: int = 64
@@ -34,6 +36,12 @@ class Speeds:
     system2_median_tokens: int = 3000
     spread: float = 0.8
     failures: float = 0.0
+    queue: int | None = None
+    slowdown: float = 0.0
+
+
+PIECES = 16
+"""A reply on a server that slows down is written in so many pieces, each at the speed of its moment."""
 
 
 class Sim:
@@ -41,7 +49,7 @@ class Sim:
 
     def __init__(self, speeds: Speeds | None = None) -> None:
         self.speeds = speeds or Speeds()
-        self._slots = asyncio.Semaphore(self.speeds.slots)
+        self._slots = Places(Fixed(self.speeds.slots))
         self._asked: dict[int, int] = {}
         self.requests = self.in_flight = self.most_in_flight = 0
         self.busy_seconds = 0.0
@@ -52,20 +60,34 @@ class Sim:
         tries = self._asked[request.seed] = self._asked.get(request.seed, 0) + 1
         if random.Random(f"{request.seed} {tries}").random() < self.speeds.failures:
             raise Overloaded("simulated: 503")
+        queue = self.speeds.queue
+        if queue is not None and not self._slots.free and self._slots.waiting >= queue:
+            raise Overloaded("simulated: 429")
         chance = random.Random(request.seed)
         completion = self._completion(request, chance)
-        async with self._slots:
-            self.in_flight += 1
-            self.most_in_flight = max(self.most_in_flight, self.in_flight)
-            try:
-                seconds = self._seconds(completion.usage)
-                await asyncio.sleep(seconds)
-                self.busy_seconds += seconds
-            finally:
-                self.in_flight -= 1
+        await enter((self._slots,))
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            seconds = self._seconds(completion.usage)
+            await self._written(seconds)
+            self.busy_seconds += seconds
+        finally:
+            self.in_flight -= 1
+            self._slots.leave()
         if on_delta is not None:
             on_delta(Delta(text=completion.text, reasoning=completion.reasoning))
         return completion
+
+    def resize(self, slots: int) -> None:
+        """Another number of slots from now on; what is being answered goes on."""
+        self._slots.limit = Fixed(slots)
+        self._slots.admit()
+
+    async def _written(self, seconds: float) -> None:
+        pieces = PIECES if self.speeds.slowdown else 1
+        for _ in range(pieces):
+            await asyncio.sleep(seconds / pieces * (1 + self.speeds.slowdown * (self.in_flight - 1)))
 
     def _seconds(self, usage: Usage) -> float:
         read, written = usage.prompt_tokens or 0, usage.completion_tokens or 0

@@ -27,3 +27,11 @@ def one_of(strategy: object, **choices: tuple[str, ...]) -> None:
         value = getattr(strategy, name)
         if value not in allowed:
             raise ConfigError(f"{name} = {value!r}: must be one of {', '.join(allowed)}")
+
+
+def at_most(strategy: object, **bounds: str) -> None:
+    """Raises ConfigError unless each named field is None or at most the field that bounds it."""
+    for name, bound in bounds.items():
+        value, most = getattr(strategy, name), getattr(strategy, bound)
+        if value is not None and value > most:
+            raise ConfigError(f"{name} = {value}: must be at most {bound} = {most}")

@@ -17,8 +17,9 @@ from scale_reasoning.lm import LM
 from scale_reasoning.prompts import Prompts, beside, chosen
 from scale_reasoning.replies import CHOICE, NUMBER, outline_schema, parse_choice, parse_number, parse_outline
 from scale_reasoning.strategies.force import OnLimit, solved
-from scale_reasoning.strategies.knobs import one_of, positive, share
+from scale_reasoning.strategies.knobs import at_most, one_of, positive, share
 from scale_reasoning.strategies.question import question_of
+from scale_reasoning.strategies.quorum import hedged
 from scale_reasoning.together import together
 from scale_reasoning.types import Message, Mode, Problem, Schema, Solution, Step
 
@@ -35,7 +36,8 @@ HARDEST = 1.0
 class Scale:
     """SCALE's hyper-parameters.
 
-    candidates: decompositions sampled (k).
+    candidates: decompositions sampled (k). quorum: so many that can be read are enough, the others are cancelled; None
+        waits for all. It makes an attempt depend on which came first.
     tau: System 1 if d <= tau, else System 2.
     assess_context: what the assessor sees of the earlier sub-problems: their `solutions` (the paper), or their `titles`
         (all assessed at once, before any is solved).
@@ -54,6 +56,7 @@ class Scale:
     """
 
     candidates: int = 8
+    quorum: int | None = None
     tau: float = 0.5
     assess_context: Literal["solutions", "titles"] = "solutions"
     route: Literal["threshold", "system1", "system2", "random"] = "threshold"
@@ -69,7 +72,8 @@ class Scale:
     prompts: str = ""
 
     def __post_init__(self) -> None:
-        positive(self, "candidates", "system1_max_tokens", "system2_max_tokens", "max_steps", "tries")
+        positive(self, "candidates", "quorum", "system1_max_tokens", "system2_max_tokens", "max_steps", "tries")
+        at_most(self, quorum="candidates")
         share(self, "tau", "random_share")
         one_of(
             self,
@@ -115,8 +119,9 @@ class _Run:
     async def decompose(self) -> tuple[Outline, ...]:
         """The k candidates that could be read; a whole round is asked again only when none could."""
         asked, candidates = 0, ()
+        places = [self.lm.at("decompose").at(str(k)) for k in range(1, self.knobs.candidates + 1)]
         for number in range(1, self.knobs.tries + 1):
-            found = await together(self.candidate(k, number) for k in range(1, self.knobs.candidates + 1))
+            found = await self.sampled(places if number == 1 else [place.at(f"try{number}") for place in places])
             asked, candidates = asked + len(found), tuple(outline for outline in found if outline)
             if candidates:
                 break
@@ -124,10 +129,18 @@ class _Run:
             self.notes.append(f"{dropped} of {asked} decompositions could not be read and were dropped")
         return candidates
 
-    async def candidate(self, k: int, number: int) -> Outline | None:
-        place = self.lm.at("decompose").at(str(k))
+    async def sampled(self, places: Sequence[LM]) -> Sequence[Outline | None]:
+        """A round's candidates: all of them, or those that were in when the quorum was."""
+        if self.knobs.quorum is None:
+            return await together(map(self.candidate, places))
+        found = await hedged(places, self.candidate, quorum=self.knobs.quorum, mode=Mode.SYSTEM1)
+        if cancelled := len(places) - len(found):
+            self.notes.append(f"{cancelled} of {len(places)} decompositions were cancelled: a quorum was in")
+        return found
+
+    async def candidate(self, place: LM) -> Outline | None:
         return await self.structured(
-            place if number == 1 else place.at(f"try{number}"),
+            place,
             self.messages(self.prompts.fill("decompose")),
             lambda text: parse_outline(text, self.knobs.max_steps),
             outline_schema(self.knobs.max_steps),

@@ -1,0 +1,57 @@
+"""Hedging against stragglers: ask several at once, go on when enough of them are in, cancel the rest.
+
+What a cancelled call cost nobody knows, so its usage is unknown, never zero, and with it the attempt's total.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
+
+from scale_reasoning.lm import LM
+from scale_reasoning.types import Mode
+
+T = TypeVar("T")
+
+
+async def hedged(
+    places: Sequence[LM], ask: Callable[[LM], Coroutine[Any, Any, T]], *, quorum: int, mode: Mode
+) -> list[T]:
+    """What was in, in the order of `places`, when `quorum` of it was truthy; else everything.
+
+    The other calls are cancelled, have ended when this returns, and are among the attempt's calls with usage unknown.
+    Raises the first exception of any call, the rest cancelled alike, unless the quorum is in.
+    """
+    tasks = [asyncio.create_task(ask(place)) for place in places]
+    waiting = set(tasks)
+    try:
+        while waiting:
+            _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            # All that ended by now are in, not the first `quorum` alone: a resume finds all of them in the journal.
+            if sum(_succeeded(task) and bool(task.result()) for task in tasks) >= quorum:
+                break
+            for task in tasks:
+                if task.done():
+                    task.result()
+        found = [task.result() for task in tasks if _succeeded(task)]
+        for place, task in zip(places, tasks, strict=True):
+            if not _succeeded(task):
+                place.cancelled(mode)
+        return found
+    finally:
+        await _ended(tasks)
+
+
+def _succeeded(task: asyncio.Task[Any]) -> bool:
+    return task.done() and not task.cancelled() and task.exception() is None
+
+
+async def _ended(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    while running := [task for task in tasks if not task.done()]:
+        await asyncio.wait(running)
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()  # seen, so that nobody is told of an exception that was not
