@@ -4,18 +4,29 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
+ATHERIS ?= atheris==3.0.0
+SECONDS_EACH ?= 60
 EXAMPLE := A shop sells pens at 3 for 2 dollars. How many dollars do 18 pens cost, and what is the change from 20?
 
-.PHONY: run test test-sft check examples format bench clean
+.PHONY: run test test-sft test-clients test-browser test-ray check examples format fuzz bench clean
 
 run: $(VENV)/model  ## solve a problem with the model in the box, the trace live
 	@$(BIN)/scale solve --model smollm2 "$(EXAMPLE)" || test $$? -eq 1
 
 test: $(VENV)/dev $(VENV)/model  ## every test that needs no other service
-	$(BIN)/pytest -m 'not sft'
+	$(BIN)/pytest -m 'not sft and not clients and not browser and not ray'
 
 test-sft: $(VENV)/dev $(VENV)/model $(VENV)/sft  ## the tests that train and load checkpoints
 	$(BIN)/pytest -m sft
+
+test-clients: $(VENV)/clients  ## the proxy with clients that others wrote
+	$(BIN)/pytest -m clients
+
+test-browser: $(VENV)/browser  ## the viewer in Debian's Chromium
+	$(BIN)/pytest -m browser
+
+test-ray: $(VENV)/ray  ## runs on a Ray of this machine, its workers killed
+	$(BIN)/pytest -m ray
 
 check: $(VENV)/dev  ## lint, format, types, directions of imports
 	$(BIN)/ruff check
@@ -29,6 +40,10 @@ examples: $(VENV)/model  ## the programs of examples/, on the model in the box
 format: $(VENV)/dev
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+fuzz: $(VENV)/dev  ## everything that reads text, by coverage; SECONDS_EACH=600 make fuzz for longer
+	$(BIN)/python -m pip install --quiet '$(ATHERIS)'
+	$(BIN)/python fuzz/run.py $(SECONDS_EACH)
 
 bench: $(VENV)/dev  ## ratios within one run; see benchmarks/
 	$(BIN)/python benchmarks/http_clients.py
@@ -46,11 +61,24 @@ $(VENV)/local: $(VENV)/python pyproject.toml
 	@touch $@
 
 $(VENV)/dev: $(VENV)/local
-	$(BIN)/python -m pip install --quiet --editable '.[local,plots,data]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[local,view,plots,data]' --group dev
 	@touch $@
 
 $(VENV)/sft: $(VENV)/dev
 	$(BIN)/python -m pip install --quiet '$(TORCH)' --editable '.[sft]'
+	@touch $@
+
+$(VENV)/ray: $(VENV)/dev
+	$(BIN)/python -m pip install --quiet --editable '.[ray]'
+	@touch $@
+
+$(VENV)/clients: $(VENV)/dev
+	$(BIN)/python -m pip install --quiet --group clients
+	@touch $@
+
+$(VENV)/browser: $(VENV)/dev
+	@command -v chromium >/dev/null || { test "$$(id -u)" -eq 0 && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || { echo "no chromium: apt-get install chromium"; exit 1; }
+	$(BIN)/python -m pip install --quiet --group browser
 	@touch $@
 
 $(VENV)/model: $(VENV)/local

@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from scale_reasoning.cli import doctor, evaluate, fetch, plot, records, report, solve, synth
+from scale_reasoning.cli import doctor, evaluate, fetch, plot, records, report, serve, sft, solve, synth, view
 from scale_reasoning.errors import ConfigError, EngineError, ScaleError
 
 INTERRUPTED = 130
@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for group in (solve, evaluate, synth, report, plot, records, doctor, fetch):
+    for group in (solve, serve, evaluate, synth, sft, report, plot, records, view, doctor, fetch):
         group.add(commands)
     return parser
 

@@ -13,7 +13,9 @@ from scale_reasoning.cli.options import Commands
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import Strategy
 from scale_reasoning.runs import manifest as manifests
+from scale_reasoning.runs import shard as shards
 from scale_reasoning.runs.manifest import CellSpec, DatasetSpec, Manifest, ModelSpec
+from scale_reasoning.runs.shard import Shard
 from scale_reasoning.strategies import describe
 from scale_reasoning.types import JSON
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 
 SETTLED_BY_A_RUN = (
-    "samples", "seed", "out", "limit", "data_dir", "split", "level", "grader", "problem_field", "answer_field",
+    "samples", "seed", "shard", "out", "limit", "data_dir", "split", "level", "grader", "problem_field", "answer_field",
     "model", "system1_model", "profile", "profiles", "window", "temperature", "top_p",
 )  # fmt: skip
 """Flags that change what a run asks; where its servers are, keys, limits and time-outs may change."""
@@ -57,6 +59,9 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     add("--grader", metavar="NAME", help="integer or symbolic (default: as each gold answer asks)")
     add("--no-reuse", action="store_true", help="never serve a call by a reply to another token limit")
     add("--attempts-in-flight", type=int, default=256, metavar="N", help="attempts at a time (default 256)")
+    add("--shard", metavar="I/N", help="only share I of N, to be merged with the others' (scale merge)")
+    add("--ray", metavar="ADDRESS", help="make the attempts on Ray: auto, local or ray://HOST:PORT")
+    add("--ray-workers", type=int, default=4, metavar="N", help="processes of Ray that make them (default 4)")
     add("--dry-run", action="store_true", help="print what would run: attempts, calls, tokens")
     options.add_strategy(parser, without=("samples",))
     options.add_connection(parser)
@@ -124,7 +129,12 @@ def manifest(args: argparse.Namespace, datasets: list[str], strategies: list[dic
         seed=args.seed or 0,
         grader=args.grader,
         reuse=not args.no_reuse,
+        shard=_shard(args),
     )
+
+
+def _shard(args: argparse.Namespace) -> Shard | None:
+    return None if args.shard is None else shards.read(args.shard)
 
 
 def _dataset(args: argparse.Namespace, name: str) -> DatasetSpec:
@@ -156,7 +166,7 @@ def with_flags(manifest: Manifest, args: argparse.Namespace) -> Manifest:
         )
         for cell in manifest.cells
     )
-    said = {"samples": args.samples, "seed": args.seed, "grader": args.grader}
+    said = {"samples": args.samples, "seed": args.seed, "grader": args.grader, "shard": _shard(args)}
     given_too = {key: value for key, value in said.items() if value is not None}
     return replace(manifest, cells=cells, reuse=manifest.reuse and not args.no_reuse, **given_too)
 
@@ -169,7 +179,7 @@ def start(args: argparse.Namespace, manifest: Manifest, named: str) -> int:
     if args.dry_run:
         from scale_reasoning.cli.progress import estimate
 
-        print(estimate(manifest, {name: len(listed) for name, listed in problems.items()}))
+        print(estimate(manifest, problems))
         return 0
     time = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     folder = args.out or Path("runs") / f"{named}-{time}"

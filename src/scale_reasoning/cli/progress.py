@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -17,6 +17,7 @@ from scale_reasoning.events import Event, Finished, Started
 from scale_reasoning.runs.manifest import CellSpec, Manifest
 from scale_reasoning.runs.outcome import Outcome
 from scale_reasoning.runs.store import Store
+from scale_reasoning.types import Problem
 
 SECONDS_BETWEEN_LINES = 10.0
 TOKENS_AN_ATTEMPT = {"scale": 25_000, "cot": 8_000, "inftythink": 38_000}
@@ -100,7 +101,8 @@ class Progress:
             share = sums["correct"] / graded
             parts.append(f"acc {share:.1%} ± {1.96 * (share * (1 - share) / graded) ** 0.5:.1%} so far")
         parts.append(f"{sums['tokens'] / seconds:,.0f} tokens/s")
-        parts.append(f"{self._in_flight} calls in flight")
+        if self._in_flight:
+            parts.append(f"{self._in_flight} calls in flight")
         if sums["prompt"]:
             parts.append(f"{sums['cached'] / sums['prompt']:.0%} of prompts cached")
         if sums["ended"] and self._done < self.planned:
@@ -108,12 +110,12 @@ class Progress:
         return Text(", ".join(parts))
 
 
-def estimate(manifest: Manifest, sizes: Mapping[str, int]) -> str:
+def estimate(manifest: Manifest, problems: Mapping[str, Sequence[Problem]]) -> str:
     """What a run would do: attempts and calls exactly where they are fixed, tokens as the paper's models took."""
     lines: list[str] = []
     attempts = tokens = 0
     for cell in manifest.cells:
-        count = sizes[cell.dataset.name] * manifest.samples
+        count = sum(1 for _ in manifest.units(cell.dataset.name, problems[cell.dataset.name]))
         each = _tokens(cell)
         attempts, tokens = attempts + count, tokens + count * each
         lines.append(f"{cell.dataset.name}  {_named(cell)}: {count:,} attempts, {_calls(cell)} calls each, "

@@ -1,4 +1,4 @@
-"""`scale grade` and `scale export`: what is done with saved records, no model needed."""
+"""`scale grade`, `scale merge` and `scale export`: what is done with saved records, no model needed."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ def add(commands: Commands) -> None:
     grade.add_argument("runs", nargs="+", type=Path, metavar="RUN")
     grade.add_argument("--grader", metavar="NAME", help="integer or symbolic (default: as each gold answer asks)")
     grade.set_defaults(run=run_grade)
+    merge = commands.add_parser("merge", help="one run of a run's shards, or of copies that went on apart")
+    merge.add_argument("out", type=Path, metavar="OUT", help="the merged run's folder")
+    merge.add_argument("runs", nargs="+", type=Path, metavar="RUN")
+    merge.set_defaults(run=run_merge)
     export = commands.add_parser("export", help="a run's records as JSON lines or Parquet")
     export.add_argument("folder", type=Path, metavar="RUN")
     export.add_argument("--format", choices=("jsonl", "parquet"), default="jsonl")
@@ -36,6 +40,20 @@ def run_grade(args: argparse.Namespace) -> int:
         with resume(folder) as store:
             graded, changed = asyncio.run(regrade(store, args.grader))
         print(f"{folder}: {graded} records graded anew, {changed} verdicts changed")
+    return 0
+
+
+def run_merge(args: argparse.Namespace) -> int:
+    """Says what the merged run holds, and how to go on when attempts are owed."""
+    from scale_reasoning.runs.merge import merge
+    from scale_reasoning.runs.store import reading
+
+    merge(args.out, args.runs)
+    with reading(args.out) as store:
+        done, planned = len(store.done()), store.planned
+    print(f"{args.out}: {done:,} of {planned:,} attempts, from {len(args.runs)} runs")
+    if done < planned:
+        print(f"{planned - done:,} attempts are owed: scale eval --resume {args.out}", file=sys.stderr)
     return 0
 
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Callable, Generator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from scale_reasoning.cli import options
-from scale_reasoning.engines import connect, key_from_environment
+from scale_reasoning.engines import Connection, connect, key_from_environment
+from scale_reasoning.engines.spread import Limits
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.events import Listener
 from scale_reasoning.lm import Endpoints
 from scale_reasoning.runs import manifest as manifests
 from scale_reasoning.runs.manifest import Manifest, ModelSpec
@@ -54,7 +57,7 @@ def resumed(folder: Path) -> Generator[Store]:
         except ConfigError as error:  # the run has its problems; only whether they changed meanwhile stays open
             print(f"scale: {error}; going on with the problems that the run has", file=sys.stderr)
             now = store.manifest
-        changed = manifests.differences(store.manifest, now)
+        changed = manifests.differences(store.manifest.normalised(), now)
         if changed:
             told = "; ".join(changed)
             raise ConfigError(f"{folder}: the run has changed since it began; start a new one: {told}")
@@ -63,28 +66,28 @@ def resumed(folder: Path) -> Generator[Store]:
 
 def work(args: argparse.Namespace, store: Store, *, again: str, after: str, goal: Goal | None = None) -> int:
     """Makes what is left of a run; 1 when attempts are owed. `again` is the command that goes on, `after` the next."""
-    return asyncio.run(_work(args, store, again, after, goal))
+    connections = _connections(args, store.manifest)
+    with _cluster(args, connections):
+        return asyncio.run(_work(args, store, connections, again, after, goal))
 
 
-async def _work(args: argparse.Namespace, store: Store, again: str, after: str, goal: Goal | None) -> int:
+async def _work(
+    args: argparse.Namespace,
+    store: Store,
+    connections: Mapping[ModelSpec, Connection],
+    again: str,
+    after: str,
+    goal: Goal | None,
+) -> int:
     from scale_reasoning.cli.progress import Progress
-    from scale_reasoning.runs.run import run
 
-    base = options.connection(args)
-    async with AsyncExitStack() as stack:
-        opened: dict[ModelSpec, Endpoints] = {}
-        for spec in dict.fromkeys(cell.model for cell in store.manifest.cells):
-            key = key_from_environment(spec.api_key_env) if spec.api_key_env else base.api_key
-            there = replace(spec, **_whereabouts(args))
-            opened[spec] = await stack.enter_async_context(connect(there.connection(replace(base, api_key=key))))
-        with Progress(store) as progress:
+    progress = Progress(store)
+    async with _runner(args, store, connections, progress.hear) as run:
+        with progress:
             try:
                 await run(
-                    store,
-                    opened,
                     attempts_in_flight=args.attempts_in_flight,
                     heard=_both(progress.heard, goal),
-                    listener=progress.hear,
                     enough=goal.enough if goal else lambda: False,
                 )
             except asyncio.CancelledError:
@@ -93,6 +96,45 @@ async def _work(args: argparse.Namespace, store: Store, again: str, after: str, 
             finally:
                 store.resolve({"served": store.served()})
         return progress.end(again=again, after=after, stopped=goal is not None and goal.enough())
+
+
+def _connections(args: argparse.Namespace, manifest: Manifest) -> dict[ModelSpec, Connection]:
+    """How each model of a run is reached now."""
+    base = options.connection(args)
+    connections: dict[ModelSpec, Connection] = {}
+    for spec in dict.fromkeys(cell.model for cell in manifest.cells):
+        key = key_from_environment(spec.api_key_env) if spec.api_key_env else base.api_key
+        there = replace(spec, **_whereabouts(args))
+        connections[spec] = there.connection(replace(base, api_key=key))
+    return connections
+
+
+def _cluster(args: argparse.Namespace, connections: Mapping[ModelSpec, Connection]) -> AbstractContextManager[None]:
+    """Ray, connected, where the attempts are to be made there."""
+    if not args.ray:
+        return nullcontext()
+    from scale_reasoning.runs.ray import cluster
+
+    return cluster(args.ray, connections, workers=args.ray_workers)
+
+
+@asynccontextmanager
+async def _runner(
+    args: argparse.Namespace, store: Store, connections: Mapping[ModelSpec, Connection], listener: Listener
+) -> AsyncGenerator[Callable[..., Awaitable[None]]]:
+    """What makes a run's attempts: Ray's workers, or this process with the endpoints open."""
+    if args.ray:
+        from scale_reasoning.runs.ray import run_on_ray
+
+        yield partial(run_on_ray, store, connections, workers=args.ray_workers)
+        return
+    from scale_reasoning.runs.run import run
+
+    async with AsyncExitStack() as stack:
+        opened, limits = dict[ModelSpec, Endpoints](), Limits()
+        for spec, connection in connections.items():
+            opened[spec] = await stack.enter_async_context(connect(connection, limits))
+        yield partial(run, store, opened, listener=listener)
 
 
 def _both(heard: Callable[[int, Outcome], None], goal: Goal | None) -> Callable[[int, Outcome], None]:
@@ -104,6 +146,7 @@ def _both(heard: Callable[[int, Outcome], None], goal: Goal | None) -> Callable[
     return hear
 
 
-def _whereabouts(args: argparse.Namespace) -> dict[str, str]:
+def _whereabouts(args: argparse.Namespace) -> dict[str, Any]:
     """Where flags say that the servers are now: that may change between two sittings of a run, the questions not."""
-    return {name: getattr(args, name) for name in ("base_url", "system1_base_url") if getattr(args, name)}
+    named = ("base_url", "more_base_urls", "system1_base_url")
+    return {name: getattr(args, name) for name in named if getattr(args, name) not in (None, "")}

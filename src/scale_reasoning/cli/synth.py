@@ -69,7 +69,7 @@ def run_synth(args: argparse.Namespace) -> int:
     if args.dry_run:
         from scale_reasoning.cli.progress import estimate
 
-        print(estimate(manifest, {name: len(listed) for name, listed in problems.items()}))
+        print(estimate(manifest, problems))
         return 0
     with create(args.out / RUN, manifest, problems) as store:
         return _make(args, store)

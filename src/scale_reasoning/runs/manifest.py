@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, cast
@@ -18,8 +18,9 @@ import msgspec
 from scale_reasoning.engines import Connection
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import Strategy
+from scale_reasoning.runs.shard import Shard
 from scale_reasoning.strategies import describe, make
-from scale_reasoning.types import JSON
+from scale_reasoning.types import JSON, Problem
 
 FORMAT = 1
 
@@ -43,6 +44,7 @@ class ModelSpec:
 
     model: str | None = None
     base_url: str | None = None
+    more_base_urls: tuple[str, ...] = ()
     system1_model: str | None = None
     system1_base_url: str | None = None
     api_key_env: str | None = None
@@ -74,13 +76,17 @@ class CellSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """A whole run. `resolved` says what names stood for when it was made: it is shown and compared, never obeyed."""
+    """A whole run, or one `shard` of it.
+
+    `resolved` says what names stood for when it was made: it is shown and compared, never obeyed.
+    """
 
     cells: tuple[CellSpec, ...]
     samples: int = 8
     seed: int = 0
     grader: str | None = None
     reuse: bool = True
+    shard: Shard | None = None
     format: int = FORMAT
     resolved: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
 
@@ -96,8 +102,18 @@ class Manifest:
         """With every strategy spelled out in full, each checked. Raises ConfigError."""
         return replace(self, cells=tuple(replace(cell, strategy=describe(cell.made())) for cell in self.cells))
 
+    def units(self, dataset: str, problems: Iterable[Problem]) -> Iterator[tuple[Problem, int]]:
+        """The samples of a dataset's problems that are this run's to make: (problem, sample), in the order given."""
+        for problem in problems:
+            for sample in range(self.samples):
+                if self.shard is None or self.shard.has(dataset, problem.id, sample):
+                    yield problem, sample
 
-RECIPE_KEYS = {"samples", "seed", "grader", "reuse", "data_dir", "count", "datasets", "models", "strategies"}
+
+MOST_CELLS = 10_000
+"""A recipe that multiplies out to more is a slip."""
+_SHARED_KEYS = ("samples", "seed", "grader", "reuse")
+RECIPE_KEYS = {*_SHARED_KEYS, "data_dir", "count", "datasets", "models", "strategies"}
 
 
 def read(file: Path) -> Manifest:
@@ -120,37 +136,41 @@ def recipe(table: Mapping[str, JSON], where: str) -> Manifest:
     _refuse_unknown(where, table, RECIPE_KEYS)
     shared = {key: table[key] for key in ("data_dir", "count") if key in table}
     datasets = [
-        _convert(where, {**shared, **({"name": item} if isinstance(item, str) else item)}, DatasetSpec)
+        {**shared, **({"name": item} if isinstance(item, str) else _table(f"{where}, datasets", item))}
         for item in _listed(where, table, "datasets")
     ]
-    models = [_convert(where, item, ModelSpec) for item in table.get("models", [{}])]
-    strategies = [one for item in _listed(where, table, "strategies") for one in multiplied(item)]
-    cells = tuple(
-        CellSpec(dataset=dataset, model=model, strategy=strategy)
+    models = _listed(where, {"models": [{}], **table}, "models")
+    strategies = [
+        one for item in _listed(where, table, "strategies") for one in multiplied(_table(f"{where}, strategies", item))
+    ]
+    if len(datasets) * len(models) * len(strategies) > MOST_CELLS:
+        raise ConfigError(f"{where}: its lists multiply out to over {MOST_CELLS:,} cells; make several recipes of it")
+    cells = [
+        {"dataset": dataset, "model": model, "strategy": strategy}
         for model in models
         for dataset in datasets
         for strategy in strategies
-    )
-    rest = {key: table[key] for key in ("samples", "seed", "grader", "reuse") if key in table}
-    return Manifest(cells=cells, **rest)
+    ]
+    return decode({"cells": cells, **{key: table[key] for key in _SHARED_KEYS if key in table}}, where)
 
 
 def multiplied(strategy: Mapping[str, JSON]) -> list[dict[str, JSON]]:
-    """One strategy for every combination of the settings that are lists."""
+    """One strategy for every combination of the settings that are lists. Raises ConfigError for too many."""
     combinations: list[dict[str, JSON]] = [{}]
     for key, value in strategy.items():
         values = cast("list[JSON]", value) if isinstance(value, list) else [value]
+        if len(combinations) * len(values) > MOST_CELLS:
+            raise ConfigError(f"strategies, {key}: the lists multiply out to over {MOST_CELLS:,}; make several of it")
         combinations = [{**one, key: each} for one in combinations for each in values]
     return combinations
 
 
 def decode(value: JSON, where: str) -> Manifest:
     """A manifest from its JSON. Raises ConfigError."""
-    if not isinstance(value, dict):
-        raise ConfigError(f"{where}: not a manifest")
-    table = cast("dict[str, JSON]", value)
+    table = _table(where, value)
     _refuse_unknown(where, table, {f.name for f in fields(Manifest)})
-    for cell in table.get("cells", []):
+    _refuse_unknown(f"{where}, shard", table.get("shard") or {}, {f.name for f in fields(Shard)})
+    for cell in _listed(where, table, "cells"):
         _refuse_unknown(f"{where}, cell", cell, {f.name for f in fields(CellSpec)})
         _refuse_unknown(f"{where}, dataset", cell.get("dataset", {}), {f.name for f in fields(DatasetSpec)})
         _refuse_unknown(f"{where}, model", cell.get("model", {}), {f.name for f in fields(ModelSpec)})
@@ -166,7 +186,7 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
     """What would make `new` another run than `old`, a line each; `resolved` counts where it names code and data."""
     lines = [
         f"{name}: was {getattr(old, name)}, is {getattr(new, name)}"
-        for name in ("samples", "seed", "grader", "reuse")
+        for name in ("samples", "seed", "grader", "reuse", "shard")
         if getattr(old, name) != getattr(new, name)
     ]
     if len(old.cells) != len(new.cells):
@@ -193,15 +213,19 @@ def _listed(where: str, table: Mapping[str, JSON], key: str) -> Sequence[JSON]:
 
 
 def _convert(where: str, value: JSON, shape: type[Any]) -> Any:
-    if isinstance(value, Mapping):
-        _refuse_unknown(where, cast("Mapping[str, JSON]", value), {f.name for f in fields(shape)})
     try:
         return msgspec.convert(value, shape)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{where}: {error}") from error
 
 
-def _refuse_unknown(where: str, found: Mapping[str, JSON], known: set[str]) -> None:
-    for key in found:
+def _table(where: str, value: JSON) -> Mapping[str, JSON]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{where}: must be a table, not {value!r:.40}")
+    return cast("Mapping[str, JSON]", value)
+
+
+def _refuse_unknown(where: str, found: JSON, known: set[str]) -> None:
+    for key in _table(where, found):
         if key not in known:
             raise ConfigError(f"{where}: unknown key {key!r}; known: {', '.join(sorted(known))}")

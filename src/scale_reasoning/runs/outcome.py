@@ -40,7 +40,9 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """The outcomes of one strategy on one dataset with one model. `planned` attempts = problems x samples."""
+    """The outcomes of one strategy on one dataset with one model. `planned` attempts = problems x samples, but for
+    those `elsewhere`: other shards make them.
+    """
 
     run: str
     dataset: str
@@ -49,11 +51,12 @@ class Cell:
     problems: int
     samples: int
     outcomes: tuple[Outcome, ...]
+    elsewhere: int = 0
 
     @property
     def planned(self) -> int:
         """Attempts that the manifest asks for."""
-        return self.problems * self.samples
+        return self.problems * self.samples - self.elsewhere
 
 
 def outcome_of(record: Record) -> Outcome:

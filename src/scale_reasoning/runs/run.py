@@ -6,16 +6,16 @@ are tried once more at the end, and are owed after that. Knows nothing of printi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from scale_reasoning.engines.policy import Scheduled
 from scale_reasoning.errors import ConfigError, Unreachable
 from scale_reasoning.events import Decomposed, Event, Listener, Routed
 from scale_reasoning.graders import GRADERS, Grader
-from scale_reasoning.lm import Endpoints, Strategy
+from scale_reasoning.lm import Endpoints, Journal, Strategy
 from scale_reasoning.runs.attempt import attempt
-from scale_reasoning.runs.manifest import CellSpec, ModelSpec
+from scale_reasoning.runs.manifest import CellSpec, Manifest, ModelSpec
 from scale_reasoning.runs.outcome import Outcome
 from scale_reasoning.runs.store import Store
 from scale_reasoning.together import together
@@ -43,6 +43,9 @@ class Unit:
 Heard = Callable[[int, Outcome], None]
 """Told of every attempt that ended: its cell and its outcome."""
 
+Make = Callable[[int, Problem, int], Awaitable[Record]]
+"""Makes one attempt, here or elsewhere: a cell's, at a problem, which sample of it."""
+
 
 async def run(
     store: Store,
@@ -59,12 +62,25 @@ async def run(
     cannot be kept, ConfigError when the model cannot be used at all, Unreachable when the server seems to be gone; what
     was done is kept in every case.
     """
+    maker = Maker(store.manifest, endpoints, journal=store, listener=listener)
+    await run_by(maker.make, store, attempts_in_flight=attempts_in_flight, heard=heard, enough=enough)
+
+
+async def run_by(
+    make: Make,
+    store: Store,
+    *,
+    attempts_in_flight: int,
+    heard: Heard | None = None,
+    enough: Callable[[], bool] = lambda: False,
+) -> None:
+    """The same, with attempts made by `make`, whose calls must be in the store when it returns."""
     for _ in range(PASSES):
         done = store.done()
         left = [unit for unit in units(store) if any((c, unit.problem.id, unit.sample) not in done for c in unit.cells)]
         if not left or enough():
             return
-        work = _Work(store, endpoints, done, heard, listener)
+        work = _Work(make, store, done, heard)
         await work.through(_until(enough, left), attempts_in_flight)
         if not work.owed:
             return
@@ -86,9 +102,8 @@ def units(store: Store) -> Iterator[Unit]:
     for (dataset, _), cells in groups.items():
         ordered = tuple(sorted(cells, key=lambda number: -_limit(manifest.cells[number])))
         problems = sorted(store.problems(dataset), key=lambda problem: -len(problem.text))
-        for problem in problems:
-            for sample in range(manifest.samples):
-                yield Unit(problem=problem, sample=sample, cells=ordered)
+        for problem, sample in manifest.units(dataset, problems):
+            yield Unit(problem=problem, sample=sample, cells=ordered)
 
 
 def _limit(spec: CellSpec) -> float:
@@ -123,22 +138,42 @@ class _Ahead:
         }
 
 
-class _Work:
-    """One pass over units."""
+class Maker:
+    """Makes the attempts of a manifest on open endpoints, each served by how much it has before it."""
 
     def __init__(
         self,
-        store: Store,
+        manifest: Manifest,
         endpoints: Mapping[ModelSpec, Endpoints],
-        done: set[tuple[int, str, int]],
-        heard: Heard | None,
-        listener: Listener | None,
+        *,
+        journal: Journal,
+        listener: Listener | None = None,
     ) -> None:
-        self.store, self.endpoints, self.done, self.heard = store, endpoints, done, heard
-        self.listener = listener
-        self.strategies: Sequence[Strategy] = [spec.made() for spec in store.manifest.cells]
-        grader = store.manifest.grader
-        self.grader: Grader | None = None if grader is None else GRADERS[grader]()
+        self._seed, self._journal, self._listener = manifest.seed, journal, listener
+        self._endpoints = [endpoints[spec.model] for spec in manifest.cells]
+        self._strategies: Sequence[Strategy] = [spec.made() for spec in manifest.cells]
+        self._grader: Grader | None = None if manifest.grader is None else GRADERS[manifest.grader]()
+
+    async def make(self, cell: int, problem: Problem, sample: int) -> Record:
+        """See Make. Raises ConfigError."""
+        ahead = _Ahead(self._listener)
+        return await attempt(
+            problem,
+            self._strategies[cell],
+            ahead.urging(self._endpoints[cell]),
+            sample=sample,
+            seed=self._seed,
+            grader=self._grader,
+            journal=self._journal,
+            listener=ahead.hear,
+        )
+
+
+class _Work:
+    """One pass over units."""
+
+    def __init__(self, make: Make, store: Store, done: set[tuple[int, str, int]], heard: Heard | None) -> None:
+        self.make, self.store, self.done, self.heard = make, store, done, heard
         self.owed = self.in_a_row = 0
 
     async def through(self, left: Iterator[Unit], attempts_in_flight: int) -> None:
@@ -154,17 +189,7 @@ class _Work:
                 await self.attempt(cell, unit)
 
     async def attempt(self, cell: int, unit: Unit) -> None:
-        ahead = _Ahead(self.listener)
-        record = await attempt(
-            unit.problem,
-            self.strategies[cell],
-            ahead.urging(self.endpoints[self.store.manifest.cells[cell].model]),
-            sample=unit.sample,
-            seed=self.store.manifest.seed,
-            grader=self.grader,
-            journal=self.store,
-            listener=ahead.hear,
-        )
+        record = await self.make(cell, unit.problem, unit.sample)
         outcome = await self.store.save(cell, record)
         if self.heard is not None:
             self.heard(cell, outcome)

@@ -13,13 +13,14 @@ import sqlite3
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from scale_reasoning.errors import StoreError
 from scale_reasoning.lm import key as key_of
 from scale_reasoning.runs.folder import (
+    DAMAGED,
     DATABASE,
     MANIFEST,
     locked,
@@ -33,6 +34,8 @@ from scale_reasoning.runs.folder import (
 from scale_reasoning.runs.manifest import Manifest, ModelSpec
 from scale_reasoning.runs.outcome import Cell, Outcome, outcome_of
 from scale_reasoning.types import JSON, Completion, Problem, Record, Request
+
+T = TypeVar("T")
 
 
 class Store:
@@ -57,7 +60,7 @@ class Store:
                 (_loose(request), request.max_tokens),
             )
             self.reused += row is not None
-        return None if row is None else msgspec.json.decode(row[0], type=Completion)
+        return None if row is None else self._decoded(row[0], Completion)
 
     async def put(self, key: str, request: Request, completion: Completion) -> None:
         """See Journal."""
@@ -86,19 +89,19 @@ class Store:
     def outcomes(self, cell: int) -> Iterator[Outcome]:
         """A cell's outcomes, owed ones included, in the order of the dataset."""
         for (blob,) in self._all(f"SELECT outcome {_OF_CELL}", (self._dataset(cell), cell)):
-            yield msgspec.json.decode(blob, type=Outcome)
+            yield self._decoded(blob, Outcome)
 
     def records(self, cell: int) -> Iterator[Record]:
         """A cell's records, owed ones included, in the order of the dataset."""
         for (blob,) in self._all(f"SELECT record {_OF_CELL}", (self._dataset(cell), cell)):
-            yield msgspec.json.decode(blob, type=Record)
+            yield self._decoded(blob, Record)
 
     def record(self, cell: int, problem_id: str, sample: int) -> Record | None:
         """One attempt's record; None when it has not run yet."""
         row = self._one(
             "SELECT record FROM attempts WHERE cell = ? AND problem = ? AND sample = ?", (cell, problem_id, sample)
         )
-        return None if row is None else msgspec.json.decode(row[0], type=Record)
+        return None if row is None else self._decoded(row[0], Record)
 
     def written(self) -> int:
         """Grows with every attempt that is kept: the newest row's number."""
@@ -132,8 +135,12 @@ class Store:
     @property
     def planned(self) -> int:
         """Attempts that the manifest asks for."""
-        sizes = dict(self._all("SELECT dataset, count(*) FROM problems GROUP BY dataset"))
-        return self.manifest.samples * sum(sizes.get(cell.dataset.name, 0) for cell in self.manifest.cells)
+        return sum(map(self.planned_of, range(len(self.manifest.cells))))
+
+    def planned_of(self, cell: int) -> int:
+        """Attempts that the manifest asks of a cell."""
+        dataset = self._dataset(cell)
+        return sum(1 for _ in self.manifest.units(dataset, self.problems(dataset)))
 
     def resolve(self, resolved: Mapping[str, JSON]) -> None:
         """Adds to what the manifest says its names stood for."""
@@ -173,6 +180,12 @@ class Store:
             yield from self._db.execute(sql, values)
         except sqlite3.Error as error:
             raise trouble(self.folder, error) from error
+
+    def _decoded(self, blob: bytes, shape: type[T]) -> T:
+        try:
+            return msgspec.json.decode(blob, type=shape)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise StoreError(f"{self.folder}: a row cannot be read ({error}): {DAMAGED}") from error
 
     def _dataset(self, cell: int) -> str:
         return self.manifest.cells[cell].dataset.name
@@ -227,18 +240,22 @@ def reading(folder: Path) -> Generator[Store]:
 def cells_of(folder: Path) -> list[Cell]:
     """Every cell of a run with its outcomes."""
     with reading(folder) as store:
-        return [
-            Cell(
-                run=str(folder),
-                dataset=spec.dataset.name,
-                model=model_of(spec.model),
-                strategy=spec.strategy,
-                problems=len(store.problems(spec.dataset.name)),
-                samples=store.manifest.samples,
-                outcomes=tuple(store.outcomes(number)),
-            )
-            for number, spec in enumerate(store.manifest.cells)
-        ]
+        return [_cell(store, number) for number in range(len(store.manifest.cells))]
+
+
+def _cell(store: Store, number: int) -> Cell:
+    spec, samples = store.manifest.cells[number], store.manifest.samples
+    problems = len(store.problems(spec.dataset.name))
+    return Cell(
+        run=str(store.folder),
+        dataset=spec.dataset.name,
+        model=model_of(spec.model),
+        strategy=spec.strategy,
+        problems=problems,
+        samples=samples,
+        outcomes=tuple(store.outcomes(number)),
+        elsewhere=problems * samples - store.planned_of(number),
+    )
 
 
 def model_of(spec: ModelSpec) -> str:

@@ -98,6 +98,8 @@ class Viewed:
         with reading(folder) as store:
             self.manifest: Manifest = store.manifest
             self.problems: list[Problem] = store.problems(self.spec.dataset.name)
+            self.planned = store.planned_of(cell)
+            """Attempts that the manifest asks for."""
         self.positions = {problem.id: place for place, problem in enumerate(self.problems)}
 
     @property
@@ -109,11 +111,6 @@ class Viewed:
     def model(self) -> str:
         """Its model or models."""
         return model_of(self.spec.model)
-
-    @property
-    def planned(self) -> int:
-        """Attempts that the manifest asks for."""
-        return len(self.problems) * self.manifest.samples
 
     @property
     def owed(self) -> int:
@@ -166,6 +163,7 @@ class Viewed:
             problems=len(self.problems),
             samples=self.manifest.samples,
             outcomes=outcomes,
+            elsewhere=len(self.problems) * self.manifest.samples - self.planned,
         )
         return summarise(whole)
 
@@ -230,11 +228,10 @@ class Viewed:
     def _fill(self, table: Table) -> None:
         async def fill() -> None:
             with reading(self.folder) as store:
-                for position in range(len(self.problems)):
-                    for sample in range(self.manifest.samples):
-                        if self.stop.is_set():
-                            return
-                        table.add(await self._stretches(store, (position, sample)))
+                for problem, sample in self.manifest.units(self.spec.dataset.name, self.problems):
+                    if self.stop.is_set():
+                        return
+                    table.add(await self._stretches(store, (self.positions[problem.id], sample)))
 
         try:
             asyncio.run(fill())

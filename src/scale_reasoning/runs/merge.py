@@ -1,0 +1,128 @@
+"""One run of several: the shards of a run, or copies of it that went on apart.
+
+Decides what counts as the same run and as the same result. What none of them has is owed, and is made by going on with
+the merged run.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from scale_reasoning.errors import ConfigError, StoreError
+from scale_reasoning.runs.folder import DATABASE, opened, read_manifest, told
+from scale_reasoning.runs.manifest import Manifest, ModelSpec, differences
+from scale_reasoning.runs.store import create, reading
+from scale_reasoning.types import Completion, Problem, Record
+
+if TYPE_CHECKING:
+    import sqlite3
+
+
+def merge(out: Path, folders: Sequence[Path]) -> None:
+    """Writes the run of all the folders to `out`, at a stroke.
+
+    What two of them have alike, but for times, is kept once; an attempt that one of them owes is taken from another.
+    Raises ConfigError when they are not one run, or have one attempt or call with two results; StoreError when `out` is
+    taken or a folder cannot be read.
+    """
+    with told(out):
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise StoreError(f"{out} holds something already: name another folder for the merged run")
+        out.parent.mkdir(parents=True, exist_ok=True)
+    whole = _one_run(folders)
+    problems = _problems(folders, whole)
+    with told(out), tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as place:
+        part = Path(place) / "run"
+        with create(part, whole, problems):
+            pass
+        with opened(part, new=False) as connection:
+            for folder in folders:
+                with told(folder):
+                    _unite(connection, folder)
+        part.rename(out)
+
+
+def _one_run(folders: Sequence[Path]) -> Manifest:
+    """What the folders are shards of. Raises ConfigError."""
+    manifests = [replace(read_manifest(folder), shard=None) for folder in folders]
+    first = manifests[0]
+    for folder, manifest in zip(folders, manifests, strict=True):
+        found = differences(_asked(first), _asked(manifest))
+        if found:
+            raise ConfigError(f"{folder} is not of one run with {folders[0]}: {'; '.join(found)}")
+    served = {name for manifest in manifests for name in manifest.resolved.get("served", ())}
+    return replace(first, resolved={**first.resolved, "served": sorted(served)}) if served else first
+
+
+def _asked(manifest: Manifest) -> Manifest:
+    """Without where each machine has its server: as on resume, that may differ."""
+    return replace(manifest, cells=tuple(replace(cell, model=_anywhere(cell.model)) for cell in manifest.cells))
+
+
+def _anywhere(model: ModelSpec) -> ModelSpec:
+    served = "a server" if model.base_url else None
+    system1 = "a server" if model.system1_base_url else None
+    return replace(model, base_url=served, more_base_urls=(), system1_base_url=system1, api_key_env=None)
+
+
+def _problems(folders: Sequence[Path], manifest: Manifest) -> dict[str, list[Problem]]:
+    """The problems that all the folders have. Raises ConfigError when they differ."""
+    names = dict.fromkeys(cell.dataset.name for cell in manifest.cells)
+    problems: dict[str, list[Problem]] = {}
+    for folder in folders:
+        with reading(folder) as store:
+            for name in names:
+                if problems.setdefault(name, found := store.problems(name)) != found:
+                    raise ConfigError(f"{folder} has other problems in {name} than {folders[0]}")
+    return problems
+
+
+def _unite(connection: sqlite3.Connection, folder: Path) -> None:
+    connection.execute("ATTACH ? AS other", (str(folder / DATABASE),))
+    with connection:
+        connection.execute("BEGIN")  # one look at the other run, though it may be in progress
+        conflict = next(_conflicts(connection), None)
+        if conflict is not None:
+            raise ConfigError(f"{folder}: {conflict} differs from that of a run named before it; leave one of them out")
+        connection.execute("INSERT OR IGNORE INTO completions SELECT * FROM other.completions")
+        connection.execute(_ATTEMPTS)
+    connection.execute("DETACH other")
+
+
+def _conflicts(connection: sqlite3.Connection) -> Iterator[str]:
+    """What both runs have, and differently."""
+    for cell, problem, sample, *records in connection.execute(_TWICE_MADE):
+        ours, theirs = (_timeless(msgspec.json.decode(blob, type=Record)) for blob in records)
+        if ours != theirs:
+            yield f"cell {cell + 1}, problem {problem}, sample {sample}"
+    for key, *completions in connection.execute(_TWICE_PAID):
+        ours, theirs = (replace(msgspec.json.decode(blob, type=Completion), seconds=None) for blob in completions)
+        if ours != theirs:
+            yield f"the reply to call {key[:12]}"
+
+
+def _timeless(record: Record) -> Record:
+    return replace(record, seconds=0.0, calls=tuple(replace(call, seconds=0.0) for call in record.calls))
+
+
+_TWICE_MADE = """
+    SELECT cell, problem, sample, ours.record, theirs.record
+    FROM attempts AS ours JOIN other.attempts AS theirs USING (cell, problem, sample)
+    WHERE NOT ours.owed AND NOT theirs.owed AND ours.record != theirs.record ORDER BY 1, 2, 3"""
+
+_TWICE_PAID = """
+    SELECT key, ours.completion, theirs.completion
+    FROM completions AS ours JOIN other.completions AS theirs USING (key)
+    WHERE ours.completion != theirs.completion ORDER BY key"""
+
+_ATTEMPTS = """
+    INSERT OR REPLACE INTO attempts SELECT * FROM other.attempts AS theirs WHERE NOT EXISTS (
+        SELECT 1 FROM attempts AS ours
+        WHERE ours.cell = theirs.cell AND ours.problem = theirs.problem AND ours.sample = theirs.sample
+              AND (theirs.owed OR NOT ours.owed))"""

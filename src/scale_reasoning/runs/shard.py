@@ -1,0 +1,45 @@
+"""One machine's share of a run: which samples of which problems are its own.
+
+Decided by names alone, so that machines need not know of each other, and a problem's place in its dataset changes
+nothing. Knows nothing of cells: a sample goes through all of them on one machine, where they share their calls.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from scale_reasoning.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shard:
+    """Share `number` (from 1) of `of`."""
+
+    number: int
+    of: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.number <= self.of:
+            raise ConfigError(f"shard {self}: the first number must be from 1 to the second")
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+    def has(self, dataset: str, problem_id: str, sample: int) -> bool:
+        """Whether a sample of a problem is this share's.
+
+        The problem's hash says which share its first sample goes to, and the others follow in turn: every share gets
+        its part of each problem, so that shares are of a size though some problems take far longer than others.
+        """
+        digest = hashlib.sha256(f"{dataset}\x1f{problem_id}".encode()).digest()
+        return (int.from_bytes(digest[:8], "big") + sample) % self.of == self.number - 1
+
+
+def read(text: str) -> Shard:
+    """The shard that `2/5` names. Raises ConfigError."""
+    match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
+    if match is None:
+        raise ConfigError(f"--shard {text}: must be I/N, such as 2/5")
+    return Shard(number=int(match[1]), of=int(match[2]))
