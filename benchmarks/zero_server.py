@@ -1,12 +1,16 @@
 """A zero-latency OpenAI-compatible loopback server: the least a model server can cost. Prints its port.
 
-Written on asyncio's protocol directly, so that its own cost stays small beside the client's that is measured.
+Streams where it is asked to, else answers whole, with `n` choices. Written on asyncio's protocol directly, so that its
+own cost stays small beside the client's that is measured.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import re
+from functools import cache
 
 CHUNKS = (
     b'data: {"model":"zero","choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}\n\n',
@@ -16,13 +20,34 @@ CHUNKS = (
     b"data: [DONE]\n\n",
 )
 BODY = b"".join(CHUNKS)
-REPLY = (
-    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: " + str(len(BODY)).encode() + b"\r\n\r\n"
-) + BODY
+STREAMS = re.compile(rb'"stream": ?true')
+CHOICES = re.compile(rb'"n": ?(\d+)')
+
+
+@cache
+def reply(kind: str, body: bytes) -> bytes:
+    return f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
+
+
+@cache
+def whole(choices: int) -> bytes:
+    message = {"role": "assistant", "content": "The answer is \\boxed{4}"}
+    body = {
+        "id": "chatcmpl-0", "object": "chat.completion", "created": 0, "model": "zero",
+        "choices": [{"index": n, "message": message, "finish_reason": "stop"} for n in range(choices)],
+        "usage": {"prompt_tokens": 40, "completion_tokens": 8 * choices, "total_tokens": 40 + 8 * choices},
+    }  # fmt: skip
+    return reply("application/json", json.dumps(body).encode())
+
+
+def answer(asked: bytes) -> bytes:
+    if STREAMS.search(asked):
+        return reply("text/event-stream", BODY)
+    return whole(int(said[1]) if (said := CHOICES.search(asked)) else 1)
 
 
 class Zero(asyncio.Protocol):
-    """Answers every request on a connection with the same four chunks."""
+    """Answers every request on a connection with the same words."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
@@ -36,8 +61,8 @@ class Zero(asyncio.Protocol):
             length = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
             if len(self.buffer) < end + 4 + length:
                 return
-            self.buffer = self.buffer[end + 4 + length :]
-            self.transport.write(REPLY)
+            asked, self.buffer = self.buffer[end + 4 : end + 4 + length], self.buffer[end + 4 + length :]
+            self.transport.write(answer(asked))
 
 
 async def main() -> None:

@@ -3,8 +3,9 @@
     ScaleError
       ConfigError          the user's: says which key, what was found, what to do
       EngineError          the world's: no completion came
-        Unreachable          no connection, a reset, a stall, a time-out
-        Overloaded           429 or 5xx; `retry_after` seconds where the server said so
+        Unreachable          no connection, a reset
+          TimedOut             a stall: no connection, no answer or no more of it in the time given
+        Overloaded           429 or 5xx: `status` says which; `retry_after` seconds where the server said so
         Rejected             another 4xx: `status` says which
         Malformed            an answer that is not the protocol's (HTML, broken JSON, a stream cut short)
         ContextOverflow      the prompt does not fit the window: the model's doing
@@ -51,15 +52,20 @@ class Unreachable(EngineError):
     kind = "unreachable"
 
 
+class TimedOut(Unreachable):
+    """The server let the time pass that it was given. Records call it unreachable too: what to do is the same."""
+
+
 class Overloaded(EngineError):
-    """The server is there but cannot serve now."""
+    """The server is there but cannot serve now. `status` is None where it said so in mid-reply."""
 
     kind = "overloaded"
 
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
-        super().__init__(message, retry_after)
+    def __init__(self, message: str, retry_after: float | None = None, status: int | None = None) -> None:
+        super().__init__(message, retry_after, status)
         self.message = message
         self.retry_after = retry_after
+        self.status = status
 
     def __str__(self) -> str:
         return self.message

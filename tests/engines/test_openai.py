@@ -28,6 +28,7 @@ from scale_reasoning.errors import (
     Overloaded,
     Rejected,
     ScaleError,
+    TimedOut,
     Unreachable,
 )
 from scale_reasoning.together import together
@@ -101,7 +102,7 @@ async def until(holds: Callable[[], bool], seconds: float = 2.0) -> float:
 
 REPLIES = {
     "ok": Completion(text=TEXT, finish_reason="stop", usage=COUNTED, model="served"),
-    "drip": Completion(text="örld ∑", finish_reason="stop", model="served"),
+    "drip": Completion(text="örld ∑: \\boxed{12}", finish_reason="stop", model="served"),
     "no-last-blank-line": Completion(text=TEXT, finish_reason="stop", model="served"),
     "no-done": Completion(text=TEXT, finish_reason="stop", model="served"),
     "no-finish-reason": Completion(text=TEXT, finish_reason=None, model="served"),
@@ -223,9 +224,9 @@ FAILURES: dict[str, tuple[type[EngineError], str]] = {
     "reset-in-stream": (Unreachable, "HOST broke the connection in mid-reply"),
     "closed-in-headers": (Unreachable, "HOST broke the connection"),
     "short-of-its-length": (Unreachable, "HOST broke the connection in mid-reply"),
-    "stall": (Unreachable, "HOST sent nothing for 0.3 s"),
-    "stall-after-headers": (Unreachable, "HOST sent nothing for 0.3 s"),
-    "stall-in-stream": (Unreachable, "HOST fell silent for 0.2 s in mid-reply"),
+    "stall": (TimedOut, "HOST sent nothing for 0.3 s"),
+    "stall-after-headers": (TimedOut, "HOST sent nothing for 0.3 s"),
+    "stall-in-stream": (TimedOut, "HOST fell silent for 0.2 s in mid-reply"),
     "200-html": (Malformed, "HOST answered with no chat completion (text/html)"),
     "malformed-event": (
         Malformed,
@@ -331,6 +332,7 @@ def test_a_server_that_says_when_to_come_back_is_heard(model: str, seconds: floa
     error, _ = failed(model)
     assert isinstance(error, Overloaded)
     assert error.retry_after == (None if seconds is None else pytest.approx(seconds, abs=2))
+    assert error.status == 429
 
 
 def test_what_came_before_a_stream_broke_was_told() -> None:
@@ -652,7 +654,7 @@ def test_a_probe_reads_what_is_below_the_base_url() -> None:
 
 @pytest.mark.parametrize(
     ("model", "kind"),
-    [("200-html", Malformed), ("404", Rejected), ("429", Overloaded), ("reset", Unreachable), ("stall", Unreachable)],
+    [("200-html", Malformed), ("404", Rejected), ("429", Overloaded), ("reset", Unreachable), ("stall", TimedOut)],
 )
 def test_a_probe_fails_as_a_generation_does(model: str, kind: type[ScaleError]) -> None:
     async def run() -> None:

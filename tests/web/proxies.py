@@ -18,10 +18,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import web
-from tests.servers import Handler, ModelServer, reply_to, serving, stream
+from tests import servers
+from tests.servers import Handler, ModelServer, reply_to, send, stream
 
 from scale_reasoning.engines import Connection
-from scale_reasoning.web.proxy.server import Settings, serve
+from scale_reasoning.web.proxy.server import Settings, serving
 
 MODEL = "Qwen/Qwen3-8B"
 PROBLEM = "A shop sells pens at 3 for 2 dollars. How many dollars do 18 pens cost?"
@@ -141,12 +142,9 @@ def proxied(base_url: str, **told: Any) -> Iterator[Proxy]:
     log: list[str] = []
 
     async def main() -> None:
-        serving = asyncio.create_task(
-            serve(connection, chosen, ready=lambda url, _: ready.put(url), log=log.append)
-        )  # fmt: skip
-        await stopping.wait()
-        serving.cancel()
-        await asyncio.wait((serving,))
+        async with serving(connection, chosen, log=log.append) as served:
+            ready.put(served.base_url)
+            await stopping.wait()
 
     def run() -> None:
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
@@ -163,7 +161,7 @@ def proxied(base_url: str, **told: Any) -> Iterator[Proxy]:
 
 @contextlib.contextmanager
 def both(handler: Handler | None = None, **told: Any) -> Iterator[tuple[Proxy, ModelServer]]:
-    with serving(handler) as server, proxied(server.base_url, **told) as proxy:
+    with servers.serving(handler) as server, proxied(server.base_url, **told) as proxy:
         yield proxy, server
 
 
@@ -175,6 +173,28 @@ async def listing(request: web.Request, body: dict[str, Any]) -> web.StreamRespo
         return web.json_response({"object": "list", "data": entries})
     thinking = bool(body.get("chat_template_kwargs", {}).get("enable_thinking"))
     return await stream(request, reply_to({"seed": 0, **body}), thinking=thinking)
+
+
+async def opened(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+    await response.prepare(request)
+    return response
+
+
+async def endless(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """A thought that has no end; what has a form is answered at once."""
+    response = await opened(request)
+    if "response_format" in body:
+        await send(response, {"choices": [{"index": 0, "delta": {"content": reply_to(body)}, "finish_reason": "stop"}]})
+        return response
+    while True:
+        await send(response, {"choices": [{"index": 0, "delta": {"reasoning_content": "Hm. "}}]})
+        await asyncio.sleep(0.005)
+
+
+async def mute(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    await asyncio.sleep(60)
+    return web.Response()
 
 
 def until(condition: Callable[[], bool], seconds: float = 5.0) -> float:

@@ -21,8 +21,7 @@ from scale_reasoning.types import (
     Tally,
     Usage,
 )
-from scale_reasoning.web.proxy.narrate import Narrator, Piece, answer_text, finish_reason
-from scale_reasoning.web.proxy.stops import Stops
+from scale_reasoning.web.proxy.narrate import Narrator, Piece, Stops, answer_text, finish_reason
 
 
 def step(text: str, finish: str = "stop") -> Step:

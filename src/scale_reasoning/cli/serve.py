@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from scale_reasoning.cli import options
 from scale_reasoning.cli.options import Commands
+
+if TYPE_CHECKING:
+    from scale_reasoning.engines import Connection
+    from scale_reasoning.web.proxy.server import Settings
 
 
 def add(commands: Commands) -> None:
@@ -38,9 +46,9 @@ def add(commands: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serves until a signal comes."""
+    """Serves."""
     from scale_reasoning.web.proxy.gate import Limits, read_keys
-    from scale_reasoning.web.proxy.server import Settings, serve
+    from scale_reasoning.web.proxy.server import Settings
 
     settings = Settings(
         host=args.host,
@@ -56,12 +64,22 @@ def run(args: argparse.Namespace) -> int:
         drain_seconds=args.drain_seconds,
     )
     log = _say_nothing if args.no_access_log else _say
-    asyncio.run(serve(options.connection(args), settings, ready=_ready, log=log))
+    with contextlib.suppress(asyncio.CancelledError):
+        asyncio.run(_serve(options.connection(args), settings, log))
     return 0
 
 
-def _ready(base_url: str, model: str) -> None:
-    _say(f"scale: serving {model} and {model}@scale, @vote, @cot, @inftythink on {base_url}")
+async def _serve(connection: Connection, settings: Settings, log: Callable[[str], None]) -> None:
+    """Serves until SIGTERM or Ctrl-C, which drain; a second one does not wait."""
+    from scale_reasoning.web.proxy.server import serving
+
+    loop, task = asyncio.get_running_loop(), cast("asyncio.Task[None]", asyncio.current_task())
+    async with serving(connection, settings, log=log) as served:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, task.cancel)
+        model = served.model
+        _say(f"scale: serving {model} and {model}@scale, @vote, @cot, @inftythink on {served.base_url}")
+        await asyncio.Event().wait()
 
 
 def _say(line: str) -> None:

@@ -17,7 +17,7 @@ import msgspec
 
 from scale_reasoning.engines.refusals import error_for, one_line
 from scale_reasoning.engines.reply import Reply
-from scale_reasoning.errors import ConfigError, EngineError, Malformed, Rejected, Unreachable
+from scale_reasoning.errors import ConfigError, EngineError, Malformed, Rejected, TimedOut, Unreachable
 from scale_reasoning.types import JSON, Completion, OnDelta, Request
 
 if TYPE_CHECKING:
@@ -228,11 +228,11 @@ class OpenAI:
             case TimeoutError() if self._closed:
                 return Unreachable(f"{self._where}: the engine was closed")
             case TimeoutError() if began:
-                return Unreachable(f"{self._where} fell silent for {self._timeouts.silence:g} s in mid-reply")
+                return TimedOut(f"{self._where} fell silent for {self._timeouts.silence:g} s in mid-reply")
             case aiohttp.ServerTimeoutError():
-                return Unreachable(f"{self._where} did not accept a connection in {self._timeouts.connect:g} s")
+                return TimedOut(f"{self._where} did not accept a connection in {self._timeouts.connect:g} s")
             case TimeoutError():
-                return Unreachable(f"{self._where} sent nothing for {self._timeouts.first_byte:g} s")
+                return TimedOut(f"{self._where} sent nothing for {self._timeouts.first_byte:g} s")
             case aiohttp.ClientConnectorError():
                 return Unreachable(f"{self._where} cannot be reached: {one_line(str(error.os_error), self._secrets)}")
             case aiohttp.ClientPayloadError() | ConnectionError() | aiohttp.ServerDisconnectedError():

@@ -57,7 +57,7 @@ def error_for(
     if status in (400, 413, 422) and _OVERFLOW.search(text):
         return _overflow(text, f"{where}: the prompt does not fit the window: {said}")
     if status in _PASSING or (status >= 500 and status != 501):
-        return Overloaded(f"{where} answered {status}: {said}", _seconds(retry_after))
+        return Overloaded(f"{where} answered {status}: {said}", _seconds(retry_after), status)
     hint = f"; {_HINTS[status]}" if status in _HINTS else ""
     return Rejected(f"{where} answered {status}: {said}{hint}", status)
 
@@ -118,5 +118,5 @@ def _seconds(retry_after: str | None) -> float | None:
         pass
     try:
         return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 
 import msgspec
+from aiohttp import web
 
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import Endpoints
@@ -18,12 +21,10 @@ from scale_reasoning.runs.attempt import attempt
 from scale_reasoning.together import together
 from scale_reasoning.types import JSON, NO_USAGE, Failure, Record, Solution, Usage
 from scale_reasoning.web.proxy.chat import Chat
-from scale_reasoning.web.proxy.exchange import EVENTS, Exchange
 from scale_reasoning.web.proxy.metered import Meter, OnUsage
-from scale_reasoning.web.proxy.narrate import Narrator, Piece, answer_text, finish_reason
+from scale_reasoning.web.proxy.narrate import Narrator, Piece, Stops, answer_text, finish_reason
 from scale_reasoning.web.proxy.refusals import Refusal, refusal_for
-from scale_reasoning.web.proxy.stops import Stops
-from scale_reasoning.web.proxy.wire import DONE, KEEP_ALIVE, Choice, Wire
+from scale_reasoning.web.proxy.wire import DONE, EVENTS, KEEP_ALIVE, Choice, Stream, Wire
 
 NO_SOLUTION = Failure(kind="unfinished", blame="model", message="the strategy ended without a solution")
 
@@ -37,45 +38,35 @@ class Solver:
     keep_alive: float
     on_usage: OnUsage
 
-    async def answer(self, chat: Chat, exchange: Exchange) -> None:
-        """Answers over `exchange`. Raises Refusal for what could not be answered, whatever was sent before."""
-        await (self._stream(chat, exchange) if chat.stream else self._whole(chat, exchange))
+    async def answer(self, chat: Chat, request: web.Request) -> web.StreamResponse:
+        """The answer, sent already where it streams. Raises Refusal for what cannot be answered, sent before or not."""
+        return await (self._stream(chat, request) if chat.stream else self._whole(chat))
 
-    async def _whole(self, chat: Chat, exchange: Exchange) -> None:
+    async def _whole(self, chat: Chat) -> web.Response:
         narrators = [Narrator(lambda _: None) for _ in range(chat.choices)]
         records = await self._solved(chat, narrators)
         choices = [_choice(record, told, chat.stops) for record, told in zip(records, narrators, strict=True)]
         content = Wire(model=chat.model).completion(choices, _usage(records), _scale(chat, records))
-        await exchange.answer(200, content, {"content-type": "application/json", **_seed(chat)})
+        return web.Response(body=content, headers={"content-type": "application/json", **_seed(chat)})
 
-    async def _stream(self, chat: Chat, exchange: Exchange) -> None:
-        wire, outbox = Wire(model=chat.model), _Outbox()
-        narrators = [Narrator(outbox.of(index), chat.stops) for index in range(chat.choices)]
-        opened = set[int]()
+    async def _stream(self, chat: Chat, request: web.Request) -> web.StreamResponse:
+        wire, outbox, opened = Wire(model=chat.model), _Outbox(), set[int]()
+        stream = Stream(request, {**EVENTS, **_seed(chat)})
+        narrators = [Narrator(partial(outbox.put, index), chat.stops) for index in range(chat.choices)]
         solving = asyncio.create_task(self._solved(chat, narrators))
         solving.add_done_callback(lambda _: outbox.wake())
         try:
             while True:
-                woken = await outbox.wait(self.keep_alive)
-                ended, pieces = solving.done(), outbox.take()
-                if ended:
-                    solving.result()
-                if exchange.status is None and (pieces or not woken):
-                    await exchange.begin(200, {**EVENTS, **_seed(chat)})
-                if sent := _events(wire, pieces, opened):
-                    await exchange.write(sent)
-                elif not ended:
-                    await exchange.write(KEEP_ALIVE)
-                if ended:
+                await outbox.wait(self.keep_alive)
+                if solving.done():
                     break
+                await stream.write(_events(wire, outbox.take(), opened) or KEEP_ALIVE)
             records = solving.result()
         finally:
             solving.cancel()
             await asyncio.wait((solving,))
-        if exchange.status is None:
-            await exchange.begin(200, {**EVENTS, **_seed(chat)})
-        await exchange.write(_ending(chat, wire, records, opened))
-        await exchange.end()
+        await stream.write(_events(wire, outbox.take(), opened) + _ending(chat, wire, records, opened))
+        return stream.response
 
     async def _solved(self, chat: Chat, narrators: Sequence[Narrator]) -> list[Record]:
         bounds = [bound for bound in (self.token_budget, chat.token_budget) if bound is not None]
@@ -103,47 +94,30 @@ class _Outbox:
         self._pieces: list[tuple[int, Piece]] = []
         self._woken = asyncio.Event()
 
-    def of(self, index: int) -> _Slot:
-        """Where the pieces of one choice go."""
-        return _Slot(self, index)
-
     def put(self, index: int, piece: Piece) -> None:
+        """Leaves a piece of one choice."""
         self._pieces.append((index, piece))
         self._woken.set()
 
     def wake(self) -> None:
+        """Ends the wait."""
         self._woken.set()
 
-    async def wait(self, seconds: float) -> bool:
-        """Whether something came within `seconds`."""
-        try:
+    async def wait(self, seconds: float) -> None:
+        """Waits for a piece, `seconds` at most."""
+        with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._woken.wait()
-        except TimeoutError:
-            return False
-        return True
 
     def take(self) -> list[tuple[int, Piece]]:
         """All that waits, runs of one kind as one piece."""
         self._woken.clear()
         waiting, self._pieces = self._pieces, []
         return [
-            (
-                index,
-                Piece(content="".join(p.content for p in run), reasoning="".join(p.reasoning for p in run)),
-            )
+            (index, Piece(content="".join(p.content for p in run), reasoning="".join(p.reasoning for p in run)))
             for (index, _), group in groupby(waiting, key=lambda item: (item[0], bool(item[1].content)))
             if (run := [piece for _, piece in group])
         ]
-
-
-@dataclass(frozen=True, slots=True)
-class _Slot:
-    outbox: _Outbox
-    index: int
-
-    def __call__(self, piece: Piece) -> None:
-        self.outbox.put(self.index, piece)
 
 
 def _events(wire: Wire, pieces: Iterable[tuple[int, Piece]], opened: set[int]) -> bytes:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from aiohttp import web
+
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.strategies.knobs import positive
-from scale_reasoning.web.proxy.exchange import Exchange
 from scale_reasoning.web.proxy.refusals import Refusal
 
 
@@ -38,14 +39,14 @@ class Gate:
         self._places = places
         self._taken = 0
 
-    def admit(self, exchange: Exchange) -> None:
+    def admit(self, request: web.Request) -> None:
         """Raises Refusal (401, 403) for who may not come in."""
         if not self._keys:
             # A page in a browser here may reach loopback by a name of its own that leads there.
-            if not is_loopback(_hostname(exchange.headers.get("host", ""))):
+            if not is_loopback(_hostname(request.headers.get("host", ""))):
                 raise Refusal(403, "host_not_allowed", "without API keys only requests to a loopback host are served")
             return
-        scheme, _, key = exchange.headers.get("authorization", "").partition(" ")
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
         given = _digest(key.strip())
         known = [hmac.compare_digest(given, each) for each in self._keys]
         if scheme.lower() != "bearer" or not any(known):

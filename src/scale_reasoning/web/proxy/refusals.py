@@ -6,7 +6,6 @@ Decides which status each error of errors.py stands for. Knows nothing of how an
 from __future__ import annotations
 
 import math
-import re
 from typing import ClassVar
 
 import msgspec
@@ -18,7 +17,7 @@ from scale_reasoning.errors import (
     Overloaded,
     Rejected,
     ScaleError,
-    Unreachable,
+    TimedOut,
 )
 from scale_reasoning.types import JSON, Blame, Failure
 
@@ -87,13 +86,12 @@ def refusal_of(error: EngineError) -> Refusal:
         case ContextOverflow():
             return Refusal(400, "context_length_exceeded", str(error), "messages")
         case Overloaded():
-            # The error carries its status in its message alone.
-            limited = re.search(r" answered 4\d\d:", str(error)) is not None
+            limited = error.status is not None and error.status < 500
             code = "rate_limit_exceeded" if limited else "upstream_overloaded"
             return Refusal(429 if limited else 503, code, str(error), retry_after=error.retry_after)
         case Rejected() if 400 <= error.status < 500 and error.status not in _OUR_KEY:
             return Refusal(error.status, "upstream_rejected", str(error))
-        case Unreachable() if isinstance(error.__context__, TimeoutError):
+        case TimedOut():
             return Refusal(504, "upstream_timeout", str(error))
         case Malformed():
             return Refusal(502, "upstream_malformed", str(error))

@@ -1,20 +1,17 @@
-"""The proxy as a process: a socket, uvicorn on it, and an orderly end.
+"""The proxy as a server: a socket, aiohttp's web server on it, and an orderly end.
 
-Decides what is bound and how the server goes down: no new requests, those in flight to their end or until their time
-is up, then the rest is cancelled. The one door to uvicorn.
+Decides what may be bound. On leaving no new requests are taken, those in flight go on to their end or until their time
+is up, the rest is cancelled.
 """
 
 from __future__ import annotations
 
-import asyncio
-import signal
-import socket
-import threading
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, nullcontext
+import logging
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from importlib import import_module
-from typing import Any
+
+from aiohttp import web
 
 from scale_reasoning.engines import Connection, connect
 from scale_reasoning.errors import ConfigError
@@ -22,11 +19,13 @@ from scale_reasoning.web.proxy.answer import Solver
 from scale_reasoning.web.proxy.app import App
 from scale_reasoning.web.proxy.gate import Gate, Limits, is_loopback
 from scale_reasoning.web.proxy.metrics import Metrics
-from scale_reasoning.web.proxy.models import ModelList
 from scale_reasoning.web.proxy.upstream import Upstream
 
-IDLE = 75
+IDLE = 75.0
 """Seconds an idle connection is kept: longer than clients keep theirs, so that none meets one that just closed."""
+
+_UNHEARD = logging.Logger("unheard", level=logging.CRITICAL + 1)
+"""For what aiohttp has to say of broken requests: it quotes them, keys included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,76 +43,53 @@ class Settings:
         for name in ("keep_alive_seconds", "drain_seconds"):
             if not 0 < getattr(self, name) < 1e6:
                 raise ConfigError(f"{name} = {getattr(self, name)}: must be a positive number of seconds")
+        if not self.keys and not is_loopback(self.host):
+            raise ConfigError(
+                f"--host {self.host}: is open to others, so it needs --api-keys-file FILE; or bind 127.0.0.1"
+            )
 
 
-async def serve(connection: Connection, settings: Settings, *, ready: Callable[[str, str], None],
-                log: Callable[[str], None]) -> None:  # fmt: skip
-    """Serves until SIGTERM, SIGINT or cancelling. `ready` is called with the base URL and the model's name.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """Where a server answers, and the model it is in front of."""
 
-    Raises ConfigError when the socket may not or cannot be bound, or the model cannot be opened.
+    base_url: str
+    model: str
+
+
+@asynccontextmanager
+async def serving(connection: Connection, settings: Settings, *, log: Callable[[str], None]) -> AsyncGenerator[Serving]:
+    """A running server, which ends in order on leaving.
+
+    Raises ConfigError when the address cannot be bound, or the model cannot be opened.
     """
-    uvicorn = _uvicorn()
-    with _socket(settings) as listening:
-        async with connect(connection) as endpoints, Upstream(connection, endpoints) as upstream:
-            metrics = Metrics()
-            app = App(
-                upstream=upstream,
-                solver=Solver(endpoints=endpoints, token_budget=settings.limits.token_budget,
-                              keep_alive=settings.keep_alive_seconds, on_usage=metrics.used),
-                models=ModelList(upstream),
-                gate=Gate(settings.keys, places=settings.limits.max_concurrent),
-                limits=settings.limits,
-                metrics=metrics,
-                log=log,
-            )  # fmt: skip
-            server = uvicorn.Server(
-                uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, server_header=False,
-                               interface="asgi3", timeout_keep_alive=IDLE,
-                               timeout_graceful_shutdown=settings.drain_seconds)
-            )  # fmt: skip
-            host, port = listening.getsockname()[:2]
-            ready(f"http://{f'[{host}]' if ':' in host else host}:{port}/v1", upstream.model)
-            with _signals(server):
-                try:
-                    await server.serve([listening])
-                finally:
-                    if server.started and not server.should_exit:  # cancelled
-                        await server.shutdown([listening])
+    async with connect(connection) as endpoints, Upstream(connection, endpoints) as upstream:
+        metrics = Metrics()
+        app = App(
+            upstream=upstream,
+            solver=Solver(endpoints=endpoints, token_budget=settings.limits.token_budget,
+                          keep_alive=settings.keep_alive_seconds, on_usage=metrics.used),
+            gate=Gate(settings.keys, places=settings.limits.max_concurrent),
+            limits=settings.limits,
+            metrics=metrics,
+            log=log,
+            drain_seconds=settings.drain_seconds,
+        )  # fmt: skip
+        runner = web.AppRunner(
+            app.application(), handler_cancellation=True, keepalive_timeout=IDLE, auto_decompress=False,
+            access_log=None, logger=_UNHEARD, shutdown_timeout=settings.drain_seconds + 1,
+        )  # fmt: skip
+        await runner.setup()
+        try:
+            yield Serving(base_url=await _bound(runner, settings), model=upstream.model)
+        finally:
+            await runner.cleanup()
 
 
-@contextmanager
-def _signals(server: Any) -> Generator[None]:
-    """SIGTERM and Ctrl-C drain and then return; uvicorn's own handlers would die of the signal after all."""
-    server.capture_signals = nullcontext
-    if threading.current_thread() is not threading.main_thread():  # where no signal comes
-        yield
-        return
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, server.handle_exit, number, None)
+async def _bound(runner: web.AppRunner, settings: Settings) -> str:
     try:
-        yield
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
-
-
-def _socket(settings: Settings) -> socket.socket:
-    host = settings.host
-    if not settings.keys and not is_loopback(host):
-        raise ConfigError(f"--host {host}: is open to others, so it needs --api-keys-file FILE; or bind 127.0.0.1")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listening = socket.create_server((host, settings.port), family=family, backlog=1024)
+        await web.TCPSite(runner, settings.host, settings.port, backlog=1024).start()
     except (OSError, OverflowError) as error:
-        raise ConfigError(f"--host {host} --port {settings.port}: cannot be bound: {error}") from error
-    # asyncio sets it on sockets made with a protocol number only; without it a small write waits 40 ms for an ACK.
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listening
-
-
-def _uvicorn() -> Any:
-    try:
-        return import_module("uvicorn")
-    except ImportError as error:
-        raise ConfigError("scale serve needs uvicorn: pip install 'scale-reasoning[serve]'") from error
+        raise ConfigError(f"--host {settings.host} --port {settings.port}: cannot be bound: {error}") from error
+    host, port = runner.addresses[0][:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"

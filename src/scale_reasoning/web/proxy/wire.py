@@ -1,18 +1,53 @@
-"""The JSON objects of OpenAI's protocol that an answer is made of, whole and in pieces."""
+"""What goes out to a client: the JSON objects of OpenAI's protocol, whole and in pieces, and the stream they go by."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
+from aiohttp import web
 
 from scale_reasoning.types import JSON, Usage
 
 DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
+EVENTS = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", "x-accel-buffering": "no"}
+"""Headers of a stream: no proxy on the way may hold it back."""
+
+STALLED = 60.0
+"""Seconds: a client that takes longer to send its body, or to read what it is sent, is gone."""
+
+BEGUN = web.RequestKey("begun", web.StreamResponse)
+"""Of a request: the answer whose head went out."""
+
+
+class Gone(ConnectionError):
+    """Nobody is left to answer, or nothing more can be said to them."""
+
+
+class Stream:
+    """An answer to `request` that is sent as it is made; its head goes out with the first piece."""
+
+    def __init__(self, request: web.Request, headers: Mapping[str, str], status: int = 200) -> None:
+        self._request = request
+        self.response = web.StreamResponse(status=status, headers=headers)
+
+    async def write(self, content: bytes) -> None:
+        """Sends some of the body. Raises Gone when the client went away or does not read."""
+        try:
+            async with asyncio.timeout(STALLED):
+                if not self.response.prepared:
+                    self._request[BEGUN] = self.response
+                    await self.response.prepare(self._request)
+                await self.response.write(content)
+        except (TimeoutError, ConnectionError):
+            if self._request.transport is not None:
+                self._request.transport.abort()
+            raise Gone from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
