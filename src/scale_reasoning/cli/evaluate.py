@@ -146,7 +146,7 @@ def _dataset(args: argparse.Namespace, name: str) -> DatasetSpec:
 
 def _model(args: argparse.Namespace) -> ModelSpec:
     said = options.connection(args)
-    for url in (said.base_url, said.system1_base_url):
+    for url in (said.base_url, *said.more_base_urls, said.system1_base_url):
         if url and "@" in url:
             raise ConfigError("a base URL with a user or password in it would stand in the manifest: use --api-key-env")
     own = {f.name: getattr(said, f.name) for f in fields(ModelSpec) if f.name not in ("api_key_env", "profiles")}

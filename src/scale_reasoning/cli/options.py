@@ -144,7 +144,7 @@ def connection(args: argparse.Namespace) -> Connection:
 
 
 class _Servers(argparse.Action):
-    """The first URL is `base_url`, further ones are `more_base_urls`."""
+    """The first URL is `base_url`, further ones are `more_base_urls`. An empty one takes back what was said before."""
 
     def __call__(
         self,
@@ -153,7 +153,7 @@ class _Servers(argparse.Action):
         values: str | Sequence[Any] | None,
         option_string: str | None = None,
     ) -> None:
-        if namespace.more_base_urls is None:
+        if not values or not namespace.base_url:
             namespace.base_url, namespace.more_base_urls = values, ()
         else:
             namespace.more_base_urls = (*namespace.more_base_urls, values)
