@@ -272,11 +272,12 @@ def stage_of(path: str) -> Stage:
     """What a call at this path was for: the last part that names a stage, else solving."""
     for name in reversed(path.split("/")):
         if name in _STAGES:
-            return Stage(name)
+            return _STAGES[name]
     return Stage.SOLVE
 
 
-_STAGES = frozenset(Stage)
+_STAGES = {stage.value: stage for stage in Stage}
+_MODES = [mode.value for mode in Mode]
 
 
 def _natural(path: str) -> list[tuple[int, str]]:
@@ -285,15 +286,14 @@ def _natural(path: str) -> list[tuple[int, str]]:
 
 def spending(calls: tuple[Call, ...]) -> Spending:
     """The usage of calls, whole and split; each split sums to the total."""
-    return Spending(
-        total=_sum(call.usage for call in calls),
-        by_stage={
-            stage.value: _sum(c.usage for c in calls if c.stage is stage)
-            for stage in Stage
-            if stage is not Stage.SUMMARISE or any(c.stage is stage for c in calls)
-        },
-        by_mode={mode.value: _sum(c.usage for c in calls if c.mode is mode) for mode in Mode},
-    )
+    total, by_stage, by_mode = NO_USAGE, dict.fromkeys(_STAGES, NO_USAGE), dict.fromkeys(_MODES, NO_USAGE)
+    for call in calls:
+        total += call.usage
+        by_stage[call.stage] += call.usage
+        by_mode[call.mode] += call.usage
+    if all(call.stage is not Stage.SUMMARISE for call in calls):
+        del by_stage[Stage.SUMMARISE]
+    return Spending(total=total, by_stage=by_stage, by_mode=by_mode)
 
 
 def prompt_tokens(messages: tuple[Message, ...], bytes_per_token: int) -> int:

@@ -188,3 +188,23 @@ def test_a_refusal_is_raised_as_it_came() -> None:
         return caught.value
 
     assert run_virtual(run()).retry_after == 3
+
+
+class Asked(asyncio.Future[Places | None]):
+    """A turn that counts how often turns are asked whether they are over."""
+
+    times = 0
+
+    def done(self) -> bool:
+        Asked.times += 1
+        return super().done()
+
+
+def test_a_long_queue_costs_no_more_a_request_than_a_short_one() -> None:
+    async def run() -> None:
+        places, Asked.times = Places(Fixed(1)), 0
+        for ticket in range(2000):
+            places.queue(Asked(), urgency=0.0, ticket=ticket, at_home=True)
+        assert Asked.times < 4 * 2000
+
+    asyncio.run(run())

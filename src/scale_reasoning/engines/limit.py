@@ -121,6 +121,7 @@ class Places:
         self.limit = limit
         self.held = 0
         self._waiting: list[tuple[bool, float, int, Turn]] = []
+        self._swept = 0
 
     @property
     def most(self) -> int:
@@ -165,8 +166,9 @@ class Places:
 
     def queue(self, turn: Turn, *, urgency: float, ticket: int, at_home: bool) -> None:
         """Waits here, it may be among other places; those at home here come before those that are not."""
-        if len(self._waiting) > 64 and 2 * self.waiting < len(self._waiting):  # most were served elsewhere
+        if len(self._waiting) > 64 + 2 * self._swept:  # many may have been served elsewhere
             self._waiting = sorted(entry for entry in self._waiting if not entry[-1].done())
+            self._swept = len(self._waiting)
         heappush(self._waiting, (not at_home, -urgency, ticket, turn))
 
 

@@ -155,6 +155,7 @@ class OpenAI:
             keep: dict[str, Any] = {"keepalive_timeout": 60} if pool == "kept" else {"force_close": True}
             self._sessions[pool] = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, **keep),
+                headers=self._headers,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._timeouts.connect),
                 trust_env=named and not self._loopback,
                 auto_decompress=True,
@@ -185,13 +186,13 @@ class OpenAI:
         """Reads a reply to its end, and the response to its own, so that the connection can be kept."""
         now, moved = asyncio.get_running_loop().time, 0.0
         async for chunk in response.content.iter_any():
+            reply.chunk(chunk, whole=whole)
+            if reply.done:
+                break
             # Moving a timer costs more than reading a piece; ten times in a silence is near enough.
             if self._closed or now() > moved + self._timeouts.silence / 10:
                 moved = now()
                 patience.reschedule(0 if self._closed else moved + self._timeouts.silence)
-            reply.chunk(chunk, whole=whole)
-            if reply.done:
-                break
         if not response.content.at_eof():
             patience.reschedule(None)
             await _linger(response)
@@ -206,12 +207,11 @@ class OpenAI:
 
         method, url = "GET" if data is None else "POST", f"{self.base_url}{path}"
         try:
-            return await self._client().request(method, url, data=data, headers=self._headers, allow_redirects=False)
+            return await self._client().request(method, url, data=data, allow_redirects=False)
         except aiohttp.ClientConnectorError:
             raise
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-            fresh = self._client("fresh")
-            return await fresh.request(method, url, data=data, headers=self._headers, allow_redirects=False)
+            return await self._client("fresh").request(method, url, data=data, allow_redirects=False)
 
     def _refusal(self, response: aiohttp.ClientResponse, content: bytes) -> EngineError:
         return error_for(

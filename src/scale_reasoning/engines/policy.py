@@ -71,7 +71,11 @@ class Told:
 
     def __init__(self, listener: OnDelta | None) -> None:
         self._listener, self._heard = listener, False
-        self.on_delta = None if listener is None else self._pass
+
+    @property
+    def on_delta(self) -> OnDelta | None:
+        """What hears the pieces of a reply; None where nobody listens."""
+        return None if self._listener is None else self._pass
 
     def _pass(self, delta: Delta) -> None:
         self._heard = True

@@ -20,12 +20,12 @@ LARGEST_BODY = 64 * 2**20
 """Bytes of a reply; a larger one is cut off as malformed."""
 
 
-class _Details(msgspec.Struct):
+class _Details(msgspec.Struct, gc=False):
     reasoning_tokens: int | None = None
     cached_tokens: int | None = None
 
 
-class _Usage(msgspec.Struct):
+class _Usage(msgspec.Struct, gc=False):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     reasoning_tokens: int | None = None
@@ -43,20 +43,20 @@ class _Usage(msgspec.Struct):
         )
 
 
-class _Message(msgspec.Struct):
+class _Message(msgspec.Struct, gc=False):
     content: str | None = None
     reasoning: str | None = None
     reasoning_content: str | None = None
 
 
-class _Choice(msgspec.Struct):
+class _Choice(msgspec.Struct, gc=False):
     index: int = 0
     delta: _Message | None = None
     message: _Message | None = None
     finish_reason: str | None = None
 
 
-class _Chunk(msgspec.Struct):
+class _Chunk(msgspec.Struct, gc=False):
     choices: list[_Choice] | None = None
     usage: _Usage | None = None
     model: str | None = None
@@ -79,7 +79,8 @@ class Reply:
         self._apart: list[str] = []
         self._choices = False
         self._finish_reason: str | None = None
-        self._usage, self._model = Usage(), None
+        self._usage: _Usage | None = None
+        self._model: str | None = None
 
     def chunk(self, chunk: bytes, *, whole: bool) -> None:
         """Takes in bytes of the body; `whole` says that it is one JSON value. Raises EngineErrors."""
@@ -95,8 +96,9 @@ class Reply:
 
     def completion(self, *, whole: bool, what: str) -> Completion:
         """The completion, now that no more comes; Malformed when there is none. `what` names the body's type."""
-        for data in [bytes(self._body)] if whole else self._events.end():
-            self._event(data)
+        if not self.done:
+            for data in [bytes(self._body)] if whole else self._events.end():
+                self._event(data)
         if not self._choices:
             raise Malformed(f"{self._where} answered with no chat completion ({what})")
         if self._finish_reason is None and not self.done and not whole:
@@ -104,14 +106,14 @@ class Reply:
         self._tell(self._split.end())
         parts = text, reasoning = self._split.parts(cut_off=self._finish_reason == "length")
         reasoning = "".join(self._apart) + reasoning
-        if parts != self._split.told:
+        if self._on_delta is not None and parts != self._split.told:
             self._tell(Delta(restarted=True))
             self._tell(Delta(text=text, reasoning=reasoning))
         return Completion(
             text=text,
             reasoning=reasoning,
             finish_reason=self._finish_reason,
-            usage=self._usage,
+            usage=self._usage.as_usage() if self._usage is not None else Usage(),
             model=self._model,
         )
 
@@ -126,7 +128,7 @@ class Reply:
         if chunk.error is not None:
             raise stream_error(chunk.error, where=self._where, secrets=self._secrets)
         if chunk.usage is not None:
-            self._usage = chunk.usage.as_usage()
+            self._usage = chunk.usage
         self._model = chunk.model or self._model
         for choice in chunk.choices or ():
             if choice.index == 0:
@@ -138,7 +140,8 @@ class Reply:
         if reasoning := message.reasoning or message.reasoning_content:
             self._split.served_apart()
             self._apart.append(reasoning)
-            self._tell(Delta(reasoning=reasoning))
+            if self._on_delta is not None:
+                self._tell(Delta(reasoning=reasoning))
         if message.content:
             self._tell(self._split.feed(message.content))
 

@@ -19,27 +19,20 @@ class EventReader:
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Data of the events that `chunk` completes. Raises Malformed when a line never ends."""
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        lines = (self._rest + chunk).replace(b"\r\n", b"\n").split(b"\n")
+        self._rest = lines.pop()
         if len(self._rest) > LONGEST_LINE:
             raise Malformed(f"a line of over {LONGEST_LINE} bytes in the event stream")
         events: list[bytes] = []
         for line in lines:
-            self._line(line, events)
+            field, colon, value = line.partition(b":")
+            if field == b"data" and colon:
+                self._data.append(value.removeprefix(b" "))
+            elif not line and self._data:
+                events.append(b"\n".join(self._data))
+                self._data.clear()
         return events
 
     def end(self) -> list[bytes]:
         """Data of an event that the end of the stream completes, for servers that leave out the last blank line."""
-        events: list[bytes] = []
-        for line in (self._rest, b""):
-            self._line(line, events)
-        self._rest = b""
-        return events
-
-    def _line(self, line: bytes, events: list[bytes]) -> None:
-        if line.endswith(b"\r"):
-            line = line[:-1]
-        if line.startswith(b"data:"):
-            self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
-        elif not line and self._data:
-            events.append(b"\n".join(self._data))
-            self._data.clear()
+        return self.feed(b"\n\n")

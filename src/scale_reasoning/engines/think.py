@@ -100,5 +100,5 @@ class ThinkSplitter:
 
 def _partial(text: str) -> int:
     """How many characters at the end of `text` may be the beginning of the closing tag."""
-    longest = min(len(text), len(CLOSE) - 1)
-    return next((size for size in range(longest, 0, -1) if CLOSE.startswith(text[-size:])), 0)
+    _, bracket, begun = text.rpartition(CLOSE[0])  # which stands in the tag only once
+    return len(bracket + begun) if CLOSE.startswith(bracket + begun) else 0

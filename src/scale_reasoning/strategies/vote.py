@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from scale_reasoning.answers import answer_class
 from scale_reasoning.errors import ScaleError
@@ -48,9 +49,10 @@ def elect(chains: Sequence[Solution]) -> Solution:
     without an answer abstains. A tie goes to the class that appeared first and is noted.
     """
     classes: dict[str, list[int]] = {}
+    class_of = cache(answer_class)  # most chains agree to the letter
     for index, chain in enumerate(chains):
         if chain.answer is not None:
-            classes.setdefault(answer_class(chain.answer), []).append(index)
+            classes.setdefault(class_of(chain.answer), []).append(index)
     notes = tuple(f"chain{index + 1}: {note}" for index, chain in enumerate(chains) for note in chain.notes)
     abstained = len(chains) - sum(map(len, classes.values()))
     if abstained:

@@ -56,7 +56,7 @@ class Narrator:
                 self._routed(event)
             case Started():
                 self._started(event)
-            case Streamed() if stage_of(event.path) is Stage.SOLVE and not _in_chain(event.path):
+            case Streamed() if not _in_chain(event.path) and stage_of(event.path) is Stage.SOLVE:
                 self._streamed(event.path, event.delta)
             case Finished(completion=Completion() as completion) if _in_chain(event.path):
                 self._chain(event, completion)
