@@ -231,10 +231,19 @@ def main(arguments: Sequence[str]) -> int:
     except ScaleError as error:
         _told(f"error: {error}")
         return 1
+    finally:
+        _leave()
 
 
 def _told(line: str) -> None:
     sys.stderr.write(f"scale: {line}\n")
+
+
+def _leave() -> None:
+    """Ends what the processes have in common: a process that just exits may abort on a thread of it."""
+    shared = library("torch").distributed
+    if shared.is_available() and shared.is_initialized():
+        shared.destroy_process_group()
 
 
 if __name__ == "__main__":
