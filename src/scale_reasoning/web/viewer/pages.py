@@ -5,6 +5,7 @@ The server and the export share them. Knows nothing of HTTP, nor of how a page i
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -20,7 +21,7 @@ from scale_reasoning.web.viewer.views import View, messages_of, view_of
 from scale_reasoning.web.viewer.whatif import GRID, Stretch, Table
 
 PATIENCE = 0.3
-"""Seconds that a page waits for numbers to be counted; an export waits for as long as it takes."""
+"""Seconds after it was asked for that a page waits for numbers no more; an export waits for as long as it takes."""
 
 
 class Pages:
@@ -30,22 +31,26 @@ class Pages:
         """`compared`: samples of each problem that have pages side by side; None is all, for any two samples."""
         self.shelf, self.link, self.compared = shelf, link, compared
         self.live = link.kind == "live"
-        self.seconds = PATIENCE if self.live else None
 
     def home(self) -> str:
         """The list of runs, a row a cell."""
-        rows = [self._row(cell) for cell in self.shelf.cells]
+        until = self._until()
+        rows = [self._row(cell, until) for cell in self.shelf.cells]
         waits = any(row["summary"] is None for row in rows) or any(cell.owed for cell in self.shelf.cells)
         return self._page("home.html", rows=rows, runs=len(self.shelf.runs), here="home", live=self.live and waits)
 
-    def _row(self, cell: Viewed) -> dict[str, Any]:
+    def _row(self, cell: Viewed, until: float | None) -> dict[str, Any]:
         cell.refresh()
-        return {**_named(cell), "href": self.link.run(cell), "summary": cell.summary(self.seconds)}
+        return {**_named(cell), "href": self.link.run(cell), "summary": cell.summary(until)}
+
+    def _until(self) -> float | None:
+        return time.monotonic() + PATIENCE if self.live else None
 
     def run(self, cell: Viewed, chosen: Filter, page: int) -> str:
         """A cell's numbers and a page of its grid."""
+        until = self._until()
         cell.refresh()
-        shown, summary = grid(cell, chosen, page), cell.summary(self.seconds)
+        shown, summary = grid(cell, chosen, page), cell.summary(until)
         return self._page(
             "run.html",
             **_named(cell),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -141,14 +142,14 @@ class Viewed:
                 self.histogram = {str(difficulty): times for difficulty, times in sorted(counted.items())}
             return written
 
-    def summary(self, seconds: float | None) -> Summary | None:
-        """Its numbers; None when they take longer than that to count. Counted once a change."""
+    def summary(self, until: float | None) -> Summary | None:
+        """Its numbers; None when they are not counted by then, on the monotonic clock. Counted once a change."""
         with self._lock:
             if self._summed is None or (self._summed[0] != self._written and self._summed[1].done()):
                 self._summed = (self._written, self._pool.submit(self._summarised))
             future = self._summed[1]
         try:
-            return future.result(seconds)
+            return future.result(None if until is None else max(0.0, until - time.monotonic()))
         except TimeoutError:
             return None
 
