@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
 ATHERIS ?= atheris==3.0.0
 SECONDS_EACH ?= 60
+BENCHMARKS := http_clients overhead grading scheduling makespan in_flight prefix_cache embedded resume hundred_thousand
 EXAMPLE := A shop sells pens at 3 for 2 dollars. How many dollars do 18 pens cost, and what is the change from 20?
 
 .PHONY: run test test-sft test-clients test-browser test-ray check examples format fuzz bench clean
@@ -45,10 +46,8 @@ fuzz: $(VENV)/dev  ## everything that reads text, by coverage; SECONDS_EACH=600 
 	$(BIN)/python -m pip install --quiet '$(ATHERIS)'
 	$(BIN)/python fuzz/run.py $(SECONDS_EACH)
 
-bench: $(VENV)/dev  ## ratios within one run; see benchmarks/
-	$(BIN)/python benchmarks/http_clients.py
-	$(BIN)/python benchmarks/overhead.py
-	$(BIN)/python benchmarks/grading.py
+bench: $(VENV)/dev $(VENV)/model  ## what benchmarks/RESULTS.md has, 20 minutes; other programs there take longer or fetch more
+	for name in $(BENCHMARKS); do echo "== $$name" && $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 $(VENV)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=python3.12"; exit 1; }

@@ -62,7 +62,7 @@ def command(*words: object) -> list[str]:
 def report(run: Path) -> tuple[float, float, float]:
     """Seconds, CPU seconds and megabytes of `scale report`."""
     started = time.perf_counter()
-    process = subprocess.Popen(command("report", run), stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command("report", run), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, status, used = os.wait4(process.pid, 0)
     assert status == 0, status
     return time.perf_counter() - started, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
