@@ -92,6 +92,9 @@ def test_an_interrupted_synthesis_goes_on_with_what_is_left(tmp_path: Path) -> N
         assert done.returncode == 0, done.stderr
         assert len(server.bodies) == 4 * 13
     assert len(lines(out / "train.jsonl")) == 4
+    again = scale("synth", "--dataset", problems(tmp_path), "--out", str(out), *at)
+    assert again.returncode == 2
+    assert f"scale synth --resume {out}," in again.stderr
 
 
 def test_owed_attempts_are_told_and_what_was_made_is_kept(tmp_path: Path) -> None:

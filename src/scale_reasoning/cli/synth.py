@@ -65,6 +65,10 @@ def run_synth(args: argparse.Namespace) -> int:
             return _make(args, store)
     from scale_reasoning.runs.store import create
 
+    if (args.out / RUN).exists():
+        raise ConfigError(
+            f"--out {args.out}: its run has begun: scale synth --resume {args.out}, or name another folder"
+        )
     manifest, problems = running.prepared(_manifest(args))
     if args.dry_run:
         from scale_reasoning.cli.progress import estimate

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import ipaddress
 import os
 import sys
 import webbrowser
@@ -57,22 +56,16 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _serve(args: argparse.Namespace, shelf: Shelf) -> None:
+    from scale_reasoning.web.proxy.gate import is_loopback
     from scale_reasoning.web.viewer.server import serving
 
     async with serving(shelf, host=args.host, port=args.port) as address:
         print(address, flush=True)
-        if not _is_loopback(args.host):
+        if not is_loopback(args.host):
             print("scale: anybody who reaches this machine can read these runs: there is no password", file=sys.stderr)
         if not args.no_browser and _has_browser():
             await asyncio.to_thread(webbrowser.open, address)
         await asyncio.Event().wait()
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _has_browser() -> bool:

@@ -41,8 +41,8 @@ def write(
     files = {
         ROWS: lines,
         "dropped.jsonl": _lines(map(_dropped, funnel.dropped)),
-        "funnel.json": _json(counts),
-        "manifest.json": _json(made),
+        "funnel.json": indented(counts),
+        "manifest.json": indented(made),
         "README.md": card(rows, funnel.counts, origins).encode(),
     }
     try:
@@ -113,7 +113,8 @@ def _lines(rows: Iterable[Mapping[str, JSON]]) -> bytes:
     return b"".join(msgspec.json.encode(row) + b"\n" for row in rows)
 
 
-def _json(value: JSON) -> bytes:
+def indented(value: JSON) -> bytes:
+    """JSON for people to read."""
     return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from scale_reasoning.errors import ConfigError, StoreError
 from scale_reasoning.prompts import Prompts
-from scale_reasoning.synth.bundle import put
+from scale_reasoning.synth.bundle import indented, put
 from scale_reasoning.synth.funnel import Candidate
 from scale_reasoning.synth.trace import LIMO, prompt_of
 from scale_reasoning.types import JSON
@@ -104,9 +104,9 @@ def write(out: Path, kept: Sequence[Candidate], *, student: Prompts, prompts_fil
     folder = out / FOLDER
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        put(folder / "scale.json", _json([_alpaca(one, student) for one in kept]))
-        put(folder / "dataset_info.json", _json(_INFO))
-        put(folder / "ds_z3.json", _json(_ZERO3))
+        put(folder / "scale.json", indented([_alpaca(one, student) for one in kept]))
+        put(folder / "dataset_info.json", indented(_INFO))
+        put(folder / "ds_z3.json", indented(_ZERO3))
         put(folder / "train.yaml", training.encode())
         put(folder / "prompts.md", Path(prompts_file or LIMO).read_bytes())
     except OSError as error:
@@ -121,7 +121,3 @@ def _alpaca(one: Candidate, student: Prompts) -> dict[str, str]:
         "output": one.text,
         "system": system[0].content if system else "",
     }
-
-
-def _json(value: JSON) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"
