@@ -9,10 +9,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from scale_reasoning.replies import (
-    CHOICE,
     MAX_CHARACTERS,
     MAX_DEPTH,
     NUMBER,
+    choice_schema,
     outline_schema,
     parse_choice,
     parse_number,
@@ -312,10 +312,11 @@ def test_no_difficulty_several_or_one_out_of_range_is_refused(text: str) -> None
 
 
 def test_the_schemas_are_strict_and_name_what_the_parsers_read() -> None:
-    for schema, field in ((outline_schema(7), "subproblems"), (CHOICE, "choice"), (NUMBER, "difficulty")):
+    for schema, field in ((outline_schema(7), "subproblems"), (choice_schema(3), "choice"), (NUMBER, "difficulty")):
         assert schema.body["additionalProperties"] is False
         assert schema.body["required"] == [field] == list(schema.body["properties"])
     assert outline_schema(7).body["properties"]["subproblems"]["maxItems"] == 7
+    assert choice_schema(3).body["properties"]["choice"] == {"type": "integer", "enum": [1, 2, 3]}
 
 
 # A label before the text is the list's, not the text's; a control character before letters may be a LaTeX command's.

@@ -26,7 +26,13 @@ def outline_schema(at_most: int) -> Schema:
     return _object_of("decomposition", "subproblems", strings)
 
 
-CHOICE = _object_of("choice", "choice", {"type": "integer"})
+def choice_schema(of: int) -> Schema:
+    """A choice: a whole number from 1 to `of`."""
+    # A list, which more servers keep to than to bounds.
+    return _object_of("choice", "choice", {"type": "integer", "enum": list(range(1, of + 1))})
+
+
+# Without bounds: llama.cpp drops those of a number, and the reply is checked in any case.
 NUMBER = _object_of("difficulty", "difficulty", {"type": "number"})
 
 MAX_CHARACTERS = 100_000

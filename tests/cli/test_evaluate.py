@@ -146,6 +146,25 @@ def test_what_the_user_got_wrong_is_named_before_a_token_is_spent(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("--model", "nowhere.gguf"), "nowhere.gguf"),
+        (("--model", "own.gguf", "--ray", "local"), "every worker would load"),
+    ],
+)
+def test_a_run_that_could_not_begin_leaves_nothing_behind(tmp_path: Path, words: tuple[str, ...], named: str) -> None:
+    file, out, mine = problems(tmp_path), tmp_path / "run", tmp_path / "mine"
+    mine.mkdir()
+    (mine / "notes.txt").write_text("kept")
+    for folder in (out, mine):
+        done = scale("eval", str(file), "--out", str(folder), *words)
+        assert done.returncode == 2
+        assert named in done.stderr
+    assert not out.exists()
+    assert [left.name for left in mine.iterdir()] == ["notes.txt"]
+
+
 def test_a_changed_dataset_is_refused_on_resume(tmp_path: Path) -> None:
     file, out = problems(tmp_path, 1), str(tmp_path / "run")
     with serving() as server:

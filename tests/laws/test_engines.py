@@ -10,10 +10,12 @@ from contextlib import AbstractAsyncContextManager
 import pytest
 from tests.engines.faults import running
 
+from scale_reasoning.engines.limit import Fixed
 from scale_reasoning.engines.openai import OpenAI
 from scale_reasoning.engines.policy import Limited, Retrying
 from scale_reasoning.engines.scripted import Scripted
 from scale_reasoning.engines.sim import Sim, Speeds
+from scale_reasoning.engines.spread import Server, Spread
 from scale_reasoning.together import together
 from scale_reasoning.types import Completion, Delta, Engine, Message, Mode, Request
 
@@ -36,9 +38,18 @@ async def under_policies() -> AsyncIterator[Engine]:
         yield Retrying(Limited(engine, in_flight=2))
 
 
+@contextlib.asynccontextmanager
+async def over_two_servers() -> AsyncIterator[Engine]:
+    async with running() as one, running() as other:
+        urls = one.base_url, other.base_url
+        async with OpenAI(urls[0]) as first, OpenAI(urls[1]) as second:
+            yield Spread({Server(url, Fixed(2)): engine for url, engine in zip(urls, (first, second), strict=True)})
+
+
 ENGINES: dict[str, Callable[[], AbstractAsyncContextManager[Engine]]] = {
     "openai": served,
     "openai under policies": under_policies,
+    "openai over two servers": over_two_servers,
     "scripted": shipped(
         lambda: Scripted([("", Completion(text="  Two  words ", reasoning="Hm.", finish_reason="stop"))])
     ),

@@ -22,7 +22,7 @@ from scale_reasoning.engines.place import Place, body_of, open_place
 from scale_reasoning.engines.refusals import one_line
 from scale_reasoning.engines.verdicts import Finding, no, unknown, yes
 from scale_reasoning.errors import EngineError, Rejected, Unreachable
-from scale_reasoning.replies import CHOICE
+from scale_reasoning.replies import choice_schema
 from scale_reasoning.types import JSON, Mode
 
 __all__ = ["LEAK", "MODEL", "REACHABLE", "Finding", "probe"]
@@ -142,13 +142,14 @@ async def _profile(place: Place) -> Finding:
 async def _schema(place: Place) -> Finding:
     if Mode.SYSTEM1 not in place.endpoints:
         return unknown("no System 1, whose calls use it")
-    request = place.request(SEA, 4 * SOME, schema=CHOICE)
+    asked = choice_schema(of=9)
+    request = place.request(SEA, 4 * SOME, schema=asked)
     reply = (await place.send(request)).completion
     if verdicts.schema(reply.text, "choice"):
         return yes(f"a question with no number in its answer got {reply.text.strip()}")
     try:
         # The engine leaves out what a server refuses, so only a raw request tells a refusal from disregard.
-        form = {"name": CHOICE.name, "strict": True, "schema": CHOICE.body}
+        form = {"name": asked.name, "strict": True, "schema": asked.body}
         await place.fetch(
             "/chat/completions", body_of(request, response_format={"type": "json_schema", "json_schema": form})
         )

@@ -61,6 +61,15 @@ def made(folder: Path) -> Generator[None]:
     yield
 
 
+def clear(folder: Path) -> None:
+    """Removes a run and, where nothing else is in it, its folder."""
+    with told(folder):
+        for name in (MANIFEST, DATABASE, LOCK):
+            (folder / name).unlink()
+        with contextlib.suppress(OSError):  # something of somebody else's is in it
+            folder.rmdir()
+
+
 @contextlib.contextmanager
 def locked(folder: Path) -> Generator[None]:
     """The folder, held against every other process."""

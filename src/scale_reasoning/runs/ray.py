@@ -148,7 +148,7 @@ async def run_on_ray(
     connections: Mapping[ModelSpec, Connection],
     *,
     workers: int,
-    attempts_in_flight: int = 256,
+    attempts_in_flight: int = 1024,
     heard: Heard | None = None,
     enough: Callable[[], bool] = lambda: False,
 ) -> None:

@@ -51,7 +51,7 @@ async def run(
     store: Store,
     endpoints: Mapping[ModelSpec, Endpoints],
     *,
-    attempts_in_flight: int = 256,
+    attempts_in_flight: int = 1024,
     heard: Heard | None = None,
     listener: Listener | None = None,
     enough: Callable[[], bool] = lambda: False,

@@ -17,12 +17,13 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from scale_reasoning.errors import StoreError
+from scale_reasoning.errors import ConfigError, StoreError
 from scale_reasoning.lm import key as key_of
 from scale_reasoning.runs.folder import (
     DAMAGED,
     DATABASE,
     MANIFEST,
+    clear,
     locked,
     made,
     opened,
@@ -127,6 +128,11 @@ class Store:
         rows = self._all("SELECT DISTINCT json_extract(CAST(completion AS TEXT), '$.model') FROM completions")
         return sorted(name for (name,) in rows if name)
 
+    @property
+    def begun(self) -> bool:
+        """Whether a completion or an attempt was kept."""
+        return self.written() > 0 or self.paid()[0] > 0
+
     def problems(self, dataset: str) -> list[Problem]:
         """The problems of a dataset as the run has them, in order."""
         rows = self._all("SELECT id, text, answer FROM problems WHERE dataset = ? ORDER BY position", (dataset,))
@@ -206,10 +212,11 @@ _LONG_STEPS = """
 
 @contextlib.contextmanager
 def create(folder: Path, manifest: Manifest, problems: Mapping[str, Iterable[Problem]]) -> Generator[Store]:
-    """A new run in a folder that does not hold one yet."""
+    """A new run in a folder that does not hold one yet. A ConfigError before anything is kept leaves no run behind."""
     if (folder / MANIFEST).exists() or (folder / DATABASE).exists():
         raise StoreError(f"{folder} holds a run already: go on with it (--resume {folder}) or name another --out")
-    with made(folder), locked(folder), opened(folder, new=True) as connection:
+    unused = contextlib.ExitStack()
+    with made(folder), locked(folder), unused, opened(folder, new=True) as connection:
         rows = [
             (dataset, position, problem.id, problem.text, problem.answer)
             for dataset, listed in problems.items()
@@ -218,7 +225,13 @@ def create(folder: Path, manifest: Manifest, problems: Mapping[str, Iterable[Pro
         with told(folder), connection:
             connection.executemany("INSERT INTO problems VALUES (?, ?, ?, ?, ?)", rows)
         write_manifest(folder, manifest)
-        yield Store(folder, connection, manifest)
+        store = Store(folder, connection, manifest)
+        try:
+            yield store
+        except ConfigError:
+            if not store.begun:
+                unused.callback(clear, folder)
+            raise
 
 
 @contextlib.contextmanager
