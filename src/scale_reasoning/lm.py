@@ -158,6 +158,12 @@ class LM:
         """A number in [0, 1) that belongs to this place."""
         return self.derived_seed() / 2**31
 
+    @property
+    def prompts(self) -> str:
+        """The prompt set of the model's family; "" where it has none, or System 1 is of a family that has another."""
+        sets = {endpoint.profile.prompts for endpoint in self._ledger.endpoints.values()}
+        return sets.pop() if len(sets) == 1 else ""
+
     def tell(self, event: Event) -> None:
         """Passes an event to whoever listens."""
         if self._ledger.listener is not None:

@@ -30,7 +30,8 @@ class ModeProfile:
 
     `extras` are body keys (the switch), `suffix` a sentence after the last message for models with no switch,
     `max_tokens` the cap on new tokens, `starts_thinking` whether the chat template opens the thought itself,
-    `limit_key` the body's name for that cap, `pair_hint` what to do about the mode the family lacks.
+    `limit_key` the body's name for that cap, `pair_hint` what to do about the mode the family lacks, `prompts` the
+    family's prompt set (see Profile).
     """
 
     sampling: Sampling = field(default_factory=Sampling)
@@ -40,16 +41,20 @@ class ModeProfile:
     starts_thinking: bool = False
     limit_key: str = "max_tokens"
     pair_hint: str = NO_PAIR
+    prompts: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """One model family. A mode that is None must come from another model."""
+    """One model family. A mode that is None must come from another model. `prompts` names a folder of prompts files
+    beside the strategies' own, for a family that was trained on other words.
+    """
 
     name: str
     match: tuple[str, ...] = ()
     window: Count | None = None
     pair_hint: str = NO_PAIR
+    prompts: str = ""
     system1: ModeProfile | None = None
     system2: ModeProfile | None = None
 
@@ -76,6 +81,13 @@ def profile_for(model: str, *, name: str | None = None, file: Path | None = None
     return next(f for f in families if any(re.search(pattern, bare) for pattern in f.match))
 
 
+@cache
+def prompt_sets() -> tuple[str, ...]:
+    """The names that a family's `prompts` may have."""
+    strategies = Path(__file__).with_name("strategies")
+    return tuple(sorted({file.parent.name for file in strategies.glob("*/*.md")}))
+
+
 _CHECKPOINT = re.compile(r"final|checkpoint-\d+")
 
 
@@ -93,20 +105,22 @@ def _profile(file: Path, name: str, table: JSON) -> Profile:
     if not isinstance(table, dict):
         raise ConfigError(f"{where}: must be a table")
     said = dict(cast("dict[str, Any]", table))
-    hint = said.get("pair_hint", NO_PAIR)
+    shared = {"pair_hint": said.get("pair_hint", NO_PAIR), "prompts": said.get("prompts", "")}
     _refuse_unknown(where, said, _FAMILY_KEYS)
     for mode in Mode:
         if isinstance(body := said.get(mode.value), dict):
             rest = dict(cast("dict[str, Any]", body))
             _refuse_unknown(f"{where}.{mode.value}", rest, _MODE_KEYS)
             sampling = {key: rest.pop(key) for key in _SAMPLING_KEYS if key in rest}
-            said[mode.value] = {**rest, "sampling": sampling, "pair_hint": hint}
+            said[mode.value] = {**rest, "sampling": sampling, **shared}
     if not any(mode.value in said for mode in Mode):
         raise ConfigError(f"{where}: needs system1, system2 or both")
     try:
         profile = msgspec.convert({**said, "name": name}, Profile)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{where}: {error}") from error
+    if profile.prompts and profile.prompts not in prompt_sets():
+        raise ConfigError(f"{where}: no prompt set {profile.prompts!r}; there are: {', '.join(prompt_sets())}")
     for pattern in profile.match:
         try:
             re.compile(pattern)
@@ -116,7 +130,7 @@ def _profile(file: Path, name: str, table: JSON) -> Profile:
 
 
 _SAMPLING_KEYS = {field.name for field in fields(Sampling)}
-_MODE_KEYS = {field.name for field in fields(ModeProfile)} - {"sampling", "pair_hint"} | _SAMPLING_KEYS
+_MODE_KEYS = {field.name for field in fields(ModeProfile)} - {"sampling", "pair_hint", "prompts"} | _SAMPLING_KEYS
 _FAMILY_KEYS = {field.name for field in fields(Profile)} - {"name"}
 
 

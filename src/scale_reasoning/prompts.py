@@ -67,9 +67,10 @@ def load(path: Path) -> Prompts:
 
 
 @cache
-def beside(module_file: str) -> Prompts:
-    """The prompts of the same stem beside a module: `beside(__file__)`."""
-    return load(Path(module_file).with_suffix(".md"))
+def beside(module_file: str, prompt_set: str = "") -> Prompts:
+    """The prompts of the same stem beside a module, `beside(__file__)`, or in the folder of a prompt set there."""
+    module = Path(module_file)
+    return load(module.parent / prompt_set / f"{module.stem}.md")
 
 
 def chosen(file: str, own: Prompts) -> Prompts:

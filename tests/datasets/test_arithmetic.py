@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scale_reasoning.datasets import chains, load
-from scale_reasoning.datasets.arithmetic import LEVELS, chain, chain_of, problem
-from scale_reasoning.datasets.chains import SPLITS, Dice, Level, split_of
-from scale_reasoning.datasets.wording import THEMES, Theme
+from scale_reasoning.datasets.arithmetic import LAPTOP, LEVELS, chain, chain_of, problem
+from scale_reasoning.datasets.chains import SPLITS, Dice, Level, result_of, split_of
+from scale_reasoning.datasets.wording import STORIES, THEMES, Theme
 from scale_reasoning.errors import ConfigError
 
 
@@ -42,6 +42,28 @@ def test_a_chain_keeps_its_bounds_and_its_results_are_right(index: int, split: s
     assert made.problem.answer == str(value)
 
 
+@given(index=INDEX, split=SPLIT)
+@settings(max_examples=60, deadline=None)
+def test_a_laptop_chain_takes_none_but_its_moves_and_its_id_gives_it_back(index: int, split: str):
+    made = chain(index, split=split, level=LAPTOP)
+    for turn in (link.turn for link in made.links):
+        (_,) = [
+            move
+            for move in LAPTOP.moves
+            if move.operation == turn.operation
+            and move.left[0] <= turn.left <= move.left[1]
+            and move.right[0] <= turn.right <= move.right[1]
+        ]
+        assert turn.result == result_of(turn.operation, turn.left, turn.right) > 0
+        assert turn.left < 1000 or turn.operation == "mod"
+    assert chain_of(made.problem_id) == made
+
+
+def test_a_level_with_moves_takes_no_other_steps_or_digits():
+    with pytest.raises(ConfigError, match="level 'laptop' has steps and digits of its own"):
+        load("arithmetic", level="laptop", digits=(1, 2))
+
+
 @given(index=INDEX, split=SPLIT, level=WIDE)
 @settings(max_examples=100, deadline=None)
 def test_the_id_alone_gives_the_chain_back(index: int, split: str, level: Level):
@@ -71,6 +93,9 @@ def solved_in(theme: Theme, things: str, text: str) -> dict[str, set[Fraction]]:
         ]
     for _ in equations:
         for operation, a, b, n in equations:
+            if operation == "mod":  # which cannot be gone back
+                values.setdefault(b, set()).update(value % n for value in values.get(a, ()))
+                continue
             there = {"add": n, "sub": -n}.get(operation, 0)
             times = {"mul": Fraction(n), "div": Fraction(1, n)}.get(operation, Fraction(1))
             values.setdefault(b, set()).update(value * times + there for value in tuple(values.get(a, ())))
@@ -223,7 +248,7 @@ def test_dice_are_fair_enough():
 
 
 def test_a_theme_names_enough_owners_and_says_every_operation():
-    for theme in THEMES:
+    for theme in STORIES:
         assert len(set(theme.owners)) == len(theme.owners) >= 9
         assert set(theme.facts) == {"add", "sub", "mul", "div"}
         assert all(len(phrases) >= 2 for phrases in (*theme.facts.values(), theme.start, theme.questions))

@@ -27,8 +27,8 @@ def turns(draw: st.DrawFn) -> Turn:
     return Turn(operation=operation, left=left, right=right, result=result_of(operation, left, right))
 
 
-SIDES = re.compile(r"\d+(?: ?[-+×÷] ?\d+)*(?: ?[=<] ?\d+(?: ?[-+×÷] ?\d+)*)+")
-SIGNED = re.compile(r"([-+×÷]) ?(\d+)")
+SIDES = re.compile(r"\d+(?: ?(?:[-+×÷]|mod) ?\d+)*(?: ?[=<] ?\d+(?: ?(?:[-+×÷]|mod) ?\d+)*)+")
+SIGNED = re.compile(r"([-+×÷]|mod) ?(\d+)")
 
 
 def value(side: str) -> Fraction:
@@ -42,6 +42,8 @@ def value(side: str) -> Fraction:
                 total -= int(number)
             case "×":
                 total *= int(number)
+            case "mod":
+                total %= int(number)
             case _:
                 total /= int(number)
     return total

@@ -15,10 +15,11 @@ from scale_reasoning.errors import ConfigError
 
 T = TypeVar("T")
 
-Operation: TypeAlias = Literal["add", "sub", "mul", "div"]
+Operation: TypeAlias = Literal["add", "sub", "mul", "div", "mod"]
 Split: TypeAlias = Literal["train", "validation", "test"]
 
-OPERATIONS: tuple[Operation, ...] = get_args(Operation)
+OPERATIONS: tuple[Operation, ...] = ("add", "sub", "mul", "div")
+"""Those a level draws from that has no moves of its own."""
 SPLITS: tuple[Split, ...] = get_args(Split)
 MAX_STEPS = 8
 MAX_DIGITS = 4
@@ -28,14 +29,29 @@ MAX_TRIES = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """A step that a level may take: what is done, to which numbers (`left`), with which (`right`), inclusive ranges
+    both, where the result is above 0 and at most `most`; `weight` is how often, beside the others that fit.
+    """
+
+    operation: Operation
+    left: tuple[int, int]
+    right: tuple[int, int]
+    most: int
+    weight: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
     """How hard problems are: inclusive ranges of the number of steps, and of the digits of each given number.
 
-    A result that is used again has at most four digits, whatever the digits of the given numbers.
+    A result that is used again has at most four digits, whatever the digits of the given numbers. A level with `moves`
+    takes no other steps; its digits are those of the first number.
     """
 
     steps: tuple[int, int]
     digits: tuple[int, int]
+    moves: tuple[Move, ...] = ()
 
     def __post_init__(self) -> None:
         for name, (low, high), most in (("steps", self.steps, MAX_STEPS), ("digits", self.digits, MAX_DIGITS)):
@@ -75,7 +91,7 @@ def draw(level: Level, split: Split, key: str) -> tuple[Turn, ...]:
     """
     for attempt in range(MAX_TRIES):
         turns = _chain(level, Dice(f"{key}/{attempt}"))
-        if split_of(turns) == split:
+        if turns and split_of(turns) == split:
             return turns
     raise ConfigError(f"hardly any chain of {level} is in the {split} split: widen steps or digits")
 
@@ -104,14 +120,31 @@ class Dice:
 
 
 def _chain(level: Level, dice: Dice) -> tuple[Turn, ...]:
+    """A chain, () where no move fits a number that came out."""
     value = dice.one(dice.one([_numbers(digits) for digits in _span(level.digits)]))
     turns: list[Turn] = []
     steps = dice.one(_span(level.steps))
     for step in range(steps):
-        turn = _turn(value, level, dice, last=step == steps - 1)
+        turn = _move(value, level, dice) if level.moves else _turn(value, level, dice, last=step == steps - 1)
+        if turn is None:
+            return ()
         turns.append(turn)
         value = turn.result
     return tuple(turns)
+
+
+def _move(value: int, level: Level, dice: Dice) -> Turn | None:
+    fitting = [
+        (move, numbers)
+        for move in level.moves
+        if move.left[0] <= value <= move.left[1]
+        and (numbers := [n for n in _span(move.right) if 0 < result_of(move.operation, value, n) <= move.most])
+    ]
+    if not fitting:
+        return None
+    move, numbers = dice.one([each for each in fitting for _ in range(each[0].weight)])
+    right = dice.one(numbers)
+    return Turn(operation=move.operation, left=value, right=right, result=result_of(move.operation, value, right))
 
 
 def _turn(value: int, level: Level, dice: Dice, *, last: bool) -> Turn:
@@ -131,6 +164,7 @@ def _operands(operation: Operation, value: int, digits: int, *, last: bool) -> S
         "sub": value - 1,
         "mul": MAX_FACTOR if last else min(MAX_FACTOR, bound // value),
         "div": min(MAX_FACTOR, value),
+        "mod": 0,
     }[operation]
     numbers = range(_numbers(digits).start, min(_numbers(digits).stop, highest + 1))
     return [number for number in numbers if value % number == 0] if operation == "div" else numbers
@@ -156,3 +190,5 @@ def result_of(operation: Operation, left: int, right: int) -> int:
             return left * right
         case "div":
             return left // right
+        case "mod":
+            return left % right

@@ -23,6 +23,7 @@ LONGEST_SENTENCE = 200
 
 _SENTENCE_END = re.compile(r"(?<=[.?])\s+")
 _HOLE = re.compile(r"\{(\w+)\}")
+_POWER_OF_TEN = re.compile("10+")
 _Role: TypeAlias = Literal["start", "question"] | Operation
 
 
@@ -37,7 +38,7 @@ def truth_in(text: str) -> Truth | None:
     start, question = _only(spoken, "start"), _only(spoken, "question")
     if start is None or question is None or len({readings[0].theme for readings in spoken}) != 1:
         return None
-    if {readings[0].things for readings in spoken} - {None} != {question.things}:
+    if {readings[0].things for readings in spoken} - {None} != {question.things} - {None}:
         return None
     path = list(_path(start, [reading for readings in spoken for reading in readings]))
     if not path or len(path) != len(spoken) - 2 or path[-1][0].owner != question.owner:
@@ -120,6 +121,8 @@ def _path(start: _Reading, readings: Sequence[_Reading]) -> Iterator[tuple[_Read
 def _turn(fact: _Reading, left: int) -> Turn | None:
     """The operation on what came before; None where its result is not a whole positive number."""
     if fact.role == "start" or fact.role == "question" or (fact.role == "div" and left % fact.number):
+        return None
+    if fact.role == "mod" and not _POWER_OF_TEN.fullmatch(str(fact.number)):
         return None
     result = result_of(fact.role, left, fact.number)
     return Turn(operation=fact.role, left=left, right=fact.number, result=result) if result > 0 else None

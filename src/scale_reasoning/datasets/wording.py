@@ -17,7 +17,8 @@ class Theme:
     """`owners` are what the quantities belong to, at least nine, in a fixed order where `ordered`.
 
     Holes: `{b}` the owner of the result, `{a}` of the one before, `{n}` the given number, `{things}`. All phrasings
-    of an operation say one equation between a, b and n.
+    of an operation say one equation between a, b and n. Where `plain`, every fact is told after the one it works on,
+    and the question last.
     """
 
     things: tuple[str, ...]
@@ -26,6 +27,7 @@ class Theme:
     facts: Mapping[Operation, tuple[str, ...]]
     questions: tuple[str, ...]
     ordered: bool = False
+    plain: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +43,9 @@ class Telling:
     text: str
 
 
-def tell(turns: Sequence[Turn], dice: Dice) -> Telling:
+def tell(turns: Sequence[Turn], dice: Dice, themes: Sequence[Theme]) -> Telling:
     """The chain in words of the dice's choice."""
-    theme = dice.one(THEMES)
+    theme = dice.one(themes)
     things = dice.one(theme.things)
     owners = _owners(theme, len(turns) + 1, dice)
     asked = dice.one(theme.questions)
@@ -53,8 +55,9 @@ def tell(turns: Sequence[Turn], dice: Dice) -> Telling:
         for turn, a, b in zip(turns, owners, owners[1:], strict=False)
     )
     questions = tuple(said(asked, b=owner, things=things) for owner in owners[1:])
-    told = _ordered([start, *facts], dice)
-    sentences = [questions[-1], *told] if dice.below(4) == 0 else [*told, questions[-1]]
+    told = [start, *facts] if theme.plain else _ordered([start, *facts], dice)
+    first = not theme.plain and dice.below(4) == 0
+    sentences = [questions[-1], *told] if first else [*told, questions[-1]]
     return Telling(start=start, owners=tuple(owners), facts=facts, questions=questions, text=" ".join(sentences))
 
 
@@ -240,4 +243,21 @@ TRAILS = Theme(
     questions=("How many {things} long is {b}?", "What is the length of {b} in {things}?"),
 )
 
-THEMES = (PEOPLE, PLACES, MONTHS, PRICES, TRAILS)
+LETTERS = Theme(
+    things=("",),
+    owners=tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
+    ordered=True,
+    plain=True,
+    start=("{b} = {n}.",),
+    facts={
+        "add": ("{b} = {a} + {n}.",),
+        "sub": ("{b} = {a} - {n}.",),
+        "mul": ("{b} = {a} × {n}.",),
+        "mod": ("{b} = {a} mod {n}.",),
+    },
+    questions=("Find {b}.",),
+)
+"""No story: for a model that is too small for words."""
+
+STORIES = (PEOPLE, PLACES, MONTHS, PRICES, TRAILS)
+THEMES = (*STORIES, LETTERS)

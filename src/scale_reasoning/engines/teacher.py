@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import eq
 
@@ -35,12 +35,23 @@ three in a difference, two in a product, three in a quotient. A judgement, to be
 that a student's System 1 gets wrong."""
 
 
+def judged(turn: Turn) -> float:
+    """An operation's difficulty by `DIFFICULTY`."""
+    return DIFFICULTY.get(turn.kind, 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Teacher:
-    """Answers by the truth, as a pure function of the request. Words count as tokens, in usage and in `max_tokens`."""
+    """Answers by the truth, as a pure function of the request. Words count as tokens, in usage and in `max_tokens`.
+
+    `difficulty` says how hard an operation is, in [0, 1].
+    """
+
+    difficulty: Callable[[Turn], float] = judged
 
     async def generate(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
         """See Engine. Raises ConfigError for what is no problem, sub-problem or stage that it knows."""
-        reasoning, text = _reply(request)
+        reasoning, text = _reply(request, self.difficulty)
         completion = _within(request, reasoning, text)
         if on_delta is not None:
             for delta in (Delta(reasoning=completion.reasoning), Delta(text=completion.text)):
@@ -48,16 +59,17 @@ class Teacher:
         return completion
 
 
-def _reply(request: Request) -> tuple[str, str]:
+def _reply(request: Request, difficulty: Callable[[Turn], float]) -> tuple[str, str]:
     """Reasoning and text."""
     task = _task(request.messages)
     match request.schema.name if request.schema else None:
         case "decomposition":
-            return "", json.dumps({"subproblems": _outline(task.truth, Dice(f"{TEACHER}/{request.seed}"))})
+            candidate = _candidate(task.truth, Dice(f"{TEACHER}/{request.seed}"))
+            return "", json.dumps({"subproblems": candidate}, ensure_ascii=False)
         case "choice":
             return "", json.dumps({"choice": _choice(task)})
         case "difficulty":
-            return "", json.dumps({"difficulty": _difficulty(task)})
+            return "", json.dumps({"difficulty": _difficulty(task, difficulty)})
         case None if request.mode is Mode.SYSTEM2:
             return _thought(task), _concluded(task)
         case None:
@@ -125,16 +137,17 @@ def _place(truth: Truth, owner: str) -> int:
 # The replies
 
 
-def _outline(truth: Truth, dice: Dice) -> list[str]:
-    """The sub-problems, a step each; sometimes with a step missing or two in the wrong order."""
-    steps = _steps(truth)
+def _candidate(truth: Truth, dice: Dice) -> list[str]:
+    """The right decomposition; sometimes with a step missing or two in the wrong order."""
+    steps = outline(truth)
     if len(steps) > 1 and dice.below(FLAWED) == 0:
         at = dice.below(len(steps) - 1)
         steps[at : at + 2] = dice.one([[steps[at]], [steps[at + 1]], [steps[at + 1], steps[at]]])
     return steps
 
 
-def _steps(truth: Truth) -> list[str]:
+def outline(truth: Truth) -> list[str]:
+    """The right decomposition: a sub-problem a step."""
     first, *later = (link.subproblem for link in truth.links)
     return [f"{truth.start} {first}", *later]
 
@@ -149,7 +162,7 @@ def _choice(task: _Task) -> int:
             versions[-1].append(step)
     if not versions:
         raise ConfigError("the arithmetic teacher chooses between numbered lists, and the last message has none")
-    right = _steps(task.truth)
+    right = outline(task.truth)
     agreeing = [sum(map(eq, version, right)) for version in versions]
     return agreeing.index(max(agreeing)) + 1
 
@@ -157,15 +170,15 @@ def _choice(task: _Task) -> int:
 _NUMBERED = re.compile(r"^ *([0-9]{1,3})\. (.*\S)", re.MULTILINE)
 
 
-def _difficulty(task: _Task) -> float:
+def _difficulty(task: _Task, difficulty: Callable[[Turn], float]) -> float:
     """Of the last operation alone, whatever else is left to do before it."""
-    return DIFFICULTY.get(task.truth.links[task.wanted - 1].kind, 1.0) if task.wanted else 0.0
+    return difficulty(task.truth.links[task.wanted - 1].turn) if task.wanted else 0.0
 
 
 def _at_once(task: _Task) -> str:
     """System 1: results without working."""
-    lines = [f"{expression(turn)} = {turn.result}" for turn in task.turns]
-    return "\n".join([*lines, "", _boxed(task)]).lstrip()
+    lines = [f"{expression(turn)} = {turn.result}" for turn in task.turns[:-1]]
+    return "\n".join([*lines, _concluded(task)])
 
 
 def _boxed(task: _Task) -> str:

@@ -12,7 +12,7 @@ from itertools import zip_longest
 
 from scale_reasoning.datasets.chains import Operation, Turn
 
-SIGNS: dict[Operation, str] = {"add": "+", "sub": "-", "mul": "×", "div": "÷"}
+SIGNS: dict[Operation, str] = {"add": "+", "sub": "-", "mul": "×", "div": "÷", "mod": "mod"}
 _PLACES = ("ones", "tens", "hundreds", "thousands", "ten thousands", "hundred thousands", "millions")
 
 
@@ -23,7 +23,7 @@ def expression(turn: Turn) -> str:
 
 def working(turn: Turn) -> list[str]:
     """The lines between an operation and its result; none where one knows that by heart: two digits' sum or product,
-    the inverses of these, and what needs no reckoning (times 1, a number divided by itself).
+    the inverses of these, and what needs no reckoning (times 1, a number divided by itself, the last digits of one).
     """
     match turn.operation:
         case "add":
@@ -34,6 +34,8 @@ def working(turn: Turn) -> list[str]:
             return _product(turn.left, turn.right)
         case "div":
             return _quotient(turn.left, turn.right)
+        case "mod":
+            return []
 
 
 def _sum(left: int, right: int) -> list[str]:

@@ -13,10 +13,11 @@ from pathlib import Path
 import msgspec
 
 from scale_reasoning.datasets import Dataset, load
+from scale_reasoning.engines import EMBEDDED
 from scale_reasoning.errors import ConfigError, GradeError
 from scale_reasoning.graders import GRADERS, grader_for
-from scale_reasoning.profiles import profile_for
-from scale_reasoning.runs.manifest import DatasetSpec, Manifest
+from scale_reasoning.profiles import Profile, profile_for
+from scale_reasoning.runs.manifest import CellSpec, DatasetSpec, Manifest
 from scale_reasoning.strategies import fingerprints
 from scale_reasoning.types import JSON, Problem, Solution
 
@@ -34,16 +35,26 @@ async def prepare(manifest: Manifest) -> tuple[Manifest, dict[str, tuple[Problem
     resolved: dict[str, JSON] = {
         "package": version("scale-reasoning"),
         "commit": _commit(),
-        "prompts": {k: v for cell in manifest.cells for k, v in fingerprints(cell.made()).items()},
+        "prompts": {k: v for cell in manifest.cells for k, v in _prompts(cell).items()},
         "profiles": {
-            name: msgspec.to_builtins(profile_for(name, name=cell.model.profile, file=_path(cell.model.profiles)))
-            for cell in manifest.cells
-            for name in (cell.model.model or "smollm2", cell.model.system1_model)
-            if name
+            name: msgspec.to_builtins(profile) for cell in manifest.cells for name, profile in _profiles(cell).items()
         },
         "datasets": {name: msgspec.to_builtins(dataset.source) for name, dataset in datasets.items()},
     }
     return replace(manifest, resolved=resolved), {name: dataset.problems for name, dataset in datasets.items()}
+
+
+def _profiles(cell: CellSpec) -> dict[str, Profile]:
+    """The families of a cell's models, by model."""
+    named = (cell.model.model or EMBEDDED, cell.model.system1_model)
+    spec = cell.model
+    return {name: profile_for(name, name=spec.profile, file=_path(spec.profiles)) for name in named if name}
+
+
+def _prompts(cell: CellSpec) -> dict[str, str]:
+    """The fingerprints of what a cell's strategy sends (see LM.prompts)."""
+    sets = {profile.prompts for profile in _profiles(cell).values()}
+    return fingerprints(cell.made(), sets.pop() if len(sets) == 1 else "")
 
 
 def _loaded(spec: DatasetSpec) -> Dataset:

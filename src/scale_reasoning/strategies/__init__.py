@@ -52,15 +52,16 @@ def make(name: str, settings: Mapping[str, JSON]) -> Strategy:
     return shape(**values)
 
 
-def fingerprints(strategy: Strategy) -> dict[str, str]:
-    """The sha256 of the prompts that a strategy and those under it send, by name."""
+def fingerprints(strategy: Strategy, prompt_set: str = "") -> dict[str, str]:
+    """The sha256 of the prompts that a strategy and those under it send, by name, after its prompt set."""
     found: dict[str, str] = {}
     module = sys.modules[type(strategy).__module__].__file__ or ""
     if Path(module).with_suffix(".md").exists():
-        prompts = chosen(str(getattr(strategy, "prompts", "")), beside(module))
-        found[str(describe(strategy)["name"])] = prompts.fingerprint
+        prompts = chosen(str(getattr(strategy, "prompts", "")), beside(module, prompt_set))
+        name = str(describe(strategy)["name"])
+        found[f"{prompt_set}/{name}" if prompt_set else name] = prompts.fingerprint
     base = getattr(strategy, "base", None)
-    return found if base is None else {**found, **fingerprints(base)}
+    return found if base is None else {**found, **fingerprints(base, prompt_set)}
 
 
 def _base(named: JSON, settings: Mapping[str, JSON]) -> Strategy:

@@ -33,7 +33,7 @@ class CoT:
 
     async def solve(self, problem: Problem, lm: LM) -> Solution:
         """See Strategy."""
-        prompts = chosen(self.prompts, beside(__file__))
+        prompts = chosen(self.prompts, beside(__file__, lm.prompts))
         chain = await solved(
             lm.at("solve"),
             question(problem, prompts),

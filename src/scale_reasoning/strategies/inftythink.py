@@ -42,7 +42,7 @@ class InftyThink:
 
     async def solve(self, problem: Problem, lm: LM) -> Solution:
         """See Strategy."""
-        return await _Run(self, problem, lm, chosen(self.prompts, beside(__file__))).solve()
+        return await _Run(self, problem, lm, chosen(self.prompts, beside(__file__, lm.prompts))).solve()
 
 
 class _Run:

@@ -15,7 +15,7 @@ from scale_reasoning.errors import ContextOverflow, ParseError
 from scale_reasoning.events import Decomposed, Routed
 from scale_reasoning.lm import LM
 from scale_reasoning.prompts import Prompts, beside, chosen
-from scale_reasoning.replies import CHOICE, NUMBER, outline_schema, parse_choice, parse_number, parse_outline
+from scale_reasoning.replies import NUMBER, choice_schema, outline_schema, parse_choice, parse_number, parse_outline
 from scale_reasoning.strategies.force import OnLimit, solved
 from scale_reasoning.strategies.knobs import at_most, one_of, positive, share
 from scale_reasoning.strategies.question import question_of
@@ -87,7 +87,7 @@ class Scale:
 
     async def solve(self, problem: Problem, lm: LM) -> Solution:
         """See Strategy."""
-        return await _Run(self, problem, lm, chosen(self.prompts, beside(__file__))).solve()
+        return await _Run(self, problem, lm, chosen(self.prompts, beside(__file__, lm.prompts))).solve()
 
 
 class _Run:
@@ -160,7 +160,7 @@ class _Run:
             self.lm.at("select"),
             self.messages(self.prompts.fill("select", count=str(len(distinct)), versions=versions)),
             lambda text: parse_choice(text, len(distinct)),
-            CHOICE,
+            choice_schema(len(distinct)),
             tries=self.knobs.tries,
         )
         if choice is None:
