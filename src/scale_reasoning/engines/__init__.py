@@ -23,8 +23,10 @@ from scale_reasoning.types import Engine, Mode
 if TYPE_CHECKING:
     from scale_reasoning.engines.openai import Timeouts
 
-EMBEDDED = "smollm2"
-"""The name of the model in the box."""
+EMBEDDED = "student"
+"""The name of the model in the box: SmolLM2-135M-Instruct with an adapter for arithmetic's laptop level."""
+UNTAUGHT = "smollm2"
+"""The name of the same model without the adapter."""
 TEACHER = "arithmetic-teacher"
 """The name of the engine that answers `arithmetic` from its truth."""
 
@@ -33,8 +35,9 @@ TEACHER = "arithmetic-teacher"
 class Connection:
     """What a user says about the model they want; None is not said.
 
-    model: a name on the server, `smollm2` (the model in the box, the default without a base URL), the path of a GGUF
-    file or, without a base URL, of a checkpoint folder. base_url: the server of an OpenAI-compatible API.
+    model: a name on the server, `student` (the model in the box, the default without a base URL), `smollm2` (the same
+    without its adapter), the path of a GGUF file or, without a base URL, of a checkpoint folder. base_url: the server
+    of an OpenAI-compatible API.
     more_base_urls: further servers of the same model. system1_model, system1_base_url: where System 1 sits when it is
     another model. api_key: sent as a bearer token.
     profile: a family of profiles.toml instead of the one that matches the name; profiles: a file of the user's own
@@ -79,22 +82,23 @@ async def _openai(connection: Connection, stack: AsyncExitStack) -> Opened:
         raise ConfigError(
             f"base URL {connection.base_url}: which model? --model NAME"
             if connection.base_url
-            else f"model {connection.model!r} is neither the model in the box ({EMBEDDED!r}) nor a GGUF file nor a "
-            "checkpoint folder (with a config.json): say where it is served, --base-url http://HOST:PORT/v1"
+            else f"model {connection.model!r} is neither the model in the box ({EMBEDDED!r}, {UNTAUGHT!r}) nor a GGUF "
+            "file nor a checkpoint folder (with a config.json): say where it is served, --base-url http://HOST:PORT/v1"
         )
     server = OpenAI(connection.base_url, api_key=connection.api_key, timeouts=connection.timeouts)
     return Opened(engine=await stack.enter_async_context(server), model=connection.model)
 
 
 async def _llama(connection: Connection, stack: AsyncExitStack) -> Opened:
+    from scale_reasoning.engines import smollm2, student
     from scale_reasoning.engines.llama import Llama
-    from scale_reasoning.engines.smollm2 import fetch
 
     named = connection.model or EMBEDDED
-    path = fetch(connection.say) if named == EMBEDDED else Path(named)
+    boxed = {EMBEDDED: student.fetch, UNTAUGHT: smollm2.fetch}.get(named)
+    path = boxed(connection.say) if boxed else Path(named)
     asked = {} if connection.window is None else {"window": connection.window}
     engine = await stack.enter_async_context(await Llama.start(path, **asked))
-    return Opened(engine=engine, model=named if named == EMBEDDED else path.stem, window=engine.window)
+    return Opened(engine=engine, model=named if boxed else path.stem, window=engine.window)
 
 
 async def _teacher(connection: Connection, stack: AsyncExitStack) -> Opened:
@@ -121,7 +125,7 @@ def engine_of(connection: Connection) -> str:
     model, base_url = connection.model, connection.base_url
     if model == TEACHER:
         return "teacher"
-    if model == EMBEDDED or (model is None and base_url is None) or str(model).lower().endswith(".gguf"):
+    if model in (EMBEDDED, UNTAUGHT) or (model is None and base_url is None) or str(model).lower().endswith(".gguf"):
         return "llama"
     # A server, too, may know a checkpoint by its path.
     return "transformers" if model and base_url is None and Path(model, "config.json").is_file() else "openai"

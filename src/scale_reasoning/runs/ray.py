@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
-from scale_reasoning.engines import Connection, connect, engine_of, system1_connection
+from scale_reasoning.engines import EMBEDDED, Connection, connect, engine_of, system1_connection
 from scale_reasoning.engines.limit import InFlight
 from scale_reasoning.engines.spread import Limits
 from scale_reasoning.errors import ConfigError, Unreachable
@@ -126,7 +126,7 @@ def cluster(address: str, connections: Mapping[ModelSpec, Connection], *, worker
     for connection in connections.values():
         for each in filter(None, (connection, system1_connection(connection))):
             if engine_of(each) not in ELSEWHERE:
-                model = each.model or "smollm2"
+                model = each.model or EMBEDDED
                 raise ConfigError(f"--ray: every worker would load {model}: serve it, and --base-url URL")
     ray = _ray()
     own: dict[str, Any] = {}

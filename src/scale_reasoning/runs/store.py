@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from scale_reasoning.engines import EMBEDDED
 from scale_reasoning.errors import ConfigError, StoreError
 from scale_reasoning.lm import key as key_of
 from scale_reasoning.runs.folder import (
@@ -273,7 +274,7 @@ def _cell(store: Store, number: int) -> Cell:
 
 def model_of(spec: ModelSpec) -> str:
     """A cell's model as reports name it: System 2's, and System 1's where it is another."""
-    return " + ".join(filter(None, (spec.model or "smollm2", spec.system1_model)))
+    return " + ".join(filter(None, (spec.model or EMBEDDED, spec.system1_model)))
 
 
 def _loose(request: Request) -> str:

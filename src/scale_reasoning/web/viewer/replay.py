@@ -13,7 +13,15 @@ from typing import ClassVar
 
 import msgspec
 
-from scale_reasoning.engines import EMBEDDED, Connection, Opened, engine_of, mode_endpoints, system1_connection
+from scale_reasoning.engines import (
+    EMBEDDED,
+    UNTAUGHT,
+    Connection,
+    Opened,
+    engine_of,
+    mode_endpoints,
+    system1_connection,
+)
 from scale_reasoning.engines.checkpoint import name_of
 from scale_reasoning.errors import EngineError
 from scale_reasoning.events import Event, Finished, Routed
@@ -173,7 +181,7 @@ def _opened(connection: Connection) -> Opened:
     named, window = connection.model or EMBEDDED, connection.window
     match engine_of(connection):
         case "llama":
-            name = named if named == EMBEDDED else Path(named).stem
+            name = named if named in (EMBEDDED, UNTAUGHT) else Path(named).stem
             return Opened(engine=_Refusing(), model=name, window=window or EMBEDDED_WINDOW)
         case "transformers":
             known = [size for size in (window, _trained(Path(named))) if size]

@@ -1,0 +1,84 @@
+"""The student: the model in the box with the adapter that this package carries, merged into one file.
+
+Decides that this is done once, into the cache, and in 8 bits: llama.cpp would apply an adapter at every token, and
+computes with the model's own 4 bits more slowly than with 8. Knows nothing of what was learned (docs/student.md).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from scale_reasoning.engines import smollm2
+from scale_reasoning.errors import ConfigError
+
+ADAPTER = Path(__file__).with_name("student.gguf")
+_WRITTEN_ANEW = ("GGUF.version", "GGUF.tensor_count", "GGUF.kv_count", "general.architecture", "general.file_type")
+
+
+def fetch(say: Callable[[str], None]) -> Path:
+    """The student's file, made in the cache where it is not there yet. Raises `ConfigError`."""
+    base = smollm2.fetch(say)
+    adapter = hashlib.sha256(ADAPTER.read_bytes()).hexdigest()
+    target = smollm2.cache() / f"student-{smollm2.SHA256[:8]}-{adapter[:8]}.gguf"
+    if not target.exists():
+        say(f"merging the model and its adapter (145 MB, once) into {target}")
+        merge(base, ADAPTER, target)
+    return target
+
+
+def merge(base: Path, adapter: Path, target: Path) -> None:
+    """Writes `target` at a stroke: every matrix W of `base` as W + alpha / rank · B A, in 8 bits (GGUF all three)."""
+    gguf = _gguf()
+    reader = gguf.GGUFReader(base)
+    changes = _changes(gguf, adapter)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".student-") as folder:
+            writer = gguf.GGUFWriter(str(Path(folder) / "merged"), "llama")
+            _copy_facts(gguf, reader, writer)
+            for tensor in reader.tensors:
+                weights = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
+                if tensor.name in changes:
+                    weights = weights + changes[tensor.name]()
+                kind = gguf.GGMLQuantizationType.Q8_0 if weights.ndim == 2 else gguf.GGMLQuantizationType.F32
+                writer.add_tensor(tensor.name, gguf.quants.quantize(weights, kind), raw_dtype=kind)
+            writer.write_header_to_file()
+            writer.write_kv_data_to_file()
+            writer.write_tensors_to_file()
+            writer.close()
+            (Path(folder) / "merged").replace(target)
+    except OSError as error:
+        raise ConfigError(f"the student could not be stored in {target.parent}: {error}") from error
+
+
+def _changes(gguf: Any, adapter: Path) -> Mapping[str, Callable[[], Any]]:
+    """What the adapter adds to a matrix, by the matrix's name."""
+    reader = gguf.GGUFReader(adapter)
+    parts = {tensor.name: tensor.data for tensor in reader.tensors}
+    alpha = reader.fields["adapter.lora.alpha"].contents()
+
+    def change(name: str) -> Callable[[], Any]:
+        down, up = (parts[f"{name}.lora_{part}"].astype("float32") for part in "ab")
+        return lambda: (alpha / len(down)) * (up @ down)
+
+    return {name: change(name) for name in {part.rpartition(".lora_")[0] for part in parts}}
+
+
+def _copy_facts(gguf: Any, reader: Any, writer: Any) -> None:
+    """The tokenizer, the chat template and the model's shape."""
+    for field in reader.fields.values():
+        if field.name not in _WRITTEN_ANEW:
+            inner = field.types[-1] if len(field.types) > 1 else None
+            writer.add_key_value(field.name, field.contents(), field.types[0], inner)
+
+
+def _gguf() -> Any:
+    try:
+        return importlib.import_module("gguf")
+    except ImportError:
+        raise ConfigError("the student needs gguf: pip install 'scale-reasoning[local]'") from None

@@ -1,0 +1,76 @@
+"""Makes the student from nothing: `python -m student OUT`. Two hours and more on two cores; nothing may run beside it.
+
+Train the skills, measure how often System 1 fails by kind of step, train the rating of difficulty on that, measure the
+gates. Every part is left out that OUT has already.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from scale_reasoning.engines import smollm2
+from scale_reasoning.engines.student import ADAPTER, merge
+from scale_reasoning.engines.teacher import Teacher
+from student.export import export
+from student.gates import Found, enough, measure, told
+from student.rows import RATINGS, SKILLS, kind_of, learned, rows
+from student.train import Schedule, Words, base, train, trees
+
+TREES = 860
+"""Of skills: what two cores can do in an hour."""
+EACH = 200
+"""Held-out steps of each kind."""
+
+
+def main() -> None:
+    """Leaves the adapter in OUT/student.gguf, and with --install in the package."""
+    parser = argparse.ArgumentParser(prog="python -m student", description=__doc__)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--install", action="store_true", help="put the adapter into the package")
+    args = parser.parse_args()
+    torch.set_num_threads(2)
+    words, skills, student = Words(base()), args.out / "skills", args.out / "student"
+    if not (args.out / "skills.gguf").exists():
+        batches = list(trees(rows(SKILLS, Teacher()), words, seed=0))[:TREES]
+        train(batches, skills, Schedule(learning_rate=2e-3))
+        export(skills, args.out / "skills.gguf")
+    failing = failures(args.out)
+    if not (args.out / "student.gguf").exists():
+        teacher = Teacher(difficulty=lambda turn: failing[kind_of(turn)])
+        batches = list(trees(rows(RATINGS, teacher), words, seed=1))
+        train(batches, student, Schedule(learning_rate=5e-4), adapter=skills)
+        export(student, args.out / "student.gguf")
+    found = measured(args.out / "student.gguf", "test", rate=True)
+    (args.out / "gates.json").write_text(json.dumps({"figures": asdict(found), "gates": told(found)}, indent=1))
+    for what, figure, wanted, met in told(found):
+        print(f"{'' if met else 'NOT MET  '}{what}: {figure} {wanted}")
+    if args.install:
+        ADAPTER.write_bytes((args.out / "student.gguf").read_bytes())
+
+
+def failures(out: Path) -> dict[str, float]:
+    """How often System 1 fails by kind of step, on validation problems."""
+    file = out / "failures.json"
+    if not file.exists():
+        found = measured(out / "skills.gguf", "validation", rate=False)
+        failing = {kind: round(1 - tally.share, 2) for kind, tally in found.system1.items()}
+        file.write_text(json.dumps(failing))
+    return json.loads(file.read_text())
+
+
+def measured(adapter: Path, split: str, *, rate: bool) -> Found:
+    """What the model in the box can do with an adapter."""
+    merged = adapter.with_suffix(".merged.gguf")
+    merge(smollm2.fetch(print), adapter, merged)
+    asked = enough(split, learned(SKILLS) | learned(RATINGS), EACH)
+    return asyncio.run(measure(merged, asked, EACH, rate=rate))
+
+
+if __name__ == "__main__":
+    main()

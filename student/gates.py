@@ -1,0 +1,208 @@
+"""What the student can do, measured through the engine that serves it, on operations that no training row had.
+
+Decides the gates: what must be true of the student before anything is built on it. Requests are the strategies' own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scale_reasoning.answers import final_answer
+from scale_reasoning.datasets.arithmetic import LAPTOP, Chain, chain
+from scale_reasoning.datasets.chains import Split, Turn
+from scale_reasoning.engines import endpoints
+from scale_reasoning.engines.llama import Llama
+from scale_reasoning.engines.teacher import Teacher, outline
+from scale_reasoning.lm import LM
+from scale_reasoning.replies import parse_number, parse_outline
+from scale_reasoning.together import together
+from scale_reasoning.types import Attempt, Completion, Request
+from student.rows import MAX_STEPS, STUDENT, Overheard, kind_of, scale
+
+EASY, HARD, BETWEEN = ("add1", "sub1", "mod4"), ("mul1",), ("add2", "sub2")
+KINDS = (*EASY, *BETWEEN, *HARD)
+SLOTS = 8
+NATURAL = 300
+"""Steps, as they come in test problems, over which ratings are held against failures."""
+SEED = 3
+MOST_PROBLEMS = 5000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A step of a problem, as it is asked about in both modes and to be rated."""
+
+    turn: Turn
+    system1: Request
+    system2: Request
+    rating: Request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A test problem: how it is asked to be decomposed, and its steps that no training row had."""
+
+    truth: Chain
+    decomposition: Request
+    places: Sequence[Place]
+
+
+def problems(split: Split, learned: frozenset[Turn]) -> Iterator[Asked]:
+    """Problems as SCALE asks about them when all before went right; those that the teacher decomposes wrong are left
+    out.
+    """
+    for index in range(MOST_PROBLEMS):
+        truth = chain(index, split=split, seed=SEED, level=LAPTOP)
+        by_route = [_calls(truth, route) for route in ("system1", "system2", "threshold")]
+        (first, completion), *fast = by_route[0]
+        if list(parse_outline(completion.text, MAX_STEPS)) != outline(truth):
+            continue
+        ratings = [request for request, _ in by_route[2] if request.schema and request.schema.name == "difficulty"]
+        slow = by_route[1][1:]
+        yield Asked(
+            truth=truth,
+            decomposition=first,
+            places=[
+                Place(turn=link.turn, system1=one, system2=two, rating=rating)
+                for link, (one, _), (two, _), rating in zip(truth.links, fast, slow, ratings, strict=True)
+                if link.turn not in learned
+            ],
+        )
+
+
+def _calls(truth: Chain, route: str) -> list[tuple[Request, Completion]]:
+    overheard, attempt = Overheard(Teacher()), Attempt(problem_id=truth.problem_id, sample=0)
+    lm = LM(endpoints(overheard, STUDENT), attempt=attempt)
+    asyncio.run(scale(candidates=1, route=route).solve(truth.problem, lm))
+    return overheard.heard
+
+
+@dataclass(slots=True)
+class Tally:
+    """Right replies among those asked for, and the tokens they took."""
+
+    asked: int = 0
+    right: int = 0
+    tokens: int = 0
+
+    def add(self, right: bool, completion: Completion) -> None:  # noqa: FBT001 a result, not a switch
+        """Counts a reply."""
+        self.asked, self.right = self.asked + 1, self.right + right
+        self.tokens += completion.usage.completion_tokens or 0
+
+    @property
+    def share(self) -> float:
+        """Of the asked, those right."""
+        return self.right / max(1, self.asked)
+
+    def __str__(self) -> str:
+        return f"{self.share:.3f} of {self.asked}, {self.tokens / max(1, self.asked):.0f} tokens"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Tallies by mode and kind of step, the decompositions', and of steps as they come (rating, whether System 1
+    failed).
+    """
+
+    system1: Mapping[str, Tally]
+    system2: Mapping[str, Tally]
+    decompositions: Tally
+    rated: Sequence[tuple[float, bool]]
+
+    @property
+    def auc(self) -> float:
+        """The probability that a step that System 1 fails is rated above one that it does not, ties half."""
+        failed = [rating for rating, wrong in self.rated if wrong]
+        right = [rating for rating, wrong in self.rated if not wrong]
+        won = sum((a > b) + (a == b) / 2 for a in failed for b in right)
+        return won / max(1, len(failed) * len(right))
+
+
+async def measure(model: Path, asked: Sequence[Asked], each: int, *, rate: bool) -> Found:
+    """Asks for `each` steps of every kind in each mode, and as many decompositions; ratings only where so told."""
+    system1, system2 = defaultdict[str, Tally](Tally), defaultdict[str, Tally](Tally)
+    decompositions, rated = Tally(), list[tuple[float, bool]]()
+    places = [place for problem in asked for place in problem.places]
+    seen = Counter[str]()
+    async with await Llama.start(model, slots=SLOTS, window=1024) as llama:
+        idle = asyncio.Semaphore(SLOTS)
+
+        async def ask(request: Request) -> Completion:
+            async with idle:
+                return await llama.generate(request)
+
+        async def step(number: int, place: Place, modes: int) -> None:
+            kind = kind_of(place.turn)
+            at_once = await ask(place.system1)
+            right = final_answer(at_once.text) == str(place.turn.result)
+            system1[kind].add(right, at_once)
+            if modes == 2:
+                thought = await ask(place.system2)
+                system2[kind].add(final_answer(thought.text) == str(place.turn.result), thought)
+            if rate and number < NATURAL:
+                rated.append((_rating(await ask(place.rating)), not right))
+
+        async def decompose(problem: Asked) -> None:
+            completion = await ask(problem.decomposition)
+            decompositions.add(_outline(completion) == outline(problem.truth), completion)
+
+        jobs = list[Coroutine[None, None, None]]()
+        for number, place in enumerate(places):
+            kind = kind_of(place.turn)
+            seen[kind] += 1
+            if seen[kind] <= each:
+                both = kind in HARD or seen[kind] <= each // len(KINDS)
+                jobs.append(step(number, place, 2 if both else 1))
+        await together([*jobs, *map(decompose, asked[:each])])
+    return Found(system1=system1, system2=system2, decompositions=decompositions, rated=rated)
+
+
+def _rating(completion: Completion) -> float:
+    try:
+        return parse_number(completion.text)
+    except ValueError:
+        return 1.0
+
+
+def _outline(completion: Completion) -> list[str]:
+    try:
+        return list(parse_outline(completion.text, MAX_STEPS))
+    except ValueError:
+        return []
+
+
+def enough(split: Split, learned: frozenset[Turn], each: int) -> list[Asked]:
+    """So many problems of a split that every kind of step is met `each` times."""
+    counts, found = Counter[str](), list[Asked]()
+    for problem in problems(split, learned):
+        found.append(problem)
+        counts.update(kind_of(place.turn) for place in problem.places)
+        if all(counts[kind] >= each for kind in KINDS) and len(found) >= each:
+            break
+    return found
+
+
+def told(found: Found) -> list[tuple[str, str, str, bool]]:
+    """The gates: what, its figure, what it should be, whether it is."""
+    thought = list(found.system2.values())
+    share = sum(tally.right for tally in thought) / max(1, sum(tally.asked for tally in thought))
+    lines = [("System 2, a step", f"{share:.3f}", ">= 0.95", share >= 0.95)]
+    for kind in KINDS:
+        one, two = found.system1[kind], found.system2[kind]
+        wanted, met = ("", True)
+        if kind in EASY:
+            wanted, met = ">= 0.9", one.share >= 0.9
+        if kind in HARD:
+            wanted, met = "<= 0.3", one.share <= 0.3
+        lines.append((f"System 1, {kind}", str(one), wanted, met))
+        lines.append((f"System 2, {kind}", str(two), "", True))
+    exact = found.decompositions
+    lines.append(("decomposition exact", f"{exact.share:.3f} of {exact.asked}", ">= 0.95", exact.share >= 0.95))
+    if found.rated:
+        lines.append(("difficulty, AUC", f"{found.auc:.3f} of {len(found.rated)}", ">= 0.85", found.auc >= 0.85))
+    return lines

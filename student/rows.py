@@ -1,0 +1,193 @@
+"""What the student learns: prompts as the strategies really send them with the teacher's replies, and bare operations.
+
+Decides how much of what. Problems are of the train split of `arithmetic`'s laptop level, and an operation that is alone
+has a train split, too. Only sound replies are kept: a flawed decomposition is there to be chosen against, not learned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import scale_reasoning.strategies
+from scale_reasoning.datasets.arithmetic import LAPTOP, Chain, chain
+from scale_reasoning.datasets.chains import Turn, split_of
+from scale_reasoning.engines import endpoints
+from scale_reasoning.engines.teacher import Teacher, outline
+from scale_reasoning.engines.working import SIGNS, expression, working
+from scale_reasoning.lm import LM, Strategy
+from scale_reasoning.replies import parse_outline
+from scale_reasoning.strategies.cot import CoT
+from scale_reasoning.strategies.inftythink import InftyThink
+from scale_reasoning.strategies.scale import Scale
+from scale_reasoning.types import Attempt, Completion, Message, OnDelta, Request
+
+TERSE = Path(scale_reasoning.strategies.__file__).parent / "terse"
+STUDENT = "student"
+END = "<|im_end|>"
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+MAX_STEPS = LAPTOP.steps[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`messages` are asked, `reply` is learned; a bare operation has its beginning in `begun` instead."""
+
+    messages: tuple[Message, ...]
+    begun: str
+    reply: str
+
+
+Group = tuple[Row, ...]
+"""Rows that begin alike."""
+
+
+@dataclass(slots=True)
+class Overheard:
+    """The teacher, and what was asked of it."""
+
+    teacher: Teacher
+    heard: list[tuple[Request, Completion]] = field(default_factory=list)
+
+    async def generate(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
+        """See Engine."""
+        completion = await self.teacher.generate(request, on_delta)
+        self.heard.append((request, completion))
+        return completion
+
+
+def said(completion: Completion) -> str:
+    """A reply as the model writes it: its thought in tags."""
+    thought = f"<think>\n{completion.reasoning}\n</think>\n\n" if completion.reasoning else ""
+    return f"{thought}{completion.text}{END}"
+
+
+def taught(truth: Chain, strategies: Sequence[Strategy], stages: Sequence[str], teacher: Teacher) -> Group:
+    """The calls of these stages that the strategies make on a problem, each once."""
+    overheard = Overheard(teacher)
+    for strategy in strategies:
+        attempt = Attempt(problem_id=truth.problem_id, sample=0)
+        asyncio.run(strategy.solve(truth.problem, LM(endpoints(overheard, STUDENT), attempt=attempt)))
+    rows = {}
+    for request, completion in overheard.heard:
+        stage = request.schema.name if request.schema else "solution"
+        flawed = stage == "decomposition" and list(parse_outline(completion.text, MAX_STEPS)) != outline(truth)
+        if stage in stages and not flawed and not completion.cut_off:
+            rows[request.messages, completion] = Row(request.messages, "", said(completion))
+    return tuple(rows.values())
+
+
+def scale(**knobs: object) -> Scale:
+    """SCALE with the student's prompts."""
+    return Scale(prompts=str(TERSE / "scale.md"), max_steps=MAX_STEPS, **knobs)  # type: ignore[arg-type]
+
+
+COT = CoT(prompts=str(TERSE / "cot.md"))
+INFTYTHINK = InftyThink(prompts=str(TERSE / "inftythink.md"), round_max_tokens=40)
+BOTH_MODES = (scale(candidates=3, route="system1"), scale(candidates=3, route="system2"))
+SOLVING = ("decomposition", "solution")
+
+
+def at_once(turn: Turn) -> Row:
+    """System 1 on an operation alone."""
+    return Row((), f"{expression(turn)} =", f" \\boxed{{{turn.result}}}{END}")
+
+
+def written_out(turn: Turn, names: str) -> Row:
+    """System 2's working of an operation alone; `names` are the letters before and after."""
+    opened = f"{names[1]} = {names[0]} {SIGNS[turn.operation]} {turn.right} = {expression(turn)}\n"
+    return Row((), opened, "\n".join([*working(turn), f"{names[1]} = {turn.result}"]))
+
+
+def turns(kind: str, count: int) -> Iterator[Turn]:
+    """Operations of a kind (see kind_of) from chains of the train split, none of whose own split is test."""
+    index, found = 0, set()
+    while len(found) < count:
+        for link in chain(index, split="train", seed=7, level=LAPTOP).links:
+            turn = link.turn
+            if kind_of(turn) == kind and turn not in found and split_of((turn,)) != "test" and len(found) < count:
+                found.add(turn)
+                yield turn
+        index += 1
+
+
+def kind_of(turn: Turn) -> str:
+    """The operation and the digits of its given number: `add1`, `sub2`, `mul1`, `mod4`."""
+    return f"{turn.operation}{len(str(turn.right))}"
+
+
+# How much of what
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """Operations given at once and written out, by kind; attempts of SCALE in both modes, decompositions, chains of
+    thought and InftyThink's rounds, by problems; ratings of `rated` problems' steps. `first` is the first problem.
+    """
+
+    at_once: Mapping[str, int] = field(default_factory=dict[str, int])
+    written: Mapping[str, int] = field(default_factory=dict[str, int])
+    scale: int = 0
+    decompositions: int = 0
+    cot: int = 0
+    inftythink: int = 0
+    rated: int = 0
+    first: int = 0
+
+
+SKILLS = Mix(
+    at_once={"add1": 4500, "sub1": 4500, "add2": 1300, "sub2": 1300, "mod4": 250, "mul1": 300},
+    written={"mul1": 1900, "sub2": 600, "add2": 300, "sub1": 400, "add1": 250},
+    scale=220,
+    decompositions=420,
+    cot=100,
+    inftythink=40,
+)
+"""All but how hard a step is, which is measured of a student that has these."""
+
+RATINGS = Mix(
+    at_once={"add1": 300, "sub1": 300, "add2": 200, "sub2": 200, "mul1": 20},
+    written={"mul1": 80, "sub2": 40},
+    scale=15,
+    decompositions=20,
+    cot=8,
+    inftythink=4,
+    rated=80,
+    first=10_000,
+)
+"""How hard a step is, and enough of all else that it is not forgotten."""
+
+
+def rows(mix: Mix, teacher: Teacher) -> Iterator[Group]:
+    """The groups of a mix, in no useful order."""
+    for kind, count in mix.at_once.items():
+        for turn in turns(kind, count):
+            yield (at_once(turn),)
+    for kind, count in mix.written.items():
+        for number, turn in enumerate(turns(kind, count)):
+            yield (written_out(turn, LETTERS[number % 25 : number % 25 + 2]),)
+    index = mix.first
+    told: Sequence[tuple[int, Sequence[Strategy], Sequence[str]]] = (
+        (mix.scale, BOTH_MODES, (*SOLVING, "choice")),
+        (mix.decompositions, (scale(candidates=1, route="system1"),), ("decomposition",)),
+        (mix.cot, (COT,), ("solution",)),
+        (mix.inftythink, (INFTYTHINK,), ("solution",)),
+        (mix.rated, (scale(candidates=1, tau=0.5),), ("difficulty",)),
+    )
+    for count, strategies, stages in told:
+        for _ in range(count):
+            group = taught(chain(index, split="train", level=LAPTOP), strategies, stages, teacher)
+            index += 1
+            if group:
+                yield group
+
+
+def learned(mix: Mix) -> frozenset[Turn]:
+    """Every operation that a mix has a row of."""
+    counts = (*mix.at_once.items(), *mix.written.items())
+    alone = {turn for kind, count in counts for turn in turns(kind, count)}
+    told = mix.scale + mix.decompositions + mix.cot + mix.inftythink + mix.rated
+    chains = (chain(index, split="train", level=LAPTOP) for index in range(mix.first, mix.first + told))
+    return frozenset(alone) | {link.turn for made in chains for link in made.links}
