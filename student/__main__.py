@@ -14,11 +14,12 @@ from pathlib import Path
 
 import torch
 
+from scale_reasoning.datasets.chains import Split
 from scale_reasoning.engines import smollm2
 from scale_reasoning.engines.student import ADAPTER, merge
 from scale_reasoning.engines.teacher import Teacher
 from student.export import export
-from student.gates import Found, enough, measure, told
+from student.gates import Asked, enough, examine, system1_failures, told
 from student.rows import RATINGS, SKILLS, kind_of, learned, rows
 from student.train import Schedule, Words, base, train, trees
 
@@ -40,13 +41,13 @@ def main() -> None:
         batches = list(trees(rows(SKILLS, Teacher()), words, seed=0))[:TREES]
         train(batches, skills, Schedule(learning_rate=2e-3))
         export(skills, args.out / "skills.gguf")
-    failing = failures(args.out)
+    failing = _failing(args.out)
     if not (args.out / "student.gguf").exists():
         teacher = Teacher(difficulty=lambda turn: failing[kind_of(turn)])
         batches = list(trees(rows(RATINGS, teacher), words, seed=1))
         train(batches, student, Schedule(learning_rate=5e-4), adapter=skills)
         export(student, args.out / "student.gguf")
-    found = measured(args.out / "student.gguf", "test", rate=True)
+    found = asyncio.run(examine(*_exam(args.out / "student.gguf", "test", EACH)))
     (args.out / "gates.json").write_text(json.dumps({"figures": asdict(found), "gates": told(found)}, indent=1))
     for what, figure, wanted, met in told(found):
         print(f"{'' if met else 'NOT MET  '}{what}: {figure} {wanted}")
@@ -54,22 +55,19 @@ def main() -> None:
         ADAPTER.write_bytes((args.out / "student.gguf").read_bytes())
 
 
-def failures(out: Path) -> dict[str, float]:
+def _failing(out: Path) -> dict[str, float]:
     """How often System 1 fails by kind of step, on validation problems."""
     file = out / "failures.json"
     if not file.exists():
-        found = measured(out / "skills.gguf", "validation", rate=False)
-        failing = {kind: round(1 - tally.share, 2) for kind, tally in found.system1.items()}
-        file.write_text(json.dumps(failing))
+        file.write_text(json.dumps(asyncio.run(system1_failures(*_exam(out / "skills.gguf", "validation", EACH // 2)))))
     return json.loads(file.read_text())
 
 
-def measured(adapter: Path, split: str, *, rate: bool) -> Found:
-    """What the model in the box can do with an adapter."""
+def _exam(adapter: Path, split: Split, each: int) -> tuple[Path, list[Asked], int]:
+    """The model in the box with an adapter, what it is asked, how much of each kind."""
     merged = adapter.with_suffix(".merged.gguf")
     merge(smollm2.fetch(print), adapter, merged)
-    asked = enough(split, learned(SKILLS) | learned(RATINGS), EACH)
-    return asyncio.run(measure(merged, asked, EACH, rate=rate))
+    return merged, enough(split, learned(SKILLS) | learned(RATINGS), each), each
 
 
 if __name__ == "__main__":

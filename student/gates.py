@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +32,7 @@ SEED = 3
 MOST_PROBLEMS = 5000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Place:
     """A step of a problem, as it is asked about in both modes and to be rated."""
 
@@ -42,7 +42,7 @@ class Place:
     rating: Request
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Asked:
     """A test problem: how it is asked to be decomposed, and its steps that no training row had."""
 
@@ -109,10 +109,10 @@ class Found:
     failed).
     """
 
-    system1: Mapping[str, Tally]
-    system2: Mapping[str, Tally]
+    system1: dict[str, Tally]
+    system2: dict[str, Tally]
     decompositions: Tally
-    rated: Sequence[tuple[float, bool]]
+    rated: list[tuple[float, bool]]
 
     @property
     def auc(self) -> float:
@@ -123,43 +123,88 @@ class Found:
         return won / max(1, len(failed) * len(right))
 
 
-async def measure(model: Path, asked: Sequence[Asked], each: int, *, rate: bool) -> Found:
-    """Asks for `each` steps of every kind in each mode, and as many decompositions; ratings only where so told."""
-    system1, system2 = defaultdict[str, Tally](Tally), defaultdict[str, Tally](Tally)
-    decompositions, rated = Tally(), list[tuple[float, bool]]()
+class Exam:
+    """A model that is asked about SLOTS problems at a time, each in order, so that what prompts share is read once; and
+    what it got right so far.
+    """
+
+    def __init__(self, llama: Llama) -> None:
+        self.llama, self.idle = llama, asyncio.Semaphore(SLOTS)
+        self.found = Found(system1=defaultdict(Tally), system2=defaultdict(Tally), decompositions=Tally(), rated=[])
+
+    async def at_once(self, problem: Asked, parts: Parts) -> None:
+        """System 1 alone, on the problem's steps."""
+        async with self.idle:
+            for place in problem.places:
+                if place in parts.system1:
+                    await self._step(self.found.system1, place, place.system1)
+
+    async def all(self, problem: Asked, parts: Parts) -> None:
+        """Everything that is to be asked about a problem."""
+        async with self.idle:
+            if problem in parts.decomposed:
+                completion = await self.llama.generate(problem.decomposition)
+                self.found.decompositions.add(_outline(completion) == outline(problem.truth), completion)
+            for place in problem.places:
+                if place in parts.system1:
+                    right = await self._step(self.found.system1, place, place.system1)
+                    if place in parts.rated:
+                        self.found.rated.append((_rating(await self.llama.generate(place.rating)), not right))
+                if place in parts.system2:
+                    await self._step(self.found.system2, place, place.system2)
+
+    async def _step(self, tallies: dict[str, Tally], place: Place, request: Request) -> bool:
+        completion = await self.llama.generate(request)
+        right = final_answer(completion.text) == str(place.turn.result)
+        tallies[kind_of(place.turn)].add(right, completion)
+        return right
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Of the problems that are asked about: the steps for each mode, those that are rated, and the decomposed."""
+
+    system1: frozenset[Place]
+    system2: frozenset[Place]
+    rated: frozenset[Place]
+    decomposed: frozenset[Asked]
+
+
+def parts(asked: Sequence[Asked], each: int) -> Parts:
+    """Of every kind `each` steps in System 1, `each` hard and as many other steps in System 2, `each` decompositions;
+    the first NATURAL steps are rated.
+    """
+    seen, system1, system2 = Counter[str](), set[Place](), set[Place]()
     places = [place for problem in asked for place in problem.places]
-    seen = Counter[str]()
+    for place in places:
+        kind = kind_of(place.turn)
+        seen[kind] += 1
+        if seen[kind] <= each:
+            system1.add(place)
+        if seen[kind] <= (each if kind in HARD else each // (len(KINDS) - len(HARD))):
+            system2.add(place)
+    return Parts(
+        system1=frozenset(system1),
+        system2=frozenset(system2),
+        rated=frozenset(places[:NATURAL]),
+        decomposed=frozenset(asked[:each]),
+    )
+
+
+async def system1_failures(model: Path, asked: Sequence[Asked], each: int) -> dict[str, float]:
+    """How often System 1 fails by kind of step, of `each` steps of every kind."""
     async with await Llama.start(model, slots=SLOTS, window=1024) as llama:
-        idle = asyncio.Semaphore(SLOTS)
+        exam, wanted = Exam(llama), parts(asked, each)
+        await together(exam.at_once(problem, wanted) for problem in asked)
+    return {kind: round(1 - tally.share, 2) for kind, tally in exam.found.system1.items()}
 
-        async def ask(request: Request) -> Completion:
-            async with idle:
-                return await llama.generate(request)
 
-        async def step(number: int, place: Place, modes: int) -> None:
-            kind = kind_of(place.turn)
-            at_once = await ask(place.system1)
-            right = final_answer(at_once.text) == str(place.turn.result)
-            system1[kind].add(right, at_once)
-            if modes == 2:
-                thought = await ask(place.system2)
-                system2[kind].add(final_answer(thought.text) == str(place.turn.result), thought)
-            if rate and number < NATURAL:
-                rated.append((_rating(await ask(place.rating)), not right))
-
-        async def decompose(problem: Asked) -> None:
-            completion = await ask(problem.decomposition)
-            decompositions.add(_outline(completion) == outline(problem.truth), completion)
-
-        jobs = list[Coroutine[None, None, None]]()
-        for number, place in enumerate(places):
-            kind = kind_of(place.turn)
-            seen[kind] += 1
-            if seen[kind] <= each:
-                both = kind in HARD or seen[kind] <= each // len(KINDS)
-                jobs.append(step(number, place, 2 if both else 1))
-        await together([*jobs, *map(decompose, asked[:each])])
-    return Found(system1=system1, system2=system2, decompositions=decompositions, rated=rated)
+async def examine(model: Path, asked: Sequence[Asked], each: int) -> Found:
+    """All that the gates are about, by `parts`."""
+    async with await Llama.start(model, slots=SLOTS, window=1024) as llama:
+        exam, wanted = Exam(llama), parts(asked, each)
+        await together(exam.all(problem, wanted) for problem in asked)
+    return exam.found
 
 
 def _rating(completion: Completion) -> float:
@@ -203,6 +248,5 @@ def told(found: Found) -> list[tuple[str, str, str, bool]]:
         lines.append((f"System 2, {kind}", str(two), "", True))
     exact = found.decompositions
     lines.append(("decomposition exact", f"{exact.share:.3f} of {exact.asked}", ">= 0.95", exact.share >= 0.95))
-    if found.rated:
-        lines.append(("difficulty, AUC", f"{found.auc:.3f} of {len(found.rated)}", ">= 0.85", found.auc >= 0.85))
+    lines.append(("difficulty, AUC", f"{found.auc:.3f} of {len(found.rated)}", ">= 0.85", found.auc >= 0.85))
     return lines

@@ -101,11 +101,11 @@ def written_out(turn: Turn, names: str) -> Row:
     return Row((), opened, "\n".join([*working(turn), f"{names[1]} = {turn.result}"]))
 
 
-def turns(kind: str, count: int) -> Iterator[Turn]:
+def turns(kind: str, count: int, seed: int) -> Iterator[Turn]:
     """Operations of a kind (see kind_of) from chains of the train split, none of whose own split is test."""
     index, found = 0, set()
     while len(found) < count:
-        for link in chain(index, split="train", seed=7, level=LAPTOP).links:
+        for link in chain(index, split="train", seed=seed, level=LAPTOP).links:
             turn = link.turn
             if kind_of(turn) == kind and turn not in found and split_of((turn,)) != "test" and len(found) < count:
                 found.add(turn)
@@ -124,7 +124,7 @@ def kind_of(turn: Turn) -> str:
 @dataclass(frozen=True, slots=True)
 class Mix:
     """Operations given at once and written out, by kind; attempts of SCALE in both modes, decompositions, chains of
-    thought and InftyThink's rounds, by problems; ratings of `rated` problems' steps. `first` is the first problem.
+    thought and InftyThink's rounds, by problems; ratings of `rated` problems' steps. `first` is the first problem, `seed` that of the operations.
     """
 
     at_once: Mapping[str, int] = field(default_factory=dict[str, int])
@@ -135,6 +135,7 @@ class Mix:
     inftythink: int = 0
     rated: int = 0
     first: int = 0
+    seed: int = 7
 
 
 SKILLS = Mix(
@@ -163,10 +164,10 @@ RATINGS = Mix(
 def rows(mix: Mix, teacher: Teacher) -> Iterator[Group]:
     """The groups of a mix, in no useful order."""
     for kind, count in mix.at_once.items():
-        for turn in turns(kind, count):
+        for turn in turns(kind, count, mix.seed):
             yield (at_once(turn),)
     for kind, count in mix.written.items():
-        for number, turn in enumerate(turns(kind, count)):
+        for number, turn in enumerate(turns(kind, count, mix.seed)):
             yield (written_out(turn, LETTERS[number % 25 : number % 25 + 2]),)
     index = mix.first
     told: Sequence[tuple[int, Sequence[Strategy], Sequence[str]]] = (
@@ -187,7 +188,7 @@ def rows(mix: Mix, teacher: Teacher) -> Iterator[Group]:
 def learned(mix: Mix) -> frozenset[Turn]:
     """Every operation that a mix has a row of."""
     counts = (*mix.at_once.items(), *mix.written.items())
-    alone = {turn for kind, count in counts for turn in turns(kind, count)}
+    alone = {turn for kind, count in counts for turn in turns(kind, count, mix.seed)}
     told = mix.scale + mix.decompositions + mix.cot + mix.inftythink + mix.rated
     chains = (chain(index, split="train", level=LAPTOP) for index in range(mix.first, mix.first + told))
     return frozenset(alone) | {link.turn for made in chains for link in made.links}

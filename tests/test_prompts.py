@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.prompts import Prompts, beside, chosen, load
+from scale_reasoning.profiles import prompt_sets
+from scale_reasoning.prompts import HOLE, Prompts, beside, chosen, load
 from scale_reasoning.strategies import cot, scale
 
 
@@ -113,3 +114,14 @@ def test_the_fingerprint_is_of_all_that_is_asked_and_of_nothing_else(tmp_path: P
 def test_the_prompts_of_the_strategies_are_found_beside_them() -> None:
     assert "{{problem}}" in beside(cot.__file__).sections["solve"]
     assert {"system", "problem", "decompose", "select", "assess", "solve"} <= beside(scale.__file__).sections.keys()
+
+
+def test_every_prompt_set_has_the_sections_and_holes_of_the_strategies_own() -> None:
+    for name in prompt_sets():
+        files = sorted(Path(scale.__file__).parent.glob(f"{name}/*.md"))
+        assert [file.stem for file in files] == ["cot", "inftythink", "scale"]
+        for file in files:
+            own, theirs = load(file.parent.parent / file.name).sections, load(file).sections
+            assert {section: set(HOLE.findall(text)) for section, text in theirs.items()} == {
+                section: set(HOLE.findall(text)) for section, text in own.items()
+            }

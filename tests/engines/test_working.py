@@ -65,7 +65,7 @@ def read_off(turn: Turn, lines: list[str]) -> int:
     for line in reversed(lines):
         if ": " not in line:
             break
-        columns.append(re.findall(r"\d+", line.split(", carry")[0])[-1])
+        columns += re.findall(r"write (\d+)", line)
     return int("".join(columns) or re.findall(r"\d+", lines[-1])[-1])
 
 
@@ -103,12 +103,12 @@ def test_the_checker_of_workings_sees_a_false_one():
     ("operation", "left", "right", "lines"),
     [
         ("add", 8, 6, []),
-        ("add", 478, 56, ["ones: 8+6=14, write 4, carry 1", "tens: 7+5=12, 12+1=13, write 3, carry 1",
-                          "hundreds: 4+1=5"]),
-        ("sub", 302, 178, ["ones: 2<8, 12-8=4, carry 1", "tens: 7+1=8, 0<8, 10-8=2, carry 1",
-                           "hundreds: 1+1=2, 3-2=1"]),
-        ("mul", 9, 52, ["9 × 52 = 52 × 9", "ones: 2×9=18, write 8, carry 1", "tens: 5×9=45, 45+1=46"]),
-        ("mul", 52, 30, ["52 × 3", "ones: 2×3=6", "tens: 5×3=15", "52 × 3 = 156, 52 × 30 = 1560"]),
+        ("add", 478, 56, ["478 + 056", "ones: 8+6=14, write 4, carry 1", "tens: 7+5=12, 12+1=13, write 3, carry 1",
+                          "hundreds: 4+0=4, 4+1=5, write 5"]),
+        ("sub", 302, 178, ["ones: 2<8, 12-8=4, write 4, carry 1", "tens: 7+1=8, 0<8, 10-8=2, write 2, carry 1",
+                           "hundreds: 1+1=2, 3-2=1, write 1"]),
+        ("mul", 9, 52, ["9 × 52 = 52 × 9", "ones: 2×9=18, write 8, carry 1", "tens: 5×9=45, 45+1=46, write 46"]),
+        ("mul", 52, 30, ["52 × 3", "ones: 2×3=6, write 6", "tens: 5×3=15, write 15", "52 × 3 = 156, 52 × 30 = 1560"]),
         ("div", 1836, 36, ["36×2=72, 36×3=108, 36×4=144, 36×5=180, 36×6=216",
                            "take 183: 36×5=180, write 5, 183-180=3",
                            "bring down 6, take 36: 36×1=36, write 1, 36-36=0"]),

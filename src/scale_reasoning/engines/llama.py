@@ -35,23 +35,14 @@ class Llama:
 
     @classmethod
     async def start(
-        cls,
-        model: Path,
-        *,
-        adapter: Path | None = None,
-        slots: int = 4,
-        window: int = 4096,
-        threads: int | None = None,
-        seconds: float = 120,
+        cls, model: Path, *, slots: int = 4, window: int = 4096, threads: int | None = None, seconds: float = 120
     ) -> Llama:
-        """Loads `model`, with a LoRA `adapter` (GGUF) over it, and serves `slots` requests at a time, each with
-        `window` tokens (or what the model was trained on, if less), on `threads` (the physical cores this process may
-        use). Further requests wait.
+        """Loads `model` and serves `slots` requests at a time, each with `window` tokens (or what the model was
+        trained on, if less), on `threads` (the physical cores this process may use). Further requests wait.
 
         Raises `ConfigError` when the model cannot be served, `Unreachable` when that takes over `seconds`.
         """
-        threads = _cores() if threads is None else threads
-        settings = _settings(model, adapter, slots=slots, window=window, threads=threads)
+        settings = _settings(model, slots=slots, window=window, threads=_cores() if threads is None else threads)
         async with AsyncExitStack() as undo:
             log = undo.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 the stack closes it
             process = await _spawn(log)
@@ -103,10 +94,9 @@ class Llama:
         await self.close()
 
 
-def _settings(model: Path, adapter: Path | None, *, slots: int, window: int, threads: int) -> Settings:
-    for what, file in (("model", model), ("adapter", adapter)):
-        if file is not None and not file.is_file():
-            raise ConfigError(f"{what}: there is no file {file}; give the path of a GGUF file")
+def _settings(model: Path, *, slots: int, window: int, threads: int) -> Settings:
+    if not model.is_file():
+        raise ConfigError(f"model: there is no file {model}; give the path of a GGUF file")
     if importlib.util.find_spec("xllamacpp") is None:
         raise ConfigError(
             "the embedded model needs xllamacpp (Linux on x86-64): pip install 'scale-reasoning[local]'; "
@@ -117,13 +107,7 @@ def _settings(model: Path, adapter: Path | None, *, slots: int, window: int, thr
             raise ConfigError(f"{name}: {number} is less than 1")
     # The key keeps other users of this machine out.
     return Settings(
-        model=str(model),
-        adapter=None if adapter is None else str(adapter),
-        name=model.stem,
-        slots=slots,
-        window=window,
-        threads=threads,
-        key=secrets.token_urlsafe(),
+        model=str(model), name=model.stem, slots=slots, window=window, threads=threads, key=secrets.token_urlsafe()
     )
 
 

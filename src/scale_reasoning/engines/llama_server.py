@@ -18,10 +18,9 @@ from typing import Any, TypedDict
 
 
 class Settings(TypedDict):
-    """What the parent decides; `window` is tokens a slot, prompt and reply together, `adapter` a LoRA's file."""
+    """What the parent decides; `window` is tokens a slot, prompt and reply together."""
 
     model: str
-    adapter: str | None
     name: str
     slots: int
     window: int
@@ -62,8 +61,6 @@ def _params(llama_cpp: Any, settings: Settings) -> Any:
     params = llama_cpp.CommonParams()
     params.model.path = settings["model"]
     params.model_alias = {settings["name"]}
-    if settings["adapter"] is not None:
-        params.lora_adapters = [llama_cpp.CommonAdapterLoraInfo(settings["adapter"], 1.0)]
     params.api_keys = [settings["key"]]
     params.port = 0
     params.ui = False

@@ -1,8 +1,8 @@
 """One operation written out digit by digit, as on paper: the thinking that the teacher engine shows.
 
-Decides the layout: one fact an equation, a carry a fact of its own, columns from the ones up. A column's digit of the
-result is the last number of its line, but for the carry; a quotient's digits stand after "write". Nothing false is
-stated, nothing written that no line before led to, and as little as that allows. Knows no requests and no problems.
+Decides the layout: one fact an equation, a carry a fact of its own, columns from the ones up, every column's digit of
+the result (the last one's digits) after "write". Nothing false is stated, and nothing written that no line before led
+to. Knows no requests and no problems.
 """
 
 from __future__ import annotations
@@ -41,27 +41,32 @@ def working(turn: Turn) -> list[str]:
 def _sum(left: int, right: int) -> list[str]:
     if max(left, right) < 10:
         return []
-    both = [(f"{a}+{b}={a + b}", a + b) for a, b in zip(_digits(left), _digits(right), strict=False)]
-    alone = [("", digit) for digit in _digits(max(left, right))][len(both) :]
-    return _carried([*both, *alone])
+    columns = zip_longest(_digits(left), _digits(right), fillvalue=0)
+    return [*_aligned(left, "+", right), *_carried([(f"{a}+{b}={a + b}", a + b) for a, b in columns])]
 
 
 def _difference(left: int, right: int) -> list[str]:
     """By equal additions: where the upper digit is too small it counts ten more, and so does the next lower digit."""
     if left < 20 and max(right, left - right) < 10:
         return []
-    lines, carry = list[str](), 0
+    lines, carry = _aligned(left, "-", right), 0
     for place, (upper, digit) in enumerate(zip_longest(_digits(left), _digits(right), fillvalue=0)):
         facts, lower = list[str](), digit + carry
-        if carry and digit:
+        if carry:
             facts.append(f"{digit}+{carry}={lower}")
         carry = int(upper < lower)
         if carry:
             facts.append(f"{upper}<{lower}")
         at_hand = 10 * carry + upper
-        facts.append(f"{at_hand}-{lower}={at_hand - lower}" if lower or place < len(str(right)) else str(upper))
+        facts += [f"{at_hand}-{lower}={at_hand - lower}", f"write {at_hand - lower}"]
         lines.append(_line(place, *facts, *(["carry 1"] if carry else [])))
     return lines
+
+
+def _aligned(left: int, sign: str, right: int) -> list[str]:
+    """Both numbers with as many digits, a line where they had not."""
+    most = max(len(str(left)), len(str(right)))
+    return [] if len(str(left)) == len(str(right)) else [f"{left:0{most}} {sign} {right:0{most}}"]
 
 
 def _product(left: int, right: int) -> list[str]:
@@ -101,17 +106,15 @@ def _times(left: int, digit: int) -> list[str]:
 
 
 def _carried(columns: Sequence[tuple[str, int]]) -> list[str]:
-    """A line for every column, given how its number comes about ("" where it just stands there) and the number."""
+    """A line for every column, given how its number comes about and the number."""
     lines, carry = list[str](), 0
     for place, (fact, number) in enumerate(columns):
-        facts = [fact] if fact else []
+        facts, total = [fact], number + carry
         if carry:
-            facts.append(f"{number}+{carry}={number + carry}")
-        number, carry = number + carry, 0
-        if number >= 10 and place < len(columns) - 1:
-            carry = number // 10
-            facts += [f"write {number % 10}", f"carry {carry}"]
-        lines.append(_line(place, *(facts or [str(number)])))
+            facts.append(f"{number}+{carry}={total}")
+        carry = total // 10 if place < len(columns) - 1 else 0
+        facts.append(f"write {total - 10 * carry}")
+        lines.append(_line(place, *facts, *([f"carry {carry}"] if carry else [])))
     return lines
 
 

@@ -1,0 +1,85 @@
+"""The student's file: the model in the box and its adapter, merged once."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import gguf
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from scale_reasoning import Connection, connect, solve
+from scale_reasoning.datasets.arithmetic import LAPTOP, chain
+from scale_reasoning.engines import smollm2, student
+from scale_reasoning.errors import ConfigError
+from scale_reasoning.strategies.scale import Scale
+
+ALPHA, RANK = 8.0, 2
+NUMBERS = np.random.default_rng(0)
+
+
+def numbers(*shape: int) -> NDArray[np.float32]:
+    return NUMBERS.normal(size=shape).astype(np.float32)
+
+
+def written(file: Path, tensors: dict[str, NDArray[np.float32]], **facts: float) -> Path:
+    writer = gguf.GGUFWriter(str(file), "llama")
+    writer.add_array("tokenizer.ggml.tokens", ["a", "b"])
+    writer.add_string("tokenizer.chat_template", "{{ messages }}")
+    for name, value in facts.items():
+        writer.add_float32(name.replace("_", "."), value)
+    for name, tensor in tensors.items():
+        writer.add_tensor(name, tensor)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return file
+
+
+def test_a_merged_matrix_is_the_sum_and_all_else_stays(tmp_path: Path) -> None:
+    base = {"blk.0.attn_q.weight": numbers(4, 64), "blk.0.ffn_up.weight": numbers(8, 64), "norm": numbers(64)}
+    down, up = numbers(RANK, 64), numbers(4, RANK)
+    adapter = {"blk.0.attn_q.weight.lora_a": down, "blk.0.attn_q.weight.lora_b": up}
+    student.merge(
+        written(tmp_path / "base.gguf", base),
+        written(tmp_path / "adapter.gguf", adapter, adapter_lora_alpha=ALPHA),
+        tmp_path / "merged.gguf",
+    )
+    reader = gguf.GGUFReader(tmp_path / "merged.gguf")
+    merged = {tensor.name: gguf.quants.dequantize(tensor.data, tensor.tensor_type) for tensor in reader.tensors}
+    wanted = base | {"blk.0.attn_q.weight": base["blk.0.attn_q.weight"] + ALPHA / RANK * up @ down}
+    assert set(merged) == set(wanted)
+    for name, weights in wanted.items():
+        np.testing.assert_allclose(merged[name], weights, atol=np.abs(weights).max() / 200)
+    assert np.abs(merged["blk.0.attn_q.weight"] - base["blk.0.attn_q.weight"]).max() > 1
+    assert reader.fields["tokenizer.ggml.tokens"].contents() == ["a", "b"]
+    assert reader.fields["tokenizer.chat_template"].contents() == "{{ messages }}"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["adapter.gguf", "base.gguf", "merged.gguf"]
+
+
+def test_a_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gguf", None)
+    with pytest.raises(ConfigError, match=r"pip install 'scale-reasoning\[local\]'"):
+        student.merge(tmp_path / "a.gguf", tmp_path / "b.gguf", tmp_path / "c.gguf")
+
+
+def test_the_adapter_is_as_small_as_a_package_can_carry() -> None:
+    assert student.ADAPTER.stat().st_size < 12_000_000
+
+
+@pytest.mark.llama
+def test_the_student_solves_held_out_problems() -> None:
+    if smollm2.find() is None:
+        pytest.skip("the packaged model is not here")
+
+    async def solved() -> int:
+        async with connect(Connection(model="student")) as endpoints:
+            problems = [chain(index, level=LAPTOP).problem for index in range(6)]
+            records = [await solve(problem, Scale(candidates=1), endpoints=endpoints) for problem in problems]
+            return sum(record.grade is not None and bool(record.grade.correct) for record in records)
+
+    assert asyncio.run(solved()) >= 4
