@@ -18,11 +18,13 @@ from scale_reasoning.engines import endpoints
 from scale_reasoning.engines.teacher import Teacher, outline
 from scale_reasoning.engines.working import SIGNS, expression, working
 from scale_reasoning.lm import LM, Strategy
+from scale_reasoning.profiles import profile_for
+from scale_reasoning.prompts import load
 from scale_reasoning.replies import parse_outline
 from scale_reasoning.strategies.cot import CoT
 from scale_reasoning.strategies.inftythink import InftyThink
 from scale_reasoning.strategies.scale import Scale
-from scale_reasoning.types import Attempt, Completion, Message, OnDelta, Request
+from scale_reasoning.types import Attempt, Completion, Message, Mode, OnDelta, Request
 
 TERSE = Path(scale_reasoning.strategies.__file__).parent / "terse"
 STUDENT = "student"
@@ -33,7 +35,7 @@ MAX_STEPS = LAPTOP.steps[1]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`messages` are asked, `reply` is learned; a bare operation has its beginning in `begun` instead."""
+    """`messages` are asked, `begun` is said, `reply` is learned."""
 
     messages: tuple[Message, ...]
     begun: str
@@ -90,15 +92,25 @@ BOTH_MODES = (scale(candidates=3, route="system1"), scale(candidates=3, route="s
 SOLVING = ("decomposition", "solution")
 
 
+def framed(mode: Mode) -> tuple[Message, ...]:
+    """The messages around an operation alone: SCALE's, but for the problem. Every such row begins with them, so in a tree
+    they cost nothing; without them what is learned alone is not known in a conversation.
+    """
+    prompts = load(TERSE / "scale.md")
+    profile = profile_for(STUDENT).mode(mode)
+    suffix = profile.suffix if profile else ""
+    return (Message("system", prompts.fill("system")), Message("user", f"{prompts.fill('solve')}\n\n{suffix}"))
+
+
 def at_once(turn: Turn) -> Row:
     """System 1 on an operation alone."""
-    return Row((), f"{expression(turn)} =", f" \\boxed{{{turn.result}}}{END}")
+    return Row(framed(Mode.SYSTEM1), f"{expression(turn)} =", f" \\boxed{{{turn.result}}}{END}")
 
 
 def written_out(turn: Turn, names: str) -> Row:
     """System 2's working of an operation alone; `names` are the letters before and after."""
-    opened = f"{names[1]} = {names[0]} {SIGNS[turn.operation]} {turn.right} = {expression(turn)}\n"
-    return Row((), opened, "\n".join([*working(turn), f"{names[1]} = {turn.result}"]))
+    opened = f"<think>\n{names[1]} = {names[0]} {SIGNS[turn.operation]} {turn.right} = {expression(turn)}\n"
+    return Row(framed(Mode.SYSTEM2), opened, "\n".join([*working(turn), f"{names[1]} = {turn.result}"]))
 
 
 def turns(kind: str, count: int, seed: int) -> Iterator[Turn]:

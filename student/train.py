@@ -49,8 +49,8 @@ class Words:
     def of(self, row: Row) -> Tokens:
         """Prompt and reply."""
         asked = [{"role": message.role, "content": message.content} for message in row.messages]
-        begun = self.tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True) if asked else ""
-        return self._ids(begun + row.begun), self._ids(row.reply)
+        prompt = self.tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True)
+        return self._ids(prompt + row.begun), self._ids(row.reply)
 
     def _ids(self, text: str) -> list[int]:
         return self.tokenizer(text, add_special_tokens=False).input_ids

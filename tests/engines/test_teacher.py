@@ -87,7 +87,7 @@ def test_system_2_writes_a_step_out_and_concludes_in_a_line():
         "",
         "Ada = Ben × 9 = 52 × 9",
         "ones: 2×9=18, write 8, carry 1",
-        "tens: 5×9=45, 45+1=46, write 46",
+        "tens: 5×9=45, 45+1=46, write 468",
         "Ada = 468",
     ]
     assert made.text == r"52 × 9 = \boxed{468}"

@@ -1,8 +1,8 @@
 """One operation written out digit by digit, as on paper: the thinking that the teacher engine shows.
 
-Decides the layout: one fact an equation, a carry a fact of its own, columns from the ones up, every column's digit of
-the result (the last one's digits) after "write". Nothing false is stated, and nothing written that no line before led
-to. Knows no requests and no problems.
+Decides the layout: one fact an equation, a carry a fact of its own, columns from the ones up, and after "write" the
+result's digits so far, so that the last column's is the result. Nothing false is stated, and nothing written that was
+not led to. Knows no requests and no problems.
 """
 
 from __future__ import annotations
@@ -49,16 +49,17 @@ def _difference(left: int, right: int) -> list[str]:
     """By equal additions: where the upper digit is too small it counts ten more, and so does the next lower digit."""
     if left < 20 and max(right, left - right) < 10:
         return []
-    lines, carry = _aligned(left, "-", right), 0
+    lines, carry, written = _aligned(left, "-", right), 0, ""
     for place, (upper, digit) in enumerate(zip_longest(_digits(left), _digits(right), fillvalue=0)):
         facts, lower = list[str](), digit + carry
         if carry:
             facts.append(f"{digit}+{carry}={lower}")
         carry = int(upper < lower)
         if carry:
-            facts.append(f"{upper}<{lower}")
-        at_hand = 10 * carry + upper
-        facts += [f"{at_hand}-{lower}={at_hand - lower}", f"write {at_hand - lower}"]
+            facts.append(f"{upper}-{lower}")
+        rest = 10 * carry + upper - lower
+        written = f"{rest}{written}"
+        facts += [f"{10 * carry + upper}-{lower}={rest}", f"write {written}"]
         lines.append(_line(place, *facts, *(["carry 1"] if carry else [])))
     return lines
 
@@ -107,13 +108,14 @@ def _times(left: int, digit: int) -> list[str]:
 
 def _carried(columns: Sequence[tuple[str, int]]) -> list[str]:
     """A line for every column, given how its number comes about and the number."""
-    lines, carry = list[str](), 0
+    lines, carry, written = list[str](), 0, ""
     for place, (fact, number) in enumerate(columns):
         facts, total = [fact], number + carry
         if carry:
             facts.append(f"{number}+{carry}={total}")
         carry = total // 10 if place < len(columns) - 1 else 0
-        facts.append(f"write {total - 10 * carry}")
+        written = f"{total - 10 * carry}{written}"
+        facts.append(f"write {written}")
         lines.append(_line(place, *facts, *([f"carry {carry}"] if carry else [])))
     return lines
 
