@@ -23,8 +23,6 @@ from student.gates import Asked, enough, examine, system1_failures, told
 from student.rows import RATINGS, SKILLS, kind_of, learned, rows
 from student.train import Schedule, Words, base, train, trees
 
-TREES = 860
-"""Of skills: what two cores can do in an hour."""
 EACH = 200
 """Held-out steps of each kind."""
 
@@ -38,8 +36,8 @@ def main() -> None:
     torch.set_num_threads(2)
     words, skills, student = Words(base()), args.out / "skills", args.out / "student"
     if not (args.out / "skills.gguf").exists():
-        batches = list(trees(rows(SKILLS, Teacher()), words, seed=0))[:TREES]
-        train(batches, skills, Schedule(learning_rate=2e-3))
+        batches = list(trees(rows(SKILLS, Teacher()), words, seed=0))
+        train(batches, skills, Schedule(learning_rate=1.5e-3))
         export(skills, args.out / "skills.gguf")
     failing = _failing(args.out)
     if not (args.out / "student.gguf").exists():

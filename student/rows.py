@@ -93,8 +93,8 @@ SOLVING = ("decomposition", "solution")
 
 
 def framed(mode: Mode) -> tuple[Message, ...]:
-    """The messages around an operation alone: SCALE's, but for the problem. Every such row begins with them, so in a tree
-    they cost nothing; without them what is learned alone is not known in a conversation.
+    """The messages around an operation alone: SCALE's, but for the problem. Every such row begins with them, so in a
+    tree they cost nothing; without them what is learned alone is not known in a conversation.
     """
     prompts = load(TERSE / "scale.md")
     profile = profile_for(STUDENT).mode(mode)
@@ -111,6 +111,19 @@ def written_out(turn: Turn, names: str) -> Row:
     """System 2's working of an operation alone; `names` are the letters before and after."""
     opened = f"<think>\n{names[1]} = {names[0]} {SIGNS[turn.operation]} {turn.right} = {expression(turn)}\n"
     return Row(framed(Mode.SYSTEM2), opened, "\n".join([*working(turn), f"{names[1]} = {turn.result}"]))
+
+
+def facts() -> Iterator[Row]:
+    """What a column of a working takes for granted, each fact alone: a few tokens, and none is met too seldom."""
+    sums = {(a, b) for a in range(10) for b in range(10)} | {(n, c) for n in range(82) for c in range(1, 9)}
+    differences = {(n, d) for n in range(20) for d in range(11) if 0 <= n - d < 10}
+    products = {(a, b) for a in range(10) for b in range(1, 10)}
+    stated = [f"{a}+{b}= {a + b}" for a, b in sorted(sums)]
+    stated += [f"{a}-{b}= {a - b}" for a, b in sorted(differences)]
+    stated += [f"{a}×{b}= {a * b}" for a, b in sorted(products)]
+    for fact in stated:
+        begun, result = fact.split()
+        yield Row(framed(Mode.SYSTEM2), f"<think>\nones: {begun}", f"{result},")
 
 
 def turns(kind: str, count: int, seed: int) -> Iterator[Turn]:
@@ -135,8 +148,9 @@ def kind_of(turn: Turn) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """Operations given at once and written out, by kind; attempts of SCALE in both modes, decompositions, chains of
-    thought and InftyThink's rounds, by problems; ratings of `rated` problems' steps. `first` is the first problem, `seed` that of the operations.
+    """How many of each: operations given at once and written out, by kind; the facts of columns, each so many times; and
+    by problems, SCALE in both modes, decompositions alone, chains of thought, InftyThink, ratings. `first` is the first
+    problem, `seed` that of the operations.
     """
 
     at_once: Mapping[str, int] = field(default_factory=dict[str, int])
@@ -146,17 +160,19 @@ class Mix:
     cot: int = 0
     inftythink: int = 0
     rated: int = 0
+    facts: int = 0
     first: int = 0
     seed: int = 7
 
 
 SKILLS = Mix(
-    at_once={"add1": 4500, "sub1": 4500, "add2": 1300, "sub2": 1300, "mod4": 250, "mul1": 300},
-    written={"mul1": 1900, "sub2": 600, "add2": 300, "sub1": 400, "add1": 250},
-    scale=220,
-    decompositions=420,
-    cot=100,
-    inftythink=40,
+    at_once={"add1": 3500, "sub1": 5000, "add2": 1000, "sub2": 1200, "mod4": 250},
+    written={"mul1": 900, "sub1": 800, "sub2": 700, "add1": 400, "add2": 450},
+    facts=8,
+    scale=180,
+    decompositions=30,
+    cot=40,
+    inftythink=12,
 )
 """All but how hard a step is, which is measured of a student that has these."""
 
@@ -181,6 +197,9 @@ def rows(mix: Mix, teacher: Teacher) -> Iterator[Group]:
     for kind, count in mix.written.items():
         for number, turn in enumerate(turns(kind, count, mix.seed)):
             yield (written_out(turn, LETTERS[number % 25 : number % 25 + 2]),)
+    for _ in range(mix.facts):
+        for fact in facts():
+            yield (fact,)
     index = mix.first
     told: Sequence[tuple[int, Sequence[Strategy], Sequence[str]]] = (
         (mix.scale, BOTH_MODES, (*SOLVING, "choice")),

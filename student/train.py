@@ -64,14 +64,14 @@ def base() -> str:
 def trees(groups: Iterable[Group], words: Words, seed: int) -> Iterator[list[Tokens]]:
     """The rows of every tree: groups in an order of chance, about TREE_TOKENS different tokens together."""
     every = [[words.of(row) for row in group] for group in groups]
-    tree, size = list[Tokens](), 0
+    tree = list[Tokens]()
     for rows in _shuffled(every, seed):
         tree += rows
-        size += len(grown(rows).ids)
+        size = len(grown(tree).ids)
         if size >= TREE_TOKENS:
-            if len(grown(tree).ids) < MOST_TREE_TOKENS:
+            if size < MOST_TREE_TOKENS:
                 yield tree
-            tree, size = [], 0
+            tree = []
 
 
 def _shuffled(groups: Sequence[list[Tokens]], seed: int) -> list[list[Tokens]]:
