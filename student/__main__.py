@@ -1,7 +1,7 @@
-"""Makes the student from nothing: `python -m student OUT`. Two hours and more on two cores; nothing may run beside it.
+"""Makes the student: `python -m student OUT`, two hours on two cores with --anew, and nothing may run beside it.
 
-Train the skills, measure how often System 1 fails by kind of step, train the rating of difficulty on that, measure the
-gates. Every part is left out that OUT has already.
+Train the skills (or take student/skills, where an earlier training got to), measure how often System 1 fails by kind of
+step, train the rating of difficulty on that, measure the gates. Every part is left out that OUT has already.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from pathlib import Path
 
 import torch
 
-from scale_reasoning.datasets.chains import Split
+from scale_reasoning.datasets.chains import Split, Turn
 from scale_reasoning.engines import smollm2
 from scale_reasoning.engines.student import ADAPTER, merge
 from scale_reasoning.engines.teacher import Teacher
 from student.export import export
 from student.gates import Asked, enough, examine, system1_failures, told
-from student.rows import RATINGS, SKILLS, kind_of, learned, rows
+from student.rows import RATINGS, SEEN, SKILLS, kind_of, learned, rows
 from student.train import Schedule, Words, base, train, trees
 
+SKILLED = Path(__file__).with_name("skills")
 EACH = 200
 """Held-out steps of each kind."""
 
@@ -31,13 +32,15 @@ def main() -> None:
     """Leaves the adapter in OUT/student.gguf, and with --install in the package."""
     parser = argparse.ArgumentParser(prog="python -m student", description=__doc__)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--anew", action="store_true", help="train the skills, too")
     parser.add_argument("--install", action="store_true", help="put the adapter into the package")
     args = parser.parse_args()
     torch.set_num_threads(2)
-    words, skills, student = Words(base()), args.out / "skills", args.out / "student"
+    words, skills, student = Words(base()), args.out / "skills" if args.anew else SKILLED, args.out / "student"
     if not (args.out / "skills.gguf").exists():
-        batches = list(trees(rows(SKILLS, Teacher()), words, seed=0))
-        train(batches, skills, Schedule(learning_rate=1.5e-3))
+        args.out.mkdir(parents=True, exist_ok=True)
+        if args.anew:
+            train(list(trees(rows(SKILLS, Teacher()), words, seed=0)), skills, Schedule(learning_rate=1.5e-3))
         export(skills, args.out / "skills.gguf")
     failing = _failing(args.out)
     if not (args.out / "student.gguf").exists():
@@ -65,7 +68,8 @@ def _exam(adapter: Path, split: Split, each: int) -> tuple[Path, list[Asked], in
     """The model in the box with an adapter, what it is asked, how much of each kind."""
     merged = adapter.with_suffix(".merged.gguf")
     merge(smollm2.fetch(print), adapter, merged)
-    return merged, enough(split, learned(SKILLS) | learned(RATINGS), each), each
+    taught = frozenset[Turn]().union(*map(learned, (SKILLS, RATINGS, *SEEN)))
+    return merged, enough(split, taught, each), each
 
 
 if __name__ == "__main__":

@@ -148,9 +148,9 @@ def kind_of(turn: Turn) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """How many of each: operations given at once and written out, by kind; the facts of columns, each so many times; and
-    by problems, SCALE in both modes, decompositions alone, chains of thought, InftyThink, ratings. `first` is the first
-    problem, `seed` that of the operations.
+    """How many of each: operations given at once and written out, by kind; the facts of columns, each so many times;
+    and by problems, SCALE in both modes, decompositions alone, chains of thought, InftyThink, ratings. `first` is the
+    first problem, `seed` that of the operations.
     """
 
     at_once: Mapping[str, int] = field(default_factory=dict[str, int])
@@ -175,6 +175,44 @@ SKILLS = Mix(
     inftythink=12,
 )
 """All but how hard a step is, which is measured of a student that has these."""
+
+SEEN = (
+    Mix(
+        at_once={"add1": 4500, "sub1": 4500, "add2": 1300, "sub2": 1300, "mod4": 250, "mul1": 300},
+        written={"mul1": 1900, "sub2": 600, "add2": 300, "sub1": 400, "add1": 250},
+        scale=820,
+    ),
+    Mix(
+        at_once={"add1": 2500, "sub1": 3500, "add2": 700, "sub2": 900, "mod4": 150, "mul1": 60},
+        written={"mul1": 350, "sub1": 500, "sub2": 400, "add1": 350, "add2": 300},
+        scale=120,
+        first=2000,
+        seed=8,
+    ),
+    Mix(
+        at_once={"add1": 2500, "sub1": 3500, "add2": 700, "sub2": 900, "mod4": 200},
+        written={"mul1": 500, "sub1": 400, "sub2": 400, "add1": 200, "add2": 250},
+        scale=218,
+        first=4000,
+        seed=10,
+    ),
+    Mix(
+        at_once={"add1": 1500, "sub1": 2200, "add2": 400, "sub2": 500, "mod4": 100},
+        written={"mul1": 350, "sub1": 350, "sub2": 300, "add1": 170, "add2": 200},
+        scale=108,
+        first=6000,
+        seed=11,
+    ),
+    Mix(
+        at_once={"add1": 250, "sub1": 300, "add2": 150, "mod4": 150},
+        written={"mul1": 20, "sub1": 20, "sub2": 20},
+        scale=9,
+        first=9000,
+        seed=12,
+    ),
+    Mix(scale=200, first=20_000),
+)
+"""Whose operations student/skills has seen, at the most: the goes in which it was trained."""
 
 RATINGS = Mix(
     at_once={"add1": 300, "sub1": 300, "add2": 200, "sub2": 200, "mul1": 20},

@@ -11,11 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from scale_reasoning import Connection, connect, solve
-from scale_reasoning.datasets.arithmetic import LAPTOP, chain
-from scale_reasoning.engines import smollm2, student
+from scale_reasoning import Connection, connect
+from scale_reasoning.engines import student
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.strategies.scale import Scale
 
 ALPHA, RANK = 8.0, 2
 NUMBERS = np.random.default_rng(0)
@@ -67,19 +65,14 @@ def test_a_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         student.merge(tmp_path / "a.gguf", tmp_path / "b.gguf", tmp_path / "c.gguf")
 
 
-def test_the_adapter_is_as_small_as_a_package_can_carry() -> None:
-    assert student.ADAPTER.stat().st_size < 12_000_000
+def test_without_an_adapter_the_student_is_refused_with_the_way_to_make_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(student, "ADAPTER", tmp_path / "student.gguf")
 
+    async def opened() -> None:
+        async with connect(Connection(model="student")):
+            pass
 
-@pytest.mark.llama
-def test_the_student_solves_held_out_problems() -> None:
-    if smollm2.find() is None:
-        pytest.skip("the packaged model is not here")
-
-    async def solved() -> int:
-        async with connect(Connection(model="student")) as endpoints:
-            problems = [chain(index, level=LAPTOP).problem for index in range(6)]
-            records = [await solve(problem, Scale(candidates=1), endpoints=endpoints) for problem in problems]
-            return sum(record.grade is not None and bool(record.grade.correct) for record in records)
-
-    assert asyncio.run(solved()) >= 4
+    with pytest.raises(ConfigError, match="make student"):
+        asyncio.run(opened())

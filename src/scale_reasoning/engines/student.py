@@ -22,6 +22,8 @@ _WRITTEN_ANEW = ("GGUF.version", "GGUF.tensor_count", "GGUF.kv_count", "general.
 
 def fetch(say: Callable[[str], None]) -> Path:
     """The student's file, made in the cache where it is not there yet. Raises `ConfigError`."""
+    if not ADAPTER.exists():
+        raise ConfigError("the student's adapter is not in this package: make it with `make student` (docs/student.md)")
     base = smollm2.fetch(say)
     adapter = hashlib.sha256(ADAPTER.read_bytes()).hexdigest()
     target = smollm2.cache() / f"student-{smollm2.SHA256[:8]}-{adapter[:8]}.gguf"
