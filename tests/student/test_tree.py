@@ -34,9 +34,8 @@ def rows() -> list[Row]:
 
 def test_the_loss_of_a_tree_is_that_of_its_rows(model: Any, rows: list[Row]) -> None:
     import torch
-    from torch.nn.functional import cross_entropy
-
     from student.tree import grown
+    from torch.nn.functional import cross_entropy
 
     tree = grown(rows)
     with torch.no_grad():
@@ -55,10 +54,11 @@ def test_the_loss_of_a_tree_is_that_of_its_rows(model: Any, rows: list[Row]) -> 
 
 def test_rows_are_what_the_strategies_send_and_no_flawed_decomposition_is_learned() -> None:
     pytest.importorskip("torch")
+    from student.rows import BOTH_MODES, MAX_STEPS, SOLVING, taught
+
     from scale_reasoning.datasets.arithmetic import LAPTOP, chain
     from scale_reasoning.engines.teacher import Teacher, outline
     from scale_reasoning.replies import parse_outline
-    from student.rows import BOTH_MODES, MAX_STEPS, SOLVING, taught
 
     for index in range(12):
         truth = chain(index, split="train", level=LAPTOP)
