@@ -84,7 +84,7 @@ $(VENV)/model: $(VENV)/local
 	$(BIN)/scale fetch
 	@touch $@
 
-student: $(VENV)/sft  ## train the model in the box from nothing into OUT (student-run): two hours on two cores, and nothing beside it
+student: $(VENV)/sft  ## go on with the student from student/skills into OUT (student-run), and install it; nothing beside it
 	$(BIN)/python -m student $(or $(OUT),student-run) --install
 
 clean:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-import scale_reasoning.strategies
+import scale_reasoning.strategies.scale
 from scale_reasoning.datasets.arithmetic import LAPTOP, Chain, chain
 from scale_reasoning.datasets.chains import Turn, split_of
 from scale_reasoning.engines import endpoints
@@ -19,14 +18,13 @@ from scale_reasoning.engines.teacher import Teacher, outline
 from scale_reasoning.engines.working import SIGNS, expression, working
 from scale_reasoning.lm import LM, Strategy
 from scale_reasoning.profiles import profile_for
-from scale_reasoning.prompts import load
+from scale_reasoning.prompts import beside
 from scale_reasoning.replies import parse_outline
 from scale_reasoning.strategies.cot import CoT
 from scale_reasoning.strategies.inftythink import InftyThink
 from scale_reasoning.strategies.scale import Scale
 from scale_reasoning.types import Attempt, Completion, Message, Mode, OnDelta, Request
 
-TERSE = Path(scale_reasoning.strategies.__file__).parent / "terse"
 STUDENT = "student"
 END = "<|im_end|>"
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -82,12 +80,12 @@ def taught(truth: Chain, strategies: Sequence[Strategy], stages: Sequence[str], 
 
 
 def scale(**knobs: object) -> Scale:
-    """SCALE with the student's prompts."""
-    return Scale(prompts=str(TERSE / "scale.md"), max_steps=MAX_STEPS, **knobs)  # type: ignore[arg-type]
+    """SCALE on these problems; its prompts are those of the student's family."""
+    return Scale(max_steps=MAX_STEPS, **knobs)  # type: ignore[arg-type]
 
 
-COT = CoT(prompts=str(TERSE / "cot.md"))
-INFTYTHINK = InftyThink(prompts=str(TERSE / "inftythink.md"), round_max_tokens=40)
+COT = CoT()
+INFTYTHINK = InftyThink(round_max_tokens=40)
 BOTH_MODES = (scale(candidates=3, route="system1"), scale(candidates=3, route="system2"))
 SOLVING = ("decomposition", "solution")
 
@@ -96,9 +94,9 @@ def framed(mode: Mode) -> tuple[Message, ...]:
     """The messages around an operation alone: SCALE's, but for the problem. Every such row begins with them, so in a
     tree they cost nothing; without them what is learned alone is not known in a conversation.
     """
-    prompts = load(TERSE / "scale.md")
-    profile = profile_for(STUDENT).mode(mode)
-    suffix = profile.suffix if profile else ""
+    family = profile_for(STUDENT)
+    prompts, own = beside(scale_reasoning.strategies.scale.__file__, family.prompts), family.mode(mode)
+    suffix = own.suffix if own else ""
     return (Message("system", prompts.fill("system")), Message("user", f"{prompts.fill('solve')}\n\n{suffix}"))
 
 

@@ -36,8 +36,8 @@ that a student's System 1 gets wrong."""
 
 
 def judged(turn: Turn) -> float:
-    """An operation's difficulty by `DIFFICULTY`."""
-    return DIFFICULTY.get(turn.kind, 1.0)
+    """An operation's difficulty by `DIFFICULTY`; a number's last digits are copied, not reckoned."""
+    return 0.1 if turn.operation == "mod" else DIFFICULTY.get(turn.kind, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
