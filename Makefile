@@ -7,12 +7,13 @@ TORCH ?= torch==2.13.0
 ATHERIS ?= atheris==3.0.0
 SECONDS_EACH ?= 60
 BENCHMARKS := http_clients overhead grading scheduling makespan in_flight prefix_cache embedded resume hundred_thousand
-EXAMPLE := A shop sells pens at 3 for 2 dollars. How many dollars do 18 pens cost, and what is the change from 20?
+EXAMPLE := C = 517. D = C + 8. E = D × 7. F = E mod 1000. G = F - 46. Find G.
+ANSWER := 629
 
 .PHONY: run test test-sft test-clients test-browser test-ray check examples format fuzz bench student clean
 
 run: $(VENV)/model  ## solve a problem with the model in the box, the trace live
-	@$(BIN)/scale solve --model smollm2 "$(EXAMPLE)" || test $$? -eq 1
+	@$(BIN)/scale solve --tau 0.3 --answer $(ANSWER) "$(EXAMPLE)" || test $$? -eq 1
 
 test: $(VENV)/dev $(VENV)/model  ## every test that needs no other service
 	$(BIN)/pytest -m 'not sft and not clients and not browser and not ray'
@@ -84,7 +85,7 @@ $(VENV)/model: $(VENV)/local
 	$(BIN)/scale fetch
 	@touch $@
 
-student: $(VENV)/sft  ## go on with the student from student/skills into OUT (student-run), and install it; nothing beside it
+student: $(VENV)/sft  ## make the student anew in OUT (student-run), and install it: three hours, nothing beside it
 	$(BIN)/python -m student $(or $(OUT),student-run) --install
 
 clean:

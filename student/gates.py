@@ -14,14 +14,14 @@ from pathlib import Path
 from scale_reasoning.answers import final_answer
 from scale_reasoning.datasets.arithmetic import LAPTOP, Chain, chain
 from scale_reasoning.datasets.chains import Split, Turn
-from scale_reasoning.engines import endpoints
+from scale_reasoning.engines import EMBEDDED, endpoints
 from scale_reasoning.engines.llama import Llama
 from scale_reasoning.engines.teacher import Teacher, outline
 from scale_reasoning.lm import LM
 from scale_reasoning.replies import parse_number, parse_outline
 from scale_reasoning.together import together
 from scale_reasoning.types import Attempt, Completion, Request
-from student.rows import MAX_STEPS, STUDENT, Overheard, kind_of, scale
+from student.rows import MAX_STEPS, Overheard, kind_of, scale
 
 EASY, HARD, BETWEEN = ("add1", "sub1", "mod4"), ("mul1",), ("add2", "sub2")
 KINDS = (*EASY, *BETWEEN, *HARD)
@@ -76,7 +76,7 @@ def problems(split: Split, learned: frozenset[Turn]) -> Iterator[Asked]:
 
 def _calls(truth: Chain, route: str) -> list[tuple[Request, Completion]]:
     overheard, attempt = Overheard(Teacher()), Attempt(problem_id=truth.problem_id, sample=0)
-    lm = LM(endpoints(overheard, STUDENT), attempt=attempt)
+    lm = LM(endpoints(overheard, EMBEDDED), attempt=attempt)
     asyncio.run(scale(candidates=1, route=route).solve(truth.problem, lm))
     return overheard.heard
 
@@ -170,18 +170,23 @@ class Parts:
     decomposed: frozenset[Asked]
 
 
+def shares(each: int) -> dict[str, int]:
+    """How many steps of a kind System 1 is asked for: `each` of the hard, half as many of each easy kind."""
+    return {kind: each if kind in HARD else each // 2 if kind in EASY else each // 4 for kind in KINDS}
+
+
 def parts(asked: Sequence[Asked], each: int) -> Parts:
-    """Of every kind `each` steps in System 1, `each` hard and as many other steps in System 2, `each` decompositions;
-    the first NATURAL steps are rated.
+    """Steps in System 1 by `shares`; `each` and a few in System 2, as many of every kind; `each` decompositions; the
+    first NATURAL steps are rated.
     """
-    seen, system1, system2 = Counter[str](), set[Place](), set[Place]()
     places = [place for problem in asked for place in problem.places]
+    seen, system1, system2 = Counter[str](), set(places[:NATURAL]), set[Place]()
     for place in places:
         kind = kind_of(place.turn)
         seen[kind] += 1
-        if seen[kind] <= each:
+        if seen[kind] <= shares(each)[kind]:
             system1.add(place)
-        if seen[kind] <= (each if kind in HARD else each // (len(KINDS) - len(HARD))):
+        if seen[kind] <= -(-each // len(KINDS)):
             system2.add(place)
     return Parts(
         system1=frozenset(system1),
@@ -222,12 +227,12 @@ def _outline(completion: Completion) -> list[str]:
 
 
 def enough(split: Split, learned: frozenset[Turn], each: int) -> list[Asked]:
-    """So many problems of a split that every kind of step is met `each` times."""
+    """So many problems of a split that every kind of step is met as often as it is asked for."""
     counts, found = Counter[str](), list[Asked]()
     for problem in problems(split, learned):
         found.append(problem)
         counts.update(kind_of(place.turn) for place in problem.places)
-        if all(counts[kind] >= each for kind in KINDS) and len(found) >= each:
+        if all(counts[kind] >= share for kind, share in shares(each).items()) and len(found) >= each:
             break
     return found
 

@@ -1,21 +1,22 @@
 """What the student learns: prompts as the strategies really send them with the teacher's replies, and bare operations.
 
-Decides how much of what. Problems are of the train split of `arithmetic`'s laptop level, and an operation that is alone
+Decides what a row is. Problems are of the train split of `arithmetic`'s laptop level, and an operation that is alone
 has a train split, too. Only sound replies are kept: a flawed decomposition is there to be chosen against, not learned.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import scale_reasoning.strategies.scale
 from scale_reasoning.datasets.arithmetic import LAPTOP, Chain, chain
-from scale_reasoning.datasets.chains import Turn, split_of
-from scale_reasoning.engines import endpoints
+from scale_reasoning.datasets.chains import Level, Turn, split_of
+from scale_reasoning.engines import EMBEDDED, endpoints
 from scale_reasoning.engines.teacher import Teacher, outline
 from scale_reasoning.engines.working import SIGNS, expression, working
+from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import LM, Strategy
 from scale_reasoning.profiles import profile_for
 from scale_reasoning.prompts import beside
@@ -25,10 +26,10 @@ from scale_reasoning.strategies.inftythink import InftyThink
 from scale_reasoning.strategies.scale import Scale
 from scale_reasoning.types import Attempt, Completion, Message, Mode, OnDelta, Request
 
-STUDENT = "student"
 END = "<|im_end|>"
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 MAX_STEPS = LAPTOP.steps[1]
+MOST_CHAINS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def taught(truth: Chain, strategies: Sequence[Strategy], stages: Sequence[str], 
     overheard = Overheard(teacher)
     for strategy in strategies:
         attempt = Attempt(problem_id=truth.problem_id, sample=0)
-        asyncio.run(strategy.solve(truth.problem, LM(endpoints(overheard, STUDENT), attempt=attempt)))
+        asyncio.run(strategy.solve(truth.problem, LM(endpoints(overheard, EMBEDDED), attempt=attempt)))
     rows = {}
     for request, completion in overheard.heard:
         stage = request.schema.name if request.schema else "solution"
@@ -87,6 +88,7 @@ def scale(**knobs: object) -> Scale:
 COT = CoT()
 INFTYTHINK = InftyThink(round_max_tokens=40)
 BOTH_MODES = (scale(candidates=3, route="system1"), scale(candidates=3, route="system2"))
+RATED = (scale(candidates=1, route="system1"), scale(candidates=1, tau=0.2))
 SOLVING = ("decomposition", "solution")
 
 
@@ -94,15 +96,15 @@ def framed(mode: Mode) -> tuple[Message, ...]:
     """The messages around an operation alone: SCALE's, but for the problem. Every such row begins with them, so in a
     tree they cost nothing; without them what is learned alone is not known in a conversation.
     """
-    family = profile_for(STUDENT)
+    family = profile_for(EMBEDDED)
     prompts, own = beside(scale_reasoning.strategies.scale.__file__, family.prompts), family.mode(mode)
     suffix = own.suffix if own else ""
     return (Message("system", prompts.fill("system")), Message("user", f"{prompts.fill('solve')}\n\n{suffix}"))
 
 
 def at_once(turn: Turn) -> Row:
-    """System 1 on an operation alone."""
-    return Row(framed(Mode.SYSTEM1), f"{expression(turn)} =", f" \\boxed{{{turn.result}}}{END}")
+    """System 1 on an operation alone; how a reply ends is learned elsewhere."""
+    return Row(framed(Mode.SYSTEM1), f"{expression(turn)} =", f" \\boxed{{{turn.result}")
 
 
 def written_out(turn: Turn, names: str) -> Row:
@@ -124,11 +126,13 @@ def facts() -> Iterator[Row]:
         yield Row(framed(Mode.SYSTEM2), f"<think>\nones: {begun}", f"{result},")
 
 
-def turns(kind: str, count: int, seed: int) -> Iterator[Turn]:
+def turns(kind: str, count: int, seed: int, level: Level = LAPTOP) -> Iterator[Turn]:
     """Operations of a kind (see kind_of) from chains of the train split, none of whose own split is test."""
-    index, found = 0, set()
+    index, found = 0, set[Turn]()
     while len(found) < count:
-        for link in chain(index, split="train", seed=seed, level=LAPTOP).links:
+        if index > MOST_CHAINS:
+            raise ConfigError(f"{kind}: no {count} operations in the first {MOST_CHAINS:,} chains, only {len(found)}")
+        for link in chain(index, split="train", seed=seed, level=level).links:
             turn = link.turn
             if kind_of(turn) == kind and turn not in found and split_of((turn,)) != "test" and len(found) < count:
                 found.add(turn)
@@ -139,123 +143,3 @@ def turns(kind: str, count: int, seed: int) -> Iterator[Turn]:
 def kind_of(turn: Turn) -> str:
     """The operation and the digits of its given number: `add1`, `sub2`, `mul1`, `mod4`."""
     return f"{turn.operation}{len(str(turn.right))}"
-
-
-# How much of what
-
-
-@dataclass(frozen=True, slots=True)
-class Mix:
-    """How many of each: operations given at once and written out, by kind; the facts of columns, each so many times;
-    and by problems, SCALE in both modes, decompositions alone, chains of thought, InftyThink, ratings. `first` is the
-    first problem, `seed` that of the operations.
-    """
-
-    at_once: Mapping[str, int] = field(default_factory=dict[str, int])
-    written: Mapping[str, int] = field(default_factory=dict[str, int])
-    scale: int = 0
-    decompositions: int = 0
-    cot: int = 0
-    inftythink: int = 0
-    rated: int = 0
-    facts: int = 0
-    first: int = 0
-    seed: int = 7
-
-
-SKILLS = Mix(
-    at_once={"add1": 3500, "sub1": 5000, "add2": 1000, "sub2": 1200, "mod4": 250},
-    written={"mul1": 900, "sub1": 800, "sub2": 700, "add1": 400, "add2": 450},
-    facts=8,
-    scale=180,
-    decompositions=30,
-    cot=40,
-    inftythink=12,
-)
-"""All but how hard a step is, which is measured of a student that has these."""
-
-SEEN = (
-    Mix(
-        at_once={"add1": 4500, "sub1": 4500, "add2": 1300, "sub2": 1300, "mod4": 250, "mul1": 300},
-        written={"mul1": 1900, "sub2": 600, "add2": 300, "sub1": 400, "add1": 250},
-        scale=820,
-    ),
-    Mix(
-        at_once={"add1": 2500, "sub1": 3500, "add2": 700, "sub2": 900, "mod4": 150, "mul1": 60},
-        written={"mul1": 350, "sub1": 500, "sub2": 400, "add1": 350, "add2": 300},
-        scale=120,
-        first=2000,
-        seed=8,
-    ),
-    Mix(
-        at_once={"add1": 2500, "sub1": 3500, "add2": 700, "sub2": 900, "mod4": 200},
-        written={"mul1": 500, "sub1": 400, "sub2": 400, "add1": 200, "add2": 250},
-        scale=218,
-        first=4000,
-        seed=10,
-    ),
-    Mix(
-        at_once={"add1": 1500, "sub1": 2200, "add2": 400, "sub2": 500, "mod4": 100},
-        written={"mul1": 350, "sub1": 350, "sub2": 300, "add1": 170, "add2": 200},
-        scale=108,
-        first=6000,
-        seed=11,
-    ),
-    Mix(
-        at_once={"add1": 250, "sub1": 300, "add2": 150, "mod4": 150},
-        written={"mul1": 20, "sub1": 20, "sub2": 20},
-        scale=9,
-        first=9000,
-        seed=12,
-    ),
-    Mix(scale=200, first=20_000),
-)
-"""Whose operations student/skills has seen, at the most: the goes in which it was trained."""
-
-RATINGS = Mix(
-    at_once={"add1": 300, "sub1": 300, "add2": 200, "sub2": 200, "mul1": 20},
-    written={"mul1": 80, "sub2": 40},
-    scale=15,
-    decompositions=20,
-    cot=8,
-    inftythink=4,
-    rated=80,
-    first=10_000,
-)
-"""How hard a step is, and enough of all else that it is not forgotten."""
-
-
-def rows(mix: Mix, teacher: Teacher) -> Iterator[Group]:
-    """The groups of a mix, in no useful order."""
-    for kind, count in mix.at_once.items():
-        for turn in turns(kind, count, mix.seed):
-            yield (at_once(turn),)
-    for kind, count in mix.written.items():
-        for number, turn in enumerate(turns(kind, count, mix.seed)):
-            yield (written_out(turn, LETTERS[number % 25 : number % 25 + 2]),)
-    for _ in range(mix.facts):
-        for fact in facts():
-            yield (fact,)
-    index = mix.first
-    told: Sequence[tuple[int, Sequence[Strategy], Sequence[str]]] = (
-        (mix.scale, BOTH_MODES, (*SOLVING, "choice")),
-        (mix.decompositions, (scale(candidates=1, route="system1"),), ("decomposition",)),
-        (mix.cot, (COT,), ("solution",)),
-        (mix.inftythink, (INFTYTHINK,), ("solution",)),
-        (mix.rated, (scale(candidates=1, tau=0.5),), ("difficulty",)),
-    )
-    for count, strategies, stages in told:
-        for _ in range(count):
-            group = taught(chain(index, split="train", level=LAPTOP), strategies, stages, teacher)
-            index += 1
-            if group:
-                yield group
-
-
-def learned(mix: Mix) -> frozenset[Turn]:
-    """Every operation that a mix has a row of."""
-    counts = (*mix.at_once.items(), *mix.written.items())
-    alone = {turn for kind, count in counts for turn in turns(kind, count, mix.seed)}
-    told = mix.scale + mix.decompositions + mix.cot + mix.inftythink + mix.rated
-    chains = (chain(index, split="train", level=LAPTOP) for index in range(mix.first, mix.first + told))
-    return frozenset(alone) | {link.turn for made in chains for link in made.links}

@@ -23,9 +23,9 @@ from student.rows import Group, Row
 from student.tree import Tree, grown
 
 RANK, ALPHA = 16, 32
-TREE_TOKENS, MOST_TREE_TOKENS = 350, 1200
+TREE_TOKENS, MOST_TREE_TOKENS = 350, 1700
 """A tree is filled to the first, and left out above the second: attention costs the square."""
-STEP_TREES = 2
+STEP_TREES = 1
 WARM_UP = 30
 CHECKPOINT_STEPS = 100
 
@@ -66,11 +66,13 @@ def trees(groups: Iterable[Group], words: Words, seed: int) -> Iterator[list[Tok
     every = [[words.of(row) for row in group] for group in groups]
     tree = list[Tokens]()
     for rows in _shuffled(every, seed):
-        tree += rows
-        size = len(grown(tree).ids)
-        if size >= TREE_TOKENS:
-            if size < MOST_TREE_TOKENS:
-                yield tree
+        size = len(grown(rows).ids)
+        if TREE_TOKENS <= size < MOST_TREE_TOKENS:
+            yield rows
+        if size < TREE_TOKENS:
+            tree += rows
+        if tree and len(grown(tree).ids) >= TREE_TOKENS:
+            yield tree
             tree = []
 
 

@@ -16,7 +16,7 @@ def add(commands: Commands) -> None:
 
 def run(_: argparse.Namespace) -> int:
     """Prints where the model's file is."""
-    from scale_reasoning.engines.smollm2 import fetch
+    from scale_reasoning.engines.student import fetch
 
     print(fetch(lambda line: print(f"scale: {line}", file=sys.stderr, flush=True)))
     return 0

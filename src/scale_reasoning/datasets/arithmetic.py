@@ -22,20 +22,24 @@ LICENCE = "Apache-2.0"
 DEFAULT_COUNT = 100
 MAX_COUNT = 1_000_000
 
+_THREE = (100, 999)
+_FOUR = (1000, 9999)
 LAPTOP = Level(
     steps=(2, 6),
     digits=(3, 3),
     moves=(
-        Move(operation="add", left=(1, 999), right=(2, 9), most=999, weight=8),
-        Move(operation="sub", left=(1, 999), right=(2, 9), most=999, weight=8),
-        Move(operation="add", left=(1, 999), right=(10, 99), most=999, weight=2),
-        Move(operation="sub", left=(1, 999), right=(10, 99), most=999, weight=2),
-        Move(operation="mul", left=(100, 999), right=(3, 9), most=9999, weight=5),
-        Move(operation="mod", left=(1000, 9999), right=(1000, 1000), most=999, weight=1),
+        Move(operation="add", left=_THREE, right=(2, 9), result=_THREE, weight=8),
+        Move(operation="sub", left=_THREE, right=(2, 9), result=_THREE, weight=8),
+        Move(operation="add", left=_THREE, right=(10, 99), result=_THREE, weight=2),
+        Move(operation="sub", left=_THREE, right=(10, 99), result=_THREE, weight=2),
+        Move(operation="mul", left=_THREE, right=(3, 9), result=_FOUR, weight=5),
+        Move(operation="mod", left=_FOUR, right=(1000, 1000), result=_THREE, weight=1),
     ),
 )
 """What a model of 135M parameters can learn: sums, differences and last digits that it can give at once, and products
-that it has to write out. A number of four digits is cut to three in the next step."""
+that it has to write out. Every number has three digits but a product, which has four and is cut to three in the next
+step.
+"""
 
 LEVELS: Mapping[str, Level] = {
     "mixed": Level(steps=(1, 8), digits=(1, 4)),

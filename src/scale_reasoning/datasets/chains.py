@@ -30,14 +30,14 @@ MAX_TRIES = 20_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """A step that a level may take: what is done, to which numbers (`left`), with which (`right`), inclusive ranges
-    both, where the result is above 0 and at most `most`; `weight` is how often, beside the others that fit.
+    """A step that a level may take: what is done, to which numbers (`left`), with which (`right`), what may come out
+    (`result`), inclusive ranges all; `weight` is how often, beside the others that fit.
     """
 
     operation: Operation
     left: tuple[int, int]
     right: tuple[int, int]
-    most: int
+    result: tuple[int, int]
     weight: int
 
 
@@ -138,7 +138,7 @@ def _move(value: int, level: Level, dice: Dice) -> Turn | None:
         (move, numbers)
         for move in level.moves
         if move.left[0] <= value <= move.left[1]
-        and (numbers := [n for n in _span(move.right) if 0 < result_of(move.operation, value, n) <= move.most])
+        and (numbers := [n for n in _span(move.right) if result_of(move.operation, value, n) in _span(move.result)])
     ]
     if not fitting:
         return None

@@ -23,10 +23,10 @@ from scale_reasoning.types import Engine, Mode
 if TYPE_CHECKING:
     from scale_reasoning.engines.openai import Timeouts
 
-EMBEDDED = "smollm2"
-"""The name of the model in the box."""
-STUDENT = "student"
-"""The name of the same model with an adapter for arithmetic's laptop level (docs/student.md)."""
+EMBEDDED = "student"
+"""The name of the model in the box: SmolLM2 with an adapter for arithmetic's laptop level (docs/student.md)."""
+UNTAUGHT = "smollm2"
+"""The name of the same model without the adapter."""
 TEACHER = "arithmetic-teacher"
 """The name of the engine that answers `arithmetic` from its truth."""
 
@@ -35,8 +35,8 @@ TEACHER = "arithmetic-teacher"
 class Connection:
     """What a user says about the model they want; None is not said.
 
-    model: a name on the server, `smollm2` (the model in the box, the default without a base URL), `student` (the same
-    with its adapter), the path of a GGUF file or, without a base URL, of a checkpoint folder. base_url: the server
+    model: a name on the server, `student` (the model in the box, the default without a base URL), `smollm2` (the same
+    without its adapter), the path of a GGUF file or, without a base URL, of a checkpoint folder. base_url: the server
     of an OpenAI-compatible API.
     more_base_urls: further servers of the same model. system1_model, system1_base_url: where System 1 sits when it is
     another model. api_key: sent as a bearer token.
@@ -82,7 +82,7 @@ async def _openai(connection: Connection, stack: AsyncExitStack) -> Opened:
         raise ConfigError(
             f"base URL {connection.base_url}: which model? --model NAME"
             if connection.base_url
-            else f"model {connection.model!r} is neither the model in the box ({EMBEDDED!r}, {STUDENT!r}) nor a GGUF "
+            else f"model {connection.model!r} is neither the model in the box ({EMBEDDED!r}, {UNTAUGHT!r}) nor a GGUF "
             "file nor a checkpoint folder (with a config.json): say where it is served, --base-url http://HOST:PORT/v1"
         )
     server = OpenAI(connection.base_url, api_key=connection.api_key, timeouts=connection.timeouts)
@@ -94,7 +94,7 @@ async def _llama(connection: Connection, stack: AsyncExitStack) -> Opened:
     from scale_reasoning.engines.llama import Llama
 
     named = connection.model or EMBEDDED
-    boxed = {EMBEDDED: smollm2.fetch, STUDENT: student.fetch}.get(named)
+    boxed = {EMBEDDED: student.fetch, UNTAUGHT: smollm2.fetch}.get(named)
     path = boxed(connection.say) if boxed else Path(named)
     asked = {} if connection.window is None else {"window": connection.window}
     engine = await stack.enter_async_context(await Llama.start(path, **asked))
@@ -125,7 +125,7 @@ def engine_of(connection: Connection) -> str:
     model, base_url = connection.model, connection.base_url
     if model == TEACHER:
         return "teacher"
-    if model in (EMBEDDED, STUDENT) or (model is None and base_url is None) or str(model).lower().endswith(".gguf"):
+    if model in (EMBEDDED, UNTAUGHT) or (model is None and base_url is None) or str(model).lower().endswith(".gguf"):
         return "llama"
     # A server, too, may know a checkpoint by its path.
     return "transformers" if model and base_url is None and Path(model, "config.json").is_file() else "openai"

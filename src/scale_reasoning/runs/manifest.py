@@ -38,6 +38,10 @@ class DatasetSpec:
     answer_field: str | None = None
 
 
+UNNAMED = "smollm2"
+"""The model of a run whose manifest names none; since the student is the default, every new manifest names one."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
     """Which model: what of engines.Connection changes what is asked. Never a key, only its variable's name."""
@@ -56,7 +60,8 @@ class ModelSpec:
 
     def connection(self, base: Connection) -> Connection:
         """The model, with the limits, time-outs and key of `base`."""
-        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("api_key_env", "profiles")}
+        spec = self if self.model or self.base_url else replace(self, model=UNNAMED)
+        own = {f.name: getattr(spec, f.name) for f in fields(self) if f.name not in ("api_key_env", "profiles")}
         return replace(base, **own, profiles=Path(self.profiles) if self.profiles else None)
 
 

@@ -17,7 +17,7 @@ from scale_reasoning.engines import EMBEDDED
 from scale_reasoning.errors import ConfigError, GradeError
 from scale_reasoning.graders import GRADERS, grader_for
 from scale_reasoning.profiles import Profile, profile_for
-from scale_reasoning.runs.manifest import CellSpec, DatasetSpec, Manifest
+from scale_reasoning.runs.manifest import UNNAMED, CellSpec, DatasetSpec, Manifest
 from scale_reasoning.strategies import fingerprints
 from scale_reasoning.types import JSON, Problem, Solution
 
@@ -25,6 +25,8 @@ from scale_reasoning.types import JSON, Problem, Solution
 async def prepare(manifest: Manifest) -> tuple[Manifest, dict[str, tuple[Problem, ...]]]:
     """The manifest with `resolved` filled, and the problems of each dataset by name. Raises ConfigError."""
     manifest = manifest.normalised()
+    if not manifest.resolved:
+        manifest = _named(manifest)
     specs: dict[str, DatasetSpec] = {}
     for cell in manifest.cells:
         if specs.setdefault(cell.dataset.name, cell.dataset) != cell.dataset:
@@ -44,9 +46,18 @@ async def prepare(manifest: Manifest) -> tuple[Manifest, dict[str, tuple[Problem
     return replace(manifest, resolved=resolved), {name: dataset.problems for name, dataset in datasets.items()}
 
 
+def _named(manifest: Manifest) -> Manifest:
+    """A new run's, with the default's name where none was given: it goes on with its model when the default changes."""
+    cells = [
+        cell if cell.model.model or cell.model.base_url else replace(cell, model=replace(cell.model, model=EMBEDDED))
+        for cell in manifest.cells
+    ]
+    return replace(manifest, cells=tuple(cells))
+
+
 def _profiles(cell: CellSpec) -> dict[str, Profile]:
     """The families of a cell's models, by model."""
-    named = (cell.model.model or EMBEDDED, cell.model.system1_model)
+    named = (cell.model.model or UNNAMED, cell.model.system1_model)
     spec = cell.model
     return {name: profile_for(name, name=spec.profile, file=_path(spec.profiles)) for name in named if name}
 

@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from scale_reasoning.engines import EMBEDDED
 from scale_reasoning.errors import ConfigError, StoreError
 from scale_reasoning.lm import key as key_of
 from scale_reasoning.runs.folder import (
@@ -33,7 +32,7 @@ from scale_reasoning.runs.folder import (
     trouble,
     write_manifest,
 )
-from scale_reasoning.runs.manifest import Manifest, ModelSpec
+from scale_reasoning.runs.manifest import UNNAMED, Manifest, ModelSpec
 from scale_reasoning.runs.outcome import Cell, Outcome, outcome_of
 from scale_reasoning.types import JSON, Completion, Problem, Record, Request
 
@@ -274,7 +273,7 @@ def _cell(store: Store, number: int) -> Cell:
 
 def model_of(spec: ModelSpec) -> str:
     """A cell's model as reports name it: System 2's, and System 1's where it is another."""
-    return " + ".join(filter(None, (spec.model or EMBEDDED, spec.system1_model)))
+    return " + ".join(filter(None, (spec.model or UNNAMED, spec.system1_model)))
 
 
 def _loose(request: Request) -> str:

@@ -15,7 +15,7 @@ import msgspec
 
 from scale_reasoning.engines import (
     EMBEDDED,
-    STUDENT,
+    UNTAUGHT,
     Connection,
     Opened,
     engine_of,
@@ -181,7 +181,7 @@ def _opened(connection: Connection) -> Opened:
     named, window = connection.model or EMBEDDED, connection.window
     match engine_of(connection):
         case "llama":
-            name = named if named in (EMBEDDED, STUDENT) else Path(named).stem
+            name = named if named in (EMBEDDED, UNTAUGHT) else Path(named).stem
             return Opened(engine=_Refusing(), model=name, window=window or EMBEDDED_WINDOW)
         case "transformers":
             known = [size for size in (window, _trained(Path(named))) if size]

@@ -1,0 +1,191 @@
+"""How much of what the student learns, and what it has seen.
+
+Decides the amounts; what a row is, rows.py says.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from scale_reasoning.datasets.arithmetic import LAPTOP, chain
+from scale_reasoning.datasets.chains import Level, Move, Turn
+from scale_reasoning.engines.teacher import Teacher
+from scale_reasoning.lm import Strategy
+from student.rows import (
+    BOTH_MODES,
+    COT,
+    INFTYTHINK,
+    LETTERS,
+    RATED,
+    SOLVING,
+    Group,
+    Row,
+    at_once,
+    facts,
+    scale,
+    taught,
+    turns,
+    written_out,
+)
+
+TOGETHER = 6
+"""Operations on the same number, at the most, that stay together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """How many of each: operations given at once and written out, by kind; the facts of columns, each so many times;
+    and by problems, SCALE in both modes, decompositions alone, chains of thought, InftyThink, ratings. `first` is the
+    first problem, `seed` that of the operations.
+    """
+
+    at_once: Mapping[str, int] = field(default_factory=dict[str, int])
+    written: Mapping[str, int] = field(default_factory=dict[str, int])
+    scale: int = 0
+    decompositions: int = 0
+    cot: int = 0
+    inftythink: int = 0
+    rated: int = 0
+    facts: int = 0
+    first: int = 0
+    seed: int = 7
+    level: Level = LAPTOP
+
+
+SKILLS = Mix(
+    at_once={"add1": 5000, "sub1": 5500, "add2": 1300, "sub2": 1500, "mod4": 600},
+    written={"mul1": 1200, "sub1": 600, "sub2": 700, "add1": 350, "add2": 450},
+    facts=8,
+    scale=400,
+    cot=40,
+    inftythink=10,
+)
+"""All but how hard a step is, which is measured of a student that has these. The shipped one saw as much, in goes."""
+
+RATINGS = Mix(
+    at_once={"add1": 150, "sub1": 150, "add2": 200, "sub2": 200},
+    scale=70,
+    cot=15,
+    inftythink=4,
+    rated=60,
+    first=40_000,
+    seed=14,
+)
+"""How hard a step is, and enough of all else that it is not forgotten: above all to stop thinking at the end of a step,
+which chains of thought do not.
+"""
+
+
+WIDER = Level(
+    steps=(2, 6),
+    digits=(3, 3),
+    moves=(
+        Move(operation="add", left=(1, 999), right=(2, 9), result=(1, 999), weight=8),
+        Move(operation="sub", left=(1, 999), right=(2, 9), result=(1, 999), weight=8),
+        Move(operation="add", left=(1, 999), right=(10, 99), result=(1, 999), weight=2),
+        Move(operation="sub", left=(1, 999), right=(10, 99), result=(1, 999), weight=2),
+        Move(operation="mul", left=(100, 999), right=(3, 9), result=(1, 9999), weight=5),
+        Move(operation="mod", left=(1000, 9999), right=(1000, 1000), result=(1, 999), weight=1),
+    ),
+)
+"""The level as it was in the first goes, with numbers of one and two digits: too few of them to be learned."""
+
+SEEN = (
+    Mix(
+        at_once={"add1": 4500, "sub1": 4500, "add2": 1300, "sub2": 1300, "mod4": 250, "mul1": 300},
+        written={"mul1": 1900, "sub2": 600, "add2": 300, "sub1": 400, "add1": 250},
+        scale=820,
+        level=WIDER,
+    ),
+    Mix(
+        at_once={"add1": 2500, "sub1": 3500, "add2": 700, "sub2": 900, "mod4": 150, "mul1": 60},
+        written={"mul1": 350, "sub1": 500, "sub2": 400, "add1": 350, "add2": 300},
+        scale=120,
+        first=2000,
+        seed=8,
+        level=WIDER,
+    ),
+    Mix(
+        at_once={"add1": 2500, "sub1": 3500, "add2": 700, "sub2": 900, "mod4": 200},
+        written={"mul1": 500, "sub1": 400, "sub2": 400, "add1": 200, "add2": 250},
+        scale=218,
+        first=4000,
+        seed=10,
+        level=WIDER,
+    ),
+    Mix(
+        at_once={"add1": 1500, "sub1": 2200, "add2": 400, "sub2": 500, "mod4": 100},
+        written={"mul1": 350, "sub1": 350, "sub2": 300, "add1": 170, "add2": 200},
+        scale=108,
+        first=6000,
+        seed=11,
+        level=WIDER,
+    ),
+    Mix(
+        at_once={"add1": 250, "sub1": 300, "add2": 150, "mod4": 150},
+        written={"mul1": 20, "sub1": 20, "sub2": 20},
+        scale=9,
+        first=9000,
+        seed=12,
+        level=WIDER,
+    ),
+    Mix(scale=200, first=20_000, level=WIDER),
+    Mix(
+        at_once={"add1": 3000, "sub1": 3200, "add2": 500, "sub2": 500, "mod4": 500},
+        written={"mul1": 150, "sub2": 100, "add2": 60, "sub1": 60, "add1": 40},
+        facts=1,
+        scale=60,
+        cot=40,
+        inftythink=10,
+        rated=220,
+        first=30_000,
+        seed=13,
+    ),
+    RATINGS,
+)
+"""The goes in which the shipped adapter was trained, at the most: whose operations it has seen."""
+
+
+def rows(mix: Mix, teacher: Teacher) -> Iterator[Group]:
+    """The groups of a mix, in no useful order."""
+    yield from _alone(mix)
+    index = mix.first
+    told: Sequence[tuple[int, Sequence[Strategy], Sequence[str]]] = (
+        (mix.scale, BOTH_MODES, (*SOLVING, "choice")),
+        (mix.decompositions, (scale(candidates=1, route="system1"),), ("decomposition",)),
+        (mix.cot, (COT,), ("solution",)),
+        (mix.inftythink, (INFTYTHINK,), ("solution",)),
+        (mix.rated, RATED, (*SOLVING, "difficulty")),
+    )
+    for count, strategies, stages in told:
+        for _ in range(count):
+            group = taught(chain(index, split="train", level=mix.level), strategies, stages, teacher)
+            index += 1
+            if group:
+                yield group
+
+
+def _alone(mix: Mix) -> Iterator[Group]:
+    """Operations without a problem."""
+    fast = defaultdict[int, list[Row]](list)
+    for kind, count in mix.at_once.items():
+        for turn in turns(kind, count, mix.seed, mix.level):
+            fast[turn.left].append(at_once(turn))
+    for alike in fast.values():
+        yield from (tuple(alike[at : at + TOGETHER]) for at in range(0, len(alike), TOGETHER))
+    for kind, count in mix.written.items():
+        for number, turn in enumerate(turns(kind, count, mix.seed, mix.level)):
+            yield (written_out(turn, LETTERS[number % 25 : number % 25 + 2]),)
+    for _ in range(mix.facts):
+        yield from ((fact,) for fact in facts())
+
+
+def learned(mix: Mix) -> frozenset[Turn]:
+    """Every operation that a mix has a row of."""
+    counts = (*mix.at_once.items(), *mix.written.items())
+    alone = {turn for kind, count in counts for turn in turns(kind, count, mix.seed, mix.level)}
+    told = mix.scale + mix.decompositions + mix.cot + mix.inftythink + mix.rated
+    chains = (chain(index, split="train", level=mix.level) for index in range(mix.first, mix.first + told))
+    return frozenset(alone) | {link.turn for made in chains for link in made.links}
