@@ -6,7 +6,7 @@ Decides the gates: what must be true of the student before anything is built on 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,7 +130,8 @@ class Exam:
 
     def __init__(self, llama: Llama) -> None:
         self.llama, self.idle = llama, asyncio.Semaphore(SLOTS)
-        self.found = Found(system1=defaultdict(Tally), system2=defaultdict(Tally), decompositions=Tally(), rated=[])
+        one, two = ({kind: Tally() for kind in KINDS} for _ in "12")
+        self.found = Found(system1=one, system2=two, decompositions=Tally(), rated=[])
 
     async def at_once(self, problem: Asked, parts: Parts) -> None:
         """System 1 alone, on the problem's steps."""

@@ -37,8 +37,8 @@ TOGETHER = 6
 @dataclass(frozen=True, slots=True)
 class Mix:
     """How many of each: operations given at once and written out, by kind; the facts of columns, each so many times;
-    and by problems, SCALE in both modes, decompositions alone, chains of thought, InftyThink, ratings. `first` is the
-    first problem, `seed` that of the operations.
+    and by problems, SCALE in both modes, decompositions alone, chains of thought, InftyThink, SCALE with ratings, ratings
+    alone. `first` is the first problem, `seed` that of the operations.
     """
 
     at_once: Mapping[str, int] = field(default_factory=dict[str, int])
@@ -48,6 +48,7 @@ class Mix:
     cot: int = 0
     inftythink: int = 0
     rated: int = 0
+    ratings: int = 0
     facts: int = 0
     first: int = 0
     seed: int = 7
@@ -65,18 +66,18 @@ SKILLS = Mix(
 """All but how hard a step is, which is measured of a student that has these. The shipped one saw as much, in goes."""
 
 RATINGS = Mix(
-    at_once={"add1": 150, "sub1": 150, "add2": 200, "sub2": 200},
-    scale=70,
-    cot=15,
+    at_once={"add1": 200, "sub1": 200, "add2": 250, "sub2": 250},
+    scale=90,
+    cot=18,
     inftythink=4,
-    rated=60,
+    rated=76,
+    ratings=130,
     first=40_000,
     seed=14,
 )
 """How hard a step is, and enough of all else that it is not forgotten: above all to stop thinking at the end of a step,
-which chains of thought do not.
+which chains of thought do not. Ratings among solutions weigh too little to be learned, so there are ratings alone.
 """
-
 
 WIDER = Level(
     steps=(2, 6),
@@ -143,7 +144,24 @@ SEEN = (
         first=30_000,
         seed=13,
     ),
-    RATINGS,
+    Mix(
+        at_once={"add1": 150, "sub1": 150, "add2": 200, "sub2": 200},
+        scale=70,
+        cot=15,
+        inftythink=4,
+        rated=60,
+        first=40_000,
+        seed=14,
+    ),
+    Mix(
+        at_once={"add1": 60, "sub1": 60, "add2": 60, "sub2": 60},
+        scale=18,
+        cot=3,
+        rated=16,
+        ratings=130,
+        first=50_000,
+        seed=15,
+    ),
 )
 """The goes in which the shipped adapter was trained, at the most: whose operations it has seen."""
 
@@ -158,6 +176,7 @@ def rows(mix: Mix, teacher: Teacher) -> Iterator[Group]:
         (mix.cot, (COT,), ("solution",)),
         (mix.inftythink, (INFTYTHINK,), ("solution",)),
         (mix.rated, RATED, (*SOLVING, "difficulty")),
+        (mix.ratings, RATED, ("difficulty",)),
     )
     for count, strategies, stages in told:
         for _ in range(count):
@@ -186,6 +205,6 @@ def learned(mix: Mix) -> frozenset[Turn]:
     """Every operation that a mix has a row of."""
     counts = (*mix.at_once.items(), *mix.written.items())
     alone = {turn for kind, count in counts for turn in turns(kind, count, mix.seed, mix.level)}
-    told = mix.scale + mix.decompositions + mix.cot + mix.inftythink + mix.rated
+    told = mix.scale + mix.decompositions + mix.cot + mix.inftythink + mix.rated + mix.ratings
     chains = (chain(index, split="train", level=mix.level) for index in range(mix.first, mix.first + told))
     return frozenset(alone) | {link.turn for made in chains for link in made.links}

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from scale_reasoning import Connection, connect
-from scale_reasoning.engines import student
+from scale_reasoning import Connection, Scale, connect, solve
+from scale_reasoning.datasets.arithmetic import LAPTOP, problem
+from scale_reasoning.engines import smollm2, student
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.types import Mode, Record
 
 ALPHA, RANK = 8.0, 2
 NUMBERS = np.random.default_rng(0)
@@ -76,3 +78,24 @@ def test_without_an_adapter_the_student_is_refused_with_the_way_to_make_one(
 
     with pytest.raises(ConfigError, match="make student"):
         asyncio.run(opened())
+
+
+def test_the_shipped_adapter_is_small() -> None:
+    assert student.ADAPTER.stat().st_size <= 12e6
+
+
+@pytest.mark.llama
+@pytest.mark.skipif(smollm2.find() is None, reason="the packaged model is not here")
+def test_the_student_solves_held_out_problems_and_thinks_about_products_alone() -> None:
+    strategy = Scale(candidates=1, max_steps=LAPTOP.steps[1], tau=0.7)
+
+    async def solved() -> list[Record]:
+        async with connect(Connection()) as endpoints:
+            return [await solve(problem(index, level=LAPTOP), strategy, endpoints=endpoints) for index in range(900, 904)]
+
+    records = asyncio.run(solved())
+    solutions = [record.solution for record in records if record.solution]
+    assert sum(record.grade is not None and record.grade.correct for record in records) >= len(records) // 2
+    steps = [step for solution in solutions for step in solution.steps]
+    assert {step.mode for step in steps if "×" in step.subproblem} == {Mode.SYSTEM2}
+    assert {step.mode for step in steps if "mod" in step.subproblem} == {Mode.SYSTEM1}

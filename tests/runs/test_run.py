@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import sqlite3
@@ -23,11 +24,14 @@ from tests.runs.simulated import (
     problems,
 )
 
+from scale_reasoning.engines import EMBEDDED, Connection
 from scale_reasoning.engines.scripted import Scripted
 from scale_reasoning.errors import ConfigError, StoreError, Unreachable
 from scale_reasoning.runs.export import to_jsonl
+from scale_reasoning.runs.manifest import CellSpec, DatasetSpec, Manifest, ModelSpec
+from scale_reasoning.runs.prepare import prepare
 from scale_reasoning.runs.regrade import regrade
-from scale_reasoning.runs.store import cells_of, create, reading, resume
+from scale_reasoning.runs.store import cells_of, create, model_of, reading, resume
 from scale_reasoning.types import Completion, OnDelta, Request
 
 SCALE = {"name": "scale", "candidates": 2}
@@ -233,3 +237,13 @@ def test_an_out_that_is_a_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="run"), create(tmp_path / "run", manifest([SCALE]), {}):
         pass
     assert (tmp_path / "run").read_text() == "mine"
+
+
+def test_a_new_run_names_the_default_model_and_an_old_one_without_a_name_keeps_the_model_it_had() -> None:
+    cell = CellSpec(dataset=DatasetSpec(name="arithmetic", count=1), model=ModelSpec(), strategy={"name": "cot"})
+    new, _ = asyncio.run(prepare(Manifest(cells=(cell,))))
+    assert [each.model.model for each in new.cells] == [EMBEDDED]
+    old, _ = asyncio.run(prepare(Manifest(cells=(cell,), resolved={"package": "0.1"})))
+    assert [each.model.model for each in old.cells] == [None]
+    assert old.cells[0].model.connection(Connection()).model == "smollm2"
+    assert model_of(old.cells[0].model) == "smollm2"

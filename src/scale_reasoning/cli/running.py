@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from scale_reasoning.cli import options
-from scale_reasoning.engines import Connection, connect, key_from_environment
+from scale_reasoning.engines import Connection, connect, engine_of, key_from_environment
+from scale_reasoning.engines.llama import SLOTS
 from scale_reasoning.engines.spread import Limits
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.events import Listener
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from scale_reasoning.runs.outcome import Outcome
     from scale_reasoning.runs.store import Store
     from scale_reasoning.types import Problem
+
+ATTEMPTS_IN_FLIGHT = 1024
 
 
 class Goal(Protocol):
@@ -86,7 +89,7 @@ async def _work(
         with progress:
             try:
                 await run(
-                    attempts_in_flight=args.attempts_in_flight,
+                    attempts_in_flight=_attempts_in_flight(args, connections),
                     heard=_both(progress.heard, goal),
                     enough=goal.enough if goal else lambda: False,
                 )
@@ -96,6 +99,15 @@ async def _work(
             finally:
                 store.resolve({"served": store.served()})
         return progress.end(again=again, after=after, stopped=goal is not None and goal.enough())
+
+
+def _attempts_in_flight(args: argparse.Namespace, connections: Mapping[ModelSpec, Connection]) -> int:
+    """What was asked for; by default many, but where llama.cpp serves a model here one a slot: every slot has a cache of
+    its own, and more attempts would take turns in it.
+    """
+    if args.attempts_in_flight is None and any(engine_of(each) == "llama" for each in connections.values()):
+        return SLOTS
+    return ATTEMPTS_IN_FLIGHT if args.attempts_in_flight is None else args.attempts_in_flight
 
 
 def _connections(args: argparse.Namespace, manifest: Manifest) -> dict[ModelSpec, Connection]:

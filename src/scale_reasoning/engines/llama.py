@@ -26,6 +26,9 @@ from scale_reasoning.types import JSON, Completion, OnDelta, Request
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
 
+SLOTS = 4
+"""Requests at a time, each with a cache of its own."""
+
 
 class Llama:
     """A running llama.cpp server: `async with await Llama.start(path) as engine`.
@@ -35,7 +38,7 @@ class Llama:
 
     @classmethod
     async def start(
-        cls, model: Path, *, slots: int = 4, window: int = 4096, threads: int | None = None, seconds: float = 120
+        cls, model: Path, *, slots: int = SLOTS, window: int = 4096, threads: int | None = None, seconds: float = 120
     ) -> Llama:
         """Loads `model` and serves `slots` requests at a time, each with `window` tokens (or what the model was
         trained on, if less), on `threads` (the physical cores this process may use). Further requests wait.
