@@ -66,12 +66,12 @@ SKILLS = Mix(
 """All but how hard a step is, which is measured of a student that has these. The shipped one saw as much, in goes."""
 
 RATINGS = Mix(
-    at_once={"add1": 200, "sub1": 200, "add2": 250, "sub2": 250},
-    scale=90,
+    at_once={"add1": 800, "sub1": 1200, "add2": 250, "sub2": 250},
+    scale=120,
     cot=18,
     inftythink=4,
-    rated=76,
-    ratings=130,
+    rated=90,
+    ratings=170,
     first=40_000,
     seed=14,
 )
@@ -161,6 +161,15 @@ SEEN = (
         ratings=130,
         first=50_000,
         seed=15,
+    ),
+    Mix(
+        at_once={"add1": 500, "sub1": 900, "add2": 80, "sub2": 80},
+        scale=42,
+        cot=3,
+        rated=20,
+        ratings=45,
+        first=60_000,
+        seed=16,
     ),
 )
 """The goes in which the shipped adapter was trained, at the most: whose operations it has seen."""
