@@ -1,7 +1,9 @@
-"""Step by step what a run of recipes/laptop.toml did: `scale export RUN --out X.jsonl ; python benchmarks/laptop_steps.py X.jsonl`.
+"""Step by step what a run of recipes/laptop.toml did.
+
+    scale export RUN --out run.jsonl ; python benchmarks/laptop_steps.py run.jsonl
 
 A step is right if its result follows from the result before it, right or wrong. Prints accuracy and tokens by mode and
-kind of step, exact decompositions, and how well ratings foresee that System 1 fails at the same step of the same problem.
+kind of step, exact decompositions, and how well ratings foresee that System 1 fails at the same step of a problem.
 """
 
 from __future__ import annotations

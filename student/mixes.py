@@ -37,8 +37,8 @@ TOGETHER = 6
 @dataclass(frozen=True, slots=True)
 class Mix:
     """How many of each: operations given at once and written out, by kind; the facts of columns, each so many times;
-    and by problems, SCALE in both modes, decompositions alone, chains of thought, InftyThink, SCALE with ratings, ratings
-    alone. `first` is the first problem, `seed` that of the operations.
+    and by problems, SCALE in both modes, decompositions alone, chains of thought, InftyThink, SCALE with ratings, and
+    ratings alone. `first` is the first problem, `seed` that of the operations.
     """
 
     at_once: Mapping[str, int] = field(default_factory=dict[str, int])

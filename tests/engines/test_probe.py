@@ -339,12 +339,12 @@ def test_json_is_the_findings_on_one_line() -> None:
 
 
 @pytest.mark.llama
-def test_the_model_in_the_box_does_not_leak() -> None:
+def test_the_model_in_the_box_has_two_modes_that_do_not_leak() -> None:
     model: Path | None = smollm2.find()
     if model is None:
         pytest.skip("the packaged model is not here")
     findings = named(Connection())
-    assert {findings[name].verdict for name in (REACHABLE, MODEL, "window", "profile", "streaming", "usage")} == {"yes"}
-    assert findings[REASONS].verdict == "unknown"
-    assert findings[LEAK].verdict != "no"
+    assert {findings[name].verdict for name in (REACHABLE, MODEL, "window", "profile", "streaming")} == {"yes"}
+    assert (findings[REASONS].verdict, findings[LEAK].verdict) == ("yes", "yes")
+    assert "no reasoning tokens" in findings["usage"].found
     assert findings["cached tokens"].verdict == "yes"

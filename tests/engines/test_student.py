@@ -91,7 +91,9 @@ def test_the_student_solves_held_out_problems_and_thinks_about_products_alone() 
 
     async def solved() -> list[Record]:
         async with connect(Connection()) as endpoints:
-            return [await solve(problem(index, level=LAPTOP), strategy, endpoints=endpoints) for index in range(900, 904)]
+            return [
+                await solve(problem(index, level=LAPTOP), strategy, endpoints=endpoints) for index in range(900, 904)
+            ]
 
     records = asyncio.run(solved())
     solutions = [record.solution for record in records if record.solution]

@@ -258,10 +258,11 @@ def test_a_strategy_that_is_not_there_is_not_passed_through(proxy: Proxy, server
 @pytest.mark.llama
 def test_the_model_in_the_box_is_served_without_a_server() -> None:
     with command() as proxy:
-        passed = proxy.ask("smollm2", max_tokens=5, stream=True)
+        passed = proxy.ask("student", max_tokens=5, stream=True)
         assert passed.status == 200
         assert passed.told("content")
-        solved = proxy.ask("smollm2@cot", max_tokens=20, seed=1)
-        assert solved.json["choices"][0]["message"]["content"]
-        assert solved.json["usage"]["completion_tokens"] <= 20
-        assert "smollm2@scale" in [entry["id"] for entry in proxy.get("/v1/models").json["data"]]
+        asked = [{"role": "user", "content": "C = 517. D = C + 8. E = D - 7. Find E."}]
+        solved = proxy.ask("student@cot", messages=asked, max_tokens=400, seed=1)
+        assert "518" in solved.json["choices"][0]["message"]["content"]
+        assert solved.json["usage"]["completion_tokens"] <= 400
+        assert "student@scale" in [entry["id"] for entry in proxy.get("/v1/models").json["data"]]

@@ -102,8 +102,8 @@ async def _work(
 
 
 def _attempts_in_flight(args: argparse.Namespace, connections: Mapping[ModelSpec, Connection]) -> int:
-    """What was asked for; by default many, but where llama.cpp serves a model here one a slot: every slot has a cache of
-    its own, and more attempts would take turns in it.
+    """What was asked for; by default many, but one a slot where llama.cpp serves a model here: every slot has a cache
+    of its own, and more attempts would take turns in it.
     """
     if args.attempts_in_flight is None and any(engine_of(each) == "llama" for each in connections.values()):
         return SLOTS
