@@ -8,8 +8,8 @@ kind of step, exact decompositions, and how well ratings foresee that System 1 f
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -59,7 +59,12 @@ def steps(record: dict[str, Any]) -> Iterator[Step]:
 
 def main() -> None:
     """Prints the tables."""
-    records = [json.loads(line) for line in Path(sys.argv[1]).read_text().splitlines()]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("records", type=Path, help="what scale export wrote")
+    file = parser.parse_args().records
+    if not file.is_file():
+        parser.error(f"{file}: no such file; make it with scale export RUN --out {file}")
+    records = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     tried = [r for r in records if r["strategy"]["name"] == "scale" and r["solution"]]
     first = {r["attempt"]["problem_id"]: r for r in tried}
     exact = sum(any(steps(record)) for record in first.values())
@@ -79,7 +84,8 @@ def main() -> None:
     pairs = [(rating, failed[place]) for place, rating in rated.items() if place in failed]
     ups, downs = [r for r, wrong in pairs if wrong], [r for r, wrong in pairs if not wrong]
     won = sum((a > b) + (a == b) / 2 for a in ups for b in downs)
-    print(f"difficulty, AUC against System 1's failures: {won / (len(ups) * len(downs)):.3f} of {len(pairs)} steps")
+    auc = f"{won / (len(ups) * len(downs)):.3f}" if ups and downs else "unknown"
+    print(f"difficulty, AUC against System 1's failures: {auc} of {len(pairs)} steps")
 
 
 if __name__ == "__main__":

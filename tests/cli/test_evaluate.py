@@ -209,3 +209,10 @@ def test_a_run_whose_dataset_went_away_goes_on_with_its_own_copy(tmp_path: Path)
     assert done.returncode == 0
     assert "going on with the problems that the run has" in done.stderr
     assert rows_of(out)[0]["completed"] == 1
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "many"])
+def test_no_attempts_in_flight_are_refused_before_a_run_begins(tmp_path: Path, number: str) -> None:
+    done = scale("eval", "arithmetic", f"--attempts-in-flight={number}", "--out", str(tmp_path / "run"))
+    assert (done.returncode, (tmp_path / "run").exists()) == (2, False)
+    assert "at least 1" in done.stderr

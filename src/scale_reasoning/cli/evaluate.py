@@ -58,7 +58,12 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     add("--answer-field", metavar="NAME", help="field of the gold answer in your own file")
     add("--grader", metavar="NAME", help="integer or symbolic (default: as each gold answer asks)")
     add("--no-reuse", action="store_true", help="never serve a call by a reply to another token limit")
-    add("--attempts-in-flight", type=int, metavar="N", help="attempts at a time (default 1024, on llama.cpp here 4)")
+    add(
+        "--attempts-in-flight",
+        type=running.attempts,
+        metavar="N",
+        help="attempts at a time (default 1024, on llama.cpp here 4)",
+    )
     add("--shard", metavar="I/N", help="only share I of N, to be merged with the others' (scale merge)")
     add("--ray", metavar="ADDRESS", help="make the attempts on Ray: auto, local or ray://HOST:PORT")
     add("--ray-workers", type=int, default=4, metavar="N", help="processes of Ray that make them (default 4)")

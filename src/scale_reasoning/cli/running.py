@@ -42,6 +42,13 @@ class Goal(Protocol):
         ...
 
 
+def attempts(text: str) -> int:
+    """A number of attempts in flight, from a flag."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: must be a whole number, at least 1")
+    return int(text)
+
+
 def prepared(manifest: Manifest) -> tuple[Manifest, dict[str, tuple[Problem, ...]]]:
     """The manifest resolved, and its problems."""
     from scale_reasoning.runs.prepare import prepare
