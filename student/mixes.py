@@ -171,6 +171,16 @@ SEEN = (
         first=60_000,
         seed=16,
     ),
+    Mix(
+        at_once={"add1": 400, "sub1": 600, "add2": 100, "sub2": 100, "mod4": 100},
+        written={"mod4": 200},
+        scale=45,
+        cot=110,
+        inftythink=12,
+        ratings=45,
+        first=70_000,
+        seed=17,
+    ),
 )
 """The goes in which the shipped adapter was trained, at the most: whose operations it has seen."""
 

@@ -60,9 +60,11 @@ class Overheard:
 
 
 def said(completion: Completion) -> str:
-    """A reply as the model writes it: its thought in tags."""
+    """A reply as the model writes it: its thought in tags, and its end, where the token limit did not cut it off."""
+    if completion.cut_off and not completion.text:
+        return f"<think>\n{completion.reasoning}"
     thought = f"<think>\n{completion.reasoning}\n</think>\n\n" if completion.reasoning else ""
-    return f"{thought}{completion.text}{END}"
+    return f"{thought}{completion.text}{'' if completion.cut_off else END}"
 
 
 def taught(truth: Chain, strategies: Sequence[Strategy], stages: Sequence[str], teacher: Teacher) -> Group:
@@ -75,7 +77,7 @@ def taught(truth: Chain, strategies: Sequence[Strategy], stages: Sequence[str], 
     for request, completion in overheard.heard:
         stage = request.schema.name if request.schema else "solution"
         flawed = stage == "decomposition" and list(parse_outline(completion.text, MAX_STEPS)) != outline(truth)
-        if stage in stages and not flawed and not completion.cut_off:
+        if stage in stages and not flawed:
             rows[request.messages, completion] = Row(request.messages, "", said(completion))
     return tuple(rows.values())
 
@@ -86,7 +88,7 @@ def scale(**knobs: object) -> Scale:
 
 
 COT = CoT()
-INFTYTHINK = InftyThink(round_max_tokens=40)
+INFTYTHINK = InftyThink(round_max_tokens=60)
 BOTH_MODES = (scale(candidates=3, route="system1"), scale(candidates=3, route="system2"))
 RATED = (scale(candidates=1, route="system1"), scale(candidates=1, tau=0.2))
 SOLVING = ("decomposition", "solution")

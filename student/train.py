@@ -24,7 +24,7 @@ from student.tree import Tree, grown
 
 RANK, ALPHA = 16, 32
 TREE_TOKENS, MOST_TREE_TOKENS = 350, 1700
-"""A tree is filled to the first, and left out above the second: attention costs the square."""
+"""A tree is filled to the first, and none is larger than the second: attention costs the square."""
 STEP_TREES = 1
 WARM_UP = 30
 CHECKPOINT_STEPS = 100
@@ -63,17 +63,24 @@ def base() -> str:
 
 def trees(groups: Iterable[Group], words: Words, seed: int) -> Iterator[list[Tokens]]:
     """The rows of every tree: groups in an order of chance, about TREE_TOKENS different tokens together."""
-    every = [[words.of(row) for row in group] for group in groups]
+    every = [part for group in groups for part in _fitting([words.of(row) for row in group])]
     tree = list[Tokens]()
     for rows in _shuffled(every, seed):
-        size = len(grown(rows).ids)
-        if TREE_TOKENS <= size < MOST_TREE_TOKENS:
+        if len(grown(rows).ids) >= TREE_TOKENS:
             yield rows
-        if size < TREE_TOKENS:
-            tree += rows
-        if tree and len(grown(tree).ids) >= TREE_TOKENS:
+            continue
+        tree += rows
+        if len(grown(tree).ids) >= TREE_TOKENS:
             yield tree
             tree = []
+
+
+def _fitting(rows: list[Tokens]) -> list[list[Tokens]]:
+    """A group, in halves where it is too large for a tree. A row that is too large alone stays as it is."""
+    if len(rows) == 1 or len(grown(rows).ids) <= MOST_TREE_TOKENS:
+        return [rows]
+    middle = len(rows) // 2
+    return _fitting(rows[:middle]) + _fitting(rows[middle:])
 
 
 def _shuffled(groups: Sequence[list[Tokens]], seed: int) -> list[list[Tokens]]:
