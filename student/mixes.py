@@ -66,17 +66,19 @@ SKILLS = Mix(
 """All but how hard a step is, which is measured of a student that has these. The shipped one saw as much, in goes."""
 
 RATINGS = Mix(
-    at_once={"add1": 800, "sub1": 1200, "add2": 250, "sub2": 250},
+    at_once={"add1": 800, "sub1": 1200, "add2": 250, "sub2": 250, "mod4": 150},
+    written={"mod4": 200},
     scale=120,
-    cot=18,
-    inftythink=4,
+    cot=110,
+    inftythink=50,
     rated=90,
     ratings=170,
     first=40_000,
     seed=14,
 )
-"""How hard a step is, and enough of all else that it is not forgotten: above all to stop thinking at the end of a step,
-which chains of thought do not. Ratings among solutions weigh too little to be learned, so there are ratings alone.
+"""How hard a step is, whole chains of thought and rounds of them, and enough of all else that it is not forgotten: above
+all to stop thinking at the end of a step. Ratings among solutions weigh too little to be learned, so there are ratings
+alone.
 """
 
 WIDER = Level(
@@ -180,6 +182,15 @@ SEEN = (
         ratings=45,
         first=70_000,
         seed=17,
+    ),
+    Mix(
+        at_once={"add1": 150, "sub1": 250, "add2": 60, "sub2": 60, "mod4": 60},
+        scale=10,
+        cot=8,
+        inftythink=40,
+        ratings=12,
+        first=80_000,
+        seed=18,
     ),
 )
 """The goes in which the shipped adapter was trained, at the most: whose operations it has seen."""
