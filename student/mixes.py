@@ -192,6 +192,17 @@ SEEN = (
         first=80_000,
         seed=18,
     ),
+    Mix(
+        at_once={"add1": 1400, "sub1": 1400, "add2": 150, "sub2": 150, "mod4": 150},
+        written={"mul1": 120, "mod4": 40, "add2": 30, "sub2": 30},
+        facts=2,
+        scale=24,
+        cot=20,
+        inftythink=6,
+        ratings=20,
+        first=90_000,
+        seed=19,
+    ),
 )
 """The goes in which the shipped adapter was trained, at the most: whose operations it has seen."""
 
