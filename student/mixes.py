@@ -76,7 +76,7 @@ RATINGS = Mix(
     first=40_000,
     seed=14,
 )
-"""How hard a step is, whole chains of thought and rounds of them, and enough of all else that it is not forgotten: above
+"""How hard a step is; chains of thought, whole and in rounds; and enough of all else that it is not forgotten: above
 all to stop thinking at the end of a step. Ratings among solutions weigh too little to be learned, so there are ratings
 alone.
 """

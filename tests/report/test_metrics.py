@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.report.cells import SCALE, cell, failed, graded, outcome, owed
 
-from scale_reasoning.report.metrics import Prices, Summary, summarise
+from scale_reasoning.report.metrics import Prices, Summary, summarise, telling
 from scale_reasoning.types import Usage
 
 
@@ -119,3 +119,11 @@ def test_100_000_attempts_take_seconds():
     found = summarise(cell(outcomes))
     assert time.perf_counter() - started < 10
     assert found.acc == pytest.approx(fmean((i + j) % 3 == 0 for i in range(12_500) for j in range(8)))
+
+
+def test_a_control_is_told_without_the_knobs_that_its_route_does_not_look_at() -> None:
+    knobs = {"name": "scale", "candidates": 1, "tau": 0.5, "random_share": 0.3}
+    assert telling({**knobs, "route": "threshold"}) == {"candidates": 1, "tau": 0.5, "route": "threshold"}
+    assert telling({**knobs, "route": "random"}) == {"candidates": 1, "random_share": 0.3, "route": "random"}
+    assert telling({**knobs, "route": "system2"}) == {"candidates": 1, "route": "system2"}
+    assert telling({"name": "vote", "samples": 8}) == {"samples": 8}

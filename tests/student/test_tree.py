@@ -70,3 +70,38 @@ def test_rows_are_what_the_strategies_send_and_no_flawed_decomposition_is_learne
         assert {row.messages[-1].content.rpartition("\n")[2] for row in group} == {"System 1.", "System 2."}
         assert all(("<think>" in row.reply) == row.messages[-1].content.endswith("System 2.") for row in group)
     assert learned >= 10
+
+
+def test_a_round_that_the_limit_cuts_is_learned_up_to_the_cut() -> None:
+    pytest.importorskip("torch")
+    from student.rows import END, INFTYTHINK, taught
+
+    from scale_reasoning.datasets.arithmetic import LAPTOP, chain
+    from scale_reasoning.engines.teacher import Teacher
+
+    groups = [
+        taught(chain(index, split="train", level=LAPTOP), (INFTYTHINK,), ("solution",), Teacher()) for index in range(8)
+    ]
+    replies = [row.reply for group in groups for row in group]
+    cut = [reply for reply in replies if not reply.endswith(END)]
+    assert all(reply.startswith("<think>") for reply in cut)
+    assert any("</think>" not in reply for reply in cut)
+    assert any(reply.endswith(END) and "boxed" in reply for reply in replies)
+
+
+def test_a_group_too_large_for_a_tree_is_halved_and_no_row_is_lost() -> None:
+    pytest.importorskip("torch")
+    from student.rows import Row
+    from student.train import MOST_TREE_TOKENS, trees
+    from student.tree import grown
+
+    class Letters:
+        """Words with a token a letter."""
+
+        def of(self, row: Row) -> tuple[list[int], list[int]]:
+            return [ord(letter) for letter in row.begun], [ord(letter) for letter in row.reply]
+
+    group = tuple(Row((), f"{number}", "z" * 700) for number in range(8))
+    made = list(trees([group], Letters(), seed=0))  # type: ignore[arg-type]
+    assert sum(map(len, made)) == len(group)
+    assert all(len(grown(rows).ids) <= MOST_TREE_TOKENS for rows in made)

@@ -13,7 +13,7 @@ from statistics import fmean
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.report.estimators import Estimate, estimate, problems_needed, sign_flip
 from scale_reasoning.report.formats import UNKNOWN, Column, Grid, percent, span
-from scale_reasoning.report.metrics import Cell
+from scale_reasoning.report.metrics import Cell, telling
 from scale_reasoning.runs.outcome import Outcome
 
 SIGNIFICANT = 0.05
@@ -166,9 +166,9 @@ def _incomplete(a: Cell, b: Cell, compared: int) -> list[str]:
 
 def _label(cell: Cell, other: Cell) -> str:
     """Run, strategy and model, and the settings in which two cells of one strategy differ."""
-    own, theirs = cell.strategy, other.strategy
-    name = str(own.get("name", ""))
-    apart = [f"{k} {v}" for k, v in own.items() if theirs.get(k) != v] if name == theirs.get("name") else []
+    own, theirs = telling(cell.strategy), telling(other.strategy)
+    name = str(cell.strategy.get("name", ""))
+    apart = [f"{k} {v}" for k, v in own.items() if theirs.get(k) != v] if name == other.strategy.get("name") else []
     return f"{cell.run}: {' '.join([name, *apart])}, {cell.model}"
 
 

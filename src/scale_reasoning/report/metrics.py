@@ -15,6 +15,9 @@ from scale_reasoning.types import JSON, NO_USAGE, Mode, Stage
 
 Denominator: TypeAlias = Literal["planned", "completed"]
 
+LOOKED_AT_BY = {"tau": "threshold", "random_share": "random"}
+"""Knobs that one of SCALE's routes looks at, and no other."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
@@ -67,6 +70,13 @@ class Prices:
     completion: float
 
 
+def telling(strategy: Mapping[str, JSON]) -> dict[str, JSON]:
+    """A strategy's knobs, but for those that its route does not look at: a control has no tau."""
+    route = strategy.get("route")
+    idle = {knob for knob, its in LOOKED_AT_BY.items() if route is not None and route != its}
+    return {knob: value for knob, value in strategy.items() if knob != "name" and knob not in idle}
+
+
 def summarise(
     cell: Cell,
     *,
@@ -97,7 +107,7 @@ def summarise(
         dataset=cell.dataset,
         model=cell.model,
         strategy=str(cell.strategy.get("name", "")),
-        knobs={key: value for key, value in cell.strategy.items() if key != "name"},
+        knobs=telling(cell.strategy),
         denominator=denominator,
         acc=acc.value if acc else None,
         acc_low=max(0.0, acc.low) if acc else None,
