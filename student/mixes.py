@@ -66,13 +66,14 @@ SKILLS = Mix(
 """All but how hard a step is, which is measured of a student that has these. The shipped one saw as much, in goes."""
 
 RATINGS = Mix(
-    at_once={"add1": 800, "sub1": 1200, "add2": 250, "sub2": 250, "mod4": 150},
-    written={"mod4": 200},
-    scale=120,
-    cot=110,
-    inftythink=50,
+    at_once={"add1": 2200, "sub1": 2600, "add2": 400, "sub2": 400, "mod4": 300},
+    written={"mul1": 120, "mod4": 240, "add2": 30, "sub2": 30},
+    facts=2,
+    scale=140,
+    cot=130,
+    inftythink=60,
     rated=90,
-    ratings=170,
+    ratings=190,
     first=40_000,
     seed=14,
 )

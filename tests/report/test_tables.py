@@ -47,6 +47,19 @@ def test_table_2_has_the_swept_knob_in_order():
     assert "25.00" in lines[2]
 
 
+def test_a_control_is_named_without_tau_and_the_threshold_with_it():
+    knobs = {"name": "scale", "tau": 0.5, "random_share": 0.3}
+    controls = [{**knobs, "route": route} for route in ("threshold", "system2", "random")]
+    text = render([summarise(graded(ROWS, strategy=knobs)) for knobs in [{"name": "cot"}, *controls]], "md")
+    names = [line.split("|")[2].strip() for line in text.splitlines()[2:6]]
+    assert names == [
+        "cot",
+        "scale (route threshold, tau 0.5)",
+        "scale (route system2)",
+        r"scale (random\_share 0.3, route random)",
+    ]
+
+
 def test_the_papers_rows_stand_beside_ours():
     ours = sweep()
     text = render([*ours, *paper.beside(ours)], "md")

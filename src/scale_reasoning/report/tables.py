@@ -15,7 +15,7 @@ import msgspec
 
 from scale_reasoning.report.estimators import Z95
 from scale_reasoning.report.formats import UNKNOWN, WRITERS, Column, Grid, count, decimal, percent, span
-from scale_reasoning.report.metrics import Summary
+from scale_reasoning.report.metrics import LOOKED_AT_BY, Summary
 from scale_reasoning.report.paper import from_paper
 from scale_reasoning.types import JSON
 
@@ -60,12 +60,13 @@ def _layout(summaries: Sequence[Summary]) -> Literal["table1", "table2", "cells"
 
 
 def _swept(summaries: Sequence[Summary]) -> list[str]:
-    """The knobs that differ between summaries of one strategy on one dataset with one model."""
+    """The knobs that differ between summaries of one strategy on one dataset with one model, or are looked at by some."""
     seen: dict[str, dict[str, set[str]]] = {}
     for summary in summaries:
         if not from_paper(summary):
             knobs = seen.setdefault(f"{summary.strategy}\n{summary.dataset}\n{summary.model}", {})
-            for key, value in _flattened(summary.knobs).items():
+            idle = dict.fromkeys(LOOKED_AT_BY)
+            for key, value in (idle | _flattened(summary.knobs)).items():
                 knobs.setdefault(key, set()).add(str(value))
     return sorted({key for knobs in seen.values() for key, values in knobs.items() if len(values) > 1})
 
