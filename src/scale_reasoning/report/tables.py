@@ -60,7 +60,7 @@ def _layout(summaries: Sequence[Summary]) -> Literal["table1", "table2", "cells"
 
 
 def _swept(summaries: Sequence[Summary]) -> list[str]:
-    """The knobs that differ, or that some do not look at, between summaries of one strategy on one dataset and model."""
+    """The knobs that differ, or that some do not look at, between summaries of one strategy, dataset and model."""
     seen: dict[str, dict[str, set[str]]] = {}
     for summary in summaries:
         if not from_paper(summary):
