@@ -9,6 +9,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 
 from scale_reasoning.answers import final_answer
@@ -116,11 +117,13 @@ class Found:
 
     @property
     def auc(self) -> float:
-        """The probability that a step that System 1 fails is rated above one that it does not, ties half."""
+        """The probability that a step that System 1 fails is rated above one that it does not, ties half; nan where
+        all failed or none.
+        """
         failed = [rating for rating, wrong in self.rated if wrong]
         right = [rating for rating, wrong in self.rated if not wrong]
         won = sum((a > b) + (a == b) / 2 for a in failed for b in right)
-        return won / max(1, len(failed) * len(right))
+        return won / (len(failed) * len(right)) if failed and right else nan
 
 
 class Exam:
