@@ -71,7 +71,7 @@ def run_synth(args: argparse.Namespace) -> int:
         )
     manifest, problems = running.prepared(_manifest(args))
     if args.dry_run:
-        from scale_reasoning.cli.progress import estimate
+        from scale_reasoning.cli.estimate import estimate
 
         print(estimate(manifest, problems))
         return 0
