@@ -8,29 +8,40 @@ LONGEST_LINE = 16 * 2**20
 """Bytes; a longer line is not an event stream."""
 
 
+BOM = b"\xef\xbb\xbf"
+
+BEATS = {b"ping", b"keepalive", b"keep-alive", b"heartbeat"}
+"""Types of events that only keep the connection open, whatever their data."""
+
+
 class EventReader:
     """Feed it chunks, get the data of complete events. Comments and other fields are passed over."""
 
-    __slots__ = ("_data", "_rest")
+    __slots__ = ("_data", "_kind", "_rest")
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = self._kind = b""
         self._data: list[bytes] = []
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Data of the events that `chunk` completes. Raises Malformed when a line never ends."""
-        lines = (self._rest + chunk).replace(b"\r\n", b"\n").split(b"\n")
-        self._rest = lines.pop()
+        lines = (self._rest + chunk).splitlines(keepends=True)
+        # What follows a carriage return decides whether it ends a line alone.
+        self._rest = b"" if not lines or lines[-1].endswith(b"\n") else lines.pop()
         if len(self._rest) > LONGEST_LINE:
             raise Malformed(f"a line of over {LONGEST_LINE} bytes in the event stream")
         events: list[bytes] = []
         for line in lines:
-            field, colon, value = line.partition(b":")
+            field, colon, value = line.rstrip(b"\r\n").removeprefix(BOM).partition(b":")
             if field == b"data" and colon:
                 self._data.append(value.removeprefix(b" "))
-            elif not line and self._data:
-                events.append(b"\n".join(self._data))
+            elif field == b"event":
+                self._kind = value.strip()
+            elif not field and not colon:
+                if self._data and self._kind not in BEATS:
+                    events.append(b"\n".join(self._data))
                 self._data.clear()
+                self._kind = b""
         return events
 
     def end(self) -> list[bytes]:
