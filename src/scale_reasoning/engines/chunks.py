@@ -61,6 +61,7 @@ class Chunk(msgspec.Struct, gc=False):
     x_groq: Aside | None = None
 
 
+_NO_TEXT = "its content is neither text nor a list of parts"
 _strict = msgspec.json.Decoder(Chunk).decode
 
 
@@ -99,8 +100,8 @@ def _tolerant(data: bytes, refused: str) -> list[Chunk]:
                 raise Unreadable
             value = [_loads(line) for line in lines if line not in ("", "[DONE]")]
         return [_chunk(each) for each in (_list(value) if isinstance(value, list) else [value]) if each is not None]
-    except (ValueError, RecursionError):
-        raise Unreadable(refused) from None
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(error if isinstance(error, Unreadable) and error.args else refused) from None
 
 
 def _loads(text: str) -> JSON:
@@ -186,7 +187,7 @@ def _parts(content: JSON) -> tuple[str, str]:
         if isinstance(part, str):
             text.append(part)
         elif part is not None and table is not part:
-            raise Unreadable
+            raise Unreadable(_NO_TEXT)
         elif "think" in kind or "reason" in kind:
             thought.append(_thought(table))
         elif kind in ("text", "output_text", "refusal"):
@@ -198,7 +199,7 @@ def _spoken(value: JSON) -> str:
     value = _table(value).get("value", value)
     if value is None or isinstance(value, str):
         return value or ""
-    raise Unreadable
+    raise Unreadable(_NO_TEXT)
 
 
 def _thought(value: JSON) -> str:

@@ -1,4 +1,4 @@
-"""The pieces that one text comes in: halves of a character are joined, and pieces that each repeat the whole are noticed.
+"""The pieces that one text comes in: joins halves of a character, and notices pieces that each repeat the whole.
 
 Knows nothing of what the text says.
 """
