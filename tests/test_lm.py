@@ -259,6 +259,7 @@ def test_a_key_depends_on_every_part_of_the_request() -> None:
         replace(request, extras={"chat_template_kwargs": {"enable_thinking": False}}),
         replace(request, starts_thinking=True),
         replace(request, limit_key="max_completion_tokens"),
+        replace(request, think=("((", "))")),
     )
     assert len({key(request), *map(key, others)}) == len(others) + 1
     assert key(request) == key(replace(request))
@@ -287,7 +288,11 @@ def test_each_mode_goes_to_its_own_endpoint() -> None:
 def test_the_profile_is_sent_as_it_stands() -> None:
     engine = answering()
     profile = ModeProfile(
-        sampling=Sampling(temperature=0.3, top_k=5), extras={"a": {"b": False}}, starts_thinking=True, limit_key="cap"
+        sampling=Sampling(temperature=0.3, top_k=5),
+        extras={"a": {"b": False}},
+        starts_thinking=True,
+        limit_key="cap",
+        think=("((", "))"),
     )
     schema = Schema(name="s", body={"type": "object"})
     run_virtual(lm_with(engine, profile).at("x").chat(ASKED, mode=Mode.SYSTEM1, schema=schema))
@@ -302,6 +307,7 @@ def test_the_profile_is_sent_as_it_stands() -> None:
         extras={"a": {"b": False}},
         starts_thinking=True,
         limit_key="cap",
+        think=("((", "))"),
     )
 
 

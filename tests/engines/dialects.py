@@ -2,6 +2,7 @@
 
 To add one, give `DIALECTS` a row. What should fail says which error, and a part of its message.
 """
+# ruff: noqa: E501  a row is a line
 
 from __future__ import annotations
 
@@ -126,6 +127,7 @@ FIELDS = {
     "model null": odd(model=None),
     "error null": odd(error=None),
     "error empty": odd(error={}),
+    "error of nulls": odd(error={"code": None, "message": ""}),
     "error empty text": odd(error=""),
     "error false": odd(error=False),
     "usage null": odd(usage=None),
@@ -164,6 +166,8 @@ FIELDS = {
     "text in place of delta": sse(*({"choices": [{"index": 0, "text": c["choices"][0]["delta"].get("content"), "finish_reason": c["choices"][0]["finish_reason"]}]} for c in CHUNKS), DONE),
     "text of a whole body": json.dumps({"object": "text_completion", "choices": [{"text": FOUR, "index": 0, "logprobs": None, "finish_reason": "stop"}]}).encode(),
     "deltas that each hold the whole": sse(chunk({"content": "It"}), chunk({"content": "It is \\boxed"}), chunk({"content": FOUR}), chunk({}, "stop"), DONE),
+    "delta and message (perplexity)": sse(*({"choices": [{**c["choices"][0], "message": {"role": "assistant", "content": FOUR[: 6 + 9 * n]}}]} for n, c in enumerate(CHUNKS)), DONE),
+    "delta and text (together)": sse(*({"choices": [{**c["choices"][0], "text": c["choices"][0]["delta"].get("content", "")}]} for c in CHUNKS), DONE),
     "minimax says all is well": sse(*({**c, "base_resp": {"status_code": 0, "status_msg": ""}, "input_sensitive": False} for c in CHUNKS), {"base_resp": {"status_code": 0, "status_msg": "success"}}, DONE),
     "content as one part": sse(*(chunk({"content": [{"type": "text", "text": p}]}) for p in ("It is ", "\\boxed{4}.")), chunk({}, "stop"), DONE),
     "content as one object": sse(*(chunk({"content": {"type": "text", "text": p}}) for p in ("It is ", "\\boxed{4}.")), chunk({}, "stop"), DONE),
@@ -205,6 +209,7 @@ THOUGHTS = {
     )},
     "gpt-oss, raw": sse(*content(HARMONY), DONE),
     "gpt-oss, raw, from the start": sse(*content("<|start|>assistant", HARMONY, "<|return|>"), DONE),
+    "gpt-oss, without special tokens": sse(*content("analysis", "Two and two.assistant", "finalIt is ", "\\boxed{4}."), DONE),
     "gpt-oss, raw, for a schema": sse(*content(HARMONY.replace("final", "final <|constrain|>json")), DONE),
 }  # fmt: skip
 """All of these thought "Two and two." before they said the same."""
@@ -316,6 +321,9 @@ ODDITIES: dict[str, Dialect] = {
     )},
     "a thought after a word, cut off": Dialect(sse(*content("Hm.\n<think>", "\\boxed{7}", finish="MAX_TOKENS"), DONE), said("Hm.\n", "<think>\\boxed{7}", "length")),
     "gpt-oss, raw, cut off before its answer": Dialect(sse(*content("<|channel|>analysis<|message|>Perhaps \\boxed{7}", "<|end|><|start|>assistant", finish="length"), DONE), CUT),
+    "gpt-oss, without special tokens, cut off": Dialect(sse(*content("analysis", "Perhaps ", "\\boxed{7}", finish="length"), DONE), CUT),
+    "a text that begins with the word analysis": Dialect(sse(*content("analysis", " shows ", "\\boxed{4}", finish="length"), DONE), said("analysis shows \\boxed{4}", finish="length")),
+    "a text that begins like a stripped thought": Dialect(sse(*content("analysisOf", " \\boxed{4}"), DONE), said("analysisOf \\boxed{4}")),
     "gpt-oss, raw, without a thought": Dialect(sse(*content("<|channel|>final<|message|>", FOUR, "<|return|>"), DONE), said()),
     "html": Dialect(b"<html><body>Welcome</body></html>", (Malformed, "no chat completion"), kind="text/html"),
     "no json": Dialect(sse(*CHUNKS[:1], "data: oops\n\n", DONE), (Malformed, "not a chat completion")),
@@ -338,6 +346,7 @@ ODDITIES: dict[str, Dialect] = {
     "a detail": Dialect(b'{"detail": "Internal Server Error"}', (Overloaded, "Internal Server Error")),
     "an error by code (dashscope)": Dialect(b'{"code": "Throttling", "message": "Requests rate limit exceeded", "request_id": "x"}', (Overloaded, "rate limit")),
     "an error of minimax": Dialect(b'{"choices": null, "base_resp": {"status_code": 1002, "status_msg": "rate limit"}}', (Overloaded, "rate limit")),
+    "an error field (llama.cpp)": Dialect(b'error: {"code": 500, "message": "out of slots", "type": "server_error"}\n\n', (Overloaded, "out of slots")),
     "an error of groq": Dialect(sse(CHUNKS[0], {"choices": [], "x_groq": {"error": "over capacity"}}), (Overloaded, "over capacity")),
     "an error with half a character": Dialect(sse({"error": {"message": "\ud83d broken"}}), (Overloaded, "broken")),
     "given up, then stop": Dialect(sse(*content(FOUR, finish="abort"), chunk({}, "stop"), DONE), GAVE_UP),

@@ -32,13 +32,14 @@ class Message(msgspec.Struct, gc=False):
 
 
 class Choice(msgspec.Struct, gc=False):
-    """One of the replies; `full` says that its piece is a `message`, which may repeat what came before."""
+    """One of the replies; `full` says that its piece is a `message`, which may repeat what came before.
 
-    index: int = 0
+    The fast reader passes over `message` and `text`, since some servers send them in addition to the delta.
+    """
+
+    index: int | None = 0
     delta: Message | None = None
     finish_reason: str | None = None
-    message: None = None
-    text: None = None
     usage: None = None
     error: None = None
     full: bool = False
@@ -65,8 +66,8 @@ _NO_TEXT = "its content is neither text nor a list of parts"
 _strict = msgspec.json.Decoder(Chunk).decode
 
 
-def read(data: bytes) -> list[Chunk]:
-    """The chunks in the data of one event: one, or several that stand in a list or on lines of their own.
+def read(data: bytes) -> Chunk | list[Chunk]:
+    """What the data of one event says: a chunk, or all those that stand in a list or on lines of their own.
 
     Raises Unreadable.
     """
@@ -74,7 +75,8 @@ def read(data: bytes) -> list[Chunk]:
         chunk = _strict(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         return _tolerant(data, str(error))
-    return [chunk] if chunk.choices or chunk.usage else _tolerant(data, "")
+    plain = chunk.choices[0].delta is not None if chunk.choices else chunk.usage
+    return chunk if plain and chunk.error is None else _tolerant(data, "")
 
 
 def read_body(data: bytes) -> list[Chunk]:
@@ -124,6 +126,8 @@ def _chunk(value: JSON) -> Chunk:
     usage, error = (next((place[key] for place in places if place.get(key)), None) for key in ("usage", "error"))
     if not (choices or usage or error):
         error = _said_instead(table)
+    if isinstance(error, dict) and not any(_table(error).values()):
+        error = None
     return Chunk(
         choices=[_choice(choice) for choice in choices if choice is not None],
         usage=usage,

@@ -5,7 +5,7 @@ Decides what is text, what is reasoning and what was counted. Knows nothing of c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from scale_reasoning.engines import chunks
 from scale_reasoning.engines.chunks import Choice, Chunk, Message, Unreadable
@@ -13,10 +13,12 @@ from scale_reasoning.engines.counts import Counts, counted
 from scale_reasoning.engines.finish import given_up, named
 from scale_reasoning.engines.pieces import Pieces, joined
 from scale_reasoning.engines.refusals import one_line, stream_error
-from scale_reasoning.engines.sse import BOM, EventReader
+from scale_reasoning.engines.sse import EventReader
 from scale_reasoning.engines.think import ThinkSplitter
 from scale_reasoning.errors import Malformed, Overloaded
 from scale_reasoning.types import THINK, Completion, Delta, Marks, OnDelta, Usage
+
+_BOM = b"\xef\xbb\xbf"
 
 LARGEST_BODY = 64 * 2**20
 """Bytes of a reply; a larger one is cut off as malformed."""
@@ -52,9 +54,9 @@ class Reply:
         if self._size > LARGEST_BODY:
             raise Malformed(f"{self._where} sent a reply of over {LARGEST_BODY} bytes")
         if self._whole is None:
-            chunk = (bytes(self._body) + chunk).removeprefix(BOM).lstrip()
+            chunk = (bytes(self._body) + chunk).removeprefix(_BOM).lstrip()
             self._body.clear()
-            if not chunk or BOM.startswith(chunk):
+            if not chunk or _BOM.startswith(chunk):
                 self._body += chunk
                 return
             self._whole = chunk[:1] in b"{["
@@ -83,27 +85,37 @@ class Reply:
     def _ended(self) -> bool:
         """Whether the body was complete; takes in what is left of it."""
         if self._whole:
-            found = self._read(chunks.read_body, bytes(self._body))
+            try:
+                found = chunks.read_body(bytes(self._body))
+            except Unreadable as error:
+                raise self._malformed(error) from None
             for chunk in found:
                 self._chunk(chunk)
-            return len(found) == 1 or self.done
+            return len(found) == 1
         if not self.done:
             for data in self._events.end():
                 self._event(data)
         return self.done
 
     def _event(self, data: bytes) -> None:
-        if self.done or data.strip(b'" \t') == b"[DONE]":
+        if self.done or data == b"[DONE]":
             self.done = True  # nothing after it counts, in whichever chunk it comes
             return
-        for chunk in self._read(chunks.read, data):
-            self._chunk(chunk)
-
-    def _read(self, reader: Callable[[bytes], list[Chunk]], data: bytes) -> list[Chunk]:
         try:
-            return reader(data)
+            found = chunks.read(data)
         except Unreadable as error:
-            raise Malformed(f"{self._where} sent what is not a chat completion: {one_line(str(error))}") from None
+            self.done = data.strip(b'" \t') == b"[DONE]"
+            if not self.done:
+                raise self._malformed(error) from None
+            return
+        if isinstance(found, Chunk):
+            self._chunk(found)
+        else:
+            for chunk in found:
+                self._chunk(chunk)
+
+    def _malformed(self, error: Unreadable) -> Malformed:
+        return Malformed(f"{self._where} sent what is not a chat completion: {one_line(str(error))}")
 
     def _chunk(self, chunk: Chunk) -> None:
         usage, error = chunk.usage, chunk.error
@@ -116,7 +128,7 @@ class Reply:
             self._counts.add(counted(usage))
         self._model = chunk.model or self._model
         for choice in chunk.choices or ():
-            if choice.index == 0:
+            if not choice.index:
                 self._choice(choice)
             elif len(chunk.choices or ()) == 1:
                 self._others.append(choice)
@@ -145,7 +157,7 @@ class Reply:
 
     def _take_others(self) -> None:
         """Takes in choices that were not numbered 0, where they can only be the one that was asked for."""
-        numbers = [choice.index for choice in self._others]
+        numbers = [choice.index or 0 for choice in self._others]
         if self._choices == 0:
             growing = numbers == sorted(set(numbers))  # some count the tokens there, not the choices
             for choice in self._others:

@@ -16,6 +16,9 @@ LONGEST_LEAD = 1_000
 _START, _BODY, _END, _RETURN = "<|start|>assistant", "<|message|>", "<|end|>", "<|return|>"
 """What stands around the messages of a gpt-oss reply that nobody parsed."""
 
+_STRIPPED, _STRIPPED_FINAL = "analysis", "assistantfinal"
+"""What is left of the marks of gpt-oss where a server drops special tokens: `analysisTwo ... assistantfinalFour.`"""
+
 _ORPHANS = tuple(dict.fromkeys(close for _, close in KNOWN_MARKS if close == FINAL or "think" in close.lower()))
 """Marks that close a thought which the chat template opened, so that the reply has only these."""
 
@@ -88,6 +91,8 @@ class ThinkSplitter:
         if at >= 0:
             tail = text[at + len(close) :]
             reasoning, text = reasoning + text[:at], (_bare(tail) if close == FINAL else tail).lstrip()
+        if self._closes == (_STRIPPED_FINAL,):
+            reasoning = reasoning.removeprefix(_STRIPPED)
         if FINAL in self._closes or (at >= 0 and close == FINAL):
             text = text.removesuffix(_RETURN).removesuffix(_END)
             reasoning = reasoning.removesuffix(_START).removesuffix(_END)
@@ -106,7 +111,10 @@ class ThinkSplitter:
             if lead.startswith(opening):
                 self._state, self._assumed, self._closes = "inside", False, (close,)
                 return lead[len(opening) :]
-        if not any(opening.startswith(lead) for opening, _ in self._marks):
+        if lead.startswith(_STRIPPED) and lead[len(_STRIPPED) : len(_STRIPPED) + 1].isupper():
+            self._state, self._assumed, self._closes = "inside", True, (_STRIPPED_FINAL,)
+            return lead
+        if not any(opening.startswith(lead) for opening in (*dict(self._marks), _STRIPPED)):
             self._state = "inside" if self._assumed else "outside"
         return held
 
