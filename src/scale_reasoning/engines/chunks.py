@@ -148,7 +148,9 @@ def _said_instead(table: dict[str, JSON]) -> JSON:
     said = next((table[key] for key in ("message", "detail", "error_msg", "status_msg", "msg") if table.get(key)), None)
     kind = f"{table.get('object')} {table.get('type')} {table.get('status')}".lower()
     failed = code not in (None, 0, "0", 200, "200") or "error" in kind or "detail" in table
-    return {"message": said if isinstance(said, str) else json.dumps(said), "code": code} if failed else None
+    if said is None or not failed:
+        return table if "error" in kind else None
+    return {"message": said if isinstance(said, str) else json.dumps(said), "code": code}
 
 
 def _choice(value: JSON) -> Choice:
@@ -227,7 +229,7 @@ def _index(value: JSON) -> int:
 def _reason(value: JSON) -> str | None:
     """A finish reason: a string, or SGLang's object."""
     value = _table(value).get("type", value)
-    return None if value is None else str(_clean(value))[:100]
+    return str(_clean(value))[:100] if value else None
 
 
 def _table(value: JSON) -> dict[str, JSON]:
