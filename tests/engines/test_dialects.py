@@ -103,7 +103,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.dictionaries(st.sampled_from(NAMES), json_values), max_size=3), st.data())
 def test_a_field_of_any_kind_leaves_a_completion_or_an_engine_error(said: list[Any], data: st.DataObject) -> None:
     chunks = [*CHUNKS, *said]
