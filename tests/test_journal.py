@@ -111,6 +111,7 @@ def test_a_key_depends_on_every_part_of_the_request() -> None:
         replace(request, extras={"chat_template_kwargs": {"enable_thinking": False}}),
         replace(request, starts_thinking=True),
         replace(request, limit_key="max_completion_tokens"),
+        replace(request, think=("((", "))")),
     )
     assert len({key(request), *map(key, others)}) == len(others) + 1
     assert key(request) == key(replace(request))

@@ -236,7 +236,11 @@ def test_each_mode_goes_to_its_own_endpoint() -> None:
 def test_the_profile_is_sent_as_it_stands() -> None:
     engine = answering()
     profile = ModeProfile(
-        sampling=Sampling(temperature=0.3, top_k=5), extras={"a": {"b": False}}, starts_thinking=True, limit_key="cap"
+        sampling=Sampling(temperature=0.3, top_k=5),
+        extras={"a": {"b": False}},
+        starts_thinking=True,
+        limit_key="cap",
+        think=("((", "))"),
     )
     schema = Schema(name="s", body={"type": "object"})
     run_virtual(lm_with(engine, profile).at("x").chat(ASKED, mode=Mode.SYSTEM1, schema=schema))
@@ -251,6 +255,7 @@ def test_the_profile_is_sent_as_it_stands() -> None:
         extras={"a": {"b": False}},
         starts_thinking=True,
         limit_key="cap",
+        think=("((", "))"),
     )
 
 

@@ -149,6 +149,7 @@ MINE = """
 match = ["qwen3", "^house-"]
 window = 1000
 pair_hint = "ask next door"
+think = ["((", "))"]
 [house.system2]
 temperature = 1
 max_tokens = 100
@@ -171,11 +172,18 @@ def test_a_users_file_comes_first_and_the_rest_stays(tmp_path: Path) -> None:
             starts_thinking=True,
             extras={"think": {"level": 3}},
             pair_hint="ask next door",
+            think=("((", "))"),
         ),
+        think=("((", "))"),
     )
     assert profile_for("x", name="house", file=file) == house
     assert profile_for("QwQ-32B", file=file).name == "qwq"
     assert profile_for("Qwen/Qwen3-32B").name == "qwen3"
+
+
+def test_families_think_in_the_usual_marks_unless_they_say_otherwise() -> None:
+    for own in both(profile_for("Qwen3-32B")):
+        assert own.think == ("<think>", "</think>")
 
 
 def test_a_users_table_takes_the_place_of_one_with_its_name(tmp_path: Path) -> None:
@@ -198,6 +206,10 @@ GOOD = "[mine]\nsystem1 = { temperature = 0.5 }\n"
         ("[mine]\nmatch = ['(x']\nsystem1 = {}", r"\[mine\]: match = '\(x': missing \)"),
         ("[mine]\nwindow = '8k'\nsystem1 = {}", r"\[mine\]: .*\.window"),
         ("[mine]\nwindow = 0\nsystem1 = {}", r"\[mine\]: .*>= 1.*\.window"),
+        ("[mine]\nthink = '<think>'\nsystem1 = {}", r"\[mine\]: .*\.think"),
+        ("[mine]\nthink = ['<think>']\nsystem1 = {}", r"\[mine\]: .*length 2.*\.think"),
+        ("[mine]\nthink = ['', '</think>']\nsystem1 = {}", r"\[mine\]: .*length >= 1.*\.think"),
+        ("[mine.system1]\nthink = ['a', 'b']", r"\[mine\]\.system1: unknown key 'think'"),
         ("[mine]\npair_hint = 3\nsystem1 = {}", r"\[mine\]: .*pair_hint"),
         ("[mine]\nsystem1 = 3", r"\[mine\]: .*\.system1"),
         ("[mine]\nsystem1 = 'off'", r"\[mine\]: .*\.system1"),

@@ -306,6 +306,7 @@ def request_for(
         extras=profile.extras,
         starts_thinking=profile.starts_thinking,
         limit_key=profile.limit_key,
+        think=profile.think,
     )
 
 

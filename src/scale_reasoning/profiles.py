@@ -17,9 +17,33 @@ from typing import Annotated, Any, TypeAlias, cast
 import msgspec
 
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.types import JSON, Mode, Sampling
+from scale_reasoning.types import JSON, THINK, Marks, Mode, Sampling
 
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
+
+Mark: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+
+FINAL = "<|channel|>final"
+"""Where gpt-oss ends its thought and begins the message for the user."""
+
+KNOWN_MARKS: tuple[Marks, ...] = (
+    THINK,
+    ("<thinking>", "</thinking>"),
+    ("<thought>", "</thought>"),  # Gemini
+    ("<reasoning>", "</reasoning>"),
+    ("[THINK]", "[/THINK]"),  # Magistral, Ministral
+    ("<mm:think>", "</mm:think>"),  # MiniMax
+    ("<seed:think>", "</seed:think>"),  # Seed-OSS
+    ("<longcat_think>", "</longcat_think>"),  # LongCat
+    ("\u25c1think\u25b7", "\u25c1/think\u25b7"),  # Kimi
+    ("<|START_THINKING|>", "<|END_THINKING|>"),  # Command A
+    ("<|begin_of_thought|>", "<|end_of_thought|>"),  # Sky-T1, OpenThinker
+    ("<|inner_prefix|>", "<|inner_suffix|>"),  # Apertus
+    ("<|channel>thought", "<channel|>"),  # Gemma 4
+    ("<|channel|>analysis<|message|>", FINAL),  # gpt-oss
+    ("<|start|>assistant<|channel|>analysis<|message|>", FINAL),
+)
+"""The marks by which families open and close a thought in their text."""
 
 NO_PAIR = "name a model for it: --model for System 2, --system1-model for System 1"
 
@@ -31,7 +55,7 @@ class ModeProfile:
     `extras` are body keys (the switch), `suffix` a sentence after the last message for models with no switch,
     `max_tokens` the cap on new tokens, `starts_thinking` whether the chat template opens the thought itself,
     `limit_key` the body's name for that cap, `pair_hint` what to do about the mode the family lacks, `prompts` the
-    family's prompt set (see Profile).
+    family's prompt set and `think` its marks of a thought (see Profile).
     """
 
     sampling: Sampling = field(default_factory=Sampling)
@@ -42,12 +66,14 @@ class ModeProfile:
     limit_key: str = "max_tokens"
     pair_hint: str = NO_PAIR
     prompts: str = ""
+    think: tuple[Mark, Mark] = THINK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """One model family. A mode that is None must come from another model. `prompts` names a folder of prompts files
-    beside the strategies' own, for a family that was trained on other words.
+    beside the strategies' own, for a family that was trained on other words. `think` are the marks that open and close
+    a thought in the family's text, where they are not `<think>` and `</think>`.
     """
 
     name: str
@@ -55,6 +81,7 @@ class Profile:
     window: Count | None = None
     pair_hint: str = NO_PAIR
     prompts: str = ""
+    think: tuple[Mark, Mark] = THINK
     system1: ModeProfile | None = None
     system2: ModeProfile | None = None
 
@@ -105,7 +132,7 @@ def _profile(file: Path, name: str, table: JSON) -> Profile:
     if not isinstance(table, dict):
         raise ConfigError(f"{where}: must be a table")
     said = dict(cast("dict[str, Any]", table))
-    shared = {"pair_hint": said.get("pair_hint", NO_PAIR), "prompts": said.get("prompts", "")}
+    shared = {key: said[key] for key in _SHARED_KEYS & said.keys()}
     _refuse_unknown(where, said, _FAMILY_KEYS)
     for mode in Mode:
         if isinstance(body := said.get(mode.value), dict):
@@ -130,7 +157,8 @@ def _profile(file: Path, name: str, table: JSON) -> Profile:
 
 
 _SAMPLING_KEYS = {field.name for field in fields(Sampling)}
-_MODE_KEYS = {field.name for field in fields(ModeProfile)} - {"sampling", "pair_hint", "prompts"} | _SAMPLING_KEYS
+_SHARED_KEYS = {"pair_hint", "prompts", "think"}
+_MODE_KEYS = {field.name for field in fields(ModeProfile)} - {"sampling", *_SHARED_KEYS} | _SAMPLING_KEYS
 _FAMILY_KEYS = {field.name for field in fields(Profile)} - {"name"}
 
 

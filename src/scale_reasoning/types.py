@@ -17,6 +17,12 @@ JSON: TypeAlias = Any
 Role: TypeAlias = Literal["system", "user", "assistant"]
 Blame: TypeAlias = Literal["user", "world", "model"]
 
+Marks: TypeAlias = tuple[str, str]
+"""What opens and closes a thought in a model's text."""
+
+THINK: Marks = ("<think>", "</think>")
+"""The marks of most families."""
+
 
 class Mode(StrEnum):
     """How a call is answered (paper, eq 4)."""
@@ -86,7 +92,7 @@ class Request:
 
     `max_tokens` counts new tokens, reasoning included, and is sent as `limit_key`; None leaves the limit to the server.
     `extras` is sent as further top-level keys of the body (a model family's mode switch). `starts_thinking` says that
-    the chat template opens the thought itself, so a reply begins inside it.
+    the chat template opens the thought itself, so a reply begins inside it; `think` are the family's marks of one.
     """
 
     model: str
@@ -99,6 +105,7 @@ class Request:
     extras: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
     starts_thinking: bool = False
     limit_key: str = "max_tokens"
+    think: Marks = THINK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

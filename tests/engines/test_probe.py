@@ -78,7 +78,7 @@ def test_probes_switch_modes_as_strategies_do() -> None:
 def test_a_system_1_that_thinks_is_found_out(how: str) -> None:
     finding = probed(Endpoint(system1=how))[LEAK]
     assert finding.verdict == "no"
-    assert {"apart": "reasoning", "tags": "reasoning", "marks": "[THINK] in the text"}.get(how, "") in finding.found
+    assert {"apart": "reasoning", "tags": "reasoning", "marks": "reasoning"}.get(how, "") in finding.found
     assert ("the answer itself comes as reasoning" in finding.fix) == (how == "swallowed")
     assert how == "swallowed" or "chat_template_kwargs" in finding.fix
 

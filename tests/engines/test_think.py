@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from collections import Counter
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scale_reasoning.engines.think import CLOSE, OPEN, ThinkSplitter
-from scale_reasoning.types import Delta
+from scale_reasoning.engines.think import ThinkSplitter, opened_by
+from scale_reasoning.profiles import FINAL, KNOWN_MARKS
+from scale_reasoning.types import THINK, Delta, Marks
+
+OPEN, CLOSE = THINK
 
 # Words that make tags, halves of tags and what stands around them likely.
 words = st.sampled_from([OPEN, CLOSE, "<", "</", "think>", "<thi", "nk", "\n", " ", "a", "Four.", "é", "<think"])
@@ -20,9 +24,11 @@ def pieces(text: str, cuts: list[int]) -> list[str]:
     return [text[a:b] for a, b in pairwise(places)]
 
 
-def split(*pieces: str, inside: bool = False, cut_off: bool = False) -> tuple[tuple[str, str], tuple[str, str]]:
+def split(
+    *pieces: str, inside: bool = False, cut_off: bool = False, think: Marks = THINK
+) -> tuple[tuple[str, str], tuple[str, str]]:
     """(text, reasoning) of the deltas, and of the whole."""
-    splitter = ThinkSplitter(inside=inside)
+    splitter = ThinkSplitter(inside=inside, think=think)
     found = [splitter.feed(piece) for piece in pieces] + [splitter.end()]
     deltas = [delta for delta in found if delta is not None]
     told = "".join(delta.text for delta in deltas), "".join(delta.reasoning for delta in deltas)
@@ -49,8 +55,11 @@ def test_text_without_tags_is_untouched(reply: str, cuts: list[int]) -> None:
 @given(replies, st.booleans(), st.booleans())
 def test_nothing_is_lost_but_white_space_and_the_tags_that_part(reply: str, inside: bool, cut_off: bool) -> None:
     _, (text, reasoning) = split(reply, inside=inside, cut_off=cut_off)
-    left = iter(reply)
-    assert all(character in left for character in reasoning + text)  # in the reply's order
+    if cut_off:  # a thought that was left open may stand after the text
+        assert Counter(reasoning + text) <= Counter(reply)
+    else:
+        left = iter(reply)
+        assert all(character in left for character in reasoning + text)  # in the reply's order
     lost = len("".join(reply.split())) - len("".join((reasoning + text).split()))
     assert lost in {opened * len(OPEN) + closed * len(CLOSE) for opened in (0, 1) for closed in (0, 1, 2)}
 
@@ -115,3 +124,67 @@ def test_where_the_server_parts_reasoning_itself_its_content_is_text(inside: boo
     assert splitter.end() is None
     assert deltas == [Delta(text=piece) for piece in content]
     assert splitter.parts(cut_off=False) == (content, "")
+
+
+OWN = ("((", "))")
+"""The marks of no family that is known."""
+
+marked = st.sampled_from((*KNOWN_MARKS, OWN)).flatmap(
+    lambda marks: st.tuples(
+        st.just(marks),
+        st.lists(
+            st.sampled_from(
+                [*marks, marks[0][:4], marks[0][4:], marks[1][:3], marks[1][3:], "<", "\n", " ", "a", "5."]
+            ),
+            max_size=8,
+        ).map("".join),
+    )
+)
+
+
+@given(marked, cuts, st.booleans(), st.booleans())
+def test_where_a_reply_with_any_marks_is_cut_changes_nothing(
+    marked: tuple[Marks, str], cuts: list[int], inside: bool, cut_off: bool
+) -> None:
+    think, reply = marked
+    whole = split(reply, inside=inside, cut_off=cut_off, think=think)
+    assert split(*pieces(reply, cuts), inside=inside, cut_off=cut_off, think=think) == whole
+    assert split(*reply, inside=inside, cut_off=cut_off, think=think) == whole
+
+
+@pytest.mark.parametrize("think", [THINK, OWN])
+@pytest.mark.parametrize("marks", KNOWN_MARKS)
+def test_a_reply_that_opens_with_any_known_mark_is_thought_whatever_the_familys(marks: Marks, think: Marks) -> None:
+    opening, close = marks
+    body = "<|message|>" if close == FINAL else ""
+    assert split(opening, "Hm.", close, body, "\nFour.", think=think)[1] == ("Four.", "Hm.")
+    assert split(f" {opening}Hm. \\boxed{{7}}", cut_off=True, think=think)[1] == ("", "Hm. \\boxed{7}")
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_thought_of_the_familys_own_marks_is_parted(inside: bool) -> None:
+    begun = "" if inside else "(("
+    assert split(f"{begun}Hm.", "))Four.", inside=inside, think=OWN)[1] == ("Four.", "Hm.")
+    assert split(f"{begun}Hm.", inside=inside, think=OWN, cut_off=True)[1] == ("", "Hm.")
+    assert split("((Hm.))Four.")[1] == ("((Hm.))Four.", "")
+
+
+@pytest.mark.parametrize("mark", ["<think>", "[THINK]", "<|channel|>analysis<|message|>"])
+def test_a_thought_that_a_cut_off_reply_left_open_is_no_text_wherever_it_began(mark: str) -> None:
+    assert split(f"Hm.\n{mark}\\boxed{{7}}", cut_off=True)[1] == ("Hm.\n", f"{mark}\\boxed{{7}}")
+    assert split(f"Hm.\n{mark}\\boxed{{7}}")[1] == (f"Hm.\n{mark}\\boxed{{7}}", "")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "marks"),
+    [
+        ("user: 2 + 2?\nassistant: <think>\n", THINK),
+        ("[INST]2 + 2?[/INST][THINK]", ("[THINK]", "[/THINK]")),
+        ("<|turn>model\n<|channel>thought\n", ("<|channel>thought", "<channel|>")),
+        ("assistant: ((", OWN),
+        ("assistant: <think>\n\n</think>\n\n", None),
+        ("assistant:", None),
+    ],
+)
+def test_the_thought_that_a_prompt_opens_is_known_by_its_marks(prompt: str, marks: Marks | None) -> None:
+    assert opened_by(prompt, OWN) == marks

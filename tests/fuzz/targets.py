@@ -96,18 +96,17 @@ def stream(text: str) -> None:
     """A body of events is a completion or an EngineError, wherever it is cut."""
     body = text.encode("utf-8", "surrogatepass")
     pieces = [body[at : at + 5] for at in range(0, len(body), 5)] if len(body) < 10_000 else [body[:9], body[9:]]
-    assert replied(pieces, whole=False) == replied([body], whole=False)
-    replied([body], whole=True)
+    assert replied(pieces) == replied([body])
 
 
-def replied(pieces: Iterable[bytes], *, whole: bool) -> str:
+def replied(pieces: Iterable[bytes]) -> str:
     reply = Reply(None, inside=False, where="HOST", secrets=("sk-secret",))
     try:
         for piece in pieces:
-            reply.chunk(piece, whole=whole)
+            reply.chunk(piece)
             if reply.done:
                 break
-        return repr(reply.completion(whole=whole, what="text/event-stream"))
+        return repr(reply.completion(what="text/event-stream"))
     except EngineError as error:
         _is_one_line(error)
         return repr(error)

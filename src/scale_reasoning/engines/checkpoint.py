@@ -16,12 +16,16 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from scale_reasoning.engines.decoding import Decoder, Row, Told
-from scale_reasoning.engines.think import CLOSE, OPEN, ThinkSplitter
+from scale_reasoning.engines.think import ThinkSplitter, opened_by
 from scale_reasoning.errors import ConfigError, ContextOverflow, EngineError, Rejected
-from scale_reasoning.types import Completion, Delta, OnDelta, Request, Usage
+from scale_reasoning.profiles import KNOWN_MARKS
+from scale_reasoning.types import Completion, Delta, Marks, OnDelta, Request, Usage
 
 SLOTS_CPU, SLOTS_GPU = 8, 32
 """Replies decoded together."""
+
+LONGEST_MARK = 100
+"""Characters of a mark of a thought."""
 
 ATTENTIONS = {"full_attention", "sliding_attention"}
 """The kinds of layer whose memory is keys and values by token."""
@@ -29,10 +33,10 @@ ATTENTIONS = {"full_attention", "sliding_attention"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """A request as the model reads it; `opens_thought` says that the reply begins inside a thought."""
+    """A request as the model reads it; `thought` are the marks of the thought that the reply begins in, if any."""
 
     tokens: tuple[int, ...]
-    opens_thought: bool
+    thought: Marks | None
 
 
 class Checkpoint:
@@ -81,7 +85,8 @@ class Checkpoint:
             chance=random.Random(request.seed),
             tell=tell,
         )
-        reply = _Reply(self._tokenizer, on_delta, inside=request.starts_thinking or prompt.opens_thought)
+        inside, think = request.starts_thinking or prompt.thought is not None, prompt.thought or request.think
+        reply = _Reply(self._tokenizer, on_delta, inside=inside, think=think)
         self._decoder.submit(row)
         try:
             while isinstance(what := await told.get(), int):
@@ -100,7 +105,7 @@ class Checkpoint:
         except Exception as error:  # a template raises what it likes
             raise Rejected(f"{self.name}: the chat template refuses the messages: {error}", 400) from error
         ids = self._tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids
-        return Prompt(tokens=tuple(ids), opens_thought=text.rstrip().endswith(OPEN))
+        return Prompt(tokens=tuple(ids), thought=opened_by(text, request.think))
 
     async def close(self) -> None:
         """Ends the model's thread at the next token, whatever it is generating."""
@@ -116,22 +121,27 @@ class Checkpoint:
 class _Reply:
     """A completion while its tokens come in."""
 
-    def __init__(self, tokenizer: Any, on_delta: OnDelta | None, *, inside: bool) -> None:
+    def __init__(self, tokenizer: Any, on_delta: OnDelta | None, *, inside: bool, think: Marks) -> None:
         self._backend = tokenizer.backend_tokenizer
         # Holds back bytes until they make a character.
         self._stream = import_module("tokenizers.decoders").DecodeStream(skip_special_tokens=True)
-        self._split, self._on_delta = ThinkSplitter(inside=inside), on_delta
+        self._split, self._on_delta = ThinkSplitter(inside=inside, think=think), on_delta
+        self._marks = {mark for marks in (think, *KNOWN_MARKS) for mark in marks}
         self._tail, self._tokens, self._closed_after = "", 0, 0
 
     def add(self, token: int) -> None:
         self._tokens += 1
         piece: str | None = self._stream.step(self._backend, token)
         if piece is None:
-            return
-        self._tail = self._tail[1 - len(CLOSE) :] + piece
-        if CLOSE in self._tail:
-            self._closed_after = self._tokens
+            name: str | None = self._backend.id_to_token(token)
+            if name not in self._marks:  # marks are special tokens in some vocabularies, and those are passed over
+                return
+            piece = name
         self._tell(self._split.feed(piece))
+        for close in self._split.closes:
+            if close in (self._tail + piece)[-len(piece) - len(close) + 1 :]:
+                self._closed_after = self._tokens
+        self._tail = (self._tail + piece)[-LONGEST_MARK:]
 
     def end(self, how: Literal["stop", "length"], *, prompt_tokens: int, model: str) -> Completion:
         self._tell(self._split.end())

@@ -101,7 +101,7 @@ class OpenAI:
         while True:
             without = frozenset(self._refused)
             try:
-                return await self._post(self._body(request, without), on_delta, inside=request.starts_thinking)
+                return await self._post(request, self._body(request, without), on_delta)
             except Rejected as refusal:
                 # What was blamed is left out from then on, so this comes round at most once a key.
                 blamed = _blamed(refusal) - without
@@ -162,17 +162,18 @@ class OpenAI:
             )
         return self._sessions[pool]
 
-    async def _post(self, body: bytes, on_delta: OnDelta | None, *, inside: bool) -> Completion:
-        reply = Reply(on_delta, inside=inside, where=self._where, secrets=self._secrets)
+    async def _post(self, request: Request, body: bytes, on_delta: OnDelta | None) -> Completion:
+        reply = Reply(
+            on_delta, inside=request.starts_thinking, think=request.think, where=self._where, secrets=self._secrets
+        )
         patience = asyncio.timeout(self._timeouts.first_byte)
         self._waiting.add(patience)
         try:
             async with patience, await self._send("/chat/completions", body) as response:
                 if response.status != 200:
                     raise self._refusal(response, await _some(response, LARGEST_REFUSAL))
-                whole = response.content_type == "application/json"
-                await self._read(response, reply, patience, whole=whole)
-                return reply.completion(whole=whole, what=response.content_type)
+                await self._read(response, reply, patience)
+                return reply.completion(what=response.content_type)
         except Exception as error:
             if error is reply.listeners:
                 raise
@@ -180,13 +181,11 @@ class OpenAI:
         finally:
             self._waiting.discard(patience)
 
-    async def _read(
-        self, response: aiohttp.ClientResponse, reply: Reply, patience: asyncio.Timeout, *, whole: bool
-    ) -> None:
+    async def _read(self, response: aiohttp.ClientResponse, reply: Reply, patience: asyncio.Timeout) -> None:
         """Reads a reply to its end, and the response to its own, so that the connection can be kept."""
         now, moved = asyncio.get_running_loop().time, 0.0
         async for chunk in response.content.iter_any():
-            reply.chunk(chunk, whole=whole)
+            reply.chunk(chunk)
             if reply.done:
                 break
             # Moving a timer costs more than reading a piece; ten times in a silence is near enough.

@@ -6,144 +6,195 @@ Decides what is text, what is reasoning and what was counted. Knows nothing of c
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import msgspec
-
+from scale_reasoning.engines import chunks
+from scale_reasoning.engines.chunks import Choice, Chunk, Message, Unreadable
+from scale_reasoning.engines.counts import Counts, counted
+from scale_reasoning.engines.finish import given_up, named
+from scale_reasoning.engines.pieces import Pieces, joined
 from scale_reasoning.engines.refusals import one_line, stream_error
 from scale_reasoning.engines.sse import EventReader
 from scale_reasoning.engines.think import ThinkSplitter
-from scale_reasoning.errors import Malformed
-from scale_reasoning.types import Completion, Delta, OnDelta, Usage
+from scale_reasoning.errors import Malformed, Overloaded
+from scale_reasoning.types import THINK, Completion, Delta, Marks, OnDelta, Usage
+
+_BOM = b"\xef\xbb\xbf"
 
 LARGEST_BODY = 64 * 2**20
 """Bytes of a reply; a larger one is cut off as malformed."""
 
 
-class _Details(msgspec.Struct, gc=False):
-    reasoning_tokens: int | None = None
-    cached_tokens: int | None = None
-
-
-class _Usage(msgspec.Struct, gc=False):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    reasoning_tokens: int | None = None
-    prompt_cache_hit_tokens: int | None = None
-    completion_tokens_details: _Details | None = None
-    prompt_tokens_details: _Details | None = None
-
-    def as_usage(self) -> Usage:
-        out, read = self.completion_tokens_details or _Details(), self.prompt_tokens_details or _Details()
-        return Usage(
-            prompt_tokens=self.prompt_tokens,
-            completion_tokens=self.completion_tokens,
-            reasoning_tokens=self.reasoning_tokens if out.reasoning_tokens is None else out.reasoning_tokens,
-            cached_tokens=self.prompt_cache_hit_tokens if read.cached_tokens is None else read.cached_tokens,
-        )
-
-
-class _Message(msgspec.Struct, gc=False):
-    content: str | None = None
-    reasoning: str | None = None
-    reasoning_content: str | None = None
-
-
-class _Choice(msgspec.Struct, gc=False):
-    index: int = 0
-    delta: _Message | None = None
-    message: _Message | None = None
-    finish_reason: str | None = None
-
-
-class _Chunk(msgspec.Struct, gc=False):
-    choices: list[_Choice] | None = None
-    usage: _Usage | None = None
-    model: str | None = None
-    error: Any = None
-
-
-_chunk = msgspec.json.Decoder(_Chunk).decode
-
-
 class Reply:
-    """A completion while it comes in, from a stream of events or as one JSON body."""
+    """A completion while it comes in, from a stream of events or as one JSON body: its first byte tells which."""
 
-    def __init__(self, on_delta: OnDelta | None, *, inside: bool, where: str, secrets: Sequence[str]) -> None:
+    def __init__(
+        self, on_delta: OnDelta | None, *, inside: bool, where: str, secrets: Sequence[str], think: Marks = THINK
+    ) -> None:
         self.began = self.done = False
         self.listeners: Exception | None = None
         """What the listener raised: nobody's failure but its own."""
         self._on_delta, self._where, self._secrets = on_delta, where, secrets
-        self._events, self._split = EventReader(), ThinkSplitter(inside=inside)
+        self._inside, self._marks = inside, think
+        self._events, self._split = EventReader(), ThinkSplitter(inside=inside, think=think)
+        self._text, self._thought = Pieces(), Pieces()
         self._body, self._size = bytearray(), 0
+        self._whole: bool | None = None
         self._apart: list[str] = []
-        self._choices = False
+        self._full: list[Message] = []
+        self._others: list[Choice] = []
+        self._choices = 0
         self._finish_reason: str | None = None
-        self._usage: _Usage | None = None
+        self._counts: Counts | None = None
         self._model: str | None = None
 
-    def chunk(self, chunk: bytes, *, whole: bool) -> None:
-        """Takes in bytes of the body; `whole` says that it is one JSON value. Raises EngineErrors."""
+    def chunk(self, chunk: bytes) -> None:
+        """Takes in bytes of the body. Raises EngineErrors."""
         self.began = True
         self._size += len(chunk)
         if self._size > LARGEST_BODY:
             raise Malformed(f"{self._where} sent a reply of over {LARGEST_BODY} bytes")
-        if whole:
+        if self._whole is None:
+            chunk = (bytes(self._body) + chunk).removeprefix(_BOM).lstrip()
+            self._body.clear()
+            if not chunk or _BOM.startswith(chunk):
+                self._body += chunk
+                return
+            self._whole = chunk[:1] in b"{["
+        if self._whole:
             self._body += chunk
         else:
             for data in self._events.feed(chunk):
                 self._event(data)
 
-    def completion(self, *, whole: bool, what: str) -> Completion:
+    def completion(self, *, what: str) -> Completion:
         """The completion, now that no more comes; Malformed when there is none. `what` names the body's type."""
-        if not self.done:
-            for data in [bytes(self._body)] if whole else self._events.end():
-                self._event(data)
+        complete = self._ended()
+        self._take_others()
+        self._take_full()
         if not self._choices:
             raise Malformed(f"{self._where} answered with no chat completion ({what})")
-        if self._finish_reason is None and not self.done and not whole:
+        if failure := given_up(self._finish_reason, self._where):
+            raise Overloaded(failure)
+        if self._finish_reason is None and not complete:
             raise Malformed(f"{self._where} ended the reply before it was complete")
-        self._tell(self._split.end())
-        parts = text, reasoning = self._split.parts(cut_off=self._finish_reason == "length")
-        reasoning = "".join(self._apart) + reasoning
-        if self._on_delta is not None and parts != self._split.told:
-            self._tell(Delta(restarted=True))
-            self._tell(Delta(text=text, reasoning=reasoning))
-        return Completion(
-            text=text,
-            reasoning=reasoning,
-            finish_reason=self._finish_reason,
-            usage=self._usage.as_usage() if self._usage is not None else Usage(),
-            model=self._model,
-        )
+        finish_reason = named(self._finish_reason)
+        text, reasoning = self._parts(cut_off=finish_reason == "length")
+        usage = Usage() if self._counts is None else self._counts.usage(empty=not (text or reasoning))
+        return Completion(text=text, reasoning=reasoning, finish_reason=finish_reason, usage=usage, model=self._model)
+
+    def _ended(self) -> bool:
+        """Whether the body was complete; takes in what is left of it."""
+        if self._whole:
+            try:
+                found = chunks.read_body(bytes(self._body))
+            except Unreadable as error:
+                raise self._malformed(error) from None
+            for chunk in found:
+                self._chunk(chunk)
+            return len(found) == 1
+        if not self.done:
+            for data in self._events.end():
+                self._event(data)
+        return self.done
 
     def _event(self, data: bytes) -> None:
         if self.done or data == b"[DONE]":
             self.done = True  # nothing after it counts, in whichever chunk it comes
             return
         try:
-            chunk = _chunk(data)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise Malformed(f"{self._where} sent what is not a chat completion: {one_line(str(error))}") from None
-        if chunk.error is not None:
-            raise stream_error(chunk.error, where=self._where, secrets=self._secrets)
-        if chunk.usage is not None:
-            self._usage = chunk.usage
+            found = chunks.read(data)
+        except Unreadable as error:
+            self.done = data.strip(b'" \t') == b"[DONE]"
+            if not self.done:
+                raise self._malformed(error) from None
+            return
+        if isinstance(found, Chunk):
+            self._chunk(found)
+        else:
+            for chunk in found:
+                self._chunk(chunk)
+
+    def _malformed(self, error: Unreadable) -> Malformed:
+        return Malformed(f"{self._where} sent what is not a chat completion: {one_line(str(error))}")
+
+    def _chunk(self, chunk: Chunk) -> None:
+        usage, error = chunk.usage, chunk.error
+        if chunk.x_groq is not None:
+            usage, error = usage or chunk.x_groq.usage, error or chunk.x_groq.error
+        if error:
+            raise stream_error(error, where=self._where, secrets=self._secrets)
+        if usage:
+            self._counts = self._counts or Counts()
+            self._counts.add(counted(usage))
         self._model = chunk.model or self._model
         for choice in chunk.choices or ():
-            if choice.index == 0:
-                self._choices = True
-                self._finish_reason = choice.finish_reason or self._finish_reason
-                self._message(choice.delta or choice.message or _Message())
+            if not choice.index:
+                self._choice(choice)
+            elif len(chunk.choices or ()) == 1:
+                self._others.append(choice)
 
-    def _message(self, message: _Message) -> None:
-        if reasoning := message.reasoning or message.reasoning_content:
+    def _choice(self, choice: Choice) -> None:
+        self._choices += 1
+        if choice.finish_reason and not given_up(self._finish_reason, self._where):
+            self._finish_reason = choice.finish_reason
+        if choice.delta is not None and choice.full:
+            self._full.append(choice.delta)
+        elif choice.delta is not None:
+            self._message(choice.delta)
+
+    def _message(self, message: Message) -> None:
+        thought = message.reasoning or message.reasoning_content
+        if thought and (piece := self._thought.add(thought)):
             self._split.served_apart()
-            self._apart.append(reasoning)
-            if self._on_delta is not None:
-                self._tell(Delta(reasoning=reasoning))
-        if message.content:
-            self._tell(self._split.feed(message.content))
+            self._think(piece)
+        if message.content and (piece := self._text.add(message.content)):
+            self._tell(self._split.feed(piece))
+
+    def _think(self, piece: str) -> None:
+        self._apart.append(piece)
+        if self._on_delta is not None:
+            self._tell(Delta(reasoning=piece))
+
+    def _take_others(self) -> None:
+        """Takes in choices that were not numbered 0, where they can only be the one that was asked for."""
+        numbers = [choice.index or 0 for choice in self._others]
+        if self._choices == 0:
+            growing = numbers == sorted(set(numbers))  # some count the tokens there, not the choices
+            for choice in self._others:
+                if growing or choice.index == min(numbers):
+                    self._choice(choice)
+        elif self._choices == 1 and len(numbers) > 1 and numbers == list(range(1, len(numbers) + 1)):
+            for choice in self._others:
+                self._choice(choice)
+
+    def _take_full(self) -> None:
+        """Takes in the messages that are no deltas: of a stream's deltas they only repeat the text."""
+        text = joined([message.content or "" for message in self._full])
+        thought = joined([message.reasoning or "" for message in self._full])
+        self._message(
+            Message(content="" if self._text.count else text, reasoning="" if self._thought.count else thought)
+        )
+
+    def _parts(self, *, cut_off: bool) -> tuple[str, str]:
+        """(text, reasoning) of the reply; the listener is told both again where they are not what it heard."""
+        if left := self._thought.end():
+            self._think(left)
+        if left := self._text.end():
+            self._tell(self._split.feed(left))
+        self._tell(self._split.end())
+        told, split = self._split.told, self._split
+        if self._text.repeats:
+            split = ThinkSplitter(inside=self._inside, think=self._marks)
+            if self._apart:
+                split.served_apart()
+            split.feed(self._text.last)
+            split.end()
+        parts = text, reasoning = split.parts(cut_off=cut_off)
+        reasoning = (self._thought.last if self._thought.repeats else "".join(self._apart)) + reasoning
+        if self._on_delta is not None and (parts != told or self._thought.repeats):
+            self._tell(Delta(restarted=True))
+            self._tell(Delta(text=text, reasoning=reasoning))
+        return text, reasoning
 
     def _tell(self, delta: Delta | None) -> None:
         if delta is None or self._on_delta is None:

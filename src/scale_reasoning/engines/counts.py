@@ -1,0 +1,119 @@
+"""Which tokens a server counted for a reply, in whichever dialect its `usage` is written.
+
+Decides which counts can be believed: a count that cannot be read is unknown, never zero, and reasoning that is counted
+in addition to the completion becomes part of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from scale_reasoning.types import JSON, Usage
+
+LARGEST = 10**12
+"""Tokens; a larger count is none."""
+
+_PROMPT = (("prompt_tokens",), ("input_tokens",))
+_COMPLETION = (("completion_tokens",), ("output_tokens",), ("generated_tokens",))
+_REASONING = (
+    ("completion_tokens_details", "reasoning_tokens"),
+    ("output_tokens_details", "reasoning_tokens"),
+    ("reasoning_tokens",),
+)
+_CACHED = (
+    ("prompt_tokens_details", "cached_tokens"),
+    ("input_tokens_details", "cached_tokens"),
+    ("prompt_cache_hit_tokens",),  # DeepSeek
+    ("cached_tokens",),  # Moonshot
+    ("cache_read_input_tokens",),  # Anthropic
+)
+_DIGITS = re.compile(r"\s*([0-9]{1,12})(?:\.0*)?\s*")
+
+
+@dataclass(slots=True, kw_only=True)
+class Counts:
+    """What one `usage` object says; None where it says nothing that can be read."""
+
+    prompt: int | None = None
+    completion: int | None = None
+    reasoning: int | None = None
+    cached: int | None = None
+    total: int | None = None
+
+    def add(self, later: Counts) -> None:
+        """Takes in a later `usage` of the same reply: its counts win, except zeros and gaps after real ones."""
+        grown = bool(later.completion) or (later.total or 0) > (later.prompt or self.prompt or 0)
+        if grown or self.completion is None:
+            self.completion, self.total = later.completion, later.total
+            self.reasoning = self.reasoning if later.reasoning is None else later.reasoning
+        self.prompt = later.prompt or self.prompt
+        self.cached = later.cached or (self.cached if later.cached is None else self.cached or 0)
+
+    def usage(self, *, empty: bool) -> Usage:
+        """The usage of the reply. `empty` says that it has no text, so that zero tokens can be true.
+
+        A prompt always has tokens, and so has a reply with text: their zeros are those of a server that counts nothing.
+        """
+        prompt, completion = self.prompt or None, _all_new(self)
+        if not completion and not empty:
+            completion = None
+        return Usage(
+            prompt_tokens=prompt,
+            completion_tokens=completion,
+            reasoning_tokens=self.reasoning or (None if completion is None else self.reasoning),
+            cached_tokens=self.cached or (None if prompt is None else self.cached),
+        )
+
+
+def counted(usage: JSON) -> Counts:
+    """The counts of a `usage` object; all unknown when it is none."""
+    return Counts(
+        prompt=_first(usage, _PROMPT),
+        completion=_first(usage, _COMPLETION),
+        reasoning=_first(usage, _REASONING),
+        cached=_first(usage, _CACHED),
+        total=_first(usage, (("total_tokens",),)),
+    )
+
+
+def reasoning_is_apart(usage: JSON) -> bool:
+    """Whether this `usage` object counts reasoning in addition to its completion tokens (xAI, Gemini)."""
+    counts = counted(usage)
+    return counts.completion is not None and (_all_new(counts) or 0) > counts.completion
+
+
+def _all_new(counts: Counts) -> int | None:
+    """All new tokens: where the total shows more of them than the completion has, the rest is reasoning."""
+    completion, reasoning = counts.completion, counts.reasoning
+    if counts.total and counts.prompt:
+        new = counts.total - counts.prompt
+        apart = new - (completion or 0)
+        # A total may also hold tokens read from a cache, which are no new ones.
+        if apart > 0 and (not completion or apart == reasoning or (reasoning is None and not counts.cached)):
+            return new
+    elif completion is not None and reasoning is not None and reasoning > completion:
+        return completion + reasoning
+    return completion
+
+
+def _first(usage: JSON, places: tuple[tuple[str, ...], ...]) -> int | None:
+    for place in places:
+        value = usage
+        for key in place:
+            value = cast("Mapping[str, JSON]", value).get(key) if isinstance(value, dict) else None
+        if (count := _count(value)) is not None:
+            return count
+    return None
+
+
+def _count(value: JSON) -> int | None:
+    """A number of tokens, which servers also write as `10.0` and `"10"`; None for anything else."""
+    if isinstance(value, str):
+        digits = _DIGITS.fullmatch(value)
+        return int(digits[1]) if digits else None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and 0 <= value < LARGEST else None

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import pytest
+
+from scale_reasoning.engines.finish import ENDINGS, ending, given_up, named
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+def test_every_reason_is_known_in_any_spelling(name: str) -> None:
+    for spelled in (name, name.upper(), name.replace("_", "-"), f"FinishReason.{name.upper()}", f" {name}"):
+        assert ending(spelled) == ENDINGS[name]
+        gave_up = ENDINGS[name] in ("gave up", "filtered")
+        assert (given_up(spelled, "HOST") is not None) == gave_up
+        assert named(spelled) == (spelled if gave_up else ENDINGS[name])
+
+
+def test_other_reasons_stay_as_they_came() -> None:
+    assert [named(reason) for reason in ("tool_calls", "Repetition", "", None)] == [
+        "tool_calls",
+        "Repetition",
+        None,
+        None,
+    ]
+    assert given_up("tool_calls", "HOST") is given_up("", "HOST") is given_up(None, "HOST") is None
