@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scale_reasoning import CoT, attempt, endpoints
-from scale_reasoning.datasets.arithmetic import problem
+from scale_reasoning.arithmetic.problems import problem
 from scale_reasoning.engines.llama import Llama
 from scale_reasoning.engines.smollm2 import fetch
 from scale_reasoning.together import together

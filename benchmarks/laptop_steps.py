@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from scale_reasoning.answers import final_answer
-from scale_reasoning.datasets.arithmetic import chain_of
-from scale_reasoning.datasets.chains import result_of
-from scale_reasoning.engines.teacher import outline
+from scale_reasoning.arithmetic.chains import result_of
+from scale_reasoning.arithmetic.problems import chain_of
+from scale_reasoning.arithmetic.teacher import outline
 
 
 @dataclass(frozen=True)

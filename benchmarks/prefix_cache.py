@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from scale_reasoning import Problem, Scale, attempt, endpoints
-from scale_reasoning.datasets.arithmetic import problem
+from scale_reasoning.arithmetic.problems import problem
 from scale_reasoning.engines.llama import Llama
 from scale_reasoning.engines.openai import OpenAI
 from scale_reasoning.engines.policy import Limited

@@ -29,7 +29,7 @@ from pathlib import Path
 from prefix_cache import STAGES, Noted, Share, shares, tell
 
 from scale_reasoning import Scale, attempt, endpoints
-from scale_reasoning.datasets.arithmetic import problem
+from scale_reasoning.arithmetic.problems import problem
 from scale_reasoning.engines.openai import OpenAI
 from scale_reasoning.engines.policy import Limited
 from scale_reasoning.engines.smollm2 import cache

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import torch
 
-from scale_reasoning.datasets.chains import Split, Turn
+from scale_reasoning.arithmetic.chains import Split, Turn
+from scale_reasoning.arithmetic.teacher import Teacher
 from scale_reasoning.engines import smollm2
 from scale_reasoning.engines.student import ADAPTER, merge
-from scale_reasoning.engines.teacher import Teacher
 from student.export import export
 from student.gates import Asked, enough, examine, system1_failures, told
 from student.mixes import RATINGS, SEEN, SKILLS, Mix, learned, rows

@@ -13,11 +13,11 @@ from math import nan
 from pathlib import Path
 
 from scale_reasoning.answers import final_answer
-from scale_reasoning.datasets.arithmetic import LAPTOP, Chain, chain
-from scale_reasoning.datasets.chains import Split, Turn
+from scale_reasoning.arithmetic.chains import Split, Turn
+from scale_reasoning.arithmetic.problems import LAPTOP, Chain, chain
+from scale_reasoning.arithmetic.teacher import Teacher, outline
 from scale_reasoning.engines import EMBEDDED, endpoints
 from scale_reasoning.engines.llama import Llama
-from scale_reasoning.engines.teacher import Teacher, outline
 from scale_reasoning.lm import LM
 from scale_reasoning.replies import parse_number, parse_outline
 from scale_reasoning.together import together

@@ -9,9 +9,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from scale_reasoning.datasets.arithmetic import LAPTOP, chain
-from scale_reasoning.datasets.chains import Level, Move, Turn
-from scale_reasoning.engines.teacher import Teacher
+from scale_reasoning.arithmetic.chains import Level, Move, Turn
+from scale_reasoning.arithmetic.problems import LAPTOP, chain
+from scale_reasoning.arithmetic.teacher import Teacher
 from scale_reasoning.lm import Strategy
 from student.rows import (
     BOTH_MODES,

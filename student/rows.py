@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import scale_reasoning.strategies.scale
-from scale_reasoning.datasets.arithmetic import LAPTOP, Chain, chain
-from scale_reasoning.datasets.chains import Level, Turn, split_of
+from scale_reasoning.arithmetic.chains import Level, Turn, split_of
+from scale_reasoning.arithmetic.problems import LAPTOP, Chain, chain
+from scale_reasoning.arithmetic.teacher import Teacher, outline
+from scale_reasoning.arithmetic.working import SIGNS, expression, working
 from scale_reasoning.engines import EMBEDDED, endpoints
-from scale_reasoning.engines.teacher import Teacher, outline
-from scale_reasoning.engines.working import SIGNS, expression, working
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import LM, Strategy
 from scale_reasoning.profiles import profile_for

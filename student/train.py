@@ -17,7 +17,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from scale_reasoning.datasets.chains import Dice
+from scale_reasoning.arithmetic.chains import Dice
 from scale_reasoning.synth.weights import place_of
 from student.rows import Group, Row
 from student.tree import Tree, grown

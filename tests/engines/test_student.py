@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from scale_reasoning import Connection, Scale, connect, solve
-from scale_reasoning.datasets.arithmetic import LAPTOP, problem
+from scale_reasoning.arithmetic.problems import LAPTOP, problem
 from scale_reasoning.engines import smollm2, student
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.types import Mode, Record

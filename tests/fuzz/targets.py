@@ -17,9 +17,9 @@ from pathlib import Path
 import msgspec
 
 from scale_reasoning.answers import answer_class, final_answer, normalise, rational
+from scale_reasoning.arithmetic.reading import asked_in, truth_in
 from scale_reasoning.datasets.dataset import normalised
 from scale_reasoning.datasets.files import _csv_rows, _json_rows
-from scale_reasoning.datasets.reading import asked_in, truth_in
 from scale_reasoning.datasets.rows import Row, problems_of
 from scale_reasoning.engines.listing import listed, model, window
 from scale_reasoning.engines.refusals import error_for, stream_error

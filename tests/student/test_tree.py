@@ -56,8 +56,8 @@ def test_rows_are_what_the_strategies_send_and_no_flawed_decomposition_is_learne
     pytest.importorskip("torch")
     from student.rows import BOTH_MODES, MAX_STEPS, SOLVING, taught
 
-    from scale_reasoning.datasets.arithmetic import LAPTOP, chain
-    from scale_reasoning.engines.teacher import Teacher, outline
+    from scale_reasoning.arithmetic.problems import LAPTOP, chain
+    from scale_reasoning.arithmetic.teacher import Teacher, outline
     from scale_reasoning.replies import parse_outline
 
     learned = 0
@@ -76,8 +76,8 @@ def test_a_round_that_the_limit_cuts_is_learned_up_to_the_cut() -> None:
     pytest.importorskip("torch")
     from student.rows import END, INFTYTHINK, taught
 
-    from scale_reasoning.datasets.arithmetic import LAPTOP, chain
-    from scale_reasoning.engines.teacher import Teacher
+    from scale_reasoning.arithmetic.problems import LAPTOP, chain
+    from scale_reasoning.arithmetic.teacher import Teacher
 
     groups = [
         taught(chain(index, split="train", level=LAPTOP), (INFTYTHINK,), ("solution",), Teacher()) for index in range(8)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from scale_reasoning.arithmetic.teacher import TEACHER, Teacher
 from scale_reasoning.engines.limit import InFlight, Places, limit_of
 from scale_reasoning.engines.policy import Limited, Retrying
 from scale_reasoning.engines.spread import Limits, Spread
@@ -27,8 +28,6 @@ EMBEDDED = "student"
 """The name of the model in the box: SmolLM2 with an adapter for arithmetic's laptop level (docs/student.md)."""
 UNTAUGHT = "smollm2"
 """The name of the same model without the adapter."""
-TEACHER = "arithmetic-teacher"
-"""The name of the engine that answers `arithmetic` from its truth."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +101,6 @@ async def _llama(connection: Connection, stack: AsyncExitStack) -> Opened:
 
 
 async def _teacher(connection: Connection, stack: AsyncExitStack) -> Opened:
-    from scale_reasoning.engines.teacher import Teacher
-
     return Opened(engine=Teacher(), model=TEACHER, window=connection.window)
 
 

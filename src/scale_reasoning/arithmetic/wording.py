@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scale_reasoning.datasets.chains import Dice, Operation, Turn
+from scale_reasoning.arithmetic.chains import Dice, Operation, Turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scale_reasoning.datasets.chains import OPERATIONS, Turn, result_of
-from scale_reasoning.engines.working import expression, working
+from scale_reasoning.arithmetic.chains import OPERATIONS, Turn, result_of
+from scale_reasoning.arithmetic.working import expression, working
 
 
 @st.composite

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scale_reasoning.datasets import chains, load
-from scale_reasoning.datasets.arithmetic import LAPTOP, LEVELS, chain, chain_of, problem
-from scale_reasoning.datasets.chains import SPLITS, Dice, Level, result_of, split_of
-from scale_reasoning.datasets.wording import STORIES, THEMES, Theme
+from scale_reasoning.arithmetic import chains
+from scale_reasoning.arithmetic.chains import SPLITS, Dice, Level, result_of, split_of
+from scale_reasoning.arithmetic.problems import LAPTOP, LEVELS, chain, chain_of, problem
+from scale_reasoning.arithmetic.wording import STORIES, THEMES, Theme
+from scale_reasoning.datasets import load
 from scale_reasoning.errors import ConfigError
 
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scale_reasoning.datasets.arithmetic import LEVELS, Truth, chain
-from scale_reasoning.datasets.chains import SPLITS, Level, Turn
-from scale_reasoning.datasets.reading import asked_in, truth_in
+from scale_reasoning.arithmetic.chains import SPLITS, Level, Turn
+from scale_reasoning.arithmetic.problems import LEVELS, Truth, chain
+from scale_reasoning.arithmetic.reading import asked_in, truth_in
 
 RANGE = st.tuples(st.integers(1, 4), st.integers(1, 4)).map(lambda pair: (min(pair), max(pair)))
 STEPS = st.tuples(st.integers(2, 8), st.integers(2, 8)).map(lambda pair: (min(pair), max(pair)))

@@ -13,14 +13,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import eq
 
-from scale_reasoning.datasets.arithmetic import Truth
-from scale_reasoning.datasets.chains import Dice, Turn
-from scale_reasoning.datasets.reading import asked_in, truth_in
-from scale_reasoning.engines import TEACHER
-from scale_reasoning.engines.working import SIGNS, expression, working
+from scale_reasoning.arithmetic.chains import Dice, Turn
+from scale_reasoning.arithmetic.problems import Truth
+from scale_reasoning.arithmetic.reading import asked_in, truth_in
+from scale_reasoning.arithmetic.working import SIGNS, expression, working
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.types import Completion, Delta, Message, Mode, OnDelta, Request, Usage
 
+TEACHER = "arithmetic-teacher"
+"""The name that the teacher goes by as a model."""
 FLAWED = 4
 """One decomposition in so many is flawed, so that there is something to choose."""
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Literal, TypeAlias
 
-from scale_reasoning.datasets.arithmetic import Link, Truth
-from scale_reasoning.datasets.chains import MAX_DIGITS, MAX_STEPS, Operation, Turn, result_of
-from scale_reasoning.datasets.wording import THEMES, Theme, said
+from scale_reasoning.arithmetic.chains import MAX_DIGITS, MAX_STEPS, Operation, Turn, result_of
+from scale_reasoning.arithmetic.problems import Link, Truth
+from scale_reasoning.arithmetic.wording import THEMES, Theme, said
 
 MOST_SENTENCES = MAX_STEPS + 2
 """A start, a fact a step, a question."""

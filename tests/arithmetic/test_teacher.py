@@ -9,15 +9,15 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from tests.engines.test_working import assert_true
+from tests.arithmetic.test_working import assert_true
 
+from scale_reasoning.arithmetic.chains import OPERATIONS
+from scale_reasoning.arithmetic.problems import LEVELS, Chain, chain
+from scale_reasoning.arithmetic.teacher import DIFFICULTY, Teacher
+from scale_reasoning.arithmetic.working import expression
 from scale_reasoning.cli import main
 from scale_reasoning.datasets import load
-from scale_reasoning.datasets.arithmetic import LEVELS, Chain, chain
-from scale_reasoning.datasets.chains import OPERATIONS
 from scale_reasoning.engines import TEACHER, Connection, connect, endpoints
-from scale_reasoning.engines.teacher import DIFFICULTY, Teacher
-from scale_reasoning.engines.working import expression
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.replies import NUMBER, choice_schema, outline_schema
 from scale_reasoning.runs.attempt import attempt

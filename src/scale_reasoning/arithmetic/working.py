@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
-from scale_reasoning.datasets.chains import Operation, Turn
+from scale_reasoning.arithmetic.chains import Operation, Turn
 
 SIGNS: dict[Operation, str] = {"add": "+", "sub": "-", "mul": "×", "div": "÷", "mod": "mod"}
 _PLACES = ("ones", "tens", "hundreds", "thousands", "ten thousands", "hundred thousands", "millions")
