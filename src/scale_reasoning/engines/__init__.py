@@ -85,7 +85,7 @@ async def _openai(connection: Connection, stack: AsyncExitStack) -> Opened:
             else f"model {connection.model!r} is neither the model in the box ({EMBEDDED!r}, {UNTAUGHT!r}) nor a GGUF "
             "file nor a checkpoint folder (with a config.json): say where it is served, --base-url http://HOST:PORT/v1"
         )
-    server = OpenAI(connection.base_url, api_key=connection.api_key, timeouts=connection.timeouts)
+    server = OpenAI(connection.base_url, api_key=connection.api_key, timeouts=connection.timeouts, say=connection.say)
     return Opened(engine=await stack.enter_async_context(server), model=connection.model)
 
 

@@ -7,12 +7,13 @@ of names, so what is shown is bounded.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, cast
 
 from scale_reasoning.engines.refusals import one_line
 from scale_reasoning.engines.verdicts import Finding, no, unknown, yes
-from scale_reasoning.errors import ConfigError, EngineError
+from scale_reasoning.errors import ConfigError, EngineError, Rejected
 from scale_reasoning.types import JSON
 
 if TYPE_CHECKING:
@@ -81,6 +82,28 @@ async def only_model(connection: Connection) -> str:
         has = f"has {len(names):,}: {shown(names)}" if names else "lists none"
         raise ConfigError(f"{where}; the server {has}")
     return names[0].removeprefix("models/")
+
+
+_UNKNOWN_MODEL = re.compile(
+    r"model.{0,160}\b(?:not (?:found|exist|a valid|available|supported|loaded)|n[o']t exist|unknown|invalid|no access)"
+    r"|(?:unknown|invalid|no such|unsupported|missing) model|model_not_found"
+    r"|no (?:model|endpoints?|instances?) (?:named|found)",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def is_unknown_model(error: Rejected) -> bool:
+    """Whether a refusal is about the model's name."""
+    return error.status in (400, 404, 422) and (
+        error.status == 404 or _UNKNOWN_MODEL.search(error.said or str(error)) is not None
+    )
+
+
+def like(asked: str, names: Iterable[str]) -> str:
+    """The names nearest to the one asked for, else the first of all."""
+    lowered = {name.lower(): name for name in names}
+    close = [lowered[name] for name in difflib.get_close_matches(asked.lower(), lowered, n=3, cutoff=0.5)]
+    return shown(close or lowered.values())
 
 
 def model(asked: str, entries: Mapping[str, JSON] | None) -> Finding:
