@@ -63,9 +63,8 @@ class Bound:
 
     def told(self) -> str:
         """See Change."""
-        parts = [f"at least {self.least:g}"] * (self.least is not None)
-        parts += [f"at most {self.most:,.10g}"] * (self.most is not None)
-        return f"{' and '.join(parts)} is sent"
+        bounds = {"at least": self.least, "at most": self.most}
+        return " and ".join(f"{word} {bound:,.10g}" for word, bound in bounds.items() if bound is not None) + " is sent"
 
 
 @dataclass(frozen=True, slots=True)
