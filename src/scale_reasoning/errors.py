@@ -123,7 +123,7 @@ class ContextOverflow(EngineError):
 class WindowRefusal(ContextOverflow):
     """The server refuses the prompt as too long, but its own numbers or the prompt's text say that it fits."""
 
-    kind = "rejected"
+    kind = "window_refusal"
     blame = "world"
 
 

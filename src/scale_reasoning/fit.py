@@ -23,9 +23,6 @@ HOPEFUL, CAUTIOUS = 4, 2
 SPARE = 64
 """New tokens that are given up when a server's own count did not fit either."""
 
-STEP = 256
-"""Windows are multiples of it."""
-
 TEMPLATE = 1024
 """Tokens that a chat template may add to a prompt."""
 
@@ -75,8 +72,6 @@ class Fit:
         if counted is not None and sent is not None and counted == window - sent + 1:
             # vLLM stops counting there: a lower bound, whatever the wording.
             self._least, counted = max(self._least, counted), None
-        if counted is not None and sent is not None and counted > window and (window + sent) % STEP == 0:
-            window += sent  # vLLM 0.15 tells the window less the reply
         if error.at_least is not None:
             self._least = max(self._least, error.at_least)
         elif counted is None and error.window is not None and sent is not None and self._cautious > window // 2:
@@ -94,10 +89,10 @@ class Fit:
 
     def _blamed(self, error: ContextOverflow, window: int, counted: int | None) -> ContextOverflow:
         """The overflow as the model's doing, or as the server's."""
-        if 2 * self._cautious + TEMPLATE <= window:  # no text has more tokens than bytes
-            fits = True
-        elif counted is not None:
+        if counted is not None:
             fits = window - counted >= MIN_NEW_TOKENS
+        elif 2 * self._cautious + TEMPLATE <= window:  # no text has more tokens than bytes
+            fits = True
         else:
             # After smaller and smaller replies a lower bound near the window is as good as a count.
             spare = window // 8 if self._cautious > window // 2 else MIN_NEW_TOKENS

@@ -18,10 +18,11 @@ import msgspec
 
 from scale_reasoning.engines import listing
 from scale_reasoning.engines.adapting import Adapting, Trial, changed
+from scale_reasoning.engines.overflow import corrected
 from scale_reasoning.engines.policy import Told
 from scale_reasoning.engines.refusals import error_for, one_line
 from scale_reasoning.engines.reply import Reply
-from scale_reasoning.errors import ConfigError, EngineError, Malformed, Rejected, TimedOut, Unreachable
+from scale_reasoning.errors import ConfigError, ContextOverflow, EngineError, Malformed, Rejected, TimedOut, Unreachable
 from scale_reasoning.types import JSON, Completion, Mode, OnDelta, Request
 
 if TYPE_CHECKING:
@@ -112,6 +113,8 @@ class OpenAI:
             body = trial.body(self._body(request))
             try:
                 completion = await self._post(body, told.on_delta, inside=request.starts_thinking)
+            except ContextOverflow as error:
+                raise corrected(error, request.max_tokens) from None
             except EngineError as error:
                 if not trial.refused(error, body):
                     raise await self._explained(error, request.model) from None

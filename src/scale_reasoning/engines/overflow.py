@@ -80,6 +80,19 @@ def overflow(status: int | None, text: str, message: str) -> ContextOverflow | N
     return ContextOverflow(message, counted, window, at_least)
 
 
+_LESS_REPLY = re.compile(r"request has \d+ input tokens\. Please reduce the length of the input")
+
+
+def corrected(error: ContextOverflow, most: int | None) -> ContextOverflow:
+    """The overflow with its true window: vLLM 0.15 tells the window less the reply asked for, `most` new tokens."""
+    counted, window = error.prompt_tokens, error.window
+    if most is None or window is None or counted is None or not _LESS_REPLY.search(error.said):
+        return error
+    whole = ContextOverflow(error.message, counted, window + most)
+    whole.said = error.said
+    return whole
+
+
 def _first(patterns: Iterable[re.Pattern[str]], text: str) -> int | None:
     found = next((match for pattern in patterns if (match := pattern.search(text))), None)
     return int(found.group(1).replace(",", "")) if found else None

@@ -1,4 +1,4 @@
-"""Every dialect through the whole stack: what comes of a call, the requests it takes, what is said and remembered."""
+"""Every refuser through the whole stack: what comes of a call, the requests it takes, what is said and remembered."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from tests.engines.dialects import DIALECTS, QWEN3, Dialect, has, openai
 from tests.engines.faults import running
+from tests.engines.refusers import QWEN3, REFUSERS, Refuser, has, openai
 
 from scale_reasoning.engines import Connection, connect
 from scale_reasoning.errors import ScaleError
@@ -28,23 +28,23 @@ class Heard:
     said: list[str] = field(default_factory=list[str])
 
 
-def calls(dialect: Dialect, modes: tuple[Mode, ...]) -> Heard:
+def calls(refuser: Refuser, modes: tuple[Mode, ...]) -> Heard:
     """What comes of one call in each of these modes, one after the other."""
     heard = Heard()
-    messages = (Message("system", "Be brief."), Message("user", dialect.prompt))
+    messages = (Message("system", "Be brief."), Message("user", refuser.prompt))
 
     async def run() -> None:
-        async with running(dialect) as server:
+        async with running(refuser) as server:
             connection = Connection(
-                model=dialect.model, base_url=server.base_url, window=dialect.window, retries=0, say=heard.said.append
+                model=refuser.model, base_url=server.base_url, window=refuser.window, retries=0, say=heard.said.append
             )
             async with connect(connection) as endpoints:
                 lm = LM(endpoints, attempt=Attempt(problem_id="p"))
                 for number, mode in enumerate(modes):
-                    schema = outline_schema(9) if dialect.schema else None
+                    schema = outline_schema(9) if refuser.schema else None
                     place, before = lm.at(f"call{number}"), len(server.bodies)
                     try:
-                        await place.chat(messages, mode=mode, max_tokens=dialect.max_tokens, schema=schema)
+                        await place.chat(messages, mode=mode, max_tokens=refuser.max_tokens, schema=schema)
                         heard.outcomes.append("answered")
                     except ScaleError as error:
                         heard.outcomes.append(error.blame)
@@ -54,15 +54,15 @@ def calls(dialect: Dialect, modes: tuple[Mode, ...]) -> Heard:
     return heard
 
 
-@pytest.mark.parametrize("name", DIALECTS)
-def test_a_dialect_is_understood_at_once_and_remembered(name: str) -> None:
-    dialect = DIALECTS[name]
-    heard = calls(dialect, (Mode(dialect.mode),) * 2)
-    assert heard.outcomes == [dialect.outcome] * 2
-    assert len(heard.bodies[0]) <= dialect.requests
-    if dialect.said:
+@pytest.mark.parametrize("name", REFUSERS)
+def test_a_refuser_is_understood_at_once_and_remembered(name: str) -> None:
+    refuser = REFUSERS[name]
+    heard = calls(refuser, (Mode(refuser.mode),) * 2)
+    assert heard.outcomes == [refuser.outcome] * 2
+    assert len(heard.bodies[0]) <= refuser.requests
+    if refuser.said:
         assert len(heard.bodies[1]) == 1
-        assert re.search(dialect.said, heard.said[0]), heard.said
+        assert re.search(refuser.said, heard.said[0]), heard.said
         assert len(heard.said) == len(set(heard.said)) <= 2
         assert all(re.match(r"127\.0\.0\.1:\d+ refuses ", line) for line in heard.said)
     else:
@@ -70,11 +70,11 @@ def test_a_dialect_is_understood_at_once_and_remembered(name: str) -> None:
 
 
 def test_two_modes_stay_apart_where_a_server_refuses_their_switch() -> None:
-    dialect = Dialect(
+    refuser = Refuser(
         refuses=has("chat_template_kwargs"),
         words=openai("Unrecognized request argument supplied: chat_template_kwargs"),
     )
-    heard = calls(dialect, (Mode.SYSTEM1, Mode.SYSTEM2))
+    heard = calls(refuser, (Mode.SYSTEM1, Mode.SYSTEM2))
     quick, slow = (bodies[-1]["messages"][-1]["content"] for bodies in heard.bodies)
     assert "briefly" in quick
     assert "step by step" in slow
@@ -83,23 +83,23 @@ def test_two_modes_stay_apart_where_a_server_refuses_their_switch() -> None:
 
 
 def test_a_value_that_one_mode_may_not_send_the_other_may() -> None:
-    dialect = Dialect(
+    refuser = Refuser(
         refuses=lambda body: body["chat_template_kwargs"]["enable_thinking"] and body.get("temperature", 1) != 1,
         words=openai("`temperature` may only be set to 1 when thinking is enabled"),
     )
-    heard = calls(dialect, (Mode.SYSTEM1, Mode.SYSTEM2, Mode.SYSTEM1))
+    heard = calls(refuser, (Mode.SYSTEM1, Mode.SYSTEM2, Mode.SYSTEM1))
     assert heard.outcomes == ["answered"] * 3
     assert [bodies[-1]["temperature"] for bodies in heard.bodies] == [0.7, 1, 0.7]
 
 
 def test_the_journal_files_what_was_asked_not_what_a_server_takes() -> None:
-    dialect = Dialect(refuses=has("seed"), words=openai("Unrecognized request argument supplied: seed"))
+    refuser = Refuser(refuses=has("seed"), words=openai("Unrecognized request argument supplied: seed"))
     messages = (Message("user", "What is 6 x 7?"),)
     journal = MemoryJournal()
 
     async def run() -> str:
         async with (
-            running(dialect) as server,
+            running(refuser) as server,
             connect(Connection(model=QWEN3, base_url=server.base_url)) as endpoints,
         ):
             lm = LM(endpoints, attempt=Attempt(problem_id="p"), journal=journal).at("x")
@@ -112,11 +112,11 @@ def test_the_journal_files_what_was_asked_not_what_a_server_takes() -> None:
 
 
 def test_many_calls_at_once_learn_the_same_and_say_it_once() -> None:
-    dialect = Dialect(refuses=has("seed", "min_p"), words=openai("Extra inputs are not permitted: seed, min_p"))
+    refuser = Refuser(refuses=has("seed", "min_p"), words=openai("Extra inputs are not permitted: seed, min_p"))
     said: list[str] = []
 
     async def run() -> int:
-        async with running(dialect) as server:
+        async with running(refuser) as server:
             connection = Connection(model=QWEN3, base_url=server.base_url, say=said.append)
             async with connect(connection) as endpoints:
                 lm = LM(endpoints, attempt=Attempt(problem_id="p"))
@@ -132,17 +132,17 @@ def test_many_calls_at_once_learn_the_same_and_say_it_once() -> None:
 
 def test_one_server_failure_that_passes_costs_no_schema() -> None:
     failures = [True]
-    dialect = Dialect(
+    refuser = Refuser(
         schema=True, refuses=lambda _: bool(failures) and failures.pop(), status=500, words="Internal Server Error"
     )
-    heard = calls(dialect, (Mode.SYSTEM1, Mode.SYSTEM1))
+    heard = calls(refuser, (Mode.SYSTEM1, Mode.SYSTEM1))
     assert all("response_format" in body for bodies in heard.bodies for body in bodies)
     assert heard.said == []
 
 
 def test_a_server_that_is_broken_is_not_asked_more_and_more() -> None:
-    dialect = Dialect(schema=True, refuses=lambda _: True, status=500, words="", outcome="world")
-    heard = calls(dialect, (Mode.SYSTEM1,) * 3)
+    refuser = Refuser(schema=True, refuses=lambda _: True, status=500, words="", outcome="world")
+    heard = calls(refuser, (Mode.SYSTEM1,) * 3)
     assert heard.outcomes == ["world"] * 3
     assert [len(bodies) for bodies in heard.bodies] == [3, 1, 1]
 
@@ -150,7 +150,7 @@ def test_a_server_that_is_broken_is_not_asked_more_and_more() -> None:
 def test_an_empty_system_prompt_is_not_sent() -> None:
     async def run() -> list[str]:
         async with (
-            running(Dialect(refuses=lambda _: False, words="")) as server,
+            running(Refuser(refuses=lambda _: False, words="")) as server,
             connect(Connection(model=QWEN3, base_url=server.base_url)) as endpoints,
         ):
             lm = LM(endpoints, attempt=Attempt(problem_id="p")).at("x")
