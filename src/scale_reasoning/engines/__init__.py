@@ -6,12 +6,13 @@ To add an engine: one file with one `generate`, one row in ENGINES. Heavy import
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from scale_reasoning.engines.adapting import Adaptable, Adapting
 from scale_reasoning.engines.limit import InFlight, Places, limit_of
 from scale_reasoning.engines.policy import Limited, Retrying
 from scale_reasoning.engines.spread import Limits, Spread
@@ -155,6 +156,27 @@ def endpoints(engine: Engine, model: str, *, profile: str | None = None, window:
     opened = Opened(engine=engine, model=model, window=window)
     connection = Connection(model=model, profile=profile, window=window)
     return {mode: endpoint for mode in Mode for endpoint in mode_endpoints(connection, opened, mode).values()}
+
+
+def adaptations(endpoints: Endpoints) -> dict[str, list[str]]:
+    """What the servers of these endpoints were found to refuse so far, a sentence each, by model."""
+    found: dict[str, list[str]] = {}
+    for endpoint in endpoints.values():
+        for adapting in _adapting(endpoint.engine):
+            for model, each in adapting.found.items():
+                told = found.setdefault(model, [])
+                told += [adaptation.told for adaptation in each if adaptation.told not in told]
+    return found
+
+
+def _adapting(engine: Engine) -> Iterator[Adapting]:
+    if isinstance(engine, Adaptable):
+        yield engine.adapting
+    elif isinstance(engine, Retrying | Limited):
+        yield from _adapting(engine.engine)
+    elif isinstance(engine, Spread):
+        for server in engine.engines.values():
+            yield from _adapting(server)
 
 
 async def with_model(connection: Connection) -> Connection:

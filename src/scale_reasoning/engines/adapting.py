@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from scale_reasoning.engines.changes import Body, Change, Drop, Fold, Simplify
 from scale_reasoning.engines.objections import objections
@@ -34,10 +35,13 @@ _GRAMMAR = re.compile(r"grammar|schema|guided|structured|json|regex|outlines|gui
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adaptation:
-    """One thing that a server refuses, and what is done about it, as a sentence. `key` is a request's key."""
+    """One thing that a server refuses, and what is done about it, as a sentence. `key` is a request's key, `words` are
+    those in which it was refused.
+    """
 
     key: str
     told: str
+    words: str
     lost_switch: bool = False
 
 
@@ -60,8 +64,8 @@ class Adapting:
         """What to change in every request of this model and mode."""
         return self._kept.get((model, mode), ())
 
-    def keep(self, request: Request, changes: tuple[Change, ...]) -> None:
-        """Keeps what made the server answer."""
+    def keep(self, request: Request, changes: tuple[Change, ...], words: Mapping[str, str]) -> None:
+        """Keeps what made the server answer; `words` are the refusals by key."""
         before = self.kept(request.model, request.mode)
         if changes == before:
             return
@@ -71,16 +75,30 @@ class Adapting:
         self._kept[request.model, request.mode] = (*(each for each in before if each.key not in own), *new)
         for change in new:
             if change not in before:
-                self._tell(request.model, change)
+                self._tell(request.model, change, words.get(change.key, ""))
 
-    def _tell(self, model: str, change: Change) -> None:
+    def _tell(self, model: str, change: Change, words: str) -> None:
         refused = ", ".join(sorted(change.parts)) + " in a schema" if isinstance(change, Simplify) else change.key
         told = f"{self.where} refuses {refused}: {change.told()}"
         found = self._found.setdefault(model, {})
         if told not in found:
             lost = isinstance(change, Drop) and bool(change.instead)
-            found[told] = Adaptation(key=change.key, told=told, lost_switch=lost)
+            found[told] = Adaptation(key=change.key, told=told, words=words, lost_switch=lost)
             self._say(told)
+
+
+@runtime_checkable
+class Adaptable(Protocol):
+    """An engine that changes its requests for a strict server."""
+
+    @property
+    def adapting(self) -> Adapting:
+        """What the server was found to refuse."""
+        ...
+
+    def adapted(self, body: Body, mode: Mode) -> Body:
+        """A body without what the server is known to refuse."""
+        ...
 
 
 class Trial:
@@ -90,8 +108,10 @@ class Trial:
         self._adapting, self._request = adapting, request
         self._changes = adapting.kept(request.model, request.mode)
         self._tried: set[Change] = set(self._changes)
+        self._words: dict[str, str] = {}
         self._left = MOST_CHANGES
         self._again = self._blames_schema = False
+        self._last = ""
 
     def body(self, body: Body) -> Body:
         """The body with everything changed that is known to be refused."""
@@ -102,6 +122,7 @@ class Trial:
         if not isinstance(error, Rejected | Overloaded) or error.status not in ADAPTABLE or not self._left:
             return False
         self._left -= 1
+        self._last = str(error)
         said = error.said or str(error)
         offered = objections(said, sent)
         if error.status == 500:  # it broke: by its template, by its grammar compiler, or by itself
@@ -115,7 +136,7 @@ class Trial:
 
     def answered(self) -> None:
         """The request was answered: what was changed was refused indeed."""
-        self._adapting.keep(self._request, self._changes)
+        self._adapting.keep(self._request, self._changes, self._words)
 
     def _without_schema(self, status: int | None, said: str) -> bool:
         """Whether to leave the schema out: where its compiler broke, or where nothing else explains a refusal.
@@ -142,6 +163,7 @@ class Trial:
         # A later change of a key takes the earlier one's place.
         self._changes = (*(each for each in self._changes if each.key != change.key), change)
         self._tried.add(change)
+        self._words[change.key] = self._last
         return True
 
     def _is_last_switch(self, key: str) -> bool:
