@@ -11,15 +11,13 @@ from hypothesis import strategies as st
 from scale_reasoning.engines import endpoints
 from scale_reasoning.engines.scripted import Scripted
 from scale_reasoning.engines.sim import run_virtual
-from scale_reasoning.errors import ConfigError, ContextOverflow, Unreachable
+from scale_reasoning.errors import ConfigError, ContextOverflow, Unreachable, WindowRefusal
 from scale_reasoning.events import Event, Finished, Started, Streamed
+from scale_reasoning.fit import HOPEFUL, MIN_NEW_TOKENS, SPARE, prompt_tokens
 from scale_reasoning.journal import MemoryJournal
 from scale_reasoning.lm import (
-    HOPEFUL,
     LM,
-    MIN_NEW_TOKENS,
     Endpoint,
-    prompt_tokens,
     spending,
     stage_of,
 )
@@ -306,14 +304,13 @@ def test_an_overflow_with_the_servers_own_count_is_refitted_once() -> None:
     assert engine.requests[1] == replace(engine.requests[0], max_tokens=300)
 
 
-def test_a_second_overflow_is_raised() -> None:
-    errors = [ContextOverflow("too long", prompt_tokens=700, window=1000) for _ in range(2)]
+def test_a_count_that_does_not_fit_either_is_given_some_room_and_then_blamed_on_the_server() -> None:
+    errors = [ContextOverflow("too long", prompt_tokens=700, window=1000) for _ in range(3)]
     engine = overflowing(*errors)
     lm = lm_with(engine, ModeProfile(max_tokens=900))
-    with pytest.raises(ContextOverflow) as raised:
+    with pytest.raises(WindowRefusal, match=r"^too long; but by its text the prompt has .* the server is to blame"):
         chat(lm.at("x"))
-    assert raised.value is errors[1]
-    assert len(engine.requests) == 2
+    assert [request.max_tokens for request in engine.requests] == [900, 300, 300 - SPARE]
     assert lm.calls == ()
 
 
@@ -330,18 +327,25 @@ def test_an_overflow_with_no_count_is_refitted_by_the_cautious_estimate_of_a_kno
     [
         (ContextOverflow("prompt fills it", prompt_tokens=1000, window=1000), 1000),
         (ContextOverflow("nearly", prompt_tokens=1001 - MIN_NEW_TOKENS, window=1000), 1000),
-        (ContextOverflow("there is room already", prompt_tokens=100, window=1000), None),
         (ContextOverflow("no window known", prompt_tokens=100), None),
         (ContextOverflow("nothing known"), None),
     ],
 )
-def test_an_overflow_that_a_shorter_reply_cannot_mend_is_raised_at_once(
+def test_an_overflow_that_a_shorter_reply_cannot_fix_is_raised_at_once(
     error: ContextOverflow, window: int | None
 ) -> None:
     engine = overflowing(error)
     with pytest.raises(ContextOverflow) as raised:
         chat(lm_with(engine, ModeProfile(), window).at("x"), max_tokens=900)
     assert raised.value is error
+    assert len(engine.requests) == 1
+
+
+def test_a_server_whose_own_count_leaves_room_is_to_blame_for_its_refusal() -> None:
+    engine = overflowing(ContextOverflow("there is room already", prompt_tokens=100, window=1000))
+    with pytest.raises(WindowRefusal) as raised:
+        chat(lm_with(engine, ModeProfile()).at("x"), max_tokens=900)
+    assert raised.value.blame == "world"
     assert len(engine.requests) == 1
 
 

@@ -9,6 +9,7 @@
         Rejected             another 4xx: `status` says which
         Malformed            an answer that is not the protocol's (HTML, broken JSON, a stream cut short)
         ContextOverflow      the prompt does not fit the window: the model's doing
+          WindowRefusal        the server says so, but by all that is known the prompt fits: the world's doing
       StrategyError        the model's: the strategy could not go on
         ParseError           replies that would not parse; carries them
       GradeError           a grader could not do its work
@@ -42,9 +43,10 @@ class ConfigError(ScaleError):
 
 
 class EngineError(ScaleError):
-    """No completion came."""
+    """No completion came. `said` is what the server said, unshortened: untrusted, and for engines to read only."""
 
     kind = "engine"
+    said: str = ""
 
 
 class Unreachable(EngineError):
@@ -93,19 +95,37 @@ class Malformed(EngineError):
 
 
 class ContextOverflow(EngineError):
-    """Prompt and reply do not fit the model's window. `prompt_tokens` and `window` where the server told them."""
+    """Prompt and reply do not fit the model's window.
+
+    `prompt_tokens` and `window` where the server told them; `at_least` where it told only that the prompt has that many
+    tokens or more.
+    """
 
     kind = "context_overflow"
     blame = "model"
 
-    def __init__(self, message: str, prompt_tokens: int | None = None, window: int | None = None) -> None:
-        super().__init__(message, prompt_tokens, window)
+    def __init__(
+        self,
+        message: str,
+        prompt_tokens: int | None = None,
+        window: int | None = None,
+        at_least: int | None = None,
+    ) -> None:
+        super().__init__(message, prompt_tokens, window, at_least)
         self.message = message
         self.prompt_tokens = prompt_tokens
         self.window = window
+        self.at_least = at_least
 
     def __str__(self) -> str:
         return self.message
+
+
+class WindowRefusal(ContextOverflow):
+    """The server refuses the prompt as too long, but its own numbers or the prompt's text say that it fits."""
+
+    kind = "window_refusal"
+    blame = "world"
 
 
 class StrategyError(ScaleError):

@@ -15,6 +15,7 @@ from typing import Protocol, TypeAlias
 
 from scale_reasoning.errors import ConfigError, ContextOverflow, ScaleError
 from scale_reasoning.events import Event, Finished, Listener, Started, Streamed
+from scale_reasoning.fit import HOPEFUL, MIN_NEW_TOKENS, Fit, prompt_tokens
 from scale_reasoning.journal import Journal, key
 from scale_reasoning.profiles import NO_PAIR, ModeProfile
 from scale_reasoning.types import (
@@ -34,12 +35,6 @@ from scale_reasoning.types import (
     Stage,
     Usage,
 )
-
-MIN_NEW_TOKENS = 16
-"""A window with less room than this after the prompt counts as overflowing."""
-
-HOPEFUL, CAUTIOUS = 4, 2
-"""Bytes a token: English prose reaches four, formulas and digits come down to two."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,13 +231,12 @@ class LM:
             self.tell(Streamed(path=path, delta=delta))
 
         on_delta = stream if self._ledger.listener is not None else None
-        try:
-            return await endpoint.engine.generate(request, on_delta)
-        except ContextOverflow as error:
-            room = _room(error.window or endpoint.window, request, error.prompt_tokens)
-            if room < MIN_NEW_TOKENS or (request.max_tokens is not None and room >= request.max_tokens):
-                raise
-            return await endpoint.engine.generate(replace(request, max_tokens=room), on_delta)
+        fit = Fit(request, endpoint.window)
+        while True:
+            try:
+                return await endpoint.engine.generate(fit.request, on_delta)
+            except ContextOverflow as error:
+                fit.refused(error)
 
 
 def stage_of(path: str) -> Stage:
@@ -273,11 +267,6 @@ def spending(calls: tuple[Call, ...]) -> Spending:
     return Spending(total=total, by_stage=by_stage, by_mode=by_mode)
 
 
-def prompt_tokens(messages: tuple[Message, ...], bytes_per_token: int) -> int:
-    """A prompt's tokens estimated from its text, for no tokenizer is at hand; eight a message for the template."""
-    return sum(len(message.content.encode()) // bytes_per_token + 8 for message in messages)
-
-
 def request_for(
     endpoint: Endpoint,
     messages: tuple[Message, ...],
@@ -293,7 +282,7 @@ def request_for(
         messages = (*earlier, Message(last.role, f"{last.content}\n\n{profile.suffix}"))
     limits = [limit for limit in (max_tokens, profile.max_tokens) if limit is not None]
     if endpoint.window is not None:
-        # Hopeful first, so that a long prompt loses no room to an estimate; a refusal is answered in _generate.
+        # Hopeful first, so that a long prompt loses no room to an estimate; fit.py answers a refusal.
         limits.append(max(endpoint.window - prompt_tokens(messages, HOPEFUL), MIN_NEW_TOKENS))
     return Request(
         model=endpoint.model,
@@ -308,13 +297,6 @@ def request_for(
         limit_key=profile.limit_key,
         think=profile.think,
     )
-
-
-def _room(window: int | None, request: Request, counted: int | None) -> int:
-    """New tokens that fit beside a prompt the server refused: by its own count, else by the cautious estimate."""
-    if window is None:
-        return 0
-    return window - (counted if counted is not None else prompt_tokens(request.messages, CAUTIOUS))
 
 
 def _sum(usages: Iterable[Usage]) -> Usage:

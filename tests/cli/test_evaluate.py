@@ -57,6 +57,23 @@ def test_an_evaluation_runs_resumes_reports_and_exports(tmp_path: Path) -> None:
     assert scale("grade", out).stdout.strip().endswith("8 records graded anew, 0 verdicts changed")
 
 
+def test_what_a_server_refuses_is_said_once_and_kept_in_the_manifest(tmp_path: Path) -> None:
+    async def strict(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        if "top_k" in body:
+            refusal = {"error": {"message": "Unknown parameter: 'top_k'.", "param": "top_k"}}
+            return web.json_response(refusal, status=400)
+        return await stream(request, reply_to(body))
+
+    file, out = problems(tmp_path, 2), tmp_path / "run"
+    with serving(strict) as server:
+        at = ("--base-url", server.base_url, "--model", "Qwen/Qwen3-32B", "--samples", "1")
+        done = scale("eval", str(file), "--out", str(out), *at)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("refuses top_k: it is left out") == 1
+    (told,) = json.loads((out / "manifest.json").read_text())["resolved"]["adaptations"]["Qwen/Qwen3-32B"]
+    assert told.endswith("refuses top_k: it is left out")
+
+
 def test_a_manifest_is_a_valid_input_and_gives_the_same_requests(tmp_path: Path) -> None:
     file = problems(tmp_path, 2)
     with serving() as server:

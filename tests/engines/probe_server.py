@@ -34,6 +34,8 @@ class Endpoint:
     pieces: bool = True
     chat: str = "ok"
     """ok, or the fault of every chat: unknown-model, bad-key, bad-switch, overloaded, stall, hang-up."""
+    refuses: tuple[str, ...] = ()
+    """Keys of a request that are refused, one at a time."""
     key: str = ""
     """Said in every reply, as if the server had read it from the headers."""
     asked: int = 0
@@ -69,6 +71,8 @@ class Endpoint:
             "overloaded": (429, "Slow down."),
         }
         status, said = faults.get(self.chat, (0, ""))
+        if refused := next((key for key in self.refuses if key in body), None):
+            status, said = 400, f"Unrecognized request argument supplied: {refused}"
         if self.schema == "refused" and "response_format" in body:
             status, said = 400, "response_format is not supported by this model"
         if self.choices == "refused" and body.get("n", 1) > 1:
@@ -79,7 +83,11 @@ class Endpoint:
         """(text, reasoning)."""
         if "response_format" in body and self.schema == "honoured":
             return '{"choice": 3}', ""
-        words = {"repeatable": f"seed {body['seed']}", "ignored": f"call {self.asked}", "constant": "blue"}[self.seed]
+        words = {
+            "repeatable": f"seed {body.get('seed', self.asked)}",
+            "ignored": f"call {self.asked}",
+            "constant": "blue",
+        }[self.seed]
         text = f"The answer to that is 42, I believe {words}. {self.key}"
         how = self.system2 if thinks(body) else self.system1
         return {

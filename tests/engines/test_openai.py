@@ -211,7 +211,8 @@ FAILURES: dict[str, tuple[type[EngineError], str]] = {
     ),
     "404": (
         Rejected,
-        "HOST answered 404: Not Found; are the base URL (does it end in /v1?) and the model's name right?",
+        "HOST answered 404: Not Found; are the base URL (does it end in /v1?) and the model's name right?; "
+        "the server has " + ", ".join(f"family-0/model-{n}" for n in range(10)) + ", …",
     ),
     "redirect": (
         Rejected,

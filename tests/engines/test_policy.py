@@ -19,7 +19,7 @@ from scale_reasoning.types import Completion, Delta, Engine, Message, Mode, OnDe
 PASSING: list[Callable[[], EngineError]] = [
     lambda: Unreachable("gone"),
     lambda: Overloaded("busy"),
-    lambda: Malformed("HTML"),
+    lambda: Malformed("HOST ended the reply before it was complete"),
 ]
 LASTING: list[Callable[[], EngineError]] = [lambda: Rejected("no", 400), lambda: ContextOverflow("long", 5000, 4096)]
 
@@ -85,6 +85,19 @@ def test_what_will_not_go_better_is_tried_once(error: Callable[[], EngineError])
     between, outcome = waits(failing(1, error))
     assert type(outcome) is type(error())
     assert between == []
+
+
+def test_a_reply_that_is_malformed_twice_in_the_same_way_is_given_up() -> None:
+    between, outcome = waits(failing(3, lambda: Malformed("HTML")))
+    assert isinstance(outcome, Malformed)
+    assert len(between) == 1
+    assert outcome.__notes__ == ["given up: malformed twice in the same way"]
+
+
+def test_replies_that_are_malformed_in_different_ways_are_tried_again() -> None:
+    messages = iter(["HTML", "no choices", "HTML", "half a chunk"])
+    _, outcome = waits(failing(4, lambda: Malformed(next(messages))))
+    assert isinstance(outcome, Completion)
 
 
 @pytest.mark.parametrize("retries", [0, 1, 4])

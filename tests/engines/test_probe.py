@@ -50,20 +50,37 @@ def test_a_good_endpoint_is_all_yes() -> None:
     assert {name: f.verdict for name, f in findings.items() if f.verdict != "yes"} == {}
     assert list(findings) == [
         REACHABLE, MODEL, "window", "profile", LEAK, REASONS, "schema honoured", "n", "seed repeatable",
-        "cached tokens", "usage", "streaming",
+        "cached tokens", "request keys", "usage", "streaming",
     ]  # fmt: skip
 
 
-def test_a_probe_is_thirteen_small_requests_at_most() -> None:
+def test_a_probe_is_twelve_small_requests_at_most() -> None:
     endpoint = Endpoint(schema="ignored")
     with serving(endpoint) as server:
         heard: list[str] = []
         asyncio.run(probe(Connection(base_url=server.base_url, model=NAME), heard.append))
-        assert len(server.paths) == 13
+        assert len(server.paths) == 12
         assert max(body["max_tokens"] for body in server.bodies) == 512
         assert sorted(body["max_tokens"] for body in server.bodies)[-2] <= 256
     assert heard[0] == REACHABLE
-    assert len(heard) == 12
+    assert len(heard) == 13
+
+
+def test_keys_that_a_server_refuses_are_named_with_their_cost_and_spoil_no_other_finding() -> None:
+    findings = probed(Endpoint(refuses=("seed", "top_k")))
+    finding = findings.pop("request keys")
+    assert finding.verdict == "no"
+    assert "refuses seed: it is left out" in finding.found
+    assert "refuses top_k: it is left out" in finding.found
+    assert "a run asked anew gives other texts" in finding.cost
+    assert findings["n"].verdict == findings["schema honoured"].verdict == "yes"
+
+
+def test_a_refused_mode_switch_is_told_as_what_it_costs() -> None:
+    finding = probed(Endpoint(refuses=("chat_template_kwargs",)))["request keys"]
+    assert "refuses chat_template_kwargs: " in finding.found
+    assert "may be answered alike" in finding.cost
+    assert "--system1-model" in finding.fix
 
 
 def test_probes_switch_modes_as_strategies_do() -> None:
@@ -155,7 +172,7 @@ def test_a_wrong_name_in_a_list_of_5000_is_shown_in_short_with_close_names() -> 
     assert "5,001" in findings[MODEL].found
     assert findings[MODEL].fix == f"--model {NAME}"
     other = probed(Endpoint(models=models, chat="unknown-model"), "zzzzzz")[MODEL]
-    assert other.found.count("org") == 5
+    assert other.found.count("org") == 10
     assert "org" not in other.fix
     assert time.monotonic() - started < 5
 
@@ -198,7 +215,7 @@ def test_a_server_with_no_list_of_models_is_reached_by_a_chat(models: Any) -> No
     findings = probed(Endpoint(models=models))
     assert findings[REACHABLE].verdict == "yes"
     assert findings[MODEL].verdict == "unknown"
-    assert len(findings) == 12
+    assert len(findings) == 13
 
 
 def test_a_server_that_is_not_there_is_one_finding() -> None:
@@ -246,7 +263,7 @@ def test_two_endpoints_are_each_asked_what_concerns_them() -> None:
             )
         )
         assert not any("response_format" in body for body in main.bodies)
-    assert len(findings) == 2 * 9 + 3
+    assert len(findings) == 2 * 10 + 3
     assert findings[LEAK].verdict == findings[REASONS].verdict == findings["schema honoured"].verdict == "yes"
     assert findings["window (System 2)"].verdict == "yes"
     assert "--profiles" in findings["window (System 1)"].fix

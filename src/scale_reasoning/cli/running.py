@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Mapping
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from scale_reasoning.cli import options
-from scale_reasoning.engines import Connection, connect, engine_of, key_from_environment
+from scale_reasoning.engines import Connection, adaptations, connect, engine_of, key_from_environment
 from scale_reasoning.engines.llama import SLOTS
 from scale_reasoning.engines.spread import Limits
 from scale_reasoning.errors import ConfigError
@@ -153,7 +153,23 @@ async def _runner(
         opened, limits = dict[ModelSpec, Endpoints](), Limits()
         for spec, connection in connections.items():
             opened[spec] = await stack.enter_async_context(connect(connection, limits))
-        yield partial(run, store, opened, listener=listener)
+        try:
+            yield partial(run, store, opened, listener=listener)
+        finally:
+            _note_adaptations(store, opened.values())
+
+
+def _note_adaptations(store: Store, opened: Iterable[Endpoints]) -> None:
+    """Keeps in the manifest what the servers refused in requests, and what was done about it."""
+    told: dict[str, list[str]] = {
+        model: list(lines) for model, lines in store.manifest.resolved.get("adaptations", {}).items()
+    }
+    for endpoints in opened:
+        for model, lines in adaptations(endpoints).items():
+            known = told.setdefault(model, [])
+            known += [line for line in lines if line not in known]
+    if told:
+        store.resolve({"adaptations": told})
 
 
 def _both(heard: Callable[[int, Outcome], None], goal: Goal | None) -> Callable[[int, Outcome], None]:

@@ -6,13 +6,14 @@ To add an engine: one file with one `generate`, one row in ENGINES. Heavy import
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from scale_reasoning.arithmetic.teacher import TEACHER, Teacher
+from scale_reasoning.engines.adapting import Adaptable, Adapting
 from scale_reasoning.engines.limit import InFlight, Places, limit_of
 from scale_reasoning.engines.policy import Limited, Retrying
 from scale_reasoning.engines.spread import Limits, Spread
@@ -34,9 +35,9 @@ UNTAUGHT = "smollm2"
 class Connection:
     """What a user says about the model they want; None is not said.
 
-    model: a name on the server, `student` (the model in the box, the default without a base URL), `smollm2` (the same
-    without its adapter), the path of a GGUF file or, without a base URL, of a checkpoint folder. base_url: the server
-    of an OpenAI-compatible API.
+    model: a name on the server (not needed where it has one model only), `student` (the model in the box, the default
+    without a base URL), `smollm2` (the same without its adapter), the path of a GGUF file or, without a base URL, of a
+    checkpoint folder. base_url: the server of an OpenAI-compatible API.
     more_base_urls: further servers of the same model. system1_model, system1_base_url: where System 1 sits when it is
     another model. api_key: sent as a bearer token.
     profile: a family of profiles.toml instead of the one that matches the name; profiles: a file of the user's own
@@ -84,7 +85,7 @@ async def _openai(connection: Connection, stack: AsyncExitStack) -> Opened:
             else f"model {connection.model!r} is neither the model in the box ({EMBEDDED!r}, {UNTAUGHT!r}) nor a GGUF "
             "file nor a checkpoint folder (with a config.json): say where it is served, --base-url http://HOST:PORT/v1"
         )
-    server = OpenAI(connection.base_url, api_key=connection.api_key, timeouts=connection.timeouts)
+    server = OpenAI(connection.base_url, api_key=connection.api_key, timeouts=connection.timeouts, say=connection.say)
     return Opened(engine=await stack.enter_async_context(server), model=connection.model)
 
 
@@ -135,6 +136,7 @@ async def connect(connection: Connection, limits: Limits | None = None) -> Async
     A mode that the model's family lacks and no other model was named for has no entry; asking for it raises a
     ConfigError that says what to do. Raises ConfigError for what cannot be opened.
     """
+    connection = await with_model(connection)
     async with AsyncExitStack() as stack:
         limits = limits or Limits()
         main = await _with_policies(connection, limits, stack)
@@ -151,6 +153,38 @@ def endpoints(engine: Engine, model: str, *, profile: str | None = None, window:
     opened = Opened(engine=engine, model=model, window=window)
     connection = Connection(model=model, profile=profile, window=window)
     return {mode: endpoint for mode in Mode for endpoint in mode_endpoints(connection, opened, mode).values()}
+
+
+def adaptations(endpoints: Endpoints) -> dict[str, list[str]]:
+    """What the servers of these endpoints were found to refuse so far, a sentence each, by model."""
+    found: dict[str, list[str]] = {}
+    for endpoint in endpoints.values():
+        for adapting in _adapting(endpoint.engine):
+            for model, each in adapting.found.items():
+                told = found.setdefault(model, [])
+                told += [adaptation.told for adaptation in each if adaptation.told not in told]
+    return found
+
+
+def _adapting(engine: Engine) -> Iterator[Adapting]:
+    if isinstance(engine, Adaptable):
+        yield engine.adapting
+    elif isinstance(engine, Retrying | Limited):
+        yield from _adapting(engine.engine)
+    elif isinstance(engine, Spread):
+        for server in engine.engines.values():
+            yield from _adapting(server)
+
+
+async def with_model(connection: Connection) -> Connection:
+    """The connection with its model named: where none was, the only one of its server. Raises ConfigError."""
+    if connection.model is not None or connection.base_url is None:
+        return connection
+    from scale_reasoning.engines.listing import only_model
+
+    model = await only_model(connection)
+    connection.say(f"{connection.base_url} has one model: {model}")
+    return replace(connection, model=model)
 
 
 async def open_engine(connection: Connection, stack: AsyncExitStack) -> Opened:

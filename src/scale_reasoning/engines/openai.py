@@ -9,16 +9,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
 
+from scale_reasoning.engines import listing
+from scale_reasoning.engines.adapting import Adapting, Trial, changed
+from scale_reasoning.engines.overflow import corrected
+from scale_reasoning.engines.policy import Told
 from scale_reasoning.engines.refusals import error_for, one_line
 from scale_reasoning.engines.reply import Reply
-from scale_reasoning.errors import ConfigError, EngineError, Malformed, Rejected, TimedOut, Unreachable
-from scale_reasoning.types import JSON, Completion, OnDelta, Request
+from scale_reasoning.errors import ConfigError, ContextOverflow, EngineError, Malformed, Rejected, TimedOut, Unreachable
+from scale_reasoning.types import JSON, Completion, Mode, OnDelta, Request
 
 if TYPE_CHECKING:
     import aiohttp
@@ -31,13 +36,6 @@ LARGEST_REFUSAL = 100_000
 
 LINGER = 0.5
 """Seconds a finished reply's connection is given to end in order, so that the next request can have it."""
-
-OPTIONAL_KEYS = {
-    "response_format": ("response_format", "json_schema", "schema", "grammar", "guided", "structured"),
-    "stream_options": ("stream_options", "include_usage"),
-}
-"""Body keys that a server may do without, and the words by which its 400 blames them."""
-
 
 Pool: TypeAlias = Literal["kept", "fresh"]
 """Whether a connection may have served before."""
@@ -55,8 +53,18 @@ class Timeouts:
 class OpenAI:
     """An engine over one base URL (`http://host:8000/v1`). Close it, or use it as an async context manager."""
 
-    def __init__(self, base_url: str, *, api_key: str | None = None, timeouts: Timeouts | None = None) -> None:
-        """Raises ConfigError when `base_url` is not an http(s) URL, or the key is none. Nothing is connected yet."""
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        api_key: str | None = None,
+        timeouts: Timeouts | None = None,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Raises ConfigError when `base_url` is not an http(s) URL, or the key is none. Nothing is connected yet.
+
+        `say` hears, once each, what the server was found to refuse.
+        """
         try:
             parts = urlsplit(base_url)
             host, port = parts.hostname, parts.port
@@ -76,9 +84,11 @@ class OpenAI:
         if api_key:
             self._headers["authorization"] = f"Bearer {api_key}"
         self._timeouts = timeouts or Timeouts()
-        self._refused: set[str] = set()
+        self.adapting = Adapting(self._where, say)
         self._sessions: dict[Pool, aiohttp.ClientSession] = {}
         self._waiting: set[asyncio.Timeout] = set()
+        self._names: Mapping[str, JSON] | None = None
+        self._listing = asyncio.Lock()
         self._closed = False
 
     async def __aenter__(self) -> OpenAI:
@@ -97,19 +107,21 @@ class OpenAI:
             await session.close()
 
     async def generate(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
-        """See Engine. A server that refuses a schema is asked again without, now and from then on."""
+        """See Engine. What the server refuses in a request is changed, now and from then on (adapting.py)."""
+        trial, told = Trial(self.adapting, request), Told(on_delta)
         while True:
-            without = frozenset(self._refused)
+            body = trial.body(self._body(request))
             try:
-                return await self._post(request, self._body(request, without), on_delta)
-            except Rejected as refusal:
-                # What was blamed is left out from then on, so this comes round at most once a key.
-                blamed = _blamed(refusal) - without
-                if request.schema is None:
-                    blamed.discard("response_format")
-                if not blamed:
-                    raise
-                self._refused |= blamed
+                completion = await self._post(request, body, told.on_delta)
+            except ContextOverflow as error:
+                raise corrected(error, request.max_tokens) from None
+            except EngineError as error:
+                if not trial.refused(error, body):
+                    raise await self._explained(error, request.model) from None
+                told.anew()
+            else:
+                trial.answered()
+                return completion
 
     async def fetch(self, path: str, body: JSON = None) -> JSON:
         """The JSON at a path below the base URL: GET, or POST when there is a body. For probes, not for generating."""
@@ -123,11 +135,15 @@ class OpenAI:
         except Exception as error:  # noqa: BLE001  every failure of the client becomes one of ours
             raise self._translated(error) from None
 
-    def _body(self, request: Request, without: frozenset[str]) -> bytes:
+    def adapted(self, body: dict[str, JSON], mode: Mode) -> dict[str, JSON]:
+        """A body for `fetch`, without what the server is known to refuse."""
+        return changed(body, self.adapting.kept(body["model"], mode))
+
+    def _body(self, request: Request) -> dict[str, JSON]:
         sampling = request.sampling
-        body: dict[str, Any] = {
+        body: dict[str, JSON] = {
             "model": request.model,
-            "messages": request.messages,
+            "messages": tuple(message for message in request.messages if message.content or message.role != "system"),
             "stream": True,
             "seed": request.seed,
             "temperature": sampling.temperature,
@@ -135,14 +151,12 @@ class OpenAI:
             "top_k": sampling.top_k,
             "min_p": sampling.min_p,
             request.limit_key: request.max_tokens,
+            "stream_options": {"include_usage": True},
         }
-        body = {key: value for key, value in body.items() if value is not None}
-        if "stream_options" not in without:
-            body["stream_options"] = {"include_usage": True}
-        if request.schema is not None and "response_format" not in without:
+        if request.schema is not None:
             schema = {"name": request.schema.name, "strict": True, "schema": request.schema.body}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
-        return msgspec.json.encode({**body, **request.extras})
+        return {**{key: value for key, value in body.items() if value is not None}, **request.extras}
 
     def _client(self, pool: Pool = "kept") -> aiohttp.ClientSession:
         if self._closed:
@@ -162,14 +176,14 @@ class OpenAI:
             )
         return self._sessions[pool]
 
-    async def _post(self, request: Request, body: bytes, on_delta: OnDelta | None) -> Completion:
+    async def _post(self, request: Request, body: dict[str, JSON], on_delta: OnDelta | None) -> Completion:
         reply = Reply(
             on_delta, inside=request.starts_thinking, think=request.think, where=self._where, secrets=self._secrets
         )
         patience = asyncio.timeout(self._timeouts.first_byte)
         self._waiting.add(patience)
         try:
-            async with patience, await self._send("/chat/completions", body) as response:
+            async with patience, await self._send("/chat/completions", msgspec.json.encode(body)) as response:
                 if response.status != 200:
                     raise self._refusal(response, await _some(response, LARGEST_REFUSAL))
                 await self._read(response, reply, patience)
@@ -218,6 +232,23 @@ class OpenAI:
             location=response.headers.get("location"), secrets=self._secrets,
         )  # fmt: skip
 
+    async def _explained(self, error: EngineError, model: str) -> EngineError:
+        """A refusal of an unknown model, with the names of those that the server has."""
+        if not isinstance(error, Rejected) or not listing.is_unknown_model(error):
+            return error
+        async with self._listing:
+            if self._names is None:
+                try:
+                    async with asyncio.timeout(listing.LISTING_SECONDS):
+                        self._names = listing.listed(await self.fetch("/models")) or {}
+                except (EngineError, TimeoutError):
+                    self._names = {}
+        if not self._names or model in self._names:
+            return error
+        explained = Rejected(f"{error}; the server has {listing.like(model, self._names)}", error.status)
+        explained.said = error.said
+        return explained
+
     def _translated(self, error: Exception, *, began: bool = False) -> Exception:
         import aiohttp
 
@@ -262,11 +293,3 @@ async def _linger(response: aiohttp.ClientResponse) -> None:
         async with asyncio.timeout(LINGER):
             async for _ in response.content.iter_any():
                 pass
-
-
-def _blamed(refusal: Rejected) -> set[str]:
-    """Which optional keys a 4xx names as its reason."""
-    if refusal.status not in (400, 422, 501):
-        return set()
-    message = refusal.message.lower()
-    return {key for key, words in OPTIONAL_KEYS.items() if any(word in message for word in words)}

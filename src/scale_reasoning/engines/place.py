@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Protocol, runtime_checkable
 
 from scale_reasoning.engines import Connection, Opened, family_of, mode_endpoints, open_engine
+from scale_reasoning.engines.adapting import Adaptable
 from scale_reasoning.engines.listing import at
 from scale_reasoning.engines.verdicts import Heard
 from scale_reasoning.errors import Rejected
@@ -89,8 +90,10 @@ class Place:
         return heard
 
     async def fetch(self, path: str, body: JSON = None) -> JSON:
-        """The JSON at a path, None from an engine that takes no raw requests."""
+        """The JSON at a path, None from an engine that takes no raw requests. A body goes as the server takes it."""
         engine = self.opened.engine
+        if body is not None and isinstance(engine, Adaptable):
+            body = engine.adapted(body, self.cheapest)
         return await engine.fetch(path, body) if isinstance(engine, Fetching) else None
 
 

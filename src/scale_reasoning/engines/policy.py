@@ -36,8 +36,8 @@ class Retrying:
     """Tries again, `retries` times at most, what may go better: no connection, overload, a broken reply.
 
     Waits as long as Retry-After says, else about 0.5, 1, 2, 4, ... seconds, each up to a half longer by chance, so that
-    clients who failed together do not return together. A listener that heard pieces of a broken reply is told that it
-    begins anew.
+    clients who failed together do not return together. A reply that is malformed twice in the same way is given up: one
+    seed gives one reply. A listener that heard pieces of a broken reply is told that it begins anew.
     """
 
     def __init__(self, engine: Engine, *, retries: int = 4) -> None:
@@ -45,12 +45,17 @@ class Retrying:
 
     async def generate(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
         """See Engine. Raises the last failure when none of the tries succeeds."""
-        told = Told(on_delta)
+        told, malformed = Told(on_delta), ""
         for tried in range(self.retries + 1):
             try:
                 return await self.engine.generate(request, told.on_delta)
             except (Unreachable, Overloaded, Malformed) as error:
                 asked = error.retry_after if isinstance(error, Overloaded) else None
+                if isinstance(error, Malformed) and not _broken_off(error):
+                    if str(error) == malformed:
+                        error.add_note("given up: malformed twice in the same way")
+                        raise
+                    malformed = str(error)
                 if tried == self.retries or (asked is not None and asked > LONGEST_WAIT):
                     if tried:
                         error.add_note(f"given up after {tried + 1} tries")
@@ -64,6 +69,11 @@ class Retrying:
         """The same policy for one attempt, whose requests wait by its urgency."""
         engine = self.engine.urgent(urgency) if isinstance(self.engine, Scheduled) else self.engine
         return Retrying(engine, retries=self.retries)
+
+
+def _broken_off(error: Malformed) -> bool:
+    """Whether only the end of a reply was missing, which is the connection's doing."""
+    return "before it was complete" in str(error)
 
 
 class Told:

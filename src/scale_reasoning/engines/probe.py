@@ -6,7 +6,7 @@ proves is decided in engines.verdicts.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TypeAlias, cast
@@ -17,7 +17,9 @@ from scale_reasoning.engines import (
     listing,
     system1_connection,
     verdicts,
+    with_model,
 )
+from scale_reasoning.engines.adapting import Adaptable, Adaptation
 from scale_reasoning.engines.place import Place, body_of, open_place
 from scale_reasoning.engines.refusals import one_line
 from scale_reasoning.engines.verdicts import Finding, no, unknown, yes
@@ -50,12 +52,13 @@ Probe: TypeAlias = Callable[[Place], Awaitable[Finding]]
 async def probe(connection: Connection, say: Callable[[str], None] | None = None) -> list[Finding]:
     """What the endpoint of each mode can do; where both are one, each thing is found once.
 
-    Sends at most 13 requests to an endpoint, one after the other, two of which the engine may repeat without a key
-    that was refused; `say` gets the name of each finding before it is looked for. An endpoint that cannot be used ends
+    Sends at most 12 requests to an endpoint, one after the other, and repeats those in which the server refuses a key;
+    `say` gets the name of each finding before it is looked for. An endpoint that cannot be used ends
     with `reachable`, or with `model` where that is why; one that falls silent, where it did. Raises ConfigError for
     what cannot be opened; an EngineError becomes a finding.
     """
     findings: list[Finding] = []
+    connection = await with_model(connection)
     async with AsyncExitStack() as stack:
         second = system1_connection(connection)
         if second is None:
@@ -147,15 +150,10 @@ async def _schema(place: Place) -> Finding:
     reply = (await place.send(request)).completion
     if verdicts.schema(reply.text, "choice"):
         return yes(f"a question with no number in its answer got {reply.text.strip()}")
-    try:
-        # The engine leaves out what a server refuses, so only a raw request tells a refusal from disregard.
-        form = {"name": asked.name, "strict": True, "schema": asked.body}
-        await place.fetch(
-            "/chat/completions", body_of(request, response_format={"type": "json_schema", "json_schema": form})
-        )
-    except Rejected as refusal:
+    refused = next((each for each in _adaptations(place) if each.key == "response_format"), None)
+    if refused is not None:
         return no(
-            f"refused: {refusal}",
+            f"refused: {refused.words}",
             verdicts.UNSTRUCTURED,
             "a server or a model with response_format json_schema, if that matters",
         )
@@ -217,6 +215,15 @@ async def _cached(place: Place) -> Finding:
     return verdicts.cached((await place.ask(prefix + SUMS[1], FEW)).completion.usage)
 
 
+async def _keys(place: Place) -> Finding:
+    return verdicts.keys(_adaptations(place))
+
+
+def _adaptations(place: Place) -> Sequence[Adaptation]:
+    engine = place.opened.engine
+    return engine.adapting.found.get(place.opened.model, ()) if isinstance(engine, Adaptable) else ()
+
+
 async def _usage(place: Place) -> Finding:
     return verdicts.usage([heard.completion for heard in place.heard])
 
@@ -237,6 +244,7 @@ _PROBES: tuple[tuple[str, Probe, Mode | None], ...] = (
     ("seed repeatable", _seed, None),
     ("cached tokens", _cached, None),
     # Judged last, from everything heard.
+    ("request keys", _keys, None),
     ("usage", _usage, None),
     ("streaming", _streaming, None),
 )

@@ -13,22 +13,12 @@ from typing import cast
 
 import msgspec
 
-from scale_reasoning.errors import ContextOverflow, EngineError, Overloaded, Rejected
+from scale_reasoning.engines.overflow import overflow
+from scale_reasoning.errors import EngineError, Overloaded, Rejected
 from scale_reasoning.types import JSON
 
 SHOWN_CHARACTERS = 300
 
-_OVERFLOW = re.compile(
-    r"context_length_exceeded|exceed_context_size|max_model_len|context (?:size|window|length)"
-    r"|too (?:long|many tokens)|longer than the (?:model|maximum)|input length",
-    re.IGNORECASE,
-)
-_WINDOW = re.compile(r"(?:n_ctx\W+|context (?:length|size|window) (?:is |of |\())(\d+)", re.IGNORECASE)
-_PROMPT = re.compile(
-    r"(\d+) (?:in the messages|in your prompt|input tokens|in the input|tokens from the input)|n_prompt_tokens\W+(\d+)"
-    r"|(?:prompt contains(?: at least)?|resulted in|input \() ?(\d+)",
-    re.IGNORECASE,
-)
 _PASSING = (408, 425, 429)
 """What a later try may not meet."""
 
@@ -50,14 +40,21 @@ def error_for(
 ) -> EngineError:
     """The error that an HTTP answer other than 200 stands for."""
     text = content[:100_000].decode("utf-8", "replace")
-    said = one_line(_message(text), secrets)
     if 300 <= status < 400:
         to = one_line(location or "nowhere", secrets)
         return Rejected(f"{where} redirects to {to}: redirects are not followed, name that base URL instead", status)
-    if status in (400, 413, 422) and _OVERFLOW.search(text):
-        return _overflow(text, f"{where}: the prompt does not fit the window: {said}")
+    error = _refusal(status, text, where=where, retry_after=_seconds(retry_after), secrets=secrets)
+    error.said = _without(secrets, text)
+    return error
+
+
+def _refusal(status: int, text: str, *, where: str, retry_after: float | None, secrets: Sequence[str]) -> EngineError:
+    said = one_line(_message(text), secrets)
+    too_long = overflow(status, text, f"{where}: the prompt does not fit the window: {said}")
+    if too_long is not None:
+        return too_long
     if status in _PASSING or (status >= 500 and status != 501):
-        return Overloaded(f"{where} answered {status}: {said}", _seconds(retry_after), status)
+        return Overloaded(f"{where} answered {status}: {said}", retry_after, status)
     hint = f"; {_HINTS[status]}" if status in _HINTS else ""
     return Rejected(f"{where} answered {status}: {said}{hint}", status)
 
@@ -65,23 +62,31 @@ def error_for(
 def stream_error(error: JSON, *, where: str, secrets: Sequence[str]) -> EngineError:
     """The error that an `error` object in a 200's body or stream stands for."""
     text = msgspec.json.encode(error).decode()
+    found = _stream_refusal(error, text, where=where, secrets=secrets)
+    found.said = _without(secrets, text)
+    return found
+
+
+def _stream_refusal(error: JSON, text: str, *, where: str, secrets: Sequence[str]) -> EngineError:
     said = one_line(_message(text), secrets)
-    if _OVERFLOW.search(text):
-        return _overflow(text, f"{where}: the prompt does not fit the window: {said}")
+    too_long = overflow(None, text, f"{where}: the prompt does not fit the window: {said}")
+    if too_long is not None:
+        return too_long
     code = cast("dict[str, JSON]", error).get("code") if isinstance(error, dict) else None
     if isinstance(code, int) and 400 <= code < 500 and code not in _PASSING:
         return Rejected(f"{where} refused in mid-reply: {said}", code)
     return Overloaded(f"{where} failed in mid-reply: {said}")
 
 
-def _overflow(text: str, message: str) -> ContextOverflow:
-    return ContextOverflow(message, _number(_PROMPT, text), _number(_WINDOW, text))
+def _without(secrets: Sequence[str], text: str) -> str:
+    for secret in secrets:
+        text = text.replace(secret, "[secret]")
+    return text
 
 
 def one_line(text: str, secrets: Sequence[str] = ()) -> str:
     """Untrusted text as one short printable line with every secret blotted out."""
-    for secret in secrets:
-        text = text.replace(secret, "[secret]")
+    text = _without(secrets, text)
     line = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * SHOWN_CHARACTERS]).split())
     return line if len(line) <= SHOWN_CHARACTERS else f"{line[:SHOWN_CHARACTERS]}…"
 
@@ -94,18 +99,21 @@ def _message(text: str) -> str:
         body = msgspec.json.decode(text)
     except (msgspec.MsgspecError, RecursionError):
         return text or "(empty body)"
-    while isinstance(body, dict):
+    while isinstance(body, dict | list) and body:
+        if isinstance(body, list):
+            body = cast("list[JSON]", body)[0]
+            continue
         table = cast("dict[str, JSON]", body)
-        inner = next((table[key] for key in ("error", "message", "detail") if table.get(key)), None)
+        # OpenRouter: what the server behind it said is more than "Provider returned error".
+        raw = cast("dict[str, JSON]", table["metadata"]).get("raw") if isinstance(table.get("metadata"), dict) else None
+        inner = raw or next((table[key] for key in ("error", "message", "detail", "msg") if table.get(key)), None)
         if inner is None:
             break
+        place = table.get("loc")
+        if isinstance(place, list) and isinstance(inner, str):  # pydantic: which key it is stands apart
+            inner = f"{'.'.join(map(str, cast('list[JSON]', place)))}: {inner}"
         body = inner
     return body if isinstance(body, str) else msgspec.json.encode(body).decode()
-
-
-def _number(pattern: re.Pattern[str], text: str) -> int | None:
-    found = pattern.search(text)
-    return next((int(group) for group in found.groups() if group), None) if found else None
 
 
 def _seconds(retry_after: str | None) -> float | None:

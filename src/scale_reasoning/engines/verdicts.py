@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias, cast
 
 import msgspec
 
+from scale_reasoning.engines.adapting import Adaptation
 from scale_reasoning.engines.refusals import one_line
 from scale_reasoning.errors import Rejected
 from scale_reasoning.profiles import ModeProfile, Profile
@@ -155,6 +156,37 @@ def schema(text: str, key: str) -> bool:
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return False
     return isinstance(body, dict) and [*map(type, cast("dict[str, JSON]", body).values())] == [int] and key in body
+
+
+_COSTS = {
+    "seed": "a run asked anew gives other texts (the journal still replays what was paid for)",
+    "stream_options": "tokens may not be counted: reports and comparisons show unknown then",
+    "the system role": "nothing, if the model heeds a user turn as it would a system prompt",
+    "max_tokens": "longer replies are cut off there",
+    "max_completion_tokens": "longer replies are cut off there",
+}
+
+
+def keys(found: Sequence[Adaptation]) -> Finding:
+    """Which of a request's keys the server refuses, and what was done about each."""
+    if not found:
+        return yes("every key that was sent is taken")
+    lost = any(each.lost_switch for each in found)
+    costs = {
+        "System 1 and System 2 may be answered alike, at one price"
+        if each.lost_switch
+        else UNSTRUCTURED
+        if each.key == "response_format"
+        else _COSTS.get(each.key, "replies are drawn as the server pleases")
+        for each in found
+    }
+    return no(
+        "; ".join(each.told for each in found),
+        "; ".join(sorted(costs)),
+        "--profile NAME of another family, --system1-model, or a server that takes the switch"
+        if lost
+        else "nothing must be done: what is refused is changed in every request, and a run's manifest keeps it",
+    )
 
 
 UNSTRUCTURED = "plain text with repair is used: now and then a call more, or a candidate lost"

@@ -1,0 +1,98 @@
+"""What a refusal says about the window: whether prompt and reply do not fit it, and the numbers that it tells.
+
+Pure. Knows the wordings of the servers; how many tokens to ask for instead is decided in fit.py.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from scale_reasoning.errors import ContextOverflow
+
+_NUMBER = r"(\d{1,3}(?:,\d{3})+(?!\d)|\d+)"
+
+
+def _patterns(*words: str) -> tuple[re.Pattern[str], ...]:
+    """Patterns in which # is a number; the first that is found counts."""
+    return tuple(re.compile(word.replace("#", _NUMBER), re.IGNORECASE) for word in words)
+
+
+_OVERFLOW = re.compile(
+    r"context_length_exceeded|exceed_context_size|context[ _](?:size|window|length|limit)|maximum context"
+    r"|max_(?:model|seq)_len|max_total_tokens|maximum (?:model|prompt|input|sequence) length"
+    r"|\b(?:prompt|inputs?|messages?)\b[^.]{0,40}\btoo (?:long|large|many)\b|too many (?:input )?tokens"
+    r"|longer than the (?:model|maximum)|\b(?:input|prompt) (?:token )?(?:length|count)|`max_new_tokens` must be"
+    r"|reduce the length of the|maximum number of (?:input )?tokens|max_tokens must be at least 1, got"
+    r"|must have less than \d+ tokens",
+    re.IGNORECASE,
+)
+_CAP = re.compile(
+    r"at most [\d,]+ (?:completion|output) tokens|allowed number of output tokens|maximum (?:output|completion) tokens"
+    r"|max_?output_?tokens|range of max_|maximum value for .?max_|string too long|per (?:minute|day|hour)\b|\bTPM\b"
+    r"|rate.limit",
+    re.IGNORECASE,
+)
+"""What speaks of a limit on replies alone, on a rate or on a text: no prompt is too long by it."""
+
+_WINDOW = _patterns(
+    r"context limit: [\d,]+ \+ [\d,]+ > #",
+    r"n_ctx\W{1,6}#",
+    r"max_(?:model_len|seq_len|total_tokens)[^\d.;]{0,30}#",
+    r"context[ _](?:length|size|window|limit)(?: is only| of only| is| of|:|=)? ?\(?#",
+    r"# (?:tokens? )?maximum context length",
+    r"maximum (?:model|prompt|sequence|allowed|input) length(?: is| of|:)? ?\(?#",
+    r"tokens? > #(?: tokens)? maximum",
+    r"max_new_tokens`? must be <= #",
+    r"must have less than # tokens",
+    r"tokens allowed:? ?\(?#",
+    r"input length should be \[\d+, ?#",
+    r"cannot exceed #",
+)
+_AT_LEAST = _patterns(r"at least # input tokens", r"at least # tokens in the (?:prompt|input)")
+_PROMPT = _patterns(
+    r"# (?:tokens )?(?:in|from|of) (?:the |your )?(?:messages|prompt|input|text input)",
+    r"(?:has|passed|contains?|with) # (?:input |prompt )?tokens",
+    r"n_prompt_tokens\W+#",
+    r"n_keep\W+#",
+    r"context limit: # \+",
+    r"given: # `inputs`",
+    r"(?:resulted in|too long:|input|request|prompt) ?\(?# ?(?:tokens|,|>|input)",
+    r"(?:prompt|input) ?\(?(?:total )?length:? ?\(?#",
+    r"token count \(#",
+)
+
+
+def overflow(status: int | None, text: str, message: str) -> ContextOverflow | None:
+    """The overflow that an answer of this status speaks of, None when it speaks of something else.
+
+    Proxies wrap a 400 as a 500 now and then, so that counts where it names a window.
+    """
+    if not _OVERFLOW.search(text) or status not in (None, 400, 413, 422, 500):
+        return None
+    window = _first(_WINDOW, text)
+    if (window is None or status == 413) and _CAP.search(text) and "context_length_exceeded" not in text:
+        return None
+    if status == 500 and window is None:
+        return None
+    at_least = _first(_AT_LEAST, text)
+    counted = None if at_least is not None else _first(_PROMPT, text)
+    return ContextOverflow(message, counted, window, at_least)
+
+
+_LESS_REPLY = re.compile(r"request has \d+ input tokens\. Please reduce the length of the input")
+
+
+def corrected(error: ContextOverflow, most: int | None) -> ContextOverflow:
+    """The overflow with its true window: vLLM 0.15 tells the window less the reply asked for, `most` new tokens."""
+    counted, window = error.prompt_tokens, error.window
+    if most is None or window is None or counted is None or not _LESS_REPLY.search(error.said):
+        return error
+    whole = ContextOverflow(error.message, counted, window + most)
+    whole.said = error.said
+    return whole
+
+
+def _first(patterns: Iterable[re.Pattern[str]], text: str) -> int | None:
+    found = next((match for pattern in patterns if (match := pattern.search(text))), None)
+    return int(found.group(1).replace(",", "")) if found else None
