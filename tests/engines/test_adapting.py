@@ -13,7 +13,8 @@ from tests.engines.refusers import QWEN3, REFUSERS, Refuser, has, openai
 
 from scale_reasoning.engines import Connection, connect
 from scale_reasoning.errors import ScaleError
-from scale_reasoning.lm import LM, MemoryJournal, key, request_for
+from scale_reasoning.journal import MemoryJournal, key
+from scale_reasoning.lm import LM, request_for
 from scale_reasoning.replies import outline_schema
 from scale_reasoning.together import together
 from scale_reasoning.types import Attempt, Message, Mode
