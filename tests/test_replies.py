@@ -8,9 +8,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from scale_reasoning.outlines import MAX_DEPTH
 from scale_reasoning.replies import (
     MAX_CHARACTERS,
-    MAX_DEPTH,
     NUMBER,
     choice_schema,
     outline_schema,

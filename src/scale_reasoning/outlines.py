@@ -1,0 +1,150 @@
+"""The sub-problems in a JSON value that a model wrote: which of its lists, and which text of an item.
+
+A list under a name that says sub-problems comes first wherever it stands. An item yields what it asks, never an answer
+to it. What leaves a doubt yields nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
+
+from scale_reasoning.lenient import Found
+from scale_reasoning.numbered import numbered_steps, unlabelled
+from scale_reasoning.types import JSON
+
+MAX_DEPTH = 8
+"""Sub-problems nested deeper in a JSON value are not looked for."""
+MAX_NODES = 2_000
+"""How many values are looked at in search of a named list."""
+
+_SUBPROBLEMS = re.compile(r"sub(?:problem|question|task|goal|step)s?")
+_STEPS = (
+    "steps", "outline", "plan", "questions", "tasks", "problems", "parts", "stages", "goals", "decomposition",
+    "breakdown",
+)  # fmt: skip
+"""Names of a list of sub-problems, after those that say so themselves."""
+_OTHERS = re.compile(
+    r"(?:condition|note|given|assumption|known|fact|constraint|hint|variable|definition|remark|observation|formula"
+    r"|requirement|reference|concept|topic|skill|tag|keyword|tool|resource|prerequisite|theorem|warning|comment)s?$"
+    r"|answer|solution|result|explanation|reason|rationale|thought|analysis|depend"
+)
+"""What the name of a list of something else contains."""
+_STEP_KEY = re.compile(r"(?:(?:sub)?(?:problem|question|task|goal|step)|part|stage|s|q)?(\d{1,3})")
+_ASKING = (
+    "subproblem", "subquestion", "subtask", "subgoal", "question", "problem", "task", "description", "statement",
+    "text", "content", "step", "goal", "objective", "instruction", "title", "name",
+)  # fmt: skip
+"""Keys under which an item says what it asks, in the order in which they are looked for."""
+_NOT_ASKING = re.compile(
+    r"(?:id|number|index|type|kind|status|level|mode|value|output|method|approach|strategy|check)s?$|difficult|expect"
+    rf"|{_OTHERS.pattern}"
+)
+_ONLY_A_LABEL = re.compile(r"\W*(?:[A-Za-z]+[- ]?)?\d{0,3}\W*")
+
+
+def outline_in(found: Sequence[Found]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The sub-problems in the JSON of a reply, and the repairs they took; () where there are none."""
+    named = [(each, steps) for each in found if (steps := _named(each)) is not None]
+    plain = [(each, steps_in(each.value)) for each in found if not (each.part or each.key)]
+    each, steps = next(((each, steps) for each, steps in named or plain if steps), (None, ()))
+    if each is None:
+        return (), ()
+    doubled = ("doubled object",) if sum(other.value == each.value for other in found) > 1 else ()
+    return steps, (*each.repairs, *doubled)
+
+
+def _named(found: Found) -> tuple[str, ...] | None:
+    """The sub-problems under a name that says so, () where the name has none; None without such a name."""
+    value: JSON = found.value if found.key is None else {found.key: found.value}
+    ranked = sorted(_named_values(value), key=lambda named: named[:2])
+    if not ranked:
+        return None
+    return next((steps for *_, under in ranked if (steps := steps_in(under))), ())
+
+
+def _named_values(value: JSON) -> Iterator[tuple[int, int, JSON]]:
+    """What stands under a name for sub-problems: how plainly it says so (0 first), how deep it lies, the value."""
+    level, nodes = [value], 0
+    for depth in range(MAX_DEPTH):
+        below: list[JSON] = []
+        for each in level:
+            nodes += 1
+            if nodes > MAX_NODES:
+                return
+            if isinstance(each, list):
+                below.extend(cast("list[JSON]", each))
+                continue
+            for key, inner in _items(each):
+                rank = _rank(key)
+                if rank is None or not isinstance(inner, list | dict | str):
+                    below.append(inner)
+                elif not isinstance(inner, str) or numbered_steps(inner):
+                    yield rank, depth, inner
+        level = below
+
+
+def _items(value: JSON) -> list[tuple[str, JSON]]:
+    return list(cast("dict[str, JSON]", value).items()) if isinstance(value, dict) else []
+
+
+def _plain(key: str) -> str:
+    """A key without case, spaces, hyphens and underscores."""
+    return re.sub(r"[\W_]+", "", key.lower())
+
+
+def _rank(key: str) -> int | None:
+    plain = _plain(key)
+    if _STEP_KEY.fullmatch(plain):
+        return None
+    if says := _SUBPROBLEMS.search(plain):
+        further = plain[says.end() :]
+        return None if _OTHERS.search(further) and not further.startswith(("with", "and")) else 0
+    return 1 if plain in _STEPS else 2 if plain.endswith(_STEPS) else None
+
+
+def steps_in(value: JSON, depth: int = MAX_DEPTH) -> tuple[str, ...]:
+    """The sub-problems in a JSON value, () when it holds none or more than one list of them."""
+    if depth == 0:
+        return ()
+    if isinstance(value, str):
+        return numbered_steps(value) if depth == MAX_DEPTH else ()
+    if isinstance(value, list):
+        texts = [item_text(item) for item in cast("list[JSON]", value)]
+        return tuple(texts) if texts and all(texts) else ()
+    pairs = _items(value)
+    numbered = {int(match[1]): inner for key, inner in pairs if (match := _STEP_KEY.fullmatch(_plain(key)))}
+    if numbered:
+        return steps_in([numbered[number] for number in sorted(numbered)], depth - 1)
+    lists = [steps for key, inner in pairs if not _OTHERS.search(_plain(key)) and (steps := steps_in(inner, depth - 1))]
+    return lists[0] if len(lists) == 1 else ()
+
+
+def item_text(item: JSON, depth: int = 3) -> str:
+    """What one item asks, "" where it does not say.
+
+    A string is the text itself. Of an object it is the text under the first key of `_ASKING`, or else under a key that
+    contains one of them; without such a key it is the only text that is left when ids, answers, explanations and the
+    like are set aside.
+    """
+    if isinstance(item, str):
+        return unlabelled(item)
+    if not isinstance(item, Mapping) or depth == 0:
+        return ""
+    table = {_plain(key): inner for key, inner in _items(item)}
+    texts = {
+        key: text
+        for key, inner in table.items()
+        if (key in _ASKING or not _NOT_ASKING.search(key))
+        and (text := item_text(inner, depth - 1))
+        and not _ONLY_A_LABEL.fullmatch(text)
+    }
+    for name in _ASKING:
+        if name in texts:
+            return texts[name]
+    for name in _ASKING:
+        for key, text in texts.items():
+            if name in key:
+                return text
+    return next(iter(texts.values())) if len(texts) == 1 else ""
