@@ -375,7 +375,9 @@ def test_any_text_is_read_within_bounds_or_refused_with_a_value_error(text: str)
 @pytest.mark.parametrize(
     "piece",
     ["[", "{", '{"a":', '["a",', '["a', "\\", "\\frac", '"', "7", "1.", "1 ", "1. a\n", "1. \n  a\n", " ", "\n", "*",
-     "* ", "-", "%", "0%", "{ ", "[ ", '{ "', "Step ", "**1", "\\u", "\u22121", "1-", '{"choice": 1}'],
+     "* ", "-", "%", "0%", "{ ", "[ ", '{ "', "Step ", "**1", "\\u", "\u22121", "1-", '{"choice": 1}',
+     "'", "['", "['a',", "'}", "['}", "\u201c", "[\u201ca", "{a:", "{1:", '["a" ', '["a"b', '"//', "/*", "[/*",
+     '["a"\n', "### Step 1: a\n", "1. a\n\nb\n", "Step 1", "**", "1. **a", "breakdown", '{"steps":["a"]},', "[{},"],
 )  # fmt: skip
 def test_hostile_megabytes_are_done_with_at_once(piece: str, size: int) -> None:
     text = (piece * (size // len(piece) + 1))[:size]

@@ -19,9 +19,8 @@ _RANKS = ("sub", "step", "question", "task", "part", "stage", "goal", "problem",
 """Words before the number, by how plainly they say what the list is of; the bare number is last."""
 _ITEM = re.compile(
     rf"(?P<word>{_WORD})[ \t]{{0,4}}#?(?P<at>\d{{1,3}})(?!\d)(?: of \d{{1,3}}|/\d{{1,3}})?"
-    r"(?:[ \t*_]{0,4}(?:[.):\u2192]|[-\u2013\u2014](?!\d))|[ \t*_]*$)"
-    r"[ \t*_]*(?P<titled>.*)"
-    r"|\(?(?P<bare>\d{1,3})(?!\d)[*_ \t]{0,4}[.):](?!\d)[ \t*_]*(?P<text>.*)",
+    r"(?:[ \t*_]{0,4}(?:[.):\u2192]|[-\u2013\u2014](?!\d))|[ \t*_]*$)(?:[*_]{1,2}(?![^ \t]))?[ \t]*(?P<titled>.*)"
+    r"|\(?(?P<bare>\d{1,3})(?!\d)[*_ \t]{0,4}[.):](?!\d)(?:[*_]{1,2}(?![^ \t]))?[ \t]*(?P<text>.*)",
     re.IGNORECASE,
 )
 _LABEL = re.compile(
@@ -30,7 +29,7 @@ _LABEL = re.compile(
     r"|\(\d{1,3}\)|\d{1,3}[.)])[ \t]+",
     re.IGNORECASE,
 )
-_BOLD = re.compile(r"(?<![\w*])\*\*(?=[^\s*])([^*\n]*)(?<=\S)\*\*(?![\w*])")
+_BOLD = re.compile(r"(?<![\w*)\]}])\*\*(?=[^\s*])([^*\n]*)(?<=\S)\*\*(?![\d*])")
 _BULLET = re.compile(r"[-+*\u2022][ \t]|\(?[a-z0-9]{1,3}[.)][ \t]")
 _HEADING = re.compile(r"#{1,6}[ \t]")
 _RULE = re.compile(r"(?:-{3,}|\*{3,}|_{3,}|={3,}|`{3,}\w*)[ \t]*$")
@@ -108,7 +107,7 @@ def unlabelled(text: str) -> str:
 def _line(line: str) -> _Line:
     bare = line.strip()
     indent = len(line.expandtabs(4)) - len(line.expandtabs(4).lstrip()) if bare else 0
-    marked = bare.lstrip("#>*_ \t")
+    marked = _BOLD.sub(r"\1", bare).lstrip("#>*_ \t")
     if marked[:2] in ("- ", "+ "):
         marked = marked[2:].lstrip("#>*_ \t")
     is_heading = bool(_HEADING.match(bare)) or (bare.startswith("**") and bare.endswith("**") and bare.count("**") == 2)
@@ -224,5 +223,4 @@ def _wraps(step: _Step, parts: Sequence[str], line: _Line) -> bool:
     """Whether a line goes on with the sentence of the line above."""
     if _BULLET.match(line.text) or line.is_heading or (step.head.is_heading and len(parts) == 1):
         return False
-    is_open = parts[-1][-1] not in ".:?!" and (line.indent > step.head.indent or not step.head.word)
-    return line.text[0].islower() or is_open
+    return line.text[0].islower() or (not step.head.word and parts[-1][-1] not in ".:?!")
