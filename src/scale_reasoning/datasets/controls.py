@@ -13,7 +13,8 @@ _ESCAPES = {"\a": "a", "\b": "b", "\t": "t", "\n": "n", "\v": "v", "\f": "f", "\
 # A rest that is a word of its own, as in "\nu", counts only right after an operator or an opening bracket.
 _REST_OF_A_COMMAND = (
     r"\t(?:heta|imes|ext(?:bf|it|rm|sf|tt|style)?|frac|binom|anh|au|herefore|ilde|riangle(?:q|left|right)?)"
-    r"|\n(?:eq|abla|leq|geq|otin|ewline|olimits|onumber|subseteq|ewcommand)"
+    r"|(?<=[\w)}$] )\neq(?=[ \d\\])(?! ?\()|(?<=[\w)}$])\neq(?=\d)"
+    r"|\n(?:abla|leq|geq|otin|ewline|olimits|onumber|subseteq|ewcommand)"
     r"|\r(?:ho|ight|ightarrow|ightleftharpoons|ceil|brack|vert)"
     r"|(?<=[=+*/({^$|-])(?:\tan|\nu|\ne|\rangle)|(?<=\S)\to"
 )
