@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -171,6 +172,28 @@ def test_what_the_user_got_wrong_is_named_and_exits_2(words: tuple[str, ...], na
     assert named in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "section", "hole"),
+    [
+        (("--strategy", "scale"), "assess", "{{subproblem}}"),
+        (("--strategy", "cot"), "solve", "{{x}}"),
+        (("--strategy", "inftythink"), "working", "{{notes}}"),
+        (("--strategy", "vote", "--set", "base=scale"), "version", "{{numbers}}"),
+    ],
+)
+def test_a_prompts_file_with_another_hole_is_refused_before_a_call(
+    tmp_path: Path, words: tuple[str, ...], section: str, hole: str
+) -> None:
+    file = tmp_path / "mine.md"
+    file.write_text(f"## {section}\nAnswer {hole}.\n")
+    with serving() as server:
+        done = scale("solve", "--base-url", server.base_url, "--model", "q", *words, "--prompts", str(file), PROBLEM)
+        assert server.bodies == []
+    assert done.returncode == 2
+    assert f"prompts file {file}: '## {section}'" in done.stderr
+    assert f"has {hole}, which nothing fills" in done.stderr
 
 
 def test_a_server_that_is_not_there_exits_3_with_one_record() -> None:

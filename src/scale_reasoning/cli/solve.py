@@ -50,8 +50,8 @@ def spaced(words: Sequence[str]) -> list[str]:
     """The command line with a space before a problem or answer that begins with a minus.
 
     argparse takes `-1/2` for an option and says that `--answer` lacks its argument; what begins with a space is none. A
-    word after `--answer` is the answer unless it is spelled as a long option; another word is a text if no option can be
-    spelled like it.
+    word after `--answer` is the answer unless it is spelled as a long option; another word is a text if no option can
+    be spelled like it.
     """
     made: list[str] = []
     for place, word in enumerate(words):
