@@ -64,6 +64,8 @@ def test_bullets_stay_with_their_item(text: str) -> None:
         "Step 1\nFind a.\nStep 2\nFind b.",
         "Step #1: Find a.\nStep #2: Find b.",
         "(1) Find a.\n(2) Find b.",
+        "0. Find a.\n1. Find b.",
+        "Step 0: Find a.\nStep 1: Find b.",
         "1. Find\n   a.\n2. Find\nb.\n",
         "Question 1: Find a.\nQuestion 2: Find b.",
         ("### Sub-problem 1: Find a.\n**Answer:** 12, after a while\n"

@@ -38,6 +38,13 @@ LIST = '["Find a.", "Find b."]'
         '{"subproblems": {"1": "Find a.", "2": "Find b."}, "conditions": ["x > 0"]}',
         '{"conditions": ["x > 0"], "subproblems": "1. Find a.\\n2. Find b."}',
         '{"notes": ["x"], "q1": "Find a.", "q2": "Find b."}',
+        f'{{"plan": ["think", "write"], "decomposition": ["x"], "steps": {LIST}}}',
+        f'{{"subproblem_titles": ["a", "b"], "subproblems": {LIST}}}',
+        f'{{"subproblems": {LIST}}}\n{{"subproblems": ["Find a."]}}',
+        json.dumps(f'{{"subproblems": {LIST}}}'),
+        '{"question": "Find a.", "answer": "12"}\n{"question": "Find b.", "answer": "13"}',
+        '1. {"question": "Find a.", "answer": "12"}\n2. {"question": "Find b.", "answer": "13"}',
+        '{"step1": "Find a."}\n{"step2": "Find b."}',
         '{"subproblem_1": "Find a.", "answer_1": "12 is the answer", "subproblem_2": "Find b."}',
     ],
 )
@@ -55,6 +62,10 @@ def test_the_named_list_is_taken_wherever_it_stands(text: str) -> None:
         '{"subproblems": ["Find a." oops], "notes": ["first", "second"]}',
         '{"subproblem_answers": ["12", "13"]}',
         '{"list": ["Find a."], "other": ["Find b."]}',
+        '{"subproblems": ["Find a."]} or rather {"subproblems": ["Find b."]}',
+        '["Find a."] or ["Find b."]',
+        '1. {"answer": "12"}\n2. {"answer": "13"}',
+        '1. {"question": "Find a.", "answer": "12"}',
     ],
 )
 def test_a_list_of_something_else_is_never_the_decomposition(text: str) -> None:
@@ -87,6 +98,9 @@ LONG = "a much longer text than the question itself, with all of its working"
         {"subproblem": {"text": "Find a.", "answer": LONG}},
         {"step1": "Find a.", "answer1": LONG},
         {"what": "Find a.", "reason": LONG},
+        {"what": "Find a.", "context": LONG, "purpose": LONG},
+        {"Q": "Find a.", "A": LONG},
+        {"prompt": "Find a.", "completion": LONG},
         {"what": "Find a.", "depends_on": ["1", "2"], "hint": LONG},
         {"question": "Step 1: Find a."},
         {"question": "**Find a.**"},
@@ -105,7 +119,7 @@ def test_an_item_yields_what_it_asks(item: JSON) -> None:
     [
         {"answer": "12"},
         {"id": "sub-problem-1", "solution": LONG},
-        {"what": "Find a.", "why": "to go on"},
+        {"what": "Find a.", "with": "the law of cosines"},
         {"question": "", "answer": "12"},
         {"question": None, "result": "12"},
         {"question": "Step 1", "answer": "12"},
@@ -119,6 +133,11 @@ def test_an_item_yields_what_it_asks(item: JSON) -> None:
 def test_an_item_that_does_not_say_what_it_asks_is_refused(item: JSON) -> None:
     with pytest.raises(ValueError, match="no list"):
         parse_outline(json.dumps({"subproblems": ["Find b.", item]}), 16)
+
+
+def test_a_numbered_key_keeps_its_title() -> None:
+    titled = {"Step 1: Set up": "Find a.", "Step 2: Solve": {"question": "Find b.", "answer": "12"}}
+    assert parse_outline(json.dumps(titled), 16) == ("Set up\nFind a.", "Solve\nFind b.")
 
 
 @given(

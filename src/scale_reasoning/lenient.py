@@ -57,7 +57,10 @@ def json_values(text: str) -> Iterator[Found]:
     """The JSON in a text, in order: the whole of it, else each value that starts at a bracket."""
     escaped, places = _escaped(text.strip())
     try:
-        yield Found(value=json.loads(escaped), repairs=_backslashes(places))
+        value = json.loads(escaped)
+        if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+            value = json.loads(value)
+        yield Found(value=value, repairs=_backslashes(places))
         return
     except (ValueError, RecursionError):
         pass

@@ -84,9 +84,9 @@ class _List:
 
 
 def numbered_steps(text: str) -> tuple[str, ...]:
-    """The items of a text's one list of sub-problems, numbered from 1; () where there is none, or a doubt."""
+    """The items of a text's one list of sub-problems, numbered from 1 or 0; () where there is none, or a doubt."""
     lines = [_line(line) for line in text.splitlines()]
-    first = [line for line in lines if line.word is not None and line.number == 1]
+    first = [line for line in lines if line.word is not None and line.number < 2]
     outermost = min((line.indent for line in first), default=0)
     for word in _RANKS:
         if not any(line.word == word for line in first):
@@ -139,16 +139,17 @@ def _lists(lines: Sequence[_Line], word: str) -> Iterator[_List]:
     for line in lines:
         is_own = line.word == word
         is_deeper = bool(steps) and line.indent >= steps[0].head.indent + NESTED
-        if is_own and line.number == 1 and not is_deeper:
+        is_next = is_own and bool(steps) and line.number == steps[0].head.number + len(steps)
+        if is_next and not (is_deeper and is_nested):
+            steps.append(_Step(head=line))
+            is_nested = False
+        elif is_own and line.number < 2 and not is_deeper:
             if steps:
                 yield _List(before=before, steps=steps)
             steps, before, is_nested = [_Step(head=line)], last, False
-        elif is_own and steps and line.number == len(steps) + 1 and not (is_deeper and is_nested):
-            steps.append(_Step(head=line))
-            is_nested = False
         elif steps:
             steps[-1].body.append(line)
-            is_nested = is_nested or (is_own and line.number == 1)
+            is_nested = is_nested or (is_own and line.number < 2)
         last = line.text or last
     if steps:
         yield _List(before=before, steps=steps)

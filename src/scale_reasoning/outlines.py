@@ -16,6 +16,8 @@ from scale_reasoning.types import JSON
 
 MAX_DEPTH = 8
 """Sub-problems nested deeper in a JSON value are not looked for."""
+EMPTY = 100
+"""The rank of a name with no sub-problems under it, after all others."""
 MAX_NODES = 2_000
 """How many values are looked at in search of a named list."""
 
@@ -32,36 +34,58 @@ _OTHERS = re.compile(
 )
 """What the name of a list of something else contains."""
 _STEP_KEY = re.compile(r"(?:(?:sub)?(?:problem|question|task|goal|step)|part|stage|s|q)?(\d{1,3})")
+_TITLED_KEY = re.compile(
+    r"(?:(?:sub[ _-]?)?(?:problem|question|task|goal|step)|part|stage)?[ ]?(\d{1,3})[ ]?[.:)-][ ]+(\S.*)", re.IGNORECASE
+)
 _ASKING = (
     "subproblem", "subquestion", "subtask", "subgoal", "question", "problem", "task", "description", "statement",
-    "text", "content", "step", "goal", "objective", "instruction", "title", "name",
+    "text", "content", "step", "goal", "objective", "instruction", "action", "query", "prompt", "title", "name", "q",
 )  # fmt: skip
 """Keys under which an item says what it asks, in the order in which they are looked for."""
+_CONTAINED = ("question", "problem", "task", "description", "statement", "instruction", "goal", "step")
 _NOT_ASKING = re.compile(
-    r"(?:id|number|index|type|kind|status|level|mode|value|output|method|approach|strategy|check)s?$|difficult|expect"
+    r"^a$|(?:context|background|purpose|completion|why|id|number|index|type|kind|status|level|mode|value|output|method|approach|strategy|check)s?$|difficult|expect"
     rf"|{_OTHERS.pattern}"
 )
 _ONLY_A_LABEL = re.compile(r"\W*(?:[A-Za-z]+[- ]?)?\d{0,3}\W*")
 
 
 def outline_in(found: Sequence[Found]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The sub-problems in the JSON of a reply, and the repairs they took; () where there are none."""
-    named = [(each, steps) for each in found if (steps := _named(each)) is not None]
-    plain = [(each, steps_in(each.value)) for each in found if not (each.part or each.key)]
-    each, steps = next(((each, steps) for each, steps in named or plain if steps), (None, ()))
-    if each is None:
+    """The sub-problems in the JSON of a reply, and the repairs they took; () where there are none, or a doubt."""
+    named = [(each, rank, steps) for each in found for rank, steps in _named(each)]
+    whole = [each for each in found if not (each.part or each.key)]
+    if named:
+        best = min(rank for _, rank, _ in named)
+        lists = [(each, steps) for each, rank, steps in named if rank == best]
+    else:
+        lists = [(each, steps) for each in whole if (steps := steps_in(each.value))]
+        lists = _one_by_one(whole) if len(lists) != 1 and all(isinstance(each.value, dict) for each in whole) else lists
+    longest, steps = max(lists, key=lambda one: len(one[1]), default=(None, ()))
+    if longest is None or any(others != steps[: len(others)] for _, others in lists):
         return (), ()
-    doubled = ("doubled object",) if sum(other.value == each.value for other in found) > 1 else ()
-    return steps, (*each.repairs, *doubled)
+    doubled = ("doubled object",) if len(lists) > 1 else ()
+    return steps, (*longest.repairs, *doubled)
 
 
-def _named(found: Found) -> tuple[str, ...] | None:
-    """The sub-problems under a name that says so, () where the name has none; None without such a name."""
+def _one_by_one(found: Sequence[Found]) -> list[tuple[Found, tuple[str, ...]]]:
+    """The one list that objects make together, each of them one item or one numbered sub-problem."""
+    tables = [dict(_items(each.value)) for each in found]
+    together = {key: inner for table in tables for key, inner in table.items()}
+    if len(together) == sum(map(len, tables)) and all(_numbered(table) for table in tables):
+        steps = steps_in(together)
+    else:
+        asked = [item_text(table) if any(_plain(key) in _ASKING for key in table) else "" for table in tables]
+        steps = tuple(asked) if len(asked) > 1 and all(asked) else ()
+    repairs = tuple(dict.fromkeys(repair for each in found for repair in each.repairs))
+    return [(Found(value=None, repairs=repairs), steps)] if steps else []
+
+
+def _named(found: Found) -> list[tuple[int, tuple[str, ...]]]:
+    """The sub-problems under the name that says so best, and how well it does; () where the name has none."""
     value: JSON = found.value if found.key is None else {found.key: found.value}
     ranked = sorted(_named_values(value), key=lambda named: named[:2])
-    if not ranked:
-        return None
-    return next((steps for *_, under in ranked if (steps := steps_in(under))), ())
+    filled = ((rank, steps) for rank, _, under in ranked if (steps := steps_in(under)))
+    return [next(filled, (EMPTY, ()))] if ranked else []
 
 
 def _named_values(value: JSON) -> Iterator[tuple[int, int, JSON]]:
@@ -95,13 +119,17 @@ def _plain(key: str) -> str:
 
 
 def _rank(key: str) -> int | None:
+    """How well a key names a list of sub-problems, 0 best; None where it names something else."""
     plain = _plain(key)
     if _STEP_KEY.fullmatch(plain):
         return None
     if says := _SUBPROBLEMS.search(plain):
         further = plain[says.end() :]
-        return None if _OTHERS.search(further) and not further.startswith(("with", "and")) else 0
-    return 1 if plain in _STEPS else 2 if plain.endswith(_STEPS) else None
+        other = _OTHERS.search(further) and not further.startswith(("with", "and"))
+        return None if other else int(says[0] != plain)
+    if plain in _STEPS:
+        return 2 + _STEPS.index(plain)
+    return EMPTY - 1 if plain.endswith(_STEPS) else None
 
 
 def steps_in(value: JSON, depth: int = MAX_DEPTH) -> tuple[str, ...]:
@@ -114,11 +142,18 @@ def steps_in(value: JSON, depth: int = MAX_DEPTH) -> tuple[str, ...]:
         texts = [item_text(item) for item in cast("list[JSON]", value)]
         return tuple(texts) if texts and all(texts) else ()
     pairs = _items(value)
-    numbered = {int(match[1]): inner for key, inner in pairs if (match := _STEP_KEY.fullmatch(_plain(key)))}
-    if numbered:
+    if numbered := _numbered(dict(pairs)):
         return steps_in([numbered[number] for number in sorted(numbered)], depth - 1)
     lists = [steps for key, inner in pairs if not _OTHERS.search(_plain(key)) and (steps := steps_in(inner, depth - 1))]
     return lists[0] if len(lists) == 1 else ()
+
+
+def _numbered(table: Mapping[str, JSON]) -> dict[int, JSON]:
+    """The values under numbered keys; after the key's title, where it has one: `{"Step 1: Set up": "Let x be …"}`."""
+    numbered = {int(match[1]): inner for key, inner in table.items() if (match := _STEP_KEY.fullmatch(_plain(key)))}
+    titled = {int(match[1]): (match[2], item_text(inner)) for key, inner in table.items()
+              if (match := _TITLED_KEY.fullmatch(key))}  # fmt: skip
+    return numbered or {number: f"{title}\n{text}" for number, (title, text) in titled.items() if text}
 
 
 def item_text(item: JSON, depth: int = 3) -> str:
@@ -143,7 +178,7 @@ def item_text(item: JSON, depth: int = 3) -> str:
     for name in _ASKING:
         if name in texts:
             return texts[name]
-    for name in _ASKING:
+    for name in _CONTAINED:
         for key, text in texts.items():
             if name in key:
                 return text

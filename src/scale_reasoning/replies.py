@@ -64,7 +64,9 @@ def read_outline(text: str, at_most: int) -> Read[tuple[str, ...]]:
     other; of an object its question is taken, never its answer. Raises ValueError.
     """
     steps, repairs = outline_in(list(json_values(_bounded_text(text))))
-    steps = steps or numbered_steps(text)
+    if not steps:
+        listed = numbered_steps(text)
+        steps = listed if not any(step.startswith('{"') for step in listed) else ()
     if not steps:
         raise ValueError("no list of sub-problems")
     return Read(_bounded(steps, at_most), repairs)
