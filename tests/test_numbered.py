@@ -74,6 +74,13 @@ def test_bullets_stay_with_their_item(text: str) -> None:
         "```\n1. Find a.\n2. Find b.\n```\nAs asked.",
         "We know:\n1. x > 0\n2. y > 0\n\nSub-problems:\n1. Find a.\n2. Find b.",
         "Given:\n1. x > 0\n2. y > 0\n\nSo:\n1. Find a.\n2. Find b.",
+        "In the first step we list facts:\n1. x > 0\n2. y > 0\n\nSub-problems:\n1. Find a.\n2. Find b.",
+        "**Known facts:**\n1. x > 0\n\n**Steps to the solution:**\n1. Find a.\n2. Find b.",
+        "The conditions given in the problem are:\n1. x > 0\n\nNow the work:\n1. Find a.\n2. Find b.",
+        "To get the answer, do this:\n1. Find a.\n2. Find b.",
+        "Note that the problem has two parts.\n1. Find a.\n2. Find b.",
+        "## Solution\nStep 1: Find a.\nStep 2: Find b.",
+        "  1. Find a.\n\n  2. Find b.\n\n  This is all of it.",
         "Steps:\n1. Find a.\n2. Find b.\n\nNotes:\n1. x > 0\n2. y > 0",
         "1. x > 0\n2. y > 0\n\nStep 1: Find a.\nStep 2: Find b.",
         "Step 1: Find a.\nStep 2: Find b.\n\n## Solution\nStep 1: We get 12.\nStep 2: We get 13.",
@@ -93,6 +100,14 @@ def test_a_list_inside_an_item_is_not_the_list() -> None:
         "Find a\n1. square it\n2. add it",
         "Find b\n1. halve it",
     )
+
+
+@pytest.mark.parametrize(
+    "heading", ["Conditions:", "**Given:**", "## Notes", "We know:", "Final answers:", "Assumptions"]
+)
+def test_a_list_under_the_name_of_something_else_is_refused(heading: str) -> None:
+    with pytest.raises(ValueError, match="no list"):
+        parse_outline(f"{heading}\n1. x > 0\n2. y > 0", 16)
 
 
 def test_several_lists_without_a_name_are_refused() -> None:

@@ -35,6 +35,8 @@ LIST = '["Find a.", "Find b."]'
         f'{{"subproblems": ["...", oops]}} is the form.\n{{"subproblems": {LIST}}}',
         f'{{"subproblems": []}}\n{{"subproblems": {LIST}}}',
         '{"steps": [{"question": "Find a.", "subquestions": ["x", "y"]}, {"question": "Find b.", "subquestions": []}]}',
+        '[{"question": "Find a.", "subquestions": ["x", "y"]}, {"question": "Find b.", "subquestions": ["z"]}]',
+        '{"step1": {"question": "Find a.", "steps": ["x"]}, "step2": {"question": "Find b.", "steps": ["y"]}}',
         '{"subproblems": {"1": "Find a.", "2": "Find b."}, "conditions": ["x > 0"]}',
         '{"conditions": ["x > 0"], "subproblems": "1. Find a.\\n2. Find b."}',
         '{"notes": ["x"], "q1": "Find a.", "q2": "Find b."}',
@@ -104,6 +106,7 @@ LONG = "a much longer text than the question itself, with all of its working"
         {"what": "Find a.", "depends_on": ["1", "2"], "hint": LONG},
         {"question": "Step 1: Find a."},
         {"question": "**Find a.**"},
+        {"question": "Find a.", "solution": {"question": LONG}},
         "**Step 1:** Find a.",
         "Question 1: Find a.",
         "(1) Find a.",
@@ -133,11 +136,6 @@ def test_an_item_yields_what_it_asks(item: JSON) -> None:
 def test_an_item_that_does_not_say_what_it_asks_is_refused(item: JSON) -> None:
     with pytest.raises(ValueError, match="no list"):
         parse_outline(json.dumps({"subproblems": ["Find b.", item]}), 16)
-
-
-def test_a_numbered_key_keeps_its_title() -> None:
-    titled = {"Step 1: Set up": "Find a.", "Step 2: Solve": {"question": "Find b.", "answer": "12"}}
-    assert parse_outline(json.dumps(titled), 16) == ("Set up\nFind a.", "Solve\nFind b.")
 
 
 @given(

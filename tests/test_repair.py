@@ -55,6 +55,7 @@ def test_a_common_fault_is_repaired_and_named(text: str, repair: str) -> None:
         ("""["Find f'(x).", 'Find b.']""", ("Find f'(x).", "Find b."), {"single quotes"}),
         ("['Find f'(x).', 'Find {f'} at f''(0) = [f'].']", ("Find f'(x).", "Find {f'} at f''(0) = [f']."),
          {"single quotes"}),
+        (r"""["Find f\'(x).", "b"]""", ("Find f'(x).", "b"), {"backslash before an apostrophe"}),
         ("{'step1': 'Find {f'}.', 'step2': 'Find f', then g'.'}", ("Find {f'}.", "Find f', then g'."),
          {"single quotes"}),
         ("['Find [f'] now.', 'So [g'] ]']", ("Find [f'] now.", "So [g'] ]"), {"single quotes"}),

@@ -20,13 +20,13 @@ MAX_STARTS = 64
 BACKSLASHES = "backslashes not escaped"
 """The one repair that is made in JSON which could be read without it."""
 
-# LaTeX commands whose first letter makes a valid JSON escape: "\frac" would be read as a form feed and "rac".
+# LaTeX commands whose first letter makes a valid JSON escape: "\theta" would be read as a tab and "heta". A backspace,
+# a form feed or a carriage return before a letter is never meant; a tab or a line break, where it spells no command.
 _LATEX = (
-    "backslash|bar|because|begin|beta|bf|big|bigcap|bigcup|bigg|biggl|biggr|bigl|bigoplus|bigr|bigvee|bigwedge|binom"
-    "|bmod|boldsymbol|bot|boxed|bullet|fbox|flat|forall|frac|nabla|ne|neg|neq|newline|ngeq|ni|nleq|nmid|nolimits"
-    "|nonumber|not|notag|notin|nsubseteq|nu|rangle|rbrace|rbrack|rceil|rfloor|rho|right|rightarrow"
-    "|rightleftharpoons|rm|root|rvert|rVert|tan|tanh|tau|tbinom|text|textbf|textit|textrm|textstyle|tfrac|therefore"
-    "|theta|tilde|times|to|top|triangle|triangleq"
+    "[bfr][a-zA-Z]+|nabla|natural|ncong|ne|nearrow|neg|neq|newline|ngeq|ngeqslant|ni|nleq|nleqslant|nmid|nolimits"
+    "|nonumber|not|notag|notin|nparallel|nsim|nsubseteq|nsupseteq|nu|nwarrow|tag|tan|tanh|tau|tbinom|text|textbf"
+    "|textcolor|textit|textnormal|textrm|textsf|textstyle|texttt|tfrac|therefore|theta|thickapprox|tilde|times|to|top"
+    "|triangle|triangleleft|trianglelefteq|triangleq|triangleright|trianglerighteq"
 )
 # An escaped apostrophe is Python's: it is left for the repairs.
 _BACKSLASH = re.compile(rf"""\\(?:\\|(?P<latex>(?:{_LATEX})(?![a-zA-Z]))|(?P<valid>["'/bfnrt]|u[0-9a-fA-F]{{4}})|)""")

@@ -33,15 +33,19 @@ _BOLD = re.compile(r"(?<![\w*)\]}])\*\*(?=[^\s*])([^*\n]*)(?<=\S)\*\*(?![\d*])")
 _BULLET = re.compile(r"[-+*\u2022][ \t]|\(?[a-z0-9]{1,3}[.)][ \t]")
 _HEADING = re.compile(r"#{1,6}[ \t]")
 _RULE = re.compile(r"(?:-{3,}|\*{3,}|_{3,}|={3,}|`{3,}\w*)[ \t]*$")
-_NAMES_THE_LIST = re.compile(
-    r"sub[ -]?(?:problem|question|task|goal|step)|\bsteps?\b|decompos|break\w{0,6} (?:it )?down|outline|\bplan\b",
-    re.IGNORECASE,
+_NAMES_THE_LIST = (
+    re.compile(r"sub[ -]?(?:problem|question|task|goal|step)|decompos|break\w{0,6} (?:it )?down", re.IGNORECASE),
+    re.compile(r"\bsteps?\b|\boutline\b|\bplan\b", re.IGNORECASE),
 )
+"""Words before a list that name it, those that leave no doubt first."""
 _NAMES_ANOTHER = re.compile(
-    r"\b(?:conditions?|notes?|givens?|facts?|known|assum\w+|constraints?|hints?|definitions?|remarks?|observations?"
-    r"|answers?|solutions?|results?|formulas?|theorems?|variables?|references?|requirements?|check\w*|verif\w+)\b",
+    r"\W*(?:(?:the|some|our|all|key|useful|relevant|known|given|final|we|what|is|are|problem's?)\W+){0,3}"
+    r"(?:conditions?|notes?|givens?|facts?|known?|assum(?:e|ed|ptions?)|constraints?|hints?|definitions?|remarks?"
+    r"|observations?|answers?|solutions?|results?|formulas?|theorems?|variables?|references?|requirements?|checks?)"
+    r"(?: (?:are|is|here|known|given|from|of|in|about)\b.{0,60})?\W*",
     re.IGNORECASE,
 )
+"""A line before a list that names it as something else."""
 _ANSWER = re.compile(
     r"[*_ \t>+-]{0,6}(?:final )?(?:answers?|solutions?|results?|explanations?|reasoning|rationale)\b[*_ \t]{0,4}:",
     re.IGNORECASE,
@@ -156,11 +160,17 @@ def _lists(lines: Sequence[_Line], word: str) -> Iterator[_List]:
 
 
 def _chosen(lists: Sequence[_List], *, is_bare: bool) -> list[_Step]:
-    """The list under a heading that names it, else one that is not under the name of something else."""
-    named = [each for each in lists if _NAMES_THE_LIST.search(each.before)]
-    others = [each for each in lists if not _NAMES_ANOTHER.search(each.before)]
-    left = named or others
-    return left[0].steps if left and (named or len(left) == 1 or not is_bare) else []
+    """The list under a heading that names it, else one that is not under the name of something else.
+
+    Bare numbers say nothing of what the list is of: of several such lists without a name none is taken.
+    """
+    others = [each for each in lists if not _NAMES_ANOTHER.fullmatch(each.before)]
+    for name in _NAMES_THE_LIST:
+        if named := [each for each in others if name.search(each.before)]:
+            return named[0].steps
+    if is_bare:
+        return others[0].steps if len(others) == 1 else []
+    return (others or lists)[0].steps if lists else []
 
 
 def _texts(steps: Sequence[_Step]) -> tuple[str, ...]:
@@ -169,7 +179,7 @@ def _texts(steps: Sequence[_Step]) -> tuple[str, ...]:
         return ()
     *before, last = steps
     texts = [_text(step) for step in before]
-    has_lines = any(line.text and line.indent == 0 for step in before for line in step.body[:1])
+    has_lines = any(line.text and line.indent <= step.head.indent for step in before for line in step.body[:1])
     alone = max(map(_paragraphs, before), default=int(last.head.is_heading))
     texts.append(_text(last, has_lines=has_lines, alone=alone))
     return tuple(texts) if all(texts) else ()
@@ -178,7 +188,7 @@ def _texts(steps: Sequence[_Step]) -> tuple[str, ...]:
 def _paragraphs(step: _Step) -> int:
     """How many of a step's paragraphs begin after a blank line and are not indented."""
     pairs = zip([step.head, *step.body], step.body, strict=False)
-    return sum(bool(line.text) and not before.text and line.indent == 0 for before, line in pairs)
+    return sum(bool(line.text) and not before.text and line.indent <= step.head.indent for before, line in pairs)
 
 
 def _text(step: _Step, *, has_lines: bool = True, alone: int | None = None) -> str:

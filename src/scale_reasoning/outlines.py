@@ -34,9 +34,6 @@ _OTHERS = re.compile(
 )
 """What the name of a list of something else contains."""
 _STEP_KEY = re.compile(r"(?:(?:sub)?(?:problem|question|task|goal|step)|part|stage|s|q)?(\d{1,3})")
-_TITLED_KEY = re.compile(
-    r"(?:(?:sub[ _-]?)?(?:problem|question|task|goal|step)|part|stage)?[ ]?(\d{1,3})[ ]?[.:)-][ ]+(\S.*)", re.IGNORECASE
-)
 _ASKING = (
     "subproblem", "subquestion", "subtask", "subgoal", "question", "problem", "task", "description", "statement",
     "text", "content", "step", "goal", "objective", "instruction", "action", "query", "prompt", "title", "name", "q",
@@ -44,10 +41,11 @@ _ASKING = (
 """Keys under which an item says what it asks, in the order in which they are looked for."""
 _CONTAINED = ("question", "problem", "task", "description", "statement", "instruction", "goal", "step")
 _NOT_ASKING = re.compile(
-    r"^a$|(?:context|background|purpose|completion|why|id|number|index|type|kind|status|level|mode|value|output|method|approach|strategy|check)s?$|difficult|expect"
+    r"^a$|(?:context|background|purpose|completion|why|id|number|index|type|kind|status|level|mode|value|output|method"
+    r"|approach|strategy|check)s?$|difficult|expect"
     rf"|{_OTHERS.pattern}"
 )
-_ONLY_A_LABEL = re.compile(r"\W*(?:[A-Za-z]+[- ]?)?\d{0,3}\W*")
+_ONLY_A_LABEL = re.compile(r"\W*(?:[A-Za-z]{1,20}[- ]?)?\d{1,3}\W*")
 
 
 def outline_in(found: Sequence[Found]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -97,9 +95,10 @@ def _named_values(value: JSON) -> Iterator[tuple[int, int, JSON]]:
             nodes += 1
             if nodes > MAX_NODES:
                 return
+            if _is_list_of_items(each):
+                continue
             if isinstance(each, list):
                 below.extend(cast("list[JSON]", each))
-                continue
             for key, inner in _items(each):
                 rank = _rank(key)
                 if rank is None or not isinstance(inner, list | dict | str):
@@ -107,6 +106,13 @@ def _named_values(value: JSON) -> Iterator[tuple[int, int, JSON]]:
                 elif not isinstance(inner, str) or numbered_steps(inner):
                     yield rank, depth, inner
         level = below
+
+
+def _is_list_of_items(value: JSON) -> bool:
+    """Whether a value without a name is several sub-problems, so that a list in one of them is a part of it."""
+    if not isinstance(value, list) and not _numbered(dict(_items(value))):
+        return False
+    return len(steps_in(value)) > 1
 
 
 def _items(value: JSON) -> list[tuple[str, JSON]]:
@@ -149,11 +155,8 @@ def steps_in(value: JSON, depth: int = MAX_DEPTH) -> tuple[str, ...]:
 
 
 def _numbered(table: Mapping[str, JSON]) -> dict[int, JSON]:
-    """The values under numbered keys; after the key's title, where it has one: `{"Step 1: Set up": "Let x be …"}`."""
-    numbered = {int(match[1]): inner for key, inner in table.items() if (match := _STEP_KEY.fullmatch(_plain(key)))}
-    titled = {int(match[1]): (match[2], item_text(inner)) for key, inner in table.items()
-              if (match := _TITLED_KEY.fullmatch(key))}  # fmt: skip
-    return numbered or {number: f"{title}\n{text}" for number, (title, text) in titled.items() if text}
+    """The values under numbered keys: `{"step1": …, "step2": …}`."""
+    return {int(match[1]): inner for key, inner in table.items() if (match := _STEP_KEY.fullmatch(_plain(key)))}
 
 
 def item_text(item: JSON, depth: int = 3) -> str:

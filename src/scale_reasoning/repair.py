@@ -211,10 +211,7 @@ class Repair:
         inside, inner = {"}": 0, "]": 0}, False
         while found := stop.search(self.text, at):
             self._spend()
-            for closer, opener in ("}{", "]["):
-                inside[closer] += self.text.count(opener, at, found.start()) - self.text.count(
-                    closer, at, found.start()
-                )
+            self._count(inside, at, found.start())
             at = found.end()
             if found.group() == "\\":
                 at += 1
@@ -230,7 +227,12 @@ class Repair:
         if quote != '"':
             self._note("single quotes" if quote == "'" else "typographic quotes")
         self.at = at
-        return self._unescaped(self.text[start : found.start()])
+        return self._unescaped(self.text[start : found.start()], quote)
+
+    def _count(self, inside: dict[str, int], start: int, end: int) -> None:
+        """Counts the brackets that are open in a string, by what closes them."""
+        for closer, opener in ("}{", "]["):
+            inside[closer] += self.text.count(opener, start, end) - self.text.count(closer, start, end)
 
     def _ends(self, at: int, inside: Mapping[str, int], *, plain: bool) -> bool:
         """Whether the quote before `at` ends a value. Quotes that are not JSON's may be primes: `inside` counts the
@@ -253,13 +255,17 @@ class Repair:
         in_prose = plain or (inside[closer] <= 0 and _PROSE.match(self.text, after) is not None)
         return in_prose or _AFTER_THE_WHOLE.match(self.text, after) is not None
 
-    def _unescaped(self, content: str) -> str:
+    def _unescaped(self, content: str, quote: str) -> str:
         """The string that the text between two quotes stands for."""
 
         def fit(match: re.Match[str]) -> str:
             escaped, raw = match["escaped"], match["raw"]
             if raw is None:
-                return escaped if escaped in _QUOTES_BUT_JSONS else "" if escaped == "\n" else match.group()
+                if escaped not in _QUOTES_BUT_JSONS:
+                    return match.group()
+                if quote == '"':
+                    self._note("backslash before an apostrophe")
+                return escaped
             if raw == '"':
                 return '\\"'
             self._note("line break in a string" if raw in "\r\n" else "control character in a string")
