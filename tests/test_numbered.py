@@ -64,6 +64,8 @@ def test_bullets_stay_with_their_item(text: str) -> None:
         "Step 1\nFind a.\nStep 2\nFind b.",
         "Step #1: Find a.\nStep #2: Find b.",
         "(1) Find a.\n(2) Find b.",
+        "Step 1 (easy): Find a.\nStep 2 (hard): Find b.",
+        "Subproblem_1: Find a.\nSubproblem_2: Find b.",
         "0. Find a.\n1. Find b.",
         "Step 0: Find a.\nStep 1: Find b.",
         "1. Find\n   a.\n2. Find\nb.\n",
@@ -108,6 +110,13 @@ def test_a_list_inside_an_item_is_not_the_list() -> None:
 def test_a_list_under_the_name_of_something_else_is_refused(heading: str) -> None:
     with pytest.raises(ValueError, match="no list"):
         parse_outline(f"{heading}\n1. x > 0\n2. y > 0", 16)
+
+
+def test_decimal_numbers_stay_lines_of_their_own() -> None:
+    assert parse_outline("1. Find a\n   1.1 square it\n   1.2 add it\n2. Find b", 16) == (
+        "Find a\n1.1 square it\n1.2 add it",
+        "Find b",
+    )
 
 
 def test_several_lists_without_a_name_are_refused() -> None:

@@ -38,6 +38,8 @@ TWO = ("Find a.", "Find b.")
         ('{"subproblems": ["Find a."\n "Find b."]}', "missing comma"),
         ('{"subproblems": ["Find a.", "Find b."]}{"subproblems": ["Find a.", "Find b."]}', "doubled object"),
         ('["Find a.", "Find b."]\n["Find a.", "Find b."]', "doubled object"),
+        ('{"subproblems: ["Find a.", "Find b."]}', "taken from broken JSON"),
+        ('{"subproblems": ["Find a.", "Find b."], "notes": oops}', "taken from broken JSON"),
     ],
 )
 def test_a_common_fault_is_repaired_and_named(text: str, repair: str) -> None:

@@ -19,6 +19,8 @@ MAX_STARTS = 64
 """How many brackets are tried as the start of JSON inside prose."""
 BACKSLASHES = "backslashes not escaped"
 """The one repair that is made in JSON which could be read without it."""
+BROKEN = "taken from broken JSON"
+"""A value after a bracket at which no value could be read: it may have been a part of a larger one."""
 
 # LaTeX commands whose first letter makes a valid JSON escape: "\theta" would be read as a tab and "heta". A backspace,
 # a form feed or a carriage return before a letter is never meant; a tab or a line break, where it spells no command.
@@ -76,6 +78,7 @@ def json_values(text: str) -> Iterator[Found]:
             at, failed = bracket.end(), True
             continue
         repairs = (*_backslashes(places[bisect_left(places, start) : bisect_left(places, end)]), *repairs)
+        repairs = (*repairs, BROKEN) if failed else repairs
         key, inner = _before(escaped, start)
         yield Found(value=value, repairs=repairs, part=failed and inner, key=key if failed else None)
         at = end

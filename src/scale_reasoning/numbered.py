@@ -18,7 +18,7 @@ _WORD = r"(?:sub[ _-]?(?:problem|question|task|goal|step)|step|question|task|par
 _RANKS = ("sub", "step", "question", "task", "part", "stage", "goal", "problem", "")
 """Words before the number, by how plainly they say what the list is of; the bare number is last."""
 _ITEM = re.compile(
-    rf"(?P<word>{_WORD})[ \t]{{0,4}}#?(?P<at>\d{{1,3}})(?!\d)(?: of \d{{1,3}}|/\d{{1,3}})?"
+    rf"(?P<word>{_WORD})[ \t_-]{{0,4}}#?(?P<at>\d{{1,3}})(?!\d)(?: of \d{{1,3}}|/\d{{1,3}})?(?:[ ]?\([^()]{{1,40}}\))?"
     r"(?:[ \t*_]{0,4}(?:[.):\u2192]|[-\u2013\u2014](?!\d))|[ \t*_]*$)(?:[*_]{1,2}(?![^ \t]))?[ \t]*(?P<titled>.*)"
     r"|\(?(?P<bare>\d{1,3})(?!\d)[*_ \t]{0,4}[.):](?!\d)(?:[*_]{1,2}(?![^ \t]))?[ \t]*(?P<text>.*)",
     re.IGNORECASE,
@@ -30,7 +30,7 @@ _LABEL = re.compile(
     re.IGNORECASE,
 )
 _BOLD = re.compile(r"(?<![\w*)\]}])\*\*(?=[^\s*])([^*\n]*)(?<=\S)\*\*(?![\d*])")
-_BULLET = re.compile(r"[-+*\u2022][ \t]|\(?[a-z0-9]{1,3}[.)][ \t]")
+_BULLET = re.compile(r"[-+*\u2022][ \t]|\(?[a-z0-9]{1,3}[.)][ \t]|(?:\d{1,2}\.){1,3}\d{1,2}[.)]?[ \t]")
 _HEADING = re.compile(r"#{1,6}[ \t]")
 _RULE = re.compile(r"(?:-{3,}|\*{3,}|_{3,}|={3,}|`{3,}\w*)[ \t]*$")
 _NAMES_THE_LIST = (
