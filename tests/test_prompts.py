@@ -1,5 +1,6 @@
 """Prompts files: what is filled in, and what is refused."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,48 @@ def test_a_users_file_overrides_the_sections_it_has(tmp_path: Path) -> None:
 def test_a_users_file_with_a_section_nobody_asks_for_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"unknown sections \['edn'\]; known: ask, end"):
         chosen(str(written(tmp_path, "## edn\nFarewell.\n")), Prompts("own.md", {"ask": "", "end": ""}))
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ("Ask.", r"mine\.md: '## ask' lacks \{\{x\}\}, \{\{y\}\}"),
+        ("Ask {{x}}.", r"'## ask' lacks \{\{y\}\}$"),
+        ("Ask {{ x }} {{y}}.", r"'## ask' lacks \{\{x\}\}$"),
+        ("Ask {{x}} {{y}} {{z}}.", r"'## ask' has \{\{z\}\}, which nothing fills$"),
+        ("Ask {{X}} {{y}}.", r"'## ask' lacks \{\{x\}\}; '## ask' has \{\{X\}\}, which nothing fills$"),
+        ("{{x}} {{y}}\n## end\n{{x}}", r"mine\.md: '## end' has \{\{x\}\}, which nothing fills$"),
+    ],
+)
+def test_a_users_file_whose_holes_are_not_those_that_are_filled_is_refused(
+    tmp_path: Path, section: str, message: str
+) -> None:
+    own = Prompts("own.md", {"ask": "Ask {{x}} {{y}}", "end": "Bye."})
+    with pytest.raises(ConfigError, match=message):
+        chosen(str(written(tmp_path, f"## ask\n{section}\n")), own)
+
+
+SHIPPED = sorted(Path(scale.__file__).parents[1].glob("s*/*.md"))
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.name)
+def test_a_hole_that_any_of_our_prompts_has_may_not_be_left_out(tmp_path: Path, file: Path) -> None:
+    own = load(file)
+    assert chosen(str(file), own).sections == own.sections
+    for number, (section, text) in enumerate(own.sections.items()):
+        for hole in HOLE.findall(text):
+            lacking = written(tmp_path, f"## {section}\n{text.replace(hole, 'other')}\n", f"{number}-{hole}.md")
+            with pytest.raises(ConfigError, match=rf"'## {section}' lacks \{{\{{{hole}\}}\}}"):
+                chosen(str(lacking), own)
+
+
+def test_a_device_a_pipe_or_a_large_file_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.md")
+    for file in (tmp_path / "pipe.md", Path("/dev/zero")):
+        with pytest.raises(ConfigError, match=f"{file}: not a regular file"):
+            load(file)
+    with pytest.raises(ConfigError, match="over 1,048,576 bytes"):
+        load(written(tmp_path, "## ask\n" + "a" * 2**20, "large.md"))
 
 
 def test_the_fingerprint_is_of_all_that_is_asked_and_of_nothing_else(tmp_path: Path) -> None:

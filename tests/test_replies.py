@@ -8,9 +8,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from scale_reasoning.outlines import MAX_DEPTH
 from scale_reasoning.replies import (
     MAX_CHARACTERS,
-    MAX_DEPTH,
     NUMBER,
     choice_schema,
     outline_schema,
@@ -85,6 +85,12 @@ def test_step10_comes_after_step9() -> None:
         r"\sqrt{2}",
         r"\underline{x}",
         r"\therefore",
+        r"\textcolor{red}{x}",
+        r"\bigotimes",
+        r"\frown",
+        r"\rtimes",
+        r"\tag{1}",
+        r"\nparallel",
         r"\{1, 2\}",
         r"\$5",
     ],
@@ -375,7 +381,9 @@ def test_any_text_is_read_within_bounds_or_refused_with_a_value_error(text: str)
 @pytest.mark.parametrize(
     "piece",
     ["[", "{", '{"a":', '["a",', '["a', "\\", "\\frac", '"', "7", "1.", "1 ", "1. a\n", "1. \n  a\n", " ", "\n", "*",
-     "* ", "-", "%", "0%", "{ ", "[ ", '{ "', "Step ", "**1", "\\u", "\u22121", "1-", '{"choice": 1}'],
+     "* ", "-", "%", "0%", "{ ", "[ ", '{ "', "Step ", "**1", "\\u", "\u22121", "1-", '{"choice": 1}',
+     "'", "['", "['a',", "'}", "['}", "\u201c", "[\u201ca", "{a:", "{1:", '["a" ', '["a"b', '"//', "/*", "[/*",
+     '["a"\n', "### Step 1: a\n", "1. a\n\nb\n", "Step 1", "**", "1. **a", "breakdown", '{"steps":["a"]},', "[{},"],
 )  # fmt: skip
 def test_hostile_megabytes_are_done_with_at_once(piece: str, size: int) -> None:
     text = (piece * (size // len(piece) + 1))[:size]

@@ -1,14 +1,14 @@
-"""Prompts live in Markdown beside their strategy, a `## section` a prompt, holes as `{{name}}`.
+"""Prompts are sections of a Markdown file beside their strategy, with holes as `{{name}}`.
 
-Loads, fills and fingerprints them. A hole left open or a value with no hole is an error, for a prompt that
-silently lacks its problem costs a whole run. Knows nothing of what the prompts say.
+Loads, checks, fills and fingerprints them. A hole that nothing fills or a value without a hole is an error, because a
+prompt that silently lacks its problem costs a whole run. Knows nothing of what the prompts say.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,6 +17,9 @@ from scale_reasoning.errors import ConfigError
 
 HOLE = re.compile(r"\{\{(\w+)\}\}")
 SECTION = re.compile(r"^## +(\S+) *$", re.MULTILINE)
+
+MAX_BYTES = 2**20
+"""A larger file is not one of prompts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +55,13 @@ class Prompts:
 def load(path: Path) -> Prompts:
     """Reads a prompts file. Text before the first `## section` is commentary.
 
-    Raises ConfigError when it cannot be read, has no section, or names one twice.
+    Raises ConfigError when it cannot be read, is no regular file or a large one, has no section, or names one twice.
     """
     try:
+        if not path.is_file():
+            raise ConfigError(f"prompts file {path}: {'not a regular file' if path.exists() else 'no such file'}")
+        if path.stat().st_size > MAX_BYTES:
+            raise ConfigError(f"prompts file {path}: over {MAX_BYTES:,} bytes")
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"prompts file {path}: {error}") from error
@@ -74,10 +81,27 @@ def beside(module_file: str, prompt_set: str = "") -> Prompts:
 
 
 def chosen(file: str, own: Prompts) -> Prompts:
-    """The user's prompts file when one is named, else the strategy's own. A section it lacks is taken from `own`."""
+    """The user's prompts file when one is named, else the strategy's own. A section it lacks is taken from `own`.
+
+    Raises ConfigError when the file cannot be used: see `load`; and where a section is not one of `own`, or its holes
+    are not those of the section in `own`, which are what the strategy fills.
+    """
     if not file:
         return own
     theirs = load(Path(file))
     if unknown := set(theirs.sections) - set(own.sections):
         raise ConfigError(f"prompts file {file}: unknown sections {sorted(unknown)}; known: {', '.join(own.sections)}")
+    wrong = [fault for section, text in theirs.sections.items() for fault in _faults(section, text, own)]
+    if wrong:
+        raise ConfigError(f"prompts file {file}: {'; '.join(wrong)}")
     return Prompts(theirs.source, {**own.sections, **theirs.sections})
+
+
+def _faults(section: str, text: str, own: Prompts) -> Iterator[str]:
+    """What is wrong with the holes of a user's section."""
+    found, filled = set(HOLE.findall(text)), set(HOLE.findall(own.sections[section]))
+    named = {fault: sorted(holes) for fault, holes in (("lacks", filled - found), ("has", found - filled)) if holes}
+    for fault, holes in named.items():
+        spelled = ", ".join(f"{{{{{hole}}}}}" for hole in holes)
+        reason = "" if fault == "lacks" else ", which nothing fills"
+        yield f"'## {section}' {fault} {spelled}{reason}"

@@ -1,17 +1,23 @@
-"""Read the three structured replies out of a model's text: an outline, a choice, a number.
+"""Reads the three structured replies out of a model's text: an outline, a choice, a number.
 
-The schema's own JSON is tried first, then the forms models fall back to. Pure and linear; what cannot be read raises
-ValueError and is never guessed at. Text of models is hostile input: it is matched, never evaluated.
+The schema's own JSON is tried first, then the forms that models fall back to. Pure and linear; what cannot be read
+raises ValueError and is never guessed at. Text of models is hostile input: it is matched, never evaluated.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping
-from typing import cast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar, cast
 
+from scale_reasoning.lenient import BACKSLASHES, Found, json_values
+from scale_reasoning.numbered import numbered_steps
+from scale_reasoning.outlines import outline_in
 from scale_reasoning.types import JSON, Schema
+
+T = TypeVar("T")
+N = TypeVar("N", int, float)
 
 
 def _object_of(name: str, key: str, value: Mapping[str, JSON]) -> Schema:
@@ -37,64 +43,78 @@ NUMBER = _object_of("difficulty", "difficulty", {"type": "number"})
 
 MAX_CHARACTERS = 100_000
 """A longer reply is not read: none of the three is that long."""
-MAX_STARTS = 64
-"""How many brackets are tried as the start of JSON inside prose."""
-MAX_DEPTH = 8
-"""Sub-problems nested deeper in a JSON value are not looked for."""
-
-# LaTeX commands whose first letter makes a valid JSON escape: "\frac" would be read as a form feed and "rac".
-_LATEX = (
-    "backslash|bar|because|begin|beta|bf|big|bigcap|bigcup|bigg|biggl|biggr|bigl|bigoplus|bigr|bigvee|bigwedge|binom"
-    "|bmod|boldsymbol|bot|boxed|bullet|fbox|flat|forall|frac|nabla|ne|neg|neq|newline|ngeq|ni|nleq|nmid|nolimits"
-    "|nonumber|not|notag|notin|nsubseteq|nu|rangle|rbrace|rbrack|rceil|rfloor|rho|right|rightarrow"
-    "|rightleftharpoons|rm|root|rvert|rVert|tan|tanh|tau|tbinom|text|textbf|textit|textrm|textstyle|tfrac|therefore"
-    "|theta|tilde|times|to|top|triangle|triangleq"
-)
-_DECODER = json.JSONDecoder()
-_BRACKET = re.compile(r"""\{(?=\s*")|\[(?=\s*["{\[])""")
-_BACKSLASH = re.compile(rf'\\(?:\\|(?P<latex>(?:{_LATEX})(?![a-zA-Z]))|(?P<valid>["/bfnrt]|u[0-9a-fA-F]{{4}})|)')
-_NUMBERED = re.compile(
-    r"^[ \t]*(?:[*#]+[ \t]*)?(?:(?:sub-?problem|step)[ \t]*)?(\d{1,3})[ \t]*[.):](?!\d)[ \t*]*(.*)$", re.IGNORECASE
-)
-_LABEL = re.compile(r"^(?:(?:sub-?problem|step)[ \t]*\d{1,3}[ \t]*[.):-]|\d{1,3}[.)])[ \t]+", re.IGNORECASE)
-_STEP_KEY = re.compile(r"^(?:sub-?problem|step|s)?[ _-]*(\d{1,3})$", re.IGNORECASE)
 # Numbers in prose stand alone (not the 1 of <h1>, x1 or 1.5) and have no sign; a hyphen after a word is none.
 _WHOLE = re.compile(r"(?<![\w.])(?<!(?<!\w)[-\u2212])\d{1,3}(?!\w|\.\d)")
 _DECIMAL = re.compile(r"(?<![\w.])(?<!(?<![\d%])[-\u2212])(\d{1,4}(?:\.\d{1,20})?|\.\d{1,20})(?!\w|\.\d)\s*(%?)")
 
 
-def parse_outline(text: str, at_most: int) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True)
+class Read(Generic[T]):
+    """What a reply says; `repairs` names what had to be repaired in its JSON to read it."""
+
+    value: T
+    repairs: tuple[str, ...] = ()
+
+
+def read_outline(text: str, at_most: int) -> Read[tuple[str, ...]]:
     """The sub-problems of a decomposition, 1 to `at_most`, in order.
 
-    Reads a JSON array of strings, an object that holds one, a `{"step1": ...}` map, any of these inside prose or code
-    fences or with LaTeX's backslashes unescaped, and a numbered list. Raises ValueError.
+    Reads a JSON array of texts or objects, an object that holds one, a `{"step1": ...}` map, any of these inside prose
+    or code fences, and a numbered list or numbered headings. A list named `subproblems` or the like comes before any
+    other; of an object its question is taken, never its answer. Raises ValueError.
     """
-    for value in _json_values(text):
-        steps = _steps(value)
-        if steps:
-            return _bounded(steps, at_most)
-    steps = _numbered_list(text)
+    steps, repairs = outline_in(list(json_values(_bounded_text(text))))
+    if not steps:
+        listed = numbered_steps(text)
+        steps = listed if not any(step.startswith('{"') for step in listed) else ()
     if not steps:
         raise ValueError("no list of sub-problems")
-    return _bounded(steps, at_most)
+    return Read(_bounded(steps, at_most), repairs)
+
+
+def read_choice(text: str, of: int) -> Read[int]:
+    """Which of `of` candidates was chosen, counted from 1. Raises ValueError when none, several or another is named."""
+    read = _read(text, "choice", _choice, _whole_numbers)
+    if read is None or not 1 <= read.value <= of:
+        raise ValueError(f"no single choice from 1 to {of}")
+    return read
+
+
+def read_number(text: str) -> Read[float]:
+    """A difficulty in [0, 1]; `70%` is 0.7. Raises ValueError when none, several or one out of range is given."""
+    read = _read(text, "difficulty", _difficulty, _decimal_numbers)
+    if read is None or not 0 <= read.value <= 1:
+        raise ValueError("no single number from 0 to 1")
+    return Read(float(read.value), read.repairs)
+
+
+def parse_outline(text: str, at_most: int) -> tuple[str, ...]:
+    """The value of `read_outline`."""
+    return read_outline(text, at_most).value
 
 
 def parse_choice(text: str, of: int) -> int:
-    """Which of `of` candidates was chosen, counted from 1. Raises ValueError when none, several or another is named."""
-    values = (_named_value(value, "choice") for value in _json_values(text))
-    named = {chosen for value in values if (chosen := _choice(value)) is not None} or _whole_numbers(text)
-    if len(named) != 1 or not 1 <= (chosen := named.pop()) <= of:
-        raise ValueError(f"no single choice from 1 to {of}")
-    return chosen
+    """The value of `read_choice`."""
+    return read_choice(text, of).value
 
 
 def parse_number(text: str) -> float:
-    """A difficulty in [0, 1]; `70%` is 0.7. Raises ValueError when none, several or one out of range is given."""
-    values = (_named_value(value, "difficulty") for value in _json_values(text))
-    found = {number for value in values if (number := _difficulty(value)) is not None} or _decimal_numbers(text)
-    if len(found) != 1 or not 0 <= (number := found.pop()) <= 1:
-        raise ValueError("no single number from 0 to 1")
-    return float(number)
+    """The value of `read_number`."""
+    return read_number(text).value
+
+
+def _read(text: str, name: str, of: Callable[[JSON], N | None], in_prose: Callable[[str], set[N]]) -> Read[N] | None:
+    """The one value under a name in a text's JSON, else the one number in its prose."""
+    found = [
+        (value, each.repairs)
+        for each in json_values(_bounded_text(text))
+        if (value := of(_named_value(each, name))) is not None
+    ]
+    named = {value for value, _ in found} or in_prose(text)
+    if len(named) != 1:
+        return None
+    doubled = ("doubled object",) if len(found) > 1 else ()
+    return Read(named.pop(), (*found[0][1], *doubled) if found else ())
 
 
 def _choice(value: JSON) -> int | None:
@@ -131,77 +151,11 @@ def _bounded_text(text: str) -> str:
     return text
 
 
-def _json_values(text: str) -> Iterator[JSON]:
-    """The JSON in a text: the whole of it, else every value that starts at a bracket."""
-    mended = _escape_latex(_bounded_text(text).strip())
-    try:
-        yield json.loads(mended)
-        return
-    except (ValueError, RecursionError):
-        pass
-    at = 0
-    for _ in range(MAX_STARTS):
-        bracket = _BRACKET.search(mended, at)
-        if bracket is None:
-            return
-        try:
-            value, at = _DECODER.raw_decode(mended, bracket.start())
-        except (ValueError, RecursionError):
-            at = bracket.end()
-        else:
-            yield value
-
-
-def _escape_latex(text: str) -> str:
-    """Doubles every backslash that cannot have been meant as JSON's own."""
-
-    def mend(match: re.Match[str]) -> str:
-        whole = match.group()
-        return whole if whole == "\\\\" or match.group("valid") else "\\" + whole
-
-    return _BACKSLASH.sub(mend, text)
-
-
-def _steps(value: JSON, depth: int = MAX_DEPTH) -> tuple[str, ...]:
-    """The sub-problems in a JSON value, () when it holds none."""
-    if depth == 0:
-        return ()
-    if isinstance(value, list):
-        texts = [_step_text(item) for item in cast("list[JSON]", value)]
-        return tuple(texts) if texts and all(texts) else ()
+def _named_value(found: Found, name: str) -> JSON:
+    """The value itself, or the named one in an object, or the only one of an object that took no repair."""
+    value: JSON = found.value
     if isinstance(value, dict):
         table = cast("dict[str, JSON]", value)
-        numbered = {int(m.group(1)): v for k, v in table.items() if (m := _STEP_KEY.match(k))}
-        if numbered:
-            return _steps([numbered[number] for number in sorted(numbered)], depth - 1)
-        lists = [steps for inner in table.values() if (steps := _steps(inner, depth - 1))]
-        return lists[0] if len(lists) == 1 else ()
-    return ()
-
-
-def _step_text(item: JSON) -> str:
-    """One sub-problem's text, "" when the item has none: a string, or an object's longest string."""
-    if isinstance(item, Mapping):
-        values = cast("Mapping[str, JSON]", item).values()
-        item = max((v for v in values if isinstance(v, str)), key=len, default="")
-    return _LABEL.sub("", item.strip()).strip() if isinstance(item, str) else ""
-
-
-def _numbered_list(text: str) -> tuple[str, ...]:
-    """Items of a list numbered 1, 2, 3, ...; a line that continues an item is joined to it."""
-    steps: list[str] = []
-    for line in text.splitlines():
-        item = _NUMBERED.match(line)
-        if item and int(item.group(1)) == len(steps) + 1:
-            steps.append(item.group(2).strip(" *"))
-        elif steps and line.strip() and line[0].isspace():
-            steps[-1] = f"{steps[-1]} {line.strip()}".strip()
-    return tuple(steps) if steps and all(steps) else ()
-
-
-def _named_value(value: JSON, name: str) -> JSON:
-    """The value itself, or the named one in an object, or the only one."""
-    if isinstance(value, dict):
-        table = cast("dict[str, JSON]", value)
-        return table[name] if name in table else next(iter(table.values())) if len(table) == 1 else None
-    return value
+        alone = len(table) == 1 and not found.part and set(found.repairs) <= {BACKSLASHES}
+        return table[name] if name in table else next(iter(table.values())) if alone else None
+    return None if found.part or found.key else value

@@ -233,3 +233,18 @@ def test_no_attempts_in_flight_are_refused_before_a_run_begins(tmp_path: Path, n
     done = scale("eval", "arithmetic", f"--attempts-in-flight={number}", "--out", str(tmp_path / "run"))
     assert (done.returncode, (tmp_path / "run").exists()) == (2, False)
     assert "at least 1" in done.stderr
+
+
+def test_a_prompts_file_without_a_hole_is_refused_before_a_call_and_leaves_no_run(tmp_path: Path) -> None:
+    prompts, recipe, out = tmp_path / "mine.md", tmp_path / "recipe.toml", tmp_path / "run"
+    prompts.write_text("## decompose\nSplit it.\n\n## subproblem\nNow this: {{number}}\n")
+    named = f'name = "vote"\nbase = "scale"\n"base.prompts" = "{prompts}"\n'
+    recipe.write_text(f'datasets = ["{problems(tmp_path)}"]\n[[strategies]]\n{named}')
+    with serving() as server:
+        at = ("--base-url", server.base_url, "--model", "q", "--out", str(out))
+        for words in ((str(problems(tmp_path)), "--prompts", str(prompts)), (str(recipe),)):
+            done = scale("eval", *words, *at)
+            assert done.returncode == 2, done.stderr
+            assert "'## subproblem' lacks {{subproblem}}" in done.stderr
+        assert server.bodies == []
+    assert not out.exists()

@@ -11,11 +11,15 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 from tests.servers import reply_to, serving, stream
+
+from scale_reasoning.cli import _parser
+from scale_reasoning.cli.solve import spaced
 
 SCALE = (sys.executable, "-m", "scale_reasoning")
 PROBLEM = "A shop sells pens at 3 for 2 dollars. How many dollars do 18 pens cost?"
@@ -168,6 +172,28 @@ def test_what_the_user_got_wrong_is_named_and_exits_2(words: tuple[str, ...], na
     assert named in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "section", "hole"),
+    [
+        (("--strategy", "scale"), "assess", "{{subproblem}}"),
+        (("--strategy", "cot"), "solve", "{{x}}"),
+        (("--strategy", "inftythink"), "working", "{{notes}}"),
+        (("--strategy", "vote", "--set", "base=scale"), "version", "{{numbers}}"),
+    ],
+)
+def test_a_prompts_file_with_another_hole_is_refused_before_a_call(
+    tmp_path: Path, words: tuple[str, ...], section: str, hole: str
+) -> None:
+    file = tmp_path / "mine.md"
+    file.write_text(f"## {section}\nAnswer {hole}.\n")
+    with serving() as server:
+        done = scale("solve", "--base-url", server.base_url, "--model", "q", *words, "--prompts", str(file), PROBLEM)
+        assert server.bodies == []
+    assert done.returncode == 2
+    assert f"prompts file {file}: '## {section}'" in done.stderr
+    assert f"has {hole}, which nothing fills" in done.stderr
 
 
 def test_a_server_that_is_not_there_exits_3_with_one_record() -> None:
@@ -342,3 +368,40 @@ def test_on_a_terminal_the_reply_is_shown_while_it_is_written_and_nothing_is_lef
     assert "Traceback" not in text
     assert text.rstrip().endswith("12")
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h")  # the cursor is hidden and shown again
+
+
+@pytest.mark.parametrize("gold", ["-1/2", "-\\frac{1}{2}", "-x", "-0.5", "-2", "-x^2 + 1", "--1", "-h", "-\u221a2"])
+@pytest.mark.parametrize("spelled", [("--answer", "{}"), ("--answer={}",), ("--ans", "{}")])
+def test_a_gold_answer_may_begin_with_a_minus(gold: str, spelled: tuple[str, ...]) -> None:
+    words = [word.replace("{}", gold) for word in spelled]
+    for line in (["-1/2 + x = 0, x = ?", *words], [*words, "What is x?"]):
+        args = _parser().parse_args(spaced(["solve", *line]))
+        assert (args.answer, args.problem.strip()) == (gold, next(word for word in line if word not in words))
+
+
+@pytest.mark.parametrize("problem", ["-x+2=5", "-1/2+x=0", "-2", "--5=?", "-\\frac12=?", "-x", "-(x+1)=2"])
+def test_a_problem_may_begin_with_a_minus(problem: str) -> None:
+    lines = [["solve", problem, "--json"], ["solve", "--json", problem], ["solve", "--answer", "-1/3", "--", problem]]
+    for line in lines[2 if len(problem) == 2 and problem[1].isalpha() else 0 :]:
+        assert _parser().parse_args(spaced(line)).problem.strip() == problem
+
+
+def test_options_stay_options_and_an_answer_that_is_missing_is_missed(capsys: pytest.CaptureFixture[str]) -> None:
+    args = _parser().parse_args(spaced(["solve", "--tau", "-1", "--seed", "-3", "p", "--set", "tau=-1"]))
+    assert (args.tau, args.seed, args.set) == ("-1", -3, ["tau=-1"])
+    for line, message in (
+        (["p", "--answer", "--json"], "--answer: expected one argument"),
+        (["-q"], "required: problem"),
+    ):
+        with pytest.raises(SystemExit):
+            _parser().parse_args(spaced(["solve", *line]))
+        assert message in capsys.readouterr().err
+
+
+def test_a_negative_answer_is_graded_in_a_process_of_its_own() -> None:
+    with serving() as server:
+        words = ("--base-url", server.base_url, "--model", "m", "--strategy", "cot", "-x=-12")
+        record, code = solve_json("--answer", "-1/2", *words)
+    assert record["grade"] == {"correct": False, "grader": "symbolic", "reason": record["grade"]["reason"]}
+    assert record["solution"]["steps"][0]["subproblem"] == "-x=-12"
+    assert code == 1

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.cli.test_solve import scale
 from tests.servers import serving
 
@@ -153,3 +154,26 @@ def test_pushing_where_no_hub_answers_keeps_the_bundle_and_says_so(tmp_path: Pat
     assert done.returncode == 2
     assert "--push me/mine" in done.stderr
     assert (out / "train.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("flag", "text", "fault"),
+    [
+        ("--layout", "## step\nStep {{number}}: {{working}}\n", "'## step' lacks {{subproblem}}"),
+        ("--layout", "## steps\n{{steps}}\n", "unknown sections ['steps']"),
+        ("--student-prompts", "## solve\nSolve it.\n", "'## solve' lacks {{problem}}"),
+        ("--prompts", "## assess\nHow hard is {{subproblem}}?\n", "'## assess' has {{subproblem}}"),
+    ],
+)
+def test_a_file_of_words_that_cannot_be_filled_is_refused_before_a_call(
+    tmp_path: Path, flag: str, text: str, fault: str
+) -> None:
+    file, out = tmp_path / "mine.md", tmp_path / "out"
+    file.write_text(text)
+    with serving() as server:
+        done = scale("synth", "--dataset", problems(tmp_path), "--out", str(out), flag, str(file),
+                     "--base-url", server.base_url, "--model", "q")  # fmt: skip
+        assert server.bodies == []
+    assert done.returncode == 2
+    assert fault in done.stderr
+    assert not out.exists()

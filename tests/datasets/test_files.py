@@ -1,5 +1,8 @@
 import json
+import math
+from decimal import Decimal
 from pathlib import Path
+from struct import pack
 
 import pytest
 from hypothesis import given
@@ -7,6 +10,7 @@ from hypothesis import strategies as st
 
 from scale_reasoning.datasets import files, load
 from scale_reasoning.datasets.dataset import texts_sha256
+from scale_reasoning.datasets.numbers import with_short_floats
 from scale_reasoning.datasets.rows import Row, problems_of
 from scale_reasoning.errors import ConfigError
 
@@ -134,7 +138,7 @@ def test_a_file_has_no_splits_and_no_levels(tmp_path: Path):
         load(written(tmp_path, GOOD), split="test")
 
 
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(str.strip)
+TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(str.strip)
 
 
 @given(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, unique_by=lambda row: " ".join(row[0].split())))
@@ -143,6 +147,112 @@ def test_any_text_survives_jsonl(rows: list[tuple[str, str]]):
     fields = [json.loads(line) for line in lines]
     problems = problems_of([Row(where="here", fields=row) for row in fields], "here")
     assert [(row.text, row.answer) for row in problems] == [(a.strip(), b.strip()) for a, b in rows]
+
+
+@pytest.mark.parametrize(
+    ("written_as", "answer"),
+    [
+        ("0.00001", "0.00001"),
+        ("1.50", "1.50"),
+        ("1E3", "1E3"),
+        ("1e-05", "1e-05"),
+        ("-0", "-0"),
+        ("-2.5", "-2.5"),
+        ("0.1000000000000000055511151231257827", "0.1000000000000000055511151231257827"),
+        ("123456789012345678901234567890", "123456789012345678901234567890"),
+        ("12345678901234567890.5", "12345678901234567890.5"),
+        ("3.00", "3.00"),
+        ("27.0", "27"),
+        ("-27.0", "-27"),
+        ('"27.0"', "27.0"),
+    ],
+)
+def test_a_number_in_jsonl_keeps_its_spelling(tmp_path: Path, written_as: str, answer: str):
+    path = written(tmp_path, f'{{"id": 20000000000000000001, "problem": "?", "answer": {written_as}}}')
+    assert [(row.id, row.answer) for row in load(path).problems] == [("20000000000000000001", answer)]
+
+
+def test_numbers_in_parquet_are_spelled_in_plain_decimals(tmp_path: Path):
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    numbers = [
+        (arrow.float64(), 1e-05, "0.00001"),
+        (arrow.float64(), 0.1, "0.1"),
+        (arrow.float64(), 1e22, "1" + "0" * 22),
+        (arrow.float64(), 27.0, "27"),
+        (arrow.float32(), 0.1, "0.1"),
+        (arrow.float32(), 1e-05, "0.00001"),
+        (arrow.float32(), 3.4028234663852886e38, "340282350000000000000000000000000000000"),
+        (arrow.decimal128(10, 2), Decimal("1.50"), "1.50"),
+        (arrow.int64(), 2**62, str(2**62)),
+    ]
+    for kind, value, answer in numbers:
+        path = tmp_path / "my.parquet"
+        parquet.write_table(arrow.table({"text": ["a"], "answer": arrow.array([value], kind)}), path)
+        assert load(str(path)).problems[0].answer == answer
+    for value in (math.nan, math.inf):
+        parquet.write_table(arrow.table({"text": ["a"], "answer": arrow.array([value], arrow.float32())}), path)
+        with pytest.raises(ConfigError, match=r"row 1: 'answer' is (nan|inf)"):
+            load(str(path))
+
+
+@given(st.floats(width=32, allow_nan=False, allow_infinity=False))
+def test_a_short_float_is_spelled_as_a_number_that_is_stored_as_it(value: float):
+    near = with_short_floats({"answer": value}, {"answer": "f"})["answer"]
+    assert pack("f", near) == pack("f", value)
+    assert len(repr(near)) <= len(repr(value))
+
+
+BROKEN = [
+    (r"\frac{1}{2}", r"U\+000C\) at character 1, before 'rac': \\frac was .* one backslash; write \\\\frac"),
+    (r"x \times 3", r"U\+0009\) at character 3, before 'imes': \\times"),
+    (r"\theta", r"U\+0009\) at character 1, before 'heta': \\theta"),
+    (r"\text{cm}", r"before 'ext': \\text"),
+    (r"$\tan x$", r"before 'an': \\tan"),
+    (r"x\to 0", r"before 'o': \\to"),
+    (r"\beta", r"U\+0008\) at character 1, before 'eta': \\beta"),
+    (r"\binom52", r"before 'inom': \\binom"),
+    (r"a \neq b", r"U\+000A\) at character 3, before 'eq': \\neq"),
+    (r"$\nu$", r"before 'u': \\nu"),
+    (r"(\rho)", r"U\+000D\) at character 2, before 'ho': \\rho"),
+    (r"\right)", r"before 'ight': \\right"),
+    (r"\u0007lpha", r"U\+0007\) at character 1, before 'lpha': \\alpha"),
+    (r"\u000bec{x}", r"before 'ec': \\vec"),
+    (r"a\u0000b", r"U\+0000\) at character 2: no text has one; remove it"),
+    (r"a\u001b[31mb", r"U\+001B"),
+    (r"a\u007f", r"U\+007F"),
+    (r"5 \u0096 3", r"U\+0096\) at character 3: the text was most likely read in another encoding"),
+    (r"a\u0085b", r"U\+0085"),
+]  # fmt: skip
+"""Text as JSON spells it, and what the error says."""
+
+
+@pytest.mark.parametrize(("text", "message"), BROKEN)
+@pytest.mark.parametrize("field", ["id", "problem", "answer"])
+def test_a_control_character_is_refused_with_line_field_and_cause(tmp_path: Path, field: str, text: str, message: str):
+    row = json.dumps({"id": "1", "problem": "?", "answer": "2", field: "TEXT"}).replace("TEXT", text)
+    with pytest.raises(ConfigError, match=rf"my\.jsonl, line 2: '{field}' holds a control character .*{message}"):
+        load(written(tmp_path, '{"id": "0", "problem": "a", "answer": "b"}\n' + row))
+
+
+def test_csv_and_parquet_are_checked_alike(tmp_path: Path):
+    with pytest.raises(ConfigError, match=r"my\.csv, line 2: 'answer' holds a control character .*write \\\\frac"):
+        load(written(tmp_path, "problem,answer\n?,\frac12\n", "my.csv"))
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "my.parquet"
+    parquet.write_table(arrow.table({"text": ["a", "\x1bb"], "answer": ["1", "2"]}), path)
+    with pytest.raises(ConfigError, match=r"my\.parquet, row 2: 'text' holds a control character \(U\+001B\)"):
+        load(str(path))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a\tb", "a\n\nb", "a\r\nb", "\tan apple", "a\nu = 1", "a\no", "a\u2028b\u200bc", "a\rfloor", r"\frac12", "a\n e"],
+)
+def test_tabs_and_line_breaks_are_text(tmp_path: Path, text: str):
+    path = written(tmp_path, json.dumps({"problem": f"p{text}q", "answer": "1", "note": "\x00"}))
+    assert load(path).problems[0].text == f"p{text}q"
 
 
 def test_the_text_hash_sees_wording_and_neither_order_nor_spacing():

@@ -11,6 +11,7 @@ import pytest
 from scale_reasoning.datasets import hub, load
 from scale_reasoning.datasets.benchmarks import BENCHMARKS
 from scale_reasoning.datasets.hub import Place
+from scale_reasoning.datasets.rows import problems_of
 from scale_reasoning.errors import ConfigError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -95,6 +96,12 @@ def test_a_bad_row_on_the_hub_is_named_by_its_number(asked: list[Any]):
         load("a/b")
 
 
+def test_a_control_character_on_the_hub_is_refused_with_its_row_and_field(asked: list[Any]):
+    asked.append([{"question": "a", "answer": 2}, {"question": "\frac12", "answer": 2}])
+    with pytest.raises(ConfigError, match=r"row 2: 'question' holds a control character .* write \\\\frac"):
+        load("a/b")
+
+
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_without_the_library_the_extra_is_named(name: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
@@ -126,3 +133,14 @@ def test_the_real_library_reads_local_data(tmp_path: Path):
     (tmp_path / "test.jsonl").write_text('{"question": "1+1?", "answer": "2"}\n', encoding="utf-8")
     (row,) = hub.read(Place(repo=str(tmp_path)))
     assert row.fields == {"question": "1+1?", "answer": "2"}
+
+
+def test_the_real_librarys_floats_are_spelled_as_they_were_written(tmp_path: Path):
+    pytest.importorskip("datasets")
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    for kind in (arrow.float32(), arrow.float64()):
+        answers = arrow.array([0.1, 1e-05, 27.0], kind)
+        parquet.write_table(arrow.table({"question": ["a", "b", "c"], "answer": answers}), tmp_path / "test.parquet")
+        problems = problems_of(hub.read(Place(repo=str(tmp_path))), "here")
+        assert [problem.answer for problem in problems] == ["0.1", "0.00001", "27"]

@@ -32,6 +32,7 @@ from scale_reasoning.replies import parse_choice, parse_number, parse_outline
 from scale_reasoning.runs.manifest import decode, recipe
 from scale_reasoning.strategies.question import question_of
 from scale_reasoning.synth.repetition import reason
+from scale_reasoning.synth.rows import _row
 from scale_reasoning.synth.words import words, words_and_signs
 from scale_reasoning.types import Problem, Solution
 
@@ -166,6 +167,13 @@ def _first(found: Iterable[Row]) -> Iterable[Row]:
     return (row for row, _ in zip(found, range(1000), strict=False))
 
 
+def conversations(text: str) -> None:
+    with suppress(ConfigError):
+        row = _row("rows, line 1", 1, text.encode("utf-8", "surrogatepass"))
+        assert row.completion.strip()
+        assert row.prompt[-1].role == "user"
+
+
 def traces(text: str) -> None:
     assert isinstance(reason(text), str | None)
     assert set(words(text)) <= set(words_and_signs(text))
@@ -182,6 +190,6 @@ TARGETS: dict[str, Target] = {
     target.__name__: target
     for target in (
         outline, choice, number, answers, grading, thought, stream, refusal, models, manifest, recipes, rows, traces,
-        arithmetic,
+        arithmetic, conversations,
     )
 }  # fmt: skip

@@ -13,7 +13,8 @@ from tests.fuzz.texts import LARGE, documents, events, large, tangled, texts, va
 
 from scale_reasoning.engines.think import ThinkSplitter
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.replies import _escape_latex, parse_outline
+from scale_reasoning.lenient import escape_latex
+from scale_reasoning.replies import parse_outline
 from scale_reasoning.runs.manifest import recipe
 
 QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck)}
@@ -92,13 +93,13 @@ def test_a_recipe_whose_lists_multiply_out_to_too_much_is_refused() -> None:
 @settings(max_examples=150, **QUIET)
 @given(documents)
 def test_repair_never_breaks_valid_json(document: str) -> None:
-    json.loads(_escape_latex(document))
+    json.loads(escape_latex(document))
 
 
 @settings(max_examples=150, **QUIET)
 @given(values.map(lambda value: json.dumps(value, ensure_ascii=False)).filter(lambda text: "\\" not in text))
 def test_repair_leaves_json_without_escapes_as_it_is(document: str) -> None:
-    assert _escape_latex(document) == document
+    assert escape_latex(document) == document
 
 
 plain = st.text(st.characters(categories=["L", "Nd", "P", "Sm", "Zs"]), min_size=1).map(lambda text: f"Find {text}a")

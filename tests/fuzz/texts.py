@@ -13,7 +13,9 @@ ATOMS = (
     "\u2212", ".5", "/", "0", "9" * 40, "1e999", "\\approx", " and ", "x", "cm", "^\\circ", "_8", "(", ")", "[", "]",
     # structured replies
     '"', '{"', '["', '{"choice":', '{"difficulty": ', '{"subproblems": [', '"step1": ', "NaN", "-Infinity", "null",
-    "1. ", "2) ", "Step 3: ", "- ", "```json\n", "```", "\\u00", "\\ud83d", "\\n",
+    "1. ", "2) ", "Step 3: ", "- ", "```json\n", "```", "\\u00", "\\ud83d", "\\n", "### Step 1: ", "\n\n2. ", "**",
+    "'", "['", "',", "\\'", "\u201c", "\u201d,", "{a: ", ",]", "//", "/*", "None", '"question": "',
+    '{"role": "assistant", "content": "2", "reasoning_content": "',
     # thoughts and streams
     "<think>", "</think>", "<thi", "data: ", "data:", "\n\n", "\r\n", "\r", ": ping\n", "event: x\n", "[DONE]",
     '{"choices":[{"delta":{"content":"', '"},"finish_reason":"stop"}]}', '{"error":', '"usage":{"prompt_tokens":',

@@ -8,7 +8,19 @@ from typing import Any
 
 import pytest
 
-from scale_reasoning import Completion, Mode, Problem, Record, Request, Scale, Scripted, attempt, endpoints, run_virtual
+from scale_reasoning import (
+    Completion,
+    Mode,
+    Problem,
+    Record,
+    Request,
+    Scale,
+    Scripted,
+    Vote,
+    attempt,
+    endpoints,
+    run_virtual,
+)
 from scale_reasoning.errors import ContextOverflow
 from scale_reasoning.types import JSON
 
@@ -186,3 +198,30 @@ def test_limits_of_each_mode_reach_the_request() -> None:
     run(engine, system1_max_tokens=11, system2_max_tokens=22)
     limits = {r.mode: r.max_tokens for r in engine.requests if r.schema is None}
     assert limits == {Mode.SYSTEM1: 11, Mode.SYSTEM2: 22}
+
+
+def test_a_reply_whose_json_was_repaired_is_noted_by_its_place_in_the_order_of_the_calls() -> None:
+    def draft(request: Request) -> str:
+        text = outline(f"the one named a? {request.seed}")
+        return text[:-2] + ",]}" if request.seed % 2 else text
+
+    record = run(
+        script(("decomposition", draft), ("choice", "{'choice': 1}"), ("difficulty", '{"difficulty": .5}')),
+        candidates=12,
+    )
+    assert record.solution is not None
+    odd = [f"{call.path}: JSON repaired (trailing comma)" for call in record.calls[:12] if call.seed % 2]
+    assert 0 < len(odd) < 12
+    assert record.solution.notes == (
+        *odd,
+        "select: JSON repaired (single quotes)",
+        "step1/assess: JSON repaired (number without its 0)",
+    )
+    assert len(record.solution.candidates) == 12
+
+
+def test_voting_names_a_repaired_reply_by_its_chain() -> None:
+    engine = script(("choice", '{"choice": 2,}'))
+    record = run_virtual(attempt(PROBLEM, Vote(base=Scale(), samples=2), endpoints(engine, "model")))
+    assert record.solution is not None
+    assert record.solution.notes == tuple(f"chain{n}: select: JSON repaired (trailing comma)" for n in (1, 2))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.synth import models
 
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.synth.rows import Row
+from scale_reasoning.synth.rows import Row, read
 from scale_reasoning.synth.tokens import end_of_turn, tokenised
 from scale_reasoning.types import Message
 
@@ -67,6 +69,34 @@ def test_a_thought_that_is_opened_otherwise_is_refused_with_its_line():
     tokenizer = models.tokenizer(models.OPENS)
     with pytest.raises(ConfigError, match=r"line 7: .*opens the thought with '<think>\\n'.*begins with 'no thought'"):
         tokenised([row("no thought", line=7)], tokenizer, cutoff=512)
+
+
+def test_a_thought_after_one_that_the_template_has_closed_is_refused_with_its_line():
+    closes = models.PLAIN.replace("assistant\n{% endif %}", "assistant\n<think>\n\n</think>\n\n{% endif %}")
+    tokenizer = models.tokenizer(closes)
+    with pytest.raises(ConfigError, match=r"line 7: .*ends with a closed thought .*begins with another"):
+        tokenised([row(line=7)], tokenizer, cutoff=512)
+    (example,) = tokenised([row("no thought")], tokenizer, cutoff=512).kept
+    assert decoded(tokenizer, example.input_ids).endswith("<think>\n\n</think>\n\nno thought<|im_end|>")
+
+
+KEEPS = models.PLAIN.replace(
+    "{{ m.content }}",
+    "{% if m.reasoning_content %}<think>\n{{ m.reasoning_content }}\n</think>\n\n{% endif %}{{ m.content }}",
+)
+
+
+@pytest.mark.parametrize("template", [*models.TEMPLATES.values(), KEEPS])
+def test_a_thought_beside_the_content_is_learned_once_whatever_the_template_does(template: str, tmp_path: Path):
+    turn = {"role": "assistant", "content": "\\boxed{2}", "reasoning_content": "1+1=2"}
+    file = tmp_path / "train.jsonl"
+    file.write_text(json.dumps({"messages": [{"role": "user", "content": "1+1?"}, turn]}))
+    tokenizer = models.tokenizer(template)
+    (example,) = tokenised(read(file).rows, tokenizer, cutoff=512).kept
+    whole = decoded(tokenizer, example.input_ids)
+    assert whole.endswith("<|im_start|>assistant\n<think>\n1+1=2\n</think>\n\n\\boxed{2}<|im_end|>")
+    assert whole.count("1+1=2") == 1
+    assert decoded(tokenizer, example.learned).endswith("1+1=2\n</think>\n\n\\boxed{2}<|im_end|>")
 
 
 def test_a_special_token_in_a_trace_is_refused_with_its_line():

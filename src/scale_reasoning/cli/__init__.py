@@ -17,7 +17,8 @@ INTERRUPTED = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; an error is one line on stderr, never a traceback."""
-    args = _parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    args = _parser().parse_args(solve.spaced(words) if words[:1] == ["solve"] else words)
     try:
         return args.run(args)
     except ScaleError as error:

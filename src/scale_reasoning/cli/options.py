@@ -12,7 +12,7 @@ from scale_reasoning.engines import Connection, key_from_environment
 from scale_reasoning.engines.limit import InFlight
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import Strategy
-from scale_reasoning.strategies import EFFORTS, STRATEGIES, make
+from scale_reasoning.strategies import EFFORTS, STRATEGIES, make, prompts_of
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
@@ -72,7 +72,9 @@ def strategy(args: argparse.Namespace) -> Strategy:
         if field in settings:
             raise ConfigError(f"--{knob} and --set {field}: both set it; give one of them")
         settings[field] = value
-    return make(args.strategy, settings)
+    made = make(args.strategy, settings)
+    prompts_of(made)  # a prompts file that cannot be used is refused before anything is started
+    return made
 
 
 def _field(name: str, settings: dict[str, Any], knob: str) -> str:

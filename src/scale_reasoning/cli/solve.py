@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from scale_reasoning.graders import Grader
     from scale_reasoning.web.viewer.replay import Recorder
 
+_LONG_OPTION = re.compile("--[a-z]")
+_NO_OPTION = re.compile(r"-(?![a-zA-Z]?$|-[a-z]|[0-9.]+$)")
+"""What begins with a minus and is neither an option (all are long, but for -h) nor a number, which argparse knows."""
 LONGEST_PROBLEM = 200_000
 """Characters."""
 
@@ -31,7 +36,7 @@ def add(commands: Commands) -> None:
         "3 the engine could not be reached.",
     )
     parser.add_argument("problem", help="the problem's text, or - to read it from standard input")
-    parser.add_argument("--answer", metavar="GOLD", help="grade the answer against this one")
+    parser.add_argument("--answer", type=str.strip, metavar="GOLD", help="grade the answer against this one")
     parser.add_argument("--grader", metavar="NAME", help="integer or symbolic (default: as the gold answer asks)")
     parser.add_argument("--json", action="store_true", help="print the record, one line of JSON, on standard output")
     parser.add_argument("--quiet", action="store_true", help="no trace")
@@ -39,6 +44,23 @@ def add(commands: Commands) -> None:
     options.add_strategy(parser)
     options.add_connection(parser)
     parser.set_defaults(run=run)
+
+
+def spaced(words: Sequence[str]) -> list[str]:
+    """The command line with a space before a problem or answer that begins with a minus.
+
+    argparse takes `-1/2` for an option and says that `--answer` lacks its argument; what begins with a space is none. A
+    word after `--answer` is the answer unless it is spelled as a long option; another word is a text if no option can
+    be spelled like it.
+    """
+    made: list[str] = []
+    for place, word in enumerate(words):
+        if word == "--":
+            return [*made, *words[place:]]
+        before = words[place - 1] if place else ""
+        is_answer = len(before) >= len("--an") and "--answer".startswith(before) and not _LONG_OPTION.match(word)
+        made.append(f" {word}" if word.startswith("-") and (is_answer or _NO_OPTION.match(word)) else word)
+    return made
 
 
 def run(args: argparse.Namespace) -> int:

@@ -55,6 +55,7 @@ def add(commands: Commands) -> None:
 def run_synth(args: argparse.Namespace) -> int:
     """Makes or reads runs, filters, writes the bundle; 1 when attempts are owed or nothing was kept."""
     _one_source(args)
+    _readable_words(args)
     if args.runs:
         return _finish(args, _filtered(args, args.runs), code=0)
     args.samples = args.samples or (None if args.resume or args.recipe else SAMPLES)
@@ -77,6 +78,14 @@ def run_synth(args: argparse.Namespace) -> int:
         return 0
     with create(args.out / RUN, manifest, problems) as store:
         return _make(args, store)
+
+
+def _readable_words(args: argparse.Namespace) -> None:
+    """Reads the files of --layout and --student-prompts before a token is spent. Raises ConfigError."""
+    from scale_reasoning.synth.trace import layout, student_prompts
+
+    layout(args.layout)
+    student_prompts(args.student_prompts)
 
 
 def _one_source(args: argparse.Namespace) -> None:

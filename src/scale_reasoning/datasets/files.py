@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from scale_reasoning.datasets.dataset import Dataset, Wanted, dataset_of
+from scale_reasoning.datasets.numbers import SHORT_FLOATS, float_text, integer_text, with_short_floats
 from scale_reasoning.datasets.rows import Row, problems_of
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.types import JSON
@@ -57,7 +58,7 @@ def _json_rows(path: Path, text: str) -> Iterator[Row]:
 
 def _object(line: str, where: str) -> Mapping[str, JSON]:
     try:
-        value: JSON = json.loads(line, parse_constant=_no_constant)
+        value: JSON = json.loads(line, parse_constant=_no_constant, parse_int=integer_text, parse_float=float_text)
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{where}: not JSON ({error})") from None
     if not isinstance(value, dict):
@@ -97,10 +98,13 @@ def _parquet(path: Path) -> Iterator[Row]:
     except ImportError:
         raise ConfigError(f"{path}: Parquet needs pyarrow: pip install 'scale-reasoning[data]'") from None
     try:
-        rows: list[dict[str, JSON]] = parquet.read_table(path, partitioning=None).to_pylist()
+        table = parquet.read_table(path, partitioning=None)
+        rows: list[dict[str, JSON]] = table.to_pylist()
+        types = {field.name: str(field.type) for field in table.schema}
     except ValueError as error:  # ArrowInvalid is one
         raise ConfigError(f"{path}: not Parquet ({error})") from error
-    return (Row(where=f"{path}, row {number}", fields=row) for number, row in enumerate(rows, 1))
+    short = {name: SHORT_FLOATS[kind] for name, kind in types.items() if kind in SHORT_FLOATS}
+    return (Row(where=f"{path}, row {n}", fields=with_short_floats(row, short)) for n, row in enumerate(rows, 1))
 
 
 def _text(path: Path) -> str:

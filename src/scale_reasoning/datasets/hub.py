@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import Any
 
 from scale_reasoning.datasets.dataset import Dataset, Wanted, dataset_of
+from scale_reasoning.datasets.numbers import SHORT_FLOATS, with_short_floats
 from scale_reasoning.datasets.rows import Row, problems_of
 from scale_reasoning.errors import ConfigError
 
@@ -77,8 +78,11 @@ def read(place: Place) -> Iterator[Row]:
         table: Any = datasets.load_dataset(place.repo, place.config, split=place.split, revision=place.revision)
     except Exception as error:  # as above
         raise _unavailable(place, error) from error
+    columns: dict[str, Any] = getattr(table, "features", None) or {}
+    kinds = {name: str(getattr(column, "dtype", "")) for name, column in columns.items()}
+    short = {name: SHORT_FLOATS[kind] for name, kind in kinds.items() if kind in SHORT_FLOATS}
     for number, fields in enumerate(table, 1):
-        yield Row(where=f"{place}, row {number}", fields=fields)
+        yield Row(where=f"{place}, row {number}", fields=with_short_floats(fields, short))
 
 
 def _library(name: str) -> Any:

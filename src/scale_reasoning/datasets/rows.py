@@ -1,17 +1,18 @@
 """From rows of named fields to problems, whoever read the rows.
 
 Decides which field is the problem, which the answer, what a usable value is and what a row without an id is called.
-Knows no file formats; every complaint says where the row stood and which fields it had.
+Knows no file formats; every error says where the row stood and which field or fields it is about.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
+from scale_reasoning.datasets.controls import control_character
 from scale_reasoning.datasets.dataset import normalised
+from scale_reasoning.datasets.numbers import spelled
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.types import JSON, Problem
 
@@ -33,7 +34,8 @@ def problems_of(
 ) -> tuple[Problem, ...]:
     """One problem a row. The first row decides which fields are read, and every row must have them.
 
-    Raises `ConfigError` for no rows at all, a missing field, a value that is no text, and an id that comes twice.
+    Raises `ConfigError` for no rows at all, a missing field, a value that is no text or holds a control character, and
+    an id that comes twice.
     """
     problems: list[Problem] = []
     places: dict[str, str] = {}
@@ -76,15 +78,12 @@ def _id(row: Row, text: str) -> str:
 
 
 def _value(row: Row, field: str) -> str:
-    """The field's value as text: numbers are spelled, whole floats as integers."""
+    """The field's value as text. A number is spelled in plain decimals, a whole one as an integer."""
     if field not in row.fields:
         raise ConfigError(f"{row.where}: no field {field!r}; found {_listed(row)}")
     value = row.fields[field]
-    if isinstance(value, float) and math.isfinite(value):
-        value = int(value) if value.is_integer() else value
-        return str(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
+    if (number := spelled(value)) is not None:
+        return number
     if not isinstance(value, str):
         raise ConfigError(f"{row.where}: {field!r} is {_kind(value)}; text or a number is needed")
     if not value.strip():
@@ -95,6 +94,8 @@ def _value(row: Row, field: str) -> str:
         raise ConfigError(
             f"{row.where}: {field!r} holds half a character (a lone surrogate) at {error.start}"
         ) from None
+    if damage := control_character(value):
+        raise ConfigError(f"{row.where}: {field!r} holds {damage}")
     return value.strip()
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import Strategy
-from scale_reasoning.prompts import beside, chosen
+from scale_reasoning.prompts import Prompts, beside, chosen
 from scale_reasoning.strategies.cot import CoT
 from scale_reasoning.strategies.inftythink import InftyThink
 from scale_reasoning.strategies.scale import Scale
@@ -52,16 +52,24 @@ def make(name: str, settings: Mapping[str, JSON]) -> Strategy:
     return shape(**values)
 
 
-def fingerprints(strategy: Strategy, prompt_set: str = "") -> dict[str, str]:
-    """The sha256 of the prompts that a strategy and those under it send, by name, after its prompt set."""
-    found: dict[str, str] = {}
+def prompts_of(strategy: Strategy, prompt_set: str = "") -> dict[str, Prompts]:
+    """The prompts that a strategy and those under it send, by name, after their prompt set.
+
+    Raises ConfigError for a prompts file that cannot be used.
+    """
+    found: dict[str, Prompts] = {}
     module = sys.modules[type(strategy).__module__].__file__ or ""
     if Path(module).with_suffix(".md").exists():
         prompts = chosen(str(getattr(strategy, "prompts", "")), beside(module, prompt_set))
         name = str(describe(strategy)["name"])
-        found[f"{prompt_set}/{name}" if prompt_set else name] = prompts.fingerprint
+        found[f"{prompt_set}/{name}" if prompt_set else name] = prompts
     base = getattr(strategy, "base", None)
-    return found if base is None else {**found, **fingerprints(base, prompt_set)}
+    return found if base is None else {**found, **prompts_of(base, prompt_set)}
+
+
+def fingerprints(strategy: Strategy, prompt_set: str = "") -> dict[str, str]:
+    """The sha256 of the prompts that a strategy and those under it send, by name, after their prompt set."""
+    return {name: prompts.fingerprint for name, prompts in prompts_of(strategy, prompt_set).items()}
 
 
 def _base(named: JSON, settings: Mapping[str, JSON]) -> Strategy:

@@ -15,7 +15,7 @@ from scale_reasoning.errors import ContextOverflow, ParseError
 from scale_reasoning.events import Decomposed, Routed
 from scale_reasoning.lm import LM
 from scale_reasoning.prompts import Prompts, beside, chosen
-from scale_reasoning.replies import NUMBER, choice_schema, outline_schema, parse_choice, parse_number, parse_outline
+from scale_reasoning.replies import NUMBER, Read, choice_schema, outline_schema, read_choice, read_number, read_outline
 from scale_reasoning.strategies.force import OnLimit, solved
 from scale_reasoning.strategies.knobs import at_most, one_of, positive, share
 from scale_reasoning.strategies.question import question_of
@@ -119,6 +119,7 @@ class _Run:
         self.steps: list[Step] = []
         self.notes: list[str] = []
         self.unparsed = False
+        self.repairs: dict[str, tuple[str, ...]] = {}
 
     async def solve(self) -> Solution:
         candidates = await self.decompose()
@@ -163,7 +164,7 @@ class _Run:
         return await self.structured(
             place,
             self.messages(self.prompts.fill("decompose")),
-            lambda text: parse_outline(text, self.knobs.max_steps),
+            lambda text: read_outline(text, self.knobs.max_steps),
             outline_schema(self.knobs.max_steps),
             tries=1,
         )
@@ -180,7 +181,7 @@ class _Run:
         choice = await self.structured(
             self.lm.at("select"),
             self.messages(self.prompts.fill("select", count=str(len(distinct)), versions=versions)),
-            lambda text: parse_choice(text, len(distinct)),
+            lambda text: read_choice(text, len(distinct)),
             choice_schema(len(distinct)),
             tries=self.knobs.tries,
         )
@@ -211,7 +212,7 @@ class _Run:
         return self.knobs.route == "threshold" and not fixed
 
     async def assess(self, place: LM, messages: tuple[Message, ...]) -> float | None:
-        return await self.structured(place.at("assess"), messages, parse_number, NUMBER, tries=self.knobs.tries)
+        return await self.structured(place.at("assess"), messages, read_number, NUMBER, tries=self.knobs.tries)
 
     def counted(self, number: int, rating: float | None) -> float:
         if rating is None:
@@ -283,14 +284,22 @@ class _Run:
             self.notes.append(f"step{len(self.steps)}: {solution.note}")
 
     async def structured(
-        self, place: LM, messages: tuple[Message, ...], parse: Callable[[str], T], schema: Schema, *, tries: int
+        self, place: LM, messages: tuple[Message, ...], parse: Callable[[str], Read[T]], schema: Schema, *, tries: int
     ) -> T | None:
         """A System 1 reply in the schema's form; None when none could be read."""
         limit = STRUCTURED_MAX_TOKENS
         try:
-            return await ask(place, messages, parse, mode=Mode.SYSTEM1, tries=tries, max_tokens=limit, schema=schema)
+            read = await ask(place, messages, parse, mode=Mode.SYSTEM1, tries=tries, max_tokens=limit, schema=schema)
         except ParseError:
             return None
+        self.repairs[place.path] = read.repairs
+        return read.value
+
+    def repaired(self) -> list[str]:
+        """A note for each reply whose JSON took repairs, in the order of the calls' paths."""
+        repaired = [(call.path, repairs) for call in self.lm.calls if (repairs := self.repairs.get(call.path))]
+        own = f"{self.lm.path}/" if self.lm.path else ""
+        return [f"{path.removeprefix(own)}: JSON repaired ({', '.join(repairs)})" for path, repairs in repaired]
 
     def note_unparsed(self, note: str) -> None:
         self.notes.append(note)
@@ -302,7 +311,7 @@ class _Run:
             steps=tuple(self.steps),
             candidates=candidates,
             selected=selected,
-            notes=tuple(self.notes),
+            notes=(*self.notes, *self.repaired()),
             unparsed=self.unparsed,
         )
 

@@ -1,7 +1,8 @@
 """Rows to learn from, as `scale synth` writes them: a conversation whose last turn, the assistant's, is learned.
 
-Decides what a usable row is. A bad one is named with its line and stops everything: rows that vanish in silence are a
-training set nobody has seen. Keys beyond `messages` or `prompt` and `completion` are nobody's business here.
+Decides what a usable row is, and that a thought beside an assistant's `content` is part of what it said. A bad row is
+named with its line and stops everything, because rows that are dropped in silence are a training set nobody has seen.
+Keys of a row other than `messages`, or `prompt` and `completion`, are not read.
 """
 
 from __future__ import annotations
@@ -13,9 +14,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import cast
 
+from scale_reasoning.datasets.controls import control_character
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.types import JSON, Message
 
+THOUGHT_KEYS = ("reasoning_content", "reasoning", "thinking")
+"""Where others keep the thought of an assistant's message; all that are there must say the same."""
+OPENS, CLOSES = "<think>", "</think>"
 ROLES = ("system", "user", "assistant")
 
 
@@ -60,11 +65,15 @@ def _row(where: str, number: int, line: bytes) -> Row:
         raise ConfigError(f"{where}: no JSON: {error}") from error
     if not isinstance(fields, dict):
         raise ConfigError(f"{where}: a row is an object, not {type(fields).__name__}")
-    messages = _messages(where, cast("dict[str, JSON]", fields))
+    fields = cast("dict[str, JSON]", fields)
+    messages = _messages(where, fields)
     if len(messages) < 2 or messages[-1].role != "assistant":
         raise ConfigError(f"{where}: the last message must be the assistant's, after at least one other")
     if messages[-2].role != "user":
         raise ConfigError(f"{where}: the assistant must answer the user, not the {messages[-2].role}")
+    beside = [key for key in THOUGHT_KEYS if fields.get(key)]
+    if beside and CLOSES not in messages[-1].content:
+        raise ConfigError(f"{where}: {beside[0]!r} is a key of the row; put the thought into the assistant's message")
     return Row(line=number, prompt=messages[:-1], completion=messages[-1].content)
 
 
@@ -94,8 +103,45 @@ def _turn(where: str, turn: JSON) -> Message:
         raise ConfigError(f"{where}: role is {role!r:.40}; it must be {', '.join(ROLES)}")
     if not isinstance(content, str) or not content.strip():
         raise ConfigError(f"{where}: content must be text, and is {content!r:.40}")
+    _refuse_others(where, said)
+    thoughts = {key: _text(where, key, said[key]) for key in THOUGHT_KEYS if said.get(key)}
+    return Message(role, _with_thought(where, _text(where, "content", content), thoughts))
+
+
+def _refuse_others(where: str, said: Mapping[str, JSON]) -> None:
+    """Refuses keys that hold something which would not be learned."""
+    known = ("role", "content", *(THOUGHT_KEYS if said["role"] == "assistant" else ()))
+    other = next((key for key, value in said.items() if key not in known and value not in (None, "", [], {})), None)
+    if other is not None:
+        raise ConfigError(
+            f"{where}: key {other!r} would not be learned; a message has role and content, an assistant's also "
+            f"{' or '.join(THOUGHT_KEYS)}: remove the key, or write what is to be learned into content"
+        )
+
+
+def _text(where: str, key: str, value: JSON) -> str:
+    if not isinstance(value, str):
+        raise ConfigError(f"{where}: {key} must be text, and is {value!r:.40}")
     try:
-        content.encode()
+        value.encode()
     except UnicodeEncodeError as error:
         raise ConfigError(f"{where}: half a character (a lone surrogate) at {error.start}") from None
-    return Message(role, content)
+    if damage := control_character(value):
+        raise ConfigError(f"{where}: {key} holds {damage}")
+    return value
+
+
+def _with_thought(where: str, content: str, thoughts: Mapping[str, str]) -> str:
+    """The content after its thought, as in our own traces. A thought that is in the content too is said once."""
+    distinct = {thought.strip(): key for key, thought in thoughts.items() if thought.strip()}
+    if not distinct:
+        return content
+    (thought, key), *others = distinct.items()
+    if others:
+        raise ConfigError(f"{where}: {key} and {others[0][1]} hold different thoughts; keep one of them")
+    after = content
+    if CLOSES in content or content.lstrip().startswith(OPENS):
+        before, _, after = content.partition(CLOSES)
+        if before.strip().removeprefix(OPENS).strip() != thought:
+            raise ConfigError(f"{where}: {key} holds one thought and content another; keep one of them")
+    return f"{OPENS}\n{thought}\n{CLOSES}\n\n{after.strip()}"

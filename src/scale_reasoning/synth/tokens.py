@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.synth.rows import Row
+from scale_reasoning.synth.rows import CLOSES, OPENS, Row
 
-THOUGHT = "<think>"
 IGNORED = -100
 """The label of a token that is not learned."""
 _PROBE = "scale end of turn"
@@ -113,9 +112,14 @@ def _example(row: Row, tokenizer: Any, end: str) -> Example:
 def _unopened(row: Row, prompt: str) -> str:
     """The completion without the opening of the thought, where the template has already said it."""
     bare = prompt.rstrip()
-    if not bare.endswith(THOUGHT):
+    if bare.endswith(CLOSES) and row.completion.lstrip().startswith(OPENS):
+        raise ConfigError(
+            f"line {row.line}: the model's chat template ends with a closed thought ({prompt[-20:]!r}), and the "
+            "completion begins with another: name a model whose template leaves the thought to the model"
+        )
+    if not bare.endswith(OPENS):
         return row.completion
-    opening = prompt[len(bare) - len(THOUGHT) :]
+    opening = prompt[len(bare) - len(OPENS) :]
     if not row.completion.startswith(opening):
         raise ConfigError(
             f"line {row.line}: the model's chat template opens the thought with {opening!r}, and the completion "
