@@ -13,8 +13,8 @@ from tests.fuzz.texts import LARGE, documents, events, large, tangled, texts, va
 
 from scale_reasoning.engines.think import ThinkSplitter
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.lenient import escape_latex
 from scale_reasoning.replies import parse_outline
+from scale_reasoning.replies.lenient import escape_latex
 from scale_reasoning.runs.manifest import recipe
 
 QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck)}

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from scale_reasoning.outlines import MAX_DEPTH
 from scale_reasoning.replies import (
     MAX_CHARACTERS,
     NUMBER,
@@ -18,6 +17,7 @@ from scale_reasoning.replies import (
     parse_number,
     parse_outline,
 )
+from scale_reasoning.replies.outlines import MAX_DEPTH
 
 TWO = ("Find a.", "Find b.")
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scale_reasoning.outlines import item_text
 from scale_reasoning.replies import parse_outline
+from scale_reasoning.replies.outlines import item_text
 from scale_reasoning.types import JSON
 
 TWO = ("Find a.", "Find b.")

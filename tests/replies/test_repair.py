@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scale_reasoning.repair import MAX_DEPTH, MAX_TOKENS, MAX_TRIES, Repair
 from scale_reasoning.replies import read_choice, read_number, read_outline
+from scale_reasoning.replies.repair import MAX_DEPTH, MAX_TOKENS, MAX_TRIES, Repair
 
 TWO = ("Find a.", "Find b.")
 

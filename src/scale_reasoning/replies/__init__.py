@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
 
-from scale_reasoning.lenient import BACKSLASHES, Found, json_values
-from scale_reasoning.numbered import numbered_steps
-from scale_reasoning.outlines import outline_in
+from scale_reasoning.replies.lenient import BACKSLASHES, Found, json_values
+from scale_reasoning.replies.numbered import numbered_steps
+from scale_reasoning.replies.outlines import outline_in
 from scale_reasoning.types import JSON, Schema
 
 T = TypeVar("T")

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
-from scale_reasoning.lenient import Found
-from scale_reasoning.numbered import numbered_steps, unlabelled
+from scale_reasoning.replies.lenient import Found
+from scale_reasoning.replies.numbered import numbered_steps, unlabelled
 from scale_reasoning.types import JSON
 
 MAX_DEPTH = 8

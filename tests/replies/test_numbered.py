@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scale_reasoning.numbered import numbered_steps
 from scale_reasoning.replies import parse_outline
+from scale_reasoning.replies.numbered import numbered_steps
 
 BODIES = ("Set up\nLet $x$ be the width.\nWrite the area in $x$.", "Solve\nSolve for $x$.")
 

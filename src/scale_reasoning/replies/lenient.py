@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from scale_reasoning.repair import CLOSING_QUOTES, QUOTES, Repair
+from scale_reasoning.replies.repair import CLOSING_QUOTES, QUOTES, Repair
 from scale_reasoning.types import JSON
 
 MAX_STARTS = 64
