@@ -1,0 +1,144 @@
+r"""Tells the words of an answer from its formulas: `odd $n$` is the word "odd" and the formula `n`.
+
+Decides what is a word and what a product of letters, which words lead in to an answer and say nothing ("the answer
+is"), and when two wordings are the same: without regard to case, articles and the plural.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+FORMULA = ""
+"""Stands among the words for a formula."""
+
+_LEAD = re.compile(
+    r"(?:[\s*:,]*(?:\\(?:text|textbf|mathrm|mbox)\{\s*)?(?:so|thus|hence|therefore|then|finally|consequently|we|get|have"
+    r"|obtain|find|conclude|see|that|it|follows|is|are|be|must|should|would|will|the|my|our|your|final|correct|exact|required"
+    r"|desired|requested|numerical|answer|answers|result|results|value|values|equals|equal to|solution is|solutions are"
+    r"|solution set is|therefore)(?![A-Za-z])(?:[\s*:,]*\})?)*(?:[\s*:,]|(?<![<>!:\\])=\s)*",
+    re.IGNORECASE,
+)
+_LEAD_OUT = re.compile(r",?\s*(?:\\text\{\s*)?(?:is|are) (?:the|my|our) (?:final |correct )?(?:answer|result|solution)s?\s*\}?$", re.I)
+_SOME_WORD = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{2}|\\(?:text|mbox)")
+_TEXT = re.compile(r"\\(?:text[a-z]*|mbox)\{([^{}]*)\}|\\(?:mathrm|operatorname)\{\s*([A-Za-z]{3,}(?:[ -][A-Za-z]+)*)\s*\}")
+_PIECE = re.compile(
+    r"\\(?:begin|end|mathbb|mathrm|operatorname|mathcal)\{[^{}]*\}|\\[A-Za-z]+"
+    r"|(?P<word>(?<![A-Za-z0-9\\_^{(|])[A-Za-z]+(?:['-][A-Za-z]+)*(?![A-Za-z0-9_^({]))|.",
+    re.DOTALL,
+)
+_BEFORE_LETTERS, _AFTER_LETTERS = re.compile(r"[=^_*/+<>]\s*$"), re.compile(r"\s*(?:[=^_*/+<>]|\\(?:cdot|times|leq|geq))")
+_MATHEMATICAL = frozenset((
+    "sin", "cos", "tan", "cot", "sec", "csc", "log", "ln", "exp", "pi", "infty", "infinity", "sqrt", "mod", "max", "min", "gcd",
+    "lcm", "lim", "det", "deg", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "inf", "sup", "theta", "alpha", "beta",
+    "gamma", "lambda", "binom", "frac", "cdot", "times", "and", "or", "percent", "pct", "percentage", "approx", "union",
+    "dx", "dy", "dt",
+))  # fmt: skip
+_SHORT = frozenset((
+    "is", "no", "if", "of", "on", "in", "to", "do", "we", "by", "be", "it", "an", "as", "at", "all", "any", "the", "not", "odd",
+    "yes", "non", "for", "are", "has", "one", "two", "six", "ten", "set", "red", "may", "its", "dne", "few", "day", "sum", "up",
+    "but", "can", "cat", "dog", "boy", "man", "car", "box", "top", "mon", "tue", "wed", "thu", "fri", "sat", "sun", "tie",
+    "win", "out", "off", "low", "big", "new", "old", "ray", "arc", "cup", "bag", "jan", "feb", "mar", "apr", "jun", "jul",
+    "aug", "sep", "oct", "nov", "dec", "son", "bus", "pie", "pen", "egg", "hat", "ball", "tom", "bob", "sam", "joe", "ann",
+    "amy", "ben", "dan", "eve", "jim", "kim", "ron", "tim", "max", "jo", "al", "ed", "every", "than", "most", "least",
+))  # fmt: skip
+_UPPER = frozenset(("NO", "YES", "DNE", "TRUE", "FALSE", "NONE", "ODD", "EVEN"))
+_SAME = {"dne": ("does", "not", "exist"), "cannot": ("can", "not"), "can't": ("can", "not"), "won't": ("will", "not")}
+_ARTICLES = frozenset(("a", "an", "the"))
+_VERBS = frozenset(("is", "are", "has", "must", "can", "be", "does", "exists", "divides"))
+_QUALIFIERS = frozenset((
+    "least", "most", "than", "not", "no", "never", "none", "about", "approximately", "roughly", "around", "nearly", "almost",
+    "odd", "even", "except", "multiples", "multiple", "divisible", "to", "non", "neither", "maybe", "perhaps", "possibly",
+    "either", "between", "below", "above", "under", "over", "without", "cannot", "isn't", "prime", "composite",
+))  # fmt: skip
+_QUALIFIERS_AFTER = frozenset(("more", "less", "fewer", "greater", "least", "most", "larger", "smaller", "not", "above", "below"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wording:
+    """Words, with `FORMULA` where a formula stands, and the formulas in order."""
+
+    words: tuple[str, ...]
+    formulas: tuple[str, ...]
+
+    @property
+    def is_formula(self) -> bool:
+        """Whether there is one formula and nothing else."""
+        return self.words == (FORMULA,)
+
+    @property
+    def qualified(self) -> bool:
+        """Whether a word beside the last formula changes what it says: "at most", "odd", "or more"."""
+        if FORMULA not in self.words:
+            return False
+        last = len(self.words) - 1 - self.words[::-1].index(FORMULA)
+        before, after = self.words[max(0, last - 2) : last], self.words[last + 1 : last + 3]
+        return not _QUALIFIERS.isdisjoint(before) or not _QUALIFIERS_AFTER.isdisjoint(after)
+
+    def states(self, gold: Wording) -> bool:
+        """Whether these words are the gold's, alone or at the end of a sentence ("the triangle is isosceles")."""
+        count = len(gold.words)
+        if self.words[-count:] != gold.words:
+            return False
+        before = self.words[:-count]
+        return not before or (before[-1] in ("is", "are", "be") and _QUALIFIERS.isdisjoint(before))
+
+
+def without_lead(text: str) -> str:
+    """The text without the words that lead in to an answer, or out of it; the text itself where nothing else is in it."""
+    if not _SOME_WORD.search(text):
+        return text
+    lead = _LEAD.match(text)
+    rest = text[lead.end() :] if lead else text
+    rest = _LEAD_OUT.sub("", rest)
+    return rest or text
+
+
+def wording(text: str) -> Wording:
+    """The words and formulas of a text in plain notation (see `notation.plain`)."""
+    text = without_lead(text)
+    if not _SOME_WORD.search(text):
+        return Wording(words=(FORMULA,), formulas=(text.strip(),))
+    text = _TEXT.sub(lambda match: f" {match[1] if match[1] is not None else match[2]} ", text)
+    words: list[str] = []
+    formulas: list[str] = []
+    chunk = ""
+    for piece in [*_PIECE.finditer(text), None]:
+        word = piece["word"] if piece else ""
+        if piece and not (word and _is_word(word, text, piece.start(), piece.end())):
+            chunk += piece[0]
+            continue
+        if formula := chunk.strip(" ,.;:!?\n\t"):
+            words.append(FORMULA)
+            formulas.append(formula)
+        chunk = ""
+        words += _same(word) if word else ()
+    while len(words) > 1 and words[0] in ("is", "are"):
+        del words[0]
+    return Wording(words=tuple(words), formulas=tuple(formulas))
+
+
+def _is_word(letters: str, text: str, start: int, stop: int) -> bool:
+    """Whether a run of letters is a word, rather than a variable, a product of them or the name of a function."""
+    if len(letters) == 1:
+        return letters in "aA" and re.match(r"\s+(?!is\b|are\b|and\b|or\b)[A-Za-z]{2,}", text[stop : stop + 20]) is not None
+    if letters.isupper() and len(letters) <= 4:
+        return letters in _UPPER
+    if letters.lower() in _MATHEMATICAL:
+        return False
+    if _BEFORE_LETTERS.search(text, max(0, start - 5), start) or _AFTER_LETTERS.match(text, stop):
+        return False
+    return letters.lower() in _SHORT or len(letters) > 3
+
+
+def _same(word: str) -> tuple[str, ...]:
+    """The word as it is compared, in lower case and the singular; nothing for an article."""
+    word = word.casefold()
+    if word in _SAME:
+        return _SAME[word]
+    if word.endswith("n't"):
+        return word[:-3], "not"
+    word = word.replace("-", "").removesuffix("'s")
+    if word in _ARTICLES:
+        return ()
+    return (word[:-1] if len(word) > 3 and word[-1] == "s" and word[-2] not in "sui" else word,)
