@@ -22,6 +22,6 @@ def answer_class(answer: str) -> str:
     number = rational_of(text)
     if number is not None:
         return str(number)
-    if len(text) <= MAX_CHARS and " " in text and FORMULA not in (said := wording(text)).words:
+    if text[:1].isalpha() and len(text) <= MAX_CHARS and FORMULA not in (said := wording(text)).words:
         return " ".join(said.words) or text
     return _ASSIGNED.sub("", text)

@@ -12,6 +12,7 @@ from scale_reasoning.answers.wording import without_lead
 _FONT = re.compile(r"\\(?:text|mbox|mathrm|textrm|textbf|textit|operatorname)\{([^{}]*)\}")
 _LOOSE_SPACE = re.compile(r"(?<![A-Za-z0-9]) | (?![A-Za-z0-9])|(?<=\\times) |(?<=\\cdot) ")
 _LIST_OF_NUMBERS = re.compile(r"[+-]?[0-9]{1,3}(?:, ?[0-9]{3})+")
+_DIGITS = re.compile(r"-?[0-9]+", re.ASCII)
 _OVER_ONE = re.compile(r"\\frac\{([0-9]+)\}\{1\}|(?<![0-9./])([0-9]+)/1(?![0-9./])")
 
 
@@ -19,7 +20,7 @@ def normalise(answer: str) -> str:
     r"""The answer without notation that changes nothing: delimiters, spacing, `\left`, `\dfrac`, fonts, units after a
     number, degree signs, a full stop. What is left is for comparing, not for showing.
     """
-    if len(answer) > MAX_CHARS:
+    if len(answer) > MAX_CHARS or _DIGITS.fullmatch(answer):
         return answer.strip()
     return compact(class_value(plain(final_answer(answer) or answer)))
 

@@ -20,18 +20,16 @@ _FONTS = (
 )
 _FONT = re.compile(_FONTS + r"\s*(?=\{)")
 _SPACE_BEFORE_ARGUMENT = re.compile(r"(\\(?:[a-z]*frac|[a-z]*binom|sqrt|text[a-z]*|math[a-z]*|mbox|operatorname))\s+(?=\{)")
-_REWRITES = tuple(
+_LATEX = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
         (r",(?:\\[!,]\s*)+", ","),  # 1,\! 234 is one number, 1, 234 are two
         (r"(?<=[0-9])\\[,;:](?=[0-9])(?![0-9]{3}(?![0-9]))", " "),
         (r"(?<!\\)\\[,!;:](?=\s*[A-Za-z])", " "),
         (r"(?<!\\)\\[,!;:]", ""),
-        (r"(?:US|CA|AU|HK|NZ)\$(?=\s*[0-9])", r"\\$"),
-        (r"(?<![\\])\$|(?<!\\)\\[()\[\]]", ""),
+        (r"(?<!\\)\\[()\[\]]", ""),
         (r"\\(?:left|right|[bB]igg?[lr]?|displaystyle|textstyle|limits)(?![A-Za-z])\.?", ""),
-        (r"\\q?quad(?![A-Za-z])|(?<!\\)\\ |~|\\(?:hspace|vspace)\*?\s*\{[^{}]*\}", " "),
-        (r"\{,\}", ","),
+        (r"\\q?quad(?![A-Za-z])|(?<!\\)\\ |\\(?:hspace|vspace)\*?\s*\{[^{}]*\}", " "),
         (r"\{\s*([^{}]+?)\s*\\over(?![A-Za-z])\s*([^{}]+?)\s*\}", r"\\frac{\1}{\2}"),
         (r"\{\s*([^{}]+?)\s*\\choose(?![A-Za-z])\s*([^{}]+?)\s*\}", r"\\binom{\1}{\2}"),
         (r"\\[dtcx]frac(?![A-Za-z])", r"\\frac"),
@@ -48,8 +46,18 @@ _REWRITES = tuple(
         (r"\\pi\s*\{\}", r"\\pi "),
         (r"\\sqrt\s*\[\s*2\s*\]", r"\\sqrt"),
         (r"\\sqrt\s*([0-9A-Za-z]|\\(?:pi|alpha|beta|theta)(?![A-Za-z]))", r"\\sqrt{\1}"),
-        (r"([_^])\s*\{\s*(\w)\s*\}", r"\1\2"),
         (r"\s*\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))|\\degrees?(?![A-Za-z])", r"^\\circ "),
+    )
+)
+"""What a text without a backslash does not have."""
+_TYPED = tuple(
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        (r"(?:US|CA|AU|HK|NZ)\$(?=\s*[0-9])", r"\\$"),
+        (r"(?<!\\)\$", ""),
+        (r"~", " "),
+        (r"\{,\}", ","),
+        (r"([_^])\s*\{\s*(\w)\s*\}", r"\1\2"),
         (r"(?:^|(?<=[(\[,;={]))\s*\+\s*(?=[\w\\.(])", ""),
         (r"(?<![\w./^_])([0-9]+) +([0-9]+) ?/ ?([0-9]+)(?![\w/.])", r"\1\\frac{\2}{\3}"),
         (
@@ -73,8 +81,12 @@ def plain(formula: str) -> str:
 
 @lru_cache(maxsize=1024)  # a gold answer meets many answers, and most of those are spelled alike
 def _plain(formula: str) -> str:
-    text = _unfonted(_SPACE_BEFORE_ARGUMENT.sub(r"\1", spell(formula)))
-    for pattern, replacement in _REWRITES:
+    text = spell(formula)
+    if "\\" in text:
+        text = _unfonted(_SPACE_BEFORE_ARGUMENT.sub(r"\1", text))
+        for pattern, replacement in _LATEX:
+            text = pattern.sub(replacement, text)
+    for pattern, replacement in _TYPED:
         text = pattern.sub(replacement, text)
     text = _arguments(_grouped(text))
     text = _LOOSE_GROUP.sub(r"\1", text)

@@ -83,7 +83,7 @@ def other_variable(gold: str, answer: str) -> bool:
     return one is not None and other is not None and one[1].lower() != other[1].lower()
 
 
-_VARIABLE = re.compile(r"([A-Za-z])=(?=[^=]*$)")
+_VARIABLE = re.compile(r"([A-Za-z])=(?:[^=A-Za-z\\]|\\[a-z]+)+$")
 
 
 def _gives(name: str, number: Fraction) -> bool:
