@@ -1,7 +1,7 @@
 r"""Grades by mathematical equality: `\sqrt{8}` is `2\sqrt2`, `[0,1)` is not `(0,1)`.
 
-Decides when two answers are one, with the math-verify library as judge of expressions. Knows nothing of processes
-beyond that an expression which never ends (`9^{9^{9}}`) must be judged in one that can be killed.
+Decides what is asked of the judge of expressions (graders/judging) and what its silence means. Knows nothing of
+processes beyond that an expression which never ends (`9^{9^{9}}`) must be judged in one that can be killed.
 """
 
 from __future__ import annotations
@@ -23,14 +23,16 @@ from scale_reasoning.types import JSON, Grade, Problem, Solution
 MatchType = Literal["latex", "expr"]
 """What is looked for in prose: LaTeX between delimiters, plain numbers and arithmetic."""
 
-
 @dataclass(frozen=True, kw_only=True)
 class Symbolic:
     """Equality of expressions, sets, intervals, equations and matrices.
 
-    An answer of more than `answers.MAX_CHARS` characters, or one that takes more than `timeout_seconds` to judge, is
-    incorrect, with that as its reason. At most `workers` judgements run at once, each in a process of its own that
-    starts when first needed. `close` (or `async with`) ends them; a grader that was closed may be used again.
+    An answer of more than `answers.MAX_CHARS` characters, or one that takes more than `timeout_seconds` of processor time
+    to judge, is incorrect, with that as its reason. How busy the machine is changes no verdict: a judgement that lasts
+    `workers.WALL_FACTOR` times as long without having used that time is made again alone, and then raises `GradeError`.
+
+    There are at most `workers` processes, of at most `workers.MAX_BYTES` of memory each; they start when first needed.
+    `close` (or `async with`) ends them; a grader that was closed may be used again.
     """
 
     timeout_seconds: float = 5.0
@@ -38,7 +40,8 @@ class Symbolic:
     _workers: Workers = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        pool = Workers(f"{judge.__module__}:{judge.__name__}", count=self.workers, timeout_seconds=self.timeout_seconds)
+        function = f"{judge.__module__}:{judge.__name__}"
+        pool = Workers(function, count=self.workers, timeout_seconds=self.timeout_seconds)
         object.__setattr__(self, "_workers", pool)
 
     def __reduce__(self) -> tuple[partial[Symbolic], tuple[()]]:
@@ -66,7 +69,8 @@ class Symbolic:
         """Whether the response gives the gold answer. Both may be whole texts or bare expressions.
 
         Floats are rounded to `precision` decimal places. Of several boxes in the response the last one counts: only
-        with `boxes="listed"` do boxes side by side make a list. Raises `GradeError` when no worker will start.
+        with `boxes="listed"` do boxes side by side make a list. Raises `GradeError` when no worker will start, or when
+        the machine is too busy for a verdict.
         """
         wanted, given = read(gold, "listed"), read(spoken(response), boxes)
         if not given[0].text:
@@ -85,8 +89,9 @@ class Symbolic:
 
     def _grade(self, verdict: JSON | Killed) -> Grade:
         if isinstance(verdict, Killed):
-            why = f"took over {self.timeout_seconds:g} s" if verdict.timed_out else "could not bear the answer"
-            return _wrong(f"grading {why}")
+            if verdict.timed_out:
+                return _wrong(f"grading took over {self.timeout_seconds:g} s")
+            return _wrong("the grading process died of the answer")
         return Grade(correct=verdict is True, grader="symbolic", reason=verdict if isinstance(verdict, str) else None)
 
     async def close(self) -> None:
