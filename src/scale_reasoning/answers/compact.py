@@ -10,7 +10,8 @@ from scale_reasoning.answers.units import class_value
 from scale_reasoning.answers.wording import without_lead
 
 _FONT = re.compile(r"\\(?:text|mbox|mathrm|textrm|textbf|textit|operatorname)\{([^{}]*)\}")
-_LOOSE_SPACE = re.compile(r"(?<![A-Za-z0-9]) | (?![A-Za-z0-9])|(?<=\\times) |(?<=\\cdot) ")
+_LOOSE_SPACE = re.compile(r"(?<![A-Za-z0-9]) | (?![A-Za-z0-9])")
+_SPACE_AFTER_COMMAND = re.compile(r"(\\[A-Za-z]+) (?![A-Za-z])")
 _LIST_OF_NUMBERS = re.compile(r"[+-]?[0-9]{1,3}(?:, ?[0-9]{3})+")
 _DIGITS = re.compile(r"-?[0-9]+", re.ASCII)
 _OVER_ONE = re.compile(r"\\frac\{([0-9]+)\}\{1\}|(?<![0-9./])([0-9]+)/1(?![0-9./])")
@@ -27,11 +28,11 @@ def normalise(answer: str) -> str:
 
 def compact(text: str) -> str:
     """The same of a text in plain notation whose unit is off."""
-    text = without_lead(text).replace(r"^\circ", "").replace(r"\$", "")
-    text = " ".join(_FONT.sub(r" \1 ", text).split()).strip(" *`")
+    text = _FONT.sub(r" \1 ", text).replace(r"^\circ", "").replace(r"\$", "").replace(r"\equiv", "=")
+    text = " ".join(without_lead(text).split()).strip(" *`")
     if _LIST_OF_NUMBERS.fullmatch(text):
         return text
-    text = _OVER_ONE.sub(r"\1\2", _LOOSE_SPACE.sub("", text))
+    text = _OVER_ONE.sub(r"\1\2", _LOOSE_SPACE.sub("", _SPACE_AFTER_COMMAND.sub(r"\1", text)))
     while text[:1] in ("(", "{") and closing(text, 0) == len(text) - 1 and not re.search(r"[,;]", text):
         text = text[1:-1]
     return text

@@ -32,15 +32,25 @@ _LATEX = tuple(
         (r"\\q?quad(?![A-Za-z])|(?<!\\)\\ |\\(?:hspace|vspace)\*?\s*\{[^{}]*\}", " "),
         (r"\{\s*([^{}]+?)\s*\\over(?![A-Za-z])\s*([^{}]+?)\s*\}", r"\\frac{\1}{\2}"),
         (r"\{\s*([^{}]+?)\s*\\choose(?![A-Za-z])\s*([^{}]+?)\s*\}", r"\\binom{\1}{\2}"),
+        (r"^([^{}\\]+)\\over(?![A-Za-z])([^{}\\]+)$", r"\\frac{\1}{\2}"),
         (r"\\[dtcx]frac(?![A-Za-z])", r"\\frac"),
+        (r"\\h?phantom\s*\{[^{}]*\}|\\(?:therefore|implies|checkmark|blacksquare|qed|square|Box)(?![A-Za-z])", ""),
         (r"\\[dt]binom(?![A-Za-z])", r"\\binom"),
+        (r"^\s*\\(?:Rightarrow|Longrightarrow|to|rightarrow)(?![A-Za-z])", ""),
+        (
+            r"\\(?:bf|rm|it|sf|tt|bfseries|itshape|small|normalsize|[lL]arge|LARGE|[hH]uge)(?![A-Za-z])"
+            r"|\\color\s*\{[^{}]*\}",
+            "",
+        ),
         (r"\\(?:varnothing|O|o)(?![A-Za-z])|\\\{\s*\\\}", r"\\emptyset "),
         (r"\\(l|g|n)e(?![A-Za-z])", r"\\\1eq"),
         (r"\\([lg])eqslant(?![A-Za-z])", r"\\\1eq"),
         (r"\\lt(?![A-Za-z])", "<"),
         (r"\\gt(?![A-Za-z])", ">"),
-        (r"\\([lr])brace(?![A-Za-z])", lambda match: r"\{" if match[1] == "l" else r"\}"),
-        (r"\\([lr])brack(?![A-Za-z])", lambda match: "[" if match[1] == "l" else "]"),
+        (r"\\lbrace(?![A-Za-z])", r"\\{"),
+        (r"\\rbrace(?![A-Za-z])", r"\\}"),
+        (r"\\lbrack(?![A-Za-z])", "["),
+        (r"\\rbrack(?![A-Za-z])", "]"),
         (r"\\([lr])vert(?![A-Za-z])|\\vert(?![A-Za-z])|\\mid(?![A-Za-z])", "|"),
         (r"\\(?:ast|cdotp|bullet)(?![A-Za-z])", r"\\cdot"),
         (r"\\pi\s*\{\}", r"\\pi "),
@@ -53,22 +63,23 @@ _LATEX = tuple(
 _TYPED = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
-        (r"(?:US|CA|AU|HK|NZ)\$(?=\s*[0-9])", r"\\$"),
+        (r"(?<![A-Za-z])(?:US|CA|AU|HK|NZ|NT|MX|[ACSR])\$(?=\s*[0-9])", r"\\$"),
         (r"(?<!\\)\$", ""),
         (r"~", " "),
         (r"\{,\}", ","),
-        (r"([_^])\s*\{\s*(\w)\s*\}", r"\1\2"),
+        (r"([_^])\s*\{\s*(\w)\s*\}(?!\w)", r"\1\2"),
         (r"(?:^|(?<=[(\[,;={]))\s*\+\s*(?=[\w\\.(])", ""),
         (r"(?<![\w./^_])([0-9]+) +([0-9]+) ?/ ?([0-9]+)(?![\w/.])", r"\1\\frac{\2}{\3}"),
         (
-            r"(?<![\w.\\])([0-9]+(?:\.[0-9]*)?|\.[0-9]+)[eE]([+-]?)([0-9]{1,4})(?![\w.]*\w)",
-            lambda match: rf"{match[1]}\times10^{{{match[2].strip('+')}{match[3]}}}",
+            r"(?<![\w.\\])([0-9]+(?:\.[0-9]*)?|\.[0-9]+)[eE](?:\+?([0-9]{1,4})|(-[0-9]{1,4}))(?![\w.]*\w)",
+            r"\1\\times10^{\2\3}",
         ),
     )
 )
 _GROUP = re.compile(r"(?<![\\A-Za-z])sqrt\s*(?=\()|(?<=\\sqrt)\s*(?=\()|\^\s*(?=\()")
 _TWO_ARGUMENTS = re.compile(r"\\(?:frac|binom)(?![A-Za-z])")
 _ARGUMENT = re.compile(r"\s*(?:\{\s*([^{}]*?)\s*\}|(?=(\{))|([0-9A-Za-z])|(\\[A-Za-z]+))")
+_ROOT_OF_FRACTION = re.compile(r"\\sqrt\s*(\\frac\{[^{}]*\}\{[^{}]*\})")
 _LOOSE_GROUP = re.compile(r"(?<![A-Za-z}\]^_\\])\{([^{},;]*)\}")
 
 
@@ -89,8 +100,8 @@ def _plain(formula: str) -> str:
     for pattern, replacement in _TYPED:
         text = pattern.sub(replacement, text)
     text = _arguments(_grouped(text))
-    text = _LOOSE_GROUP.sub(r"\1", text)
-    return text.strip(' *`"\n\t').rstrip(" .,;:\n\\")
+    text = _ROOT_OF_FRACTION.sub(r"\\sqrt{\1}", _LOOSE_GROUP.sub(r"\1", text))
+    return text.strip(' *`"\n\t').removesuffix(r"\text{.}").rstrip(" .,;:\n\\")
 
 
 def closing(text: str, start: int) -> int | None:

@@ -52,7 +52,7 @@ def rational(answer: str) -> Fraction | None:
 
 def rational_of(text: str) -> Fraction | None:
     """The same of a text that `normalise` or `compact` made."""
-    *names, value = _EQUALS.split(text)
+    names, value = _sides(text)
     number = _numeral(value)
     if number is None or not all(_gives(name, number) for name in names):
         return None
@@ -64,7 +64,7 @@ def stated(text: str) -> Fraction | None:
 
     None where that would be no value either: `x^2-5x+6 = 0`. Of a text that is no equation, what `rational_of` says.
     """
-    *names, value = _EQUALS.split(text)
+    names, value = _sides(text)
     number = _numeral(value)
     if number is None or any(number == 0 and _STANDARD_FORM.fullmatch(name) for name in names):
         return None
@@ -73,7 +73,7 @@ def stated(text: str) -> Fraction | None:
 
 def is_relation(text: str) -> bool:
     """Whether a text that `compact` made is an equation between variables, rather than a value with its name."""
-    *names, value = _EQUALS.split(text)
+    names, value = _sides(text)
     return any(not _NAME.fullmatch(name) and not _is_sum(name, value) and re.search("[a-zA-Z]", name) for name in names)
 
 
@@ -84,6 +84,14 @@ def other_variable(gold: str, answer: str) -> bool:
 
 
 _VARIABLE = re.compile(r"([A-Za-z])=(?:[^=A-Za-z\\]|\\[a-z]+)+$")
+
+
+def _sides(text: str) -> tuple[list[str], str]:
+    """The left sides of a chain of equations and the last right one; of `7 = x`, the name and the number."""
+    *names, value = _EQUALS.split(text)
+    if len(names) == 1 and _numeral(value) is None and _numeral(names[0]) is not None:
+        return [value], names[0]
+    return names, value
 
 
 def _gives(name: str, number: Fraction) -> bool:

@@ -34,9 +34,10 @@ _RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁱⁿᵃᵇᶜᵈ
 _LOWERED = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₓᵢⱼₖₗₘₙₚₛₜ", "0123456789+-=()aexijklmnpst", strict=True))
 _RUN_RAISED = re.compile(f"[{''.join(_RAISED)}]+")
 _RUN_LOWERED = re.compile(f"[{''.join(_LOWERED)}]+")
-_ROOT = re.compile(r"([√∛∜])\s*(?:([0-9]+(?:\.[0-9]+)?|[A-Za-z]|\\[A-Za-z]+)|(?=[({\\]))")
+_ROOT = re.compile(r"([√∛∜])\s*(?:([0-9]+(?:\.[0-9]+)?|[A-Za-z]|\\(?!frac)[A-Za-z]+)|(?=[({\\]))")
 _DEGREE = {"√": "", "∛": "[3]", "∜": "[4]"}
 _VULGAR = re.compile("[¼½¾⅐-⅞↉]")
+_SCRIPT = re.compile(r"[\^_]\s*\{")
 _WIDE = re.compile("[\uff01-\uff5e\uffe0-\uffe6\U0001d400-\U0001d7ff]+")
 
 
@@ -44,6 +45,8 @@ def spell(text: str) -> str:
     """The text with its mathematical characters as LaTeX or ASCII; the text itself where it is ASCII already."""
     if text.isascii():
         return text
+    if "\\" not in text and not _SCRIPT.search(text):
+        text = text.replace("{", r"\{").replace("}", r"\}")  # without LaTeX, braces are those of a set
     text = _VULGAR.sub(_fraction, text)
     text = _WIDE.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
     text = _RUN_RAISED.sub(lambda match: f"^{{{''.join(map(_RAISED.__getitem__, match[0]))}}}", text)

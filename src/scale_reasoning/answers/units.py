@@ -31,7 +31,8 @@ _NAMES = {
     "rpm": "rpm", "knot": "knot knots", "mi/h": "mph", "km/h": "kph kmh kmph", "dollar": "dollar dollars USD usd",
     "cent": "cent cents", "EUR": "EUR euro euros", "GBP": "GBP", "JPY": "JPY yen", "INR": "INR Rs rupee rupees",
     "CNY": "CNY RMB yuan", "KRW": "KRW won", "CAD": "CAD", "AUD": "AUD", "CHF": "CHF", "RUB": "RUB", "SEK": "SEK",
-    "BRL": "BRL", "MXN": "MXN pesos peso",
+    "BRL": "BRL", "MXN": "MXN pesos peso", "GB": "GB", "MB": "MB", "KB": "KB kB", "TB": "TB", "mA": "mA", "kV": "kV",
+    "mW": "mW", "MW": "MW", "GW": "GW", "kWh": "kWh", "us": "us", "ns": "ns", "um": "um", "hp": "hp", "MPa": "MPa",
 }  # fmt: skip
 _UNITS = {spelling: name for name, spellings in _NAMES.items() for spelling in spellings.split()}
 _SIGNS = {
@@ -53,16 +54,17 @@ _WRAPPER = r"\\(?:text|mbox|mathrm|textrm|textbf|textit|operatorname)\{"
 _FONT = re.compile(_WRAPPER + r"([^{}\\]*)\}")
 _TAIL_CHARS = 80
 _TAIL = re.compile(
-    r"(?:(?<=[0-9.)}\]])|(?<=\\pi)|(?<=\\pi ))(?P<gap>\s*)(?P<tail>(?=[A-Za-z\\])(?:" + _WRAPPER + r"[^{}\\]*\}"
+    r"(?:(?<=[0-9.)}\]])|(?<=\\pi)|(?<=\\pi )|(?<=[A-Za-z])(?=\s*\\(?:text|mbox)))(?P<gap>\s*)(?P<tail>(?=[A-Za-z]|\\(?!cdot))(?:" + _WRAPPER + r"[^{}\\]*\}"
     r"|\\cdot(?![A-Za-z])|[A-Za-z]|[/. ]|(?<=[A-Za-z]{3})-(?=[A-Za-z]{3})|(?<=[A-Za-z}])\^-?[1-9])++)$"
 )
+_WRAPPED = re.compile(rf"\s*{_WRAPPER}[^{{}}\\]*\}}(?:\^-?[1-9])?$")
 _FRACTION_TAIL = re.compile(
     r"(?<=[0-9.)}])\s*\\frac\{((?:" + _WRAPPER + r"[^{}\\]*\}|[^{}])*)\}\{((?:" + _WRAPPER + r"[^{}\\]*\}|[^{}])*)\}$"
 )
 _TOKEN = re.compile(r"[A-Za-z]+|\^-?[1-9]|/")
 _MARK = r"[$€£¥₹₩₽¢₺₪฿₫₱₦₴]|(?:pounds|euro|yen|cent|textdollar|rupee)(?![A-Za-z])"
 _MONEY = re.compile(
-    rf"(?P<sign>[+-]?)\s*(?:(?:US|CA|AU|HK|NZ|{_WRAPPER})?\s*\\?(?P<mark>{_MARK})|(?:{_WRAPPER})?\s*(?P<code>[A-Z]{{3}}|Rs)(?![A-Za-z])\.?)"
+    rf"(?P<sign>[+-]?)\s*(?:(?:US|CA|AU|HK|NZ|NT|MX|[ACSR]|{_WRAPPER})?\s*\\?(?P<mark>{_MARK})|(?:{_WRAPPER})?\s*(?P<code>[A-Z]{{3}}|Rs)(?![A-Za-z])\.?)"
     r"\s*\}?\s*(?=[0-9.+-])"
 )
 _MONEY_AFTER = re.compile(rf"(?<=[0-9.])\s*(?:{_WRAPPER})?\s*\\?(?P<mark>{_MARK})\s*\}}?$")
@@ -70,7 +72,8 @@ _DEGREES = re.compile(rf"\s*\^\\circ\s*(?:{_WRAPPER}\s*([CFK])\s*\}}|([CFK]))?$"
 _MODULUS = re.compile(
     r"\s*(?:\\pmod\s*(?:\{([^{}]*)\}|(\w))|\\[bp]?mod\s*(?:\{([^{}]*)\}|([0-9]+|[a-z]))|\(\\?b?mod\s*([^()]*)\))$"
 )
-_NUMBER = re.compile(r"(?:[0-9.,/+ =!^_{}()\[\]-]|\\(?:frac|pi|sqrt|times|cdot)(?![A-Za-z]))*+")
+_NUMBER = re.compile(r"(?:[0-9.,:/+ =!^_{}()\[\]-]|\\(?:frac|pi|sqrt|times|cdot)(?![A-Za-z]))*+")
+_LAST_NUMBER = re.compile(r"(?<=[A-Za-z] )[0-9][0-9.,/]*$")
 _COMPATIBLE = frozenset(("degree^1", "C", "F", "K", "C^1", "F^1", "K^1"))
 
 
@@ -152,7 +155,9 @@ def _with_tail(text: str) -> Measured:
             return Measured(value=text)
         certain = wrapped or (spaced and len(re.split(r"[^A-Za-z]", words)[0]) > 2)
         return Measured(value=value, unit=unit, certain=certain)
-    if (wrapped or spaced) and _is_label(words) and _is_number(value):
+    if (last := _WRAPPED.search(end)) and (unit := _unit_of(_words(last[0]))):
+        return Measured(value=head + _BARE_POWER.sub(r"^{\1}", end[: last.start()]), unit=unit)
+    if (wrapped or spaced) and _is_label(words) and (_is_number(value) or _LAST_NUMBER.search(value)):
         return Measured(value=value, unit=LABEL)
     return Measured(value=text)
 
@@ -190,5 +195,5 @@ def _is_label(words: str) -> bool:
     return (
         re.fullmatch(r"[A-Za-z .-]+", words) is not None
         and not any(word.lower() in _NO_LABEL for word in found)
-        and (len(found) > 1 or len(found[0]) > 2)
+        and any(len(word) > 2 for word in found)
     )

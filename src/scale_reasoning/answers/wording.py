@@ -13,13 +13,13 @@ FORMULA = ""
 """Stands among the words for a formula."""
 
 _LEAD = re.compile(
-    r"(?:[\s*:,]*(?:\\(?:text|textbf|mathrm|mbox)\{\s*)?(?:so|thus|hence|therefore|then|finally|consequently|we|get|have"
+    r"(?:[\s*:,]*(?:so|thus|hence|therefore|then|finally|consequently|we|get|have"
     r"|obtain|find|conclude|see|that|it|follows|is|are|be|must|should|would|will|the|my|our|your|final|correct|exact|required"
     r"|desired|requested|numerical|answer|answers|result|results|value|values|equals|equal to|solution is|solutions are"
-    r"|solution set is|therefore)(?![A-Za-z])(?:[\s*:,]*\})?)*(?:[\s*:,]|(?<![<>!:\\])=\s)*",
+    r"|solution set is|exactly|precisely|simply)(?![A-Za-z]))*(?:[\s*:,]|(?<![<>!:\\])=\s)*",
     re.IGNORECASE,
 )
-_LEAD_OUT = re.compile(r",?\s*(?:\\text\{\s*)?(?:is|are) (?:the|my|our) (?:final |correct )?(?:answer|result|solution)s?\s*\}?$", re.I)
+_LEAD_OUT = re.compile(r",?\s*(?:is|are) (?:the|my|our) (?:final |correct )?(?:answer|result|solution)s?\s*$", re.IGNORECASE)
 _SOME_WORD = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{2}|\\(?:text|mbox)")
 _TEXT = re.compile(r"\\(?:text[a-z]*|mbox)\{([^{}]*)\}|\\(?:mathrm|operatorname)\{\s*([A-Za-z]{3,}(?:[ -][A-Za-z]+)*)\s*\}")
 _PIECE = re.compile(
@@ -45,7 +45,7 @@ _SHORT = frozenset((
 _UPPER = frozenset(("NO", "YES", "DNE", "TRUE", "FALSE", "NONE", "ODD", "EVEN"))
 _SAME = {"dne": ("does", "not", "exist"), "cannot": ("can", "not"), "can't": ("can", "not"), "won't": ("will", "not")}
 _ARTICLES = frozenset(("a", "an", "the"))
-_VERBS = frozenset(("is", "are", "has", "must", "can", "be", "does", "exists", "divides"))
+_VERBS = frozenset(("is", "are", "be", "was", "were", "equal", "doe", "do", "has", "have", "get", "obtain", "exactly"))
 _QUALIFIERS = frozenset((
     "least", "most", "than", "not", "no", "never", "none", "about", "approximately", "roughly", "around", "nearly", "almost",
     "odd", "even", "except", "multiples", "multiple", "divisible", "to", "non", "neither", "maybe", "perhaps", "possibly",
@@ -81,13 +81,25 @@ class Wording:
         if self.words[-count:] != gold.words:
             return False
         before = self.words[:-count]
-        return not before or (before[-1] in ("is", "are", "be") and _QUALIFIERS.isdisjoint(before))
+        verb = not before or before[-1] in _VERBS or gold.words[0] in _VERBS
+        return verb and _QUALIFIERS.isdisjoint(before)
+
+    @property
+    def result(self) -> str | None:
+        """The formula that the words lead to ("the number of ways is 5"); None where they do not, or change it."""
+        if self.words[-1:] != (FORMULA,) or self.qualified:
+            return None
+        alone = len(self.formulas) == 1 and (len(self.words) == 1 or self.words[-2] in _VERBS)
+        return self.formulas[-1] if alone else None
+
+
+def unwrapped(text: str) -> str:
+    r"""The text with the words that stand in `\text{}` among the rest."""
+    return _TEXT.sub(lambda match: f" {match[1] if match[1] is not None else match[2]} ", text)
 
 
 def without_lead(text: str) -> str:
-    """The text without the words that lead in to an answer, or out of it; the text itself where nothing else is in it."""
-    if not _SOME_WORD.search(text):
-        return text
+    """The text without the words that lead in to an answer, or out of it; the text itself where nothing is left."""
     lead = _LEAD.match(text)
     rest = text[lead.end() :] if lead else text
     rest = _LEAD_OUT.sub("", rest)
@@ -96,10 +108,9 @@ def without_lead(text: str) -> str:
 
 def wording(text: str) -> Wording:
     """The words and formulas of a text in plain notation (see `notation.plain`)."""
-    text = without_lead(text)
     if not _SOME_WORD.search(text):
         return Wording(words=(FORMULA,), formulas=(text.strip(),))
-    text = _TEXT.sub(lambda match: f" {match[1] if match[1] is not None else match[2]} ", text)
+    text = without_lead(unwrapped(text))
     words: list[str] = []
     formulas: list[str] = []
     chunk = ""
@@ -134,11 +145,12 @@ def _is_word(letters: str, text: str, start: int, stop: int) -> bool:
 def _same(word: str) -> tuple[str, ...]:
     """The word as it is compared, in lower case and the singular; nothing for an article."""
     word = word.casefold()
-    if word in _SAME:
-        return _SAME[word]
     if word.endswith("n't"):
-        return word[:-3], "not"
-    word = word.replace("-", "").removesuffix("'s")
-    if word in _ARTICLES:
-        return ()
-    return (word[:-1] if len(word) > 3 and word[-1] == "s" and word[-2] not in "sui" else word,)
+        words = _SAME.get(word, (word[:-3], "not"))
+    else:
+        words = _SAME.get(word, (word.replace("-", "").removesuffix("'s"),))
+    return tuple(_singular(each) for each in words if each not in _ARTICLES)
+
+
+def _singular(word: str) -> str:
+    return word[:-1] if len(word) > 3 and word[-1] == "s" and word[-2] not in "sui" else word

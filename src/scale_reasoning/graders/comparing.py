@@ -49,11 +49,11 @@ def settle(gold: tuple[Reading, ...], answer: tuple[Reading, ...]) -> Settled | 
         return (Open(gold=gold, answer=answer),)
     wanted = wording(pair[0])
     given = wording(pair[1]) if _is_sentence(answer[0].text) else wording(_last_sentence(answer[0].text))
-    if set(wanted.words) != {FORMULA}:
+    if not wanted.is_formula and not (wanted.result and given.is_formula):
         return _worded(wanted, given)
     if _is_sentence(answer[0].text) and given.qualified:
         return Settled(correct=False, reason=f"the words around the formula say something else: {' '.join(given.words)}")
-    ours = Reading(text=wanted.formulas[0], bare=True)
+    ours = Reading(text=wanted.formulas[-1], bare=True)
     return (_open(ours, (*_formula(given, answer[0]), *answer)),)
 
 

@@ -15,6 +15,7 @@ from scale_reasoning.answers.compact import compact
 from scale_reasoning.answers.notation import plain
 from scale_reasoning.answers.numbers import other_variable, rational_of, stated
 from scale_reasoning.answers.units import without_units
+from scale_reasoning.answers.wording import wording
 from scale_reasoning.errors import GradeError
 from scale_reasoning.graders.symbolic import Symbolic
 from scale_reasoning.types import Grade, Problem, Solution
@@ -22,7 +23,7 @@ from scale_reasoning.types import Grade, Problem, Solution
 _WHOLE = re.compile(r"[0-9]{1,400}")
 _DIVISION = re.compile(r"/|\\frac")
 _ARITHMETIC = re.compile(
-    r"(?=.*(?:[-+*/^!(]|\\))(?:[0-9]+|[-+*/^!(){}]|\[[0-9]\]|\\(?:frac|binom|cdot|times|div|sqrt)(?![A-Za-z]))+", re.ASCII
+    r"(?=.*(?:[-+*/^!(|]|\\))(?:[0-9]+|[-+*/^!(){}|]|\[[0-9]\]|\\(?:frac|binom|cdot|times|div|sqrt)(?![A-Za-z]))+", re.ASCII
 )
 
 
@@ -55,7 +56,10 @@ class Integer:
         wanted, text = map(compact, pair)
         if other_variable(wanted, text):
             return _wrong(f"another variable: {answer[:100]!r}")
-        given = _integer(text)
+        bare = "=" not in wanted
+        if (given := _integer(text, bare)) is None and (result := wording(pair[1]).result):
+            text = compact(result)
+            given = _integer(text, bare)
         if given is not None:
             return Grade(correct=given == gold, grader="integer")
         return await self._worked_out(gold, text) or _wrong(f"not one integer: {answer[:100]!r}")
@@ -78,9 +82,10 @@ def integer_of(answer: str) -> int | None:
     return number.numerator if number is not None and number.denominator == 1 else None
 
 
-def _integer(text: str) -> int | None:
-    """The integer an answer states, whatever stands on the left of its equation."""
-    number = None if _DIVISION.search(text.rpartition("=")[2]) else stated(text)
+def _integer(text: str, gold_is_bare: bool) -> int | None:  # noqa: FBT001
+    """The integer an answer states. What stands on the left of its equation matters only to a gold answer that names one."""
+    read = stated if gold_is_bare else rational_of
+    number = None if _DIVISION.search(text.rpartition("=")[2]) else read(text)
     return number.numerator if number is not None and number.denominator == 1 else None
 
 

@@ -90,6 +90,7 @@ _SPELLINGS = tuple(
         (r"(?<![\\A-Za-z])(sin|cos|tan|cot|sec|csc|log|ln|exp|pi|infty)(?![A-Za-z])", r"\\\1 "),
     )
 )
+_SIDE_BY_SIDE = re.compile(r"\)\s*\(")
 _APPROXIMATELY = re.compile(r"\\approx|≈")
 _ASSIGNMENTS = re.compile(r"\s*\w+\s*=[^=,;]+(?:,\s*\w+\s*=[^=,;]+)+")
 _AND = re.compile(r"(?:\\quad|\s|,)*(?:\\text\s*\{\s*(?:and|or)\s*\}|\b(?:and|or)\b)(?:\\quad|\s)*")
@@ -98,6 +99,8 @@ _AND = re.compile(r"(?:\\quad|\s|,)*(?:\\text\s*\{\s*(?:and|or)\s*\}|\b(?:and|or
 def latex(expression: str) -> str:
     """The expression with typed notation (`sqrt(2)`, `x**(n+1)`, `2*pi`) spelled as LaTeX."""
     expression = plain(_exact(expression).replace("**", "^"))
+    if "," not in expression:
+        expression = _SIDE_BY_SIDE.sub(r")\\cdot(", expression)  # math-verify reads (3)(4) as a mixed number
     for pattern, spelling in _SPELLINGS:
         expression = pattern.sub(spelling, expression)
     solutions = _AND.split(expression)
