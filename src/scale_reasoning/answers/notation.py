@@ -80,6 +80,7 @@ _GROUP = re.compile(r"(?<![\\A-Za-z])sqrt\s*(?=\()|(?<=\\sqrt)\s*(?=\()|\^\s*(?=
 _TWO_ARGUMENTS = re.compile(r"\\(?:frac|binom)(?![A-Za-z])")
 _ARGUMENT = re.compile(r"\s*(?:\{\s*([^{}]*?)\s*\}|(?=(\{))|([0-9A-Za-z])|(\\[A-Za-z]+))")
 _ROOT_OF_FRACTION = re.compile(r"\\sqrt\s*(\\frac\{[^{}]*\}\{[^{}]*\})")
+_LIST = re.compile(r"\{(?![0-9]{1,3}(?:,[0-9]{3})+\})[^()\[\]\\]*[,;][^()\[\]\\]*\}")
 _LOOSE_GROUP = re.compile(r"(?<![A-Za-z}\]^_\\])\{([^{},;]*)\}")
 
 
@@ -101,7 +102,7 @@ def _plain(formula: str) -> str:
         text = pattern.sub(replacement, text)
     text = _arguments(_grouped(text))
     text = _ROOT_OF_FRACTION.sub(r"\\sqrt{\1}", _LOOSE_GROUP.sub(r"\1", text))
-    return text.strip(' *`"\n\t').removesuffix(r"\text{.}").rstrip(" .,;:\n\\")
+    return _ungrouped(text.strip(' *`"\n\t').removesuffix(r"\text{.}").rstrip(" .,;:\n\\"))
 
 
 def closing(text: str, start: int) -> int | None:
@@ -125,6 +126,13 @@ def _unfonted(text: str) -> str:
         inside = text[font.end() : stop + 1]
         before = text[: font.start()]
         text = before + (inside if before.endswith(("^", "_", "}")) else inside[1:-1]) + text[stop + 1 :]
+    return text
+
+
+def _ungrouped(text: str) -> str:
+    """Without the braces around all of it, unless they may be those of a set."""
+    while text[:1] == "{" and closing(text, 0) == len(text) - 1 and not _LIST.fullmatch(text):
+        text = text[1:-1].strip()
     return text
 
 

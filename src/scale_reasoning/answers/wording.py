@@ -42,6 +42,7 @@ _SHORT = frozenset((
     "aug", "sep", "oct", "nov", "dec", "son", "bus", "pie", "pen", "egg", "hat", "ball", "tom", "bob", "sam", "joe", "ann",
     "amy", "ben", "dan", "eve", "jim", "kim", "ron", "tim", "max", "jo", "al", "ed", "every", "than", "most", "least",
 ))  # fmt: skip
+_PUNCTUATION = re.compile(r"^(?:[\s,;:!?]|\.(?![0-9]))+|[\s.,;:?]+$|(?<=\s)!$")
 _UPPER = frozenset(("NO", "YES", "DNE", "TRUE", "FALSE", "NONE", "ODD", "EVEN"))
 _SAME = {"dne": ("does", "not", "exist"), "cannot": ("can", "not"), "can't": ("can", "not"), "won't": ("will", "not")}
 _ARTICLES = frozenset(("a", "an", "the"))
@@ -89,8 +90,7 @@ class Wording:
         """The formula that the words lead to ("the number of ways is 5"); None where they do not, or change it."""
         if self.words[-1:] != (FORMULA,) or self.qualified:
             return None
-        alone = len(self.formulas) == 1 and (len(self.words) == 1 or self.words[-2] in _VERBS)
-        return self.formulas[-1] if alone else None
+        return self.formulas[-1] if len(self.words) == 1 or self.words[-2] in _VERBS else None
 
 
 def unwrapped(text: str) -> str:
@@ -119,7 +119,7 @@ def wording(text: str) -> Wording:
         if piece and not (word and _is_word(word, text, piece.start(), piece.end())):
             chunk += piece[0]
             continue
-        if formula := chunk.strip(" ,.;:!?\n\t"):
+        if formula := _PUNCTUATION.sub("", chunk):
             words.append(FORMULA)
             formulas.append(formula)
         chunk = ""
