@@ -23,7 +23,8 @@ def normalise(answer: str) -> str:
     """
     if len(answer) > MAX_CHARS or _DIGITS.fullmatch(answer):
         return answer.strip()
-    return compact(class_value(plain(final_answer(answer) or answer)))
+    text = plain(final_answer(answer) or answer)
+    return text if _DIGITS.fullmatch(text) else compact(class_value(text))
 
 
 def compact(text: str) -> str:

@@ -36,7 +36,7 @@ _LATEX = tuple(
         (r"\\[dtcx]frac(?![A-Za-z])", r"\\frac"),
         (r"\\h?phantom\s*\{[^{}]*\}|\\(?:therefore|implies|checkmark|blacksquare|qed|square|Box)(?![A-Za-z])", ""),
         (r"\\[dt]binom(?![A-Za-z])", r"\\binom"),
-        (r"^\s*\\(?:Rightarrow|Longrightarrow|to|rightarrow)(?![A-Za-z])", ""),
+        (r"^[\s$]*\\(?:Rightarrow|Longrightarrow|to|rightarrow)(?![A-Za-z])", ""),
         (
             r"\\(?:bf|rm|it|sf|tt|bfseries|itshape|small|normalsize|[lL]arge|LARGE|[hH]uge)(?![A-Za-z])"
             r"|\\color\s*\{[^{}]*\}",

@@ -113,7 +113,10 @@ def _numeral(text: str) -> Fraction | None:
     sign = -1 if match["sign"] == "-" else 1
     upper, lower = (match["upper"], match["lower"]) if match["upper"] else (match["number"], match["over"] or "1")
     top, bottom = (Fraction(part.replace(",", "")) for part in (upper, lower))
-    power = int(match["power"] or match["digit"] or "0")
-    if bottom == 0 or (match["whole"] and top / bottom < 0) or abs(power) > MAX_DIGITS:
+    if bottom == 0 or (match["whole"] and top / bottom < 0):
         return None
-    return sign * (int(match["whole"] or 0) + top / bottom) * Fraction(10) ** power
+    number = sign * (int(match["whole"] or 0) + top / bottom)
+    power = int(match["power"] or match["digit"] or "0")
+    if not power:
+        return number
+    return number * Fraction(10) ** power if abs(power) <= MAX_DIGITS else None

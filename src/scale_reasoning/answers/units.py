@@ -74,6 +74,7 @@ _MODULUS = re.compile(
 )
 _NUMBER = re.compile(r"(?:[0-9.,:/+ =!^_{}()\[\]-]|\\(?:frac|pi|sqrt|times|cdot)(?![A-Za-z]))*+")
 _LAST_NUMBER = re.compile(r"(?<=[A-Za-z] )[0-9][0-9.,/]*$")
+_LETTERS = "".join(letter for letter in _UNITS if len(letter) == 1)
 _COMPATIBLE = frozenset(("degree^1", "C", "F", "K", "C^1", "F^1", "K^1"))
 
 
@@ -110,6 +111,8 @@ def without_units(gold: str, answer: str) -> tuple[str, str] | None:
         if _agree(one.unit, other.unit):
             return one.value, other.value
         return None if one.certain and other.certain else (gold, answer)
+    if _same_letter(one, answer) or _same_letter(other, gold):
+        return one.value.rstrip(_LETTERS), other.value.rstrip(_LETTERS)
     return _taken_off(one, gold, answer), _taken_off(other, answer, gold)
 
 
@@ -117,6 +120,12 @@ def class_value(text: str) -> str:
     """The text without its unit, by itself: the one letter of `6 m` stays, since `6 s` is not the same."""
     found = measured(text)
     return found.value if found.certain or len(text) - len(found.value.rstrip()) > 2 else text
+
+
+def _same_letter(found: Measured, other: str) -> bool:
+    """Whether the other text ends in the letter of this certain unit: `6m` and `6\\text{ m}`."""
+    letter = other[-1:]
+    return found.certain and bool(found.unit) and found.unit == f"{_UNITS.get(letter)}^1" and other[-2:-1].isdigit()
 
 
 def _taken_off(found: Measured, text: str, other: str) -> str:
@@ -148,10 +157,11 @@ def _with_tail(text: str) -> Measured:
     if match is None:
         return Measured(value=text)
     value, tail = head + _BARE_POWER.sub(r"^{\1}", end[: match.start()]), match["tail"]
-    wrapped, spaced = tail.startswith("\\"), bool(match["gap"])
+    wrapped = tail.startswith("\\")
+    spaced = bool(match["gap"]) and not value.rstrip().endswith(r"\pi")  # there LaTeX needs the space
     words = _words(tail).strip()
     if unit := _unit_of(words):
-        if not wrapped and not spaced and len(words) == 1:
+        if not wrapped and not spaced and _ONE_LETTER.fullmatch(words):
             return Measured(value=text)
         certain = wrapped or (spaced and len(re.split(r"[^A-Za-z]", words)[0]) > 2)
         return Measured(value=value, unit=unit, certain=certain)
@@ -162,6 +172,7 @@ def _with_tail(text: str) -> Measured:
     return Measured(value=text)
 
 
+_ONE_LETTER = re.compile(r"[A-Za-z](?:\^[1-9])?")
 _NEGATIVE_POWER, _BARE_POWER = re.compile(r"\^\{(-[1-9])\}"), re.compile(r"\^(-[1-9])")
 
 
