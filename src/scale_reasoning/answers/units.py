@@ -64,7 +64,7 @@ _FRACTION_TAIL = re.compile(
 _TOKEN = re.compile(r"[A-Za-z]+|\^-?[1-9]|/")
 _MARK = r"[$€£¥₹₩₽¢₺₪฿₫₱₦₴]|(?:pounds|euro|yen|cent|textdollar|rupee)(?![A-Za-z])"
 _MONEY = re.compile(
-    rf"(?P<sign>[+-]?)\s*(?:(?:US|CA|AU|HK|NZ|NT|MX|[ACSR]|{_WRAPPER})?\s*\\?(?P<mark>{_MARK})|(?:{_WRAPPER})?\s*(?P<code>[A-Z]{{3}}|Rs)(?![A-Za-z])\.?)"
+    rf"(?:^|(?<=[=: ]))(?P<sign>[+-]?)\s*(?:(?:US|CA|AU|HK|NZ|NT|MX|[ACSR]|{_WRAPPER})?\s*\\?(?P<mark>{_MARK})|(?:{_WRAPPER})?\s*(?P<code>[A-Z]{{3}}|Rs)(?![A-Za-z])\.?)"
     r"\s*\}?\s*(?=[0-9.+-])"
 )
 _MONEY_AFTER = re.compile(rf"(?<=[0-9.])\s*(?:{_WRAPPER})?\s*\\?(?P<mark>{_MARK})\s*\}}?$")
@@ -92,9 +92,9 @@ def measured(text: str) -> Measured:
     if modulus := _MODULUS.search(text[-_TAIL_CHARS:]):
         value = text[: len(text) - (modulus.end() - modulus.start())]
         return Measured(value=value, unit=f"mod {next(filter(None, modulus.groups()), '').strip()}")
-    if (money := _MONEY.match(text)) and (unit := _currency(money)):
+    if (money := _MONEY.search(text)) and (unit := _currency(money)):
         amount = _with_tail(text[money.end() :])  # `$5 dollars` says its unit twice
-        return Measured(value=money["sign"] + amount.value, unit=unit)
+        return Measured(value=text[: money.start()] + money["sign"] + amount.value, unit=unit)
     if money := _MONEY_AFTER.search(text):
         return Measured(value=text[: money.start()], unit=_SIGNS[money["mark"]])
     if degrees := _DEGREES.search(text):

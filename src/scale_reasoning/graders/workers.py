@@ -108,6 +108,8 @@ class Workers:
         if line:
             self._idle.put(process)
             return json.loads(line)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_LAST_WORDS_SECONDS)  # its own end says why
         _end(process)
         ended_by = -process.returncode
         if ended_by == getattr(signal, "SIGALRM", None):
@@ -138,6 +140,7 @@ class Workers:
         return process
 
 
+_LAST_WORDS_SECONDS = 10.0
 _HAS_TIMERS = hasattr(signal, "setitimer")
 _SENT_BY_OTHERS = frozenset(
     getattr(signal, name) for name in ("SIGKILL", "SIGTERM", "SIGHUP", "SIGINT") if hasattr(signal, name)
