@@ -19,7 +19,9 @@ _FONTS = (
     r"|boxed|framebox|large|Large|huge|textcolor\s*\{[^{}]*\}|color\s*\{[^{}]*\})"
 )
 _FONT = re.compile(_FONTS + r"\s*(?=\{)")
-_SPACE_BEFORE_ARGUMENT = re.compile(r"(\\(?:[a-z]*frac|[a-z]*binom|sqrt|text[a-z]*|math[a-z]*|mbox|operatorname))\s+(?=\{)")
+_SPACE_BEFORE_ARGUMENT = re.compile(
+    r"(\\(?:[a-z]*frac|[a-z]*binom|sqrt|text[a-z]*|math[a-z]*|mbox|operatorname))\s+(?=\{)"
+)
 _LATEX = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
@@ -37,11 +39,8 @@ _LATEX = tuple(
         (r"\\h?phantom\s*\{[^{}]*\}|\\(?:therefore|implies|checkmark|blacksquare|qed|square|Box)(?![A-Za-z])", ""),
         (r"\\[dt]binom(?![A-Za-z])", r"\\binom"),
         (r"^[\s$]*\\(?:Rightarrow|Longrightarrow|to|rightarrow)(?![A-Za-z])", ""),
-        (
-            r"\\(?:bf|rm|it|sf|tt|bfseries|itshape|small|normalsize|[lL]arge|LARGE|[hH]uge)(?![A-Za-z])"
-            r"|\\color\s*\{[^{}]*\}",
-            "",
-        ),
+        (r"\\(?:bf|rm|it|sf|tt|bfseries|itshape|small|normalsize|[lL]arge|LARGE|[hH]uge)(?![A-Za-z])", ""),
+        (r"\\color\s*\{[^{}]*\}", ""),
         (r"\\(?:varnothing|O|o)(?![A-Za-z])|\\\{\s*\\\}", r"\\emptyset "),
         (r"\\(l|g|n)e(?![A-Za-z])", r"\\\1eq"),
         (r"\\([lg])eqslant(?![A-Za-z])", r"\\\1eq"),
@@ -149,6 +148,8 @@ def _grouped(text: str) -> str:
 
 def _arguments(text: str) -> str:
     """With braces around both arguments of each fraction and binomial."""
+    if text.count("{") != text.count("}"):
+        return text
     for command in reversed(list(_TWO_ARGUMENTS.finditer(text))):
         arguments: list[str] = []
         place = command.end()

@@ -25,11 +25,12 @@ _LETTER = rf"(?:[A-Za-z]|{_GREEK})(?:_(?:\w|\{{[^{{}}]*\}}))?'*"
 _UNKNOWN = rf"(?:(?![xyz](?![A-Za-z_']))(?:{_LETTER})|[A-Z]{{2,3}}'?)"
 _NAME = re.compile(
     rf"{_LETTER}|[A-Z]{{2,5}}'?|{_LETTER}\([^()]*\)"  # x, x_1, AB, f(2)
-    r"|m?\\(?:angle|measuredangle|triangle|overline|widehat|vec|hat|bar|widetilde|overrightarrow|mathbf) ?\{? ?[A-Za-z]{1,4}'?\}?"
+    r"|m?\\(?:angle|measuredangle|triangle|overline|widehat|vec|hat|bar|widetilde|overrightarrow)"
+    r" ?\{? ?[A-Za-z]{1,4}'?\}?"
     rf"|\|(?:{_UNKNOWN}|\\overline\{{[A-Z]+\}})\||\[[A-Z]{{3,}}\]"  # |AB|, the area [ABC]
     rf"|\\frac\{{{_UNKNOWN}\}}\{{{_UNKNOWN}\}}|{_UNKNOWN}/{_UNKNOWN}"
     r"|\\(?:sin|cos|tan|cot|sec|csc|det|deg|gcd|max|min|dim|log|ln)(?![A-Za-z])(?!.*(?<![A-Za-z])[xyz](?![A-Za-z_'])).*"
-    r"|(?:[A-Za-z]{3,}|of|in|is|at|to|by|[A-Z]{1,3})(?:[ -](?:[A-Za-z]{2,}|[A-Z]|a))+|[A-Za-z]{4,}"  # area of ABC, total
+    r"|(?:[A-Za-z]{3,}|of|in|is|at|to|by|[A-Z]{1,3})(?:[ -](?:[A-Za-z]{2,}|[A-Z]|a))+|[A-Za-z]{4,}"  # area of ABC
 )
 _SUM = re.compile(rf"-?[0-9]*{_UNKNOWN}(?:[+-][0-9]*{_UNKNOWN})+")
 _STANDARD_FORM = re.compile(r".*(?:^|[+-])[0-9.]+(?:$|[+-]).*")

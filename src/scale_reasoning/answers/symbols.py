@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001
 """Spells the mathematics of Unicode as LaTeX: roots, powers, vulgar fractions, Greek, relations, full-width digits.
 
 Decides what each character means. Digits of other scripts are left alone: they are not read as numbers.
@@ -27,8 +28,9 @@ _TEXTS = {
     r"\mathbb{R}": "ℝ", r"\mathbb{Z}": "ℤ", r"\mathbb{Q}": "ℚ", r"\mathbb{N}": "ℕ", r"\mathbb{C}": "ℂ",
     "e": "ℯ", "i": "ℹⅈ", "u": "µ",
 }  # fmt: skip
-_SPELLINGS: dict[int, str] = {ord(char): rf"\{name} " for name, chars in _COMMANDS.items() for char in chars}
-_SPELLINGS |= {ord(char): text for text, chars in _TEXTS.items() for char in chars}
+_SPELLINGS = {ord(char): rf"\{name} " for name, chars in _COMMANDS.items() for char in chars} | {
+    ord(char): text for text, chars in _TEXTS.items() for char in chars
+}
 
 _RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁱⁿᵃᵇᶜᵈᵉᵏᵐᵖᵗˣʸᶻ", "0123456789+-=()inabcdekmptxyz", strict=True))
 _LOWERED = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₓᵢⱼₖₗₘₙₚₛₜ", "0123456789+-=()aexijklmnpst", strict=True))

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from scale_reasoning.answers.wording import words_of
+
 LABEL = "*"
 """The unit of a number with other words after it (`12 ways`): it agrees with every unit."""
 
@@ -18,21 +20,21 @@ _NAMES = {
     "cm": "cm centimeter centimeters centimetre centimetres", "mm": "mm millimeter millimeters millimetre millimetres",
     "dm": "dm", "nm": "nm nanometers", "in": "in inch inches", "ft": "ft foot feet", "yd": "yd yds yard yards",
     "mi": "mi mile miles", "g": "g gram grams gm", "kg": "kg kilogram kilograms kilo kilos", "mg": "mg milligrams",
-    "lb": "lb lbs", "oz": "oz ounce ounces", "ton": "ton tons tonne tonnes",
-    "s": "s sec secs second seconds", "ms": "ms milliseconds", "min": "min mins minute minutes",
-    "h": "h hr hrs hour hours", "day": "day days", "week": "week weeks", "month": "month months", "year": "year years yr yrs",
-    "L": "L l liter liters litre litres", "mL": "ml mL milliliter milliliters millilitre millilitres",
-    "gal": "gal gallon gallons", "qt": "qt quart quarts", "pt": "pint pints", "acre": "acre acres",
-    "ha": "hectare hectares", "degree": "degree degrees deg", "rad": "rad radian radians",
-    "K": "K kelvin kelvins", "C": "celsius", "F": "fahrenheit", "J": "J joule joules", "kJ": "kJ", "W": "W watt watts",
-    "kW": "kW kilowatt kilowatts", "N": "N newton newtons", "Pa": "Pa pascal pascals", "kPa": "kPa",
-    "V": "V volt volts", "A": "A amp amps ampere amperes", "ohm": "ohm ohms", "Hz": "Hz hertz", "kHz": "kHz", "MHz": "MHz",
-    "mol": "mol mole moles", "cal": "cal calorie calories", "kcal": "kcal", "pm": "pm", "am": "am", "unit": "unit units",
-    "rpm": "rpm", "knot": "knot knots", "mi/h": "mph", "km/h": "kph kmh kmph", "dollar": "dollar dollars USD usd",
-    "cent": "cent cents", "EUR": "EUR euro euros", "GBP": "GBP", "JPY": "JPY yen", "INR": "INR Rs rupee rupees",
-    "CNY": "CNY RMB yuan", "KRW": "KRW won", "CAD": "CAD", "AUD": "AUD", "CHF": "CHF", "RUB": "RUB", "SEK": "SEK",
-    "BRL": "BRL", "MXN": "MXN pesos peso", "GB": "GB", "MB": "MB", "KB": "KB kB", "TB": "TB", "mA": "mA", "kV": "kV",
-    "mW": "mW", "MW": "MW", "GW": "GW", "kWh": "kWh", "us": "us", "ns": "ns", "um": "um", "hp": "hp", "MPa": "MPa",
+    "lb": "lb lbs", "oz": "oz ounce ounces", "ton": "ton tons tonne tonnes", "s": "s sec secs second seconds",
+    "ms": "ms milliseconds", "min": "min mins minute minutes", "h": "h hr hrs hour hours", "day": "day days",
+    "week": "week weeks", "month": "month months", "year": "year years yr yrs", "L": "L l liter liters litre litres",
+    "mL": "ml mL milliliter milliliters millilitre millilitres", "gal": "gal gallon gallons", "qt": "qt quart quarts",
+    "pt": "pint pints", "acre": "acre acres", "ha": "hectare hectares", "degree": "degree degrees deg",
+    "rad": "rad radian radians", "K": "K kelvin kelvins", "C": "celsius", "F": "fahrenheit", "J": "J joule joules",
+    "kJ": "kJ", "W": "W watt watts", "kW": "kW kilowatt kilowatts", "N": "N newton newtons", "Pa": "Pa pascal pascals",
+    "kPa": "kPa", "V": "V volt volts", "A": "A amp amps ampere amperes", "ohm": "ohm ohms", "Hz": "Hz hertz",
+    "kHz": "kHz", "MHz": "MHz", "mol": "mol mole moles", "cal": "cal calorie calories", "kcal": "kcal", "pm": "pm",
+    "am": "am", "unit": "unit units", "rpm": "rpm", "knot": "knot knots", "mi/h": "mph", "km/h": "kph kmh kmph",
+    "dollar": "dollar dollars USD usd", "cent": "cent cents", "EUR": "EUR euro euros", "GBP": "GBP", "JPY": "JPY yen",
+    "INR": "INR Rs rupee rupees", "CNY": "CNY RMB yuan", "KRW": "KRW won", "CAD": "CAD", "AUD": "AUD", "CHF": "CHF",
+    "RUB": "RUB", "SEK": "SEK", "BRL": "BRL", "MXN": "MXN pesos peso", "GB": "GB", "MB": "MB", "KB": "KB kB",
+    "TB": "TB", "mA": "mA", "kV": "kV", "mW": "mW", "MW": "MW", "GW": "GW", "kWh": "kWh", "us": "us", "ns": "ns",
+    "um": "um", "hp": "hp", "MPa": "MPa",
 }  # fmt: skip
 _UNITS = {spelling: name for name, spellings in _NAMES.items() for spelling in spellings.split()}
 _SIGNS = {
@@ -40,21 +42,20 @@ _SIGNS = {
     "₪": "ILS", "฿": "THB", "₫": "VND", "₱": "PHP", "₦": "NGN", "₴": "UAH",
     "pounds": "GBP", "euro": "EUR", "yen": "JPY", "cent": "cent", "textdollar": "dollar", "rupee": "INR",
 }  # fmt: skip
-_NO_LABEL = frozenset((
-    "and", "or", "not", "if", "when", "for", "mod", "base", "approx", "approximately", "about", "pct", "percent",
-    "percentage", "tenth", "tenths", "half", "halves", "third", "thirds", "quarter", "quarters", "dozen", "hundred",
-    "thousand", "million", "billion", "trillion", "hundreds", "thousands", "millions", "billions", "squared", "cubed",
-    "pi", "sqrt", "sin", "cos", "tan", "log", "ln", "exp", "over", "plus", "minus", "times", "factorial", "choose",
-    "is", "are", "no", "never", "none", "odd", "even", "prime", "primes", "composite", "more", "less", "fewer", "greater",
-    "least", "most", "except", "only", "modulo", "divides", "to", "than", "but", "remainder", "all", "with",
-    "where", "such", "from", "between", "above", "below", "under", "cup", "cap", "in", "on", "at", "by", "does", "do",
-))  # fmt: skip
+_NO_LABEL = words_of("""
+    and or not if when for mod base approx approximately about pct percent percentage tenth tenths half halves third
+    thirds quarter quarters dozen hundred thousand million billion trillion hundreds thousands millions billions
+    squared cubed pi sqrt sin cos tan log ln exp over plus minus times factorial choose is are no never none odd
+    even prime primes composite more less fewer greater least most except only modulo divides to than but remainder
+    all with where such from between above below under cup cap in on at by does do
+""")
 
 _WRAPPER = r"\\(?:text|mbox|mathrm|textrm|textbf|textit|operatorname)\{"
 _FONT = re.compile(_WRAPPER + r"([^{}\\]*)\}")
 _TAIL_CHARS = 80
 _TAIL = re.compile(
-    r"(?:(?<=[0-9.)}\]])|(?<=\\pi)|(?<=\\pi )|(?<=[A-Za-z])(?=\s*\\(?:text|mbox)))(?P<gap>\s*)(?P<tail>(?=[A-Za-z]|\\(?!cdot))(?:" + _WRAPPER + r"[^{}\\]*\}"
+    r"(?:(?<=[0-9.)}\]])|(?<=\\pi)|(?<=\\pi )|(?<=[A-Za-z])(?=\s*\\(?:text|mbox)))(?P<gap>\s*)"
+    rf"(?P<tail>(?=[A-Za-z]|\\(?!cdot))(?:{_WRAPPER}[^{{}}\\]*\}}"
     r"|\\cdot(?![A-Za-z])|[A-Za-z]|[/. ]|(?<=[A-Za-z]{3})-(?=[A-Za-z]{3})|(?<=[A-Za-z}])\^-?[1-9])++)$"
 )
 _WRAPPED = re.compile(rf"\s*{_WRAPPER}[^{{}}\\]*\}}(?:\^-?[1-9])?$")
@@ -64,7 +65,8 @@ _FRACTION_TAIL = re.compile(
 _TOKEN = re.compile(r"[A-Za-z]+|\^-?[1-9]|/")
 _MARK = r"[$€£¥₹₩₽¢₺₪฿₫₱₦₴]|(?:pounds|euro|yen|cent|textdollar|rupee)(?![A-Za-z])"
 _MONEY = re.compile(
-    rf"(?:^|(?<=[=: ]))(?P<sign>[+-]?)\s*(?:(?:US|CA|AU|HK|NZ|NT|MX|[ACSR]|{_WRAPPER})?\s*\\?(?P<mark>{_MARK})|(?:{_WRAPPER})?\s*(?P<code>[A-Z]{{3}}|Rs)(?![A-Za-z])\.?)"
+    rf"(?:^|(?<=[=: ]))(?P<sign>[+-]?)\s*(?:(?:US|CA|AU|HK|NZ|NT|MX|[ACSR]|{_WRAPPER})?\s*\\?(?P<mark>{_MARK})"
+    rf"|(?:{_WRAPPER})?\s*(?P<code>[A-Z]{{3}}|Rs)(?![A-Za-z])\.?)"
     r"\s*\}?\s*(?=[0-9.+-])"
 )
 _MONEY_AFTER = re.compile(rf"(?<=[0-9.])\s*(?:{_WRAPPER})?\s*\\?(?P<mark>{_MARK})\s*\}}?$")
@@ -99,8 +101,8 @@ def measured(text: str) -> Measured:
         return Measured(value=text[: money.start()], unit=_SIGNS[money["mark"]])
     if degrees := _DEGREES.search(text):
         return Measured(value=text[: degrees.start()], unit=degrees[1] or degrees[2] or "degree^1")
-    if (fraction := _FRACTION_TAIL.search(text)) and (unit := _unit_of(_words(fraction[1]) + "/" + _words(fraction[2]))):
-        return Measured(value=text[: fraction.start()], unit=unit)
+    if (ratio := _FRACTION_TAIL.search(text)) and (unit := _unit_of(f"{_words(ratio[1])}/{_words(ratio[2])}")):
+        return Measured(value=text[: ratio.start()], unit=unit)
     return _with_tail(text)
 
 
@@ -123,7 +125,7 @@ def class_value(text: str) -> str:
 
 
 def _same_letter(found: Measured, other: str) -> bool:
-    """Whether the other text ends in the letter of this certain unit: `6m` and `6\\text{ m}`."""
+    r"""Whether the other text ends in the letter of this certain unit: `6m` and `6\text{ m}`."""
     letter = other[-1:]
     return found.certain and bool(found.unit) and found.unit == f"{_UNITS.get(letter)}^1" and other[-2:-1].isdigit()
 

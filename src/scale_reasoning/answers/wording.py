@@ -12,47 +12,67 @@ from dataclasses import dataclass
 FORMULA = ""
 """Stands among the words for a formula."""
 
+
+def words_of(text: str) -> frozenset[str]:
+    """The words of a list that is written as a text."""
+    return frozenset(text.split())
+
+
+_LEAD_WORDS = words_of("""
+    so thus hence therefore then finally consequently we get have obtain find conclude see that it follows is are be
+    must should would will the my our your final correct exact exactly precisely simply required desired requested
+    numerical answer answers result results value values equals
+""")
 _LEAD = re.compile(
-    r"(?:[\s*:,]*(?:so|thus|hence|therefore|then|finally|consequently|we|get|have"
-    r"|obtain|find|conclude|see|that|it|follows|is|are|be|must|should|would|will|the|my|our|your|final|correct|exact|required"
-    r"|desired|requested|numerical|answer|answers|result|results|value|values|equals|equal to|solution is|solutions are"
-    r"|solution set is|exactly|precisely|simply)(?![A-Za-z]))*(?:[\s*:,]|(?<![<>!:\\])=\s)*",
+    rf"(?:[\s*:,]*(?:{'|'.join(sorted(_LEAD_WORDS))}|equal to|solutions? (?:set )?(?:is|are))(?![A-Za-z]))*"
+    r"(?:[\s*:,]|(?<![<>!:\\])=\s)*",
     re.IGNORECASE,
 )
-_LEAD_OUT = re.compile(r",?\s*(?:is|are) (?:the|my|our) (?:final |correct )?(?:answer|result|solution)s?\s*$", re.IGNORECASE)
+_LEAD_OUT = re.compile(
+    r",?\s*(?:is|are) (?:the|my|our) (?:final |correct )?(?:answer|result|solution)s?\s*$", re.IGNORECASE
+)
 _SOME_WORD = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{2}|\\(?:text|mbox)")
-_TEXT = re.compile(r"\\(?:text[a-z]*|mbox)\{([^{}]*)\}|\\(?:mathrm|operatorname)\{\s*([A-Za-z]{3,}(?:[ -][A-Za-z]+)*)\s*\}")
+_TEXT = re.compile(
+    r"\\(?:text[a-z]*|mbox)\{([^{}]*)\}|\\(?:mathrm|operatorname)\{\s*([A-Za-z]{3,}(?:[ -][A-Za-z]+)*)\s*\}"
+)
 _PIECE = re.compile(
     r"\\(?:begin|end|mathbb|mathrm|operatorname|mathcal)\{[^{}]*\}|\\[A-Za-z]+"
     r"|(?P<word>(?<![A-Za-z0-9\\_^{(|])[A-Za-z]+(?:['-][A-Za-z]+)*(?![A-Za-z0-9_^({]))|.",
     re.DOTALL,
 )
-_BEFORE_LETTERS, _AFTER_LETTERS = re.compile(r"[=^_*/+<>]\s*$"), re.compile(r"\s*(?:[=^_*/+<>]|\\(?:cdot|times|leq|geq))")
-_MATHEMATICAL = frozenset((
-    "sin", "cos", "tan", "cot", "sec", "csc", "log", "ln", "exp", "pi", "infty", "infinity", "sqrt", "mod", "max", "min", "gcd",
-    "lcm", "lim", "det", "deg", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "inf", "sup", "theta", "alpha", "beta",
-    "gamma", "lambda", "binom", "frac", "cdot", "times", "and", "or", "percent", "pct", "percentage", "approx", "union",
-    "dx", "dy", "dt",
-))  # fmt: skip
-_SHORT = frozenset((
-    "is", "no", "if", "of", "on", "in", "to", "do", "we", "by", "be", "it", "an", "as", "at", "all", "any", "the", "not", "odd",
-    "yes", "non", "for", "are", "has", "one", "two", "six", "ten", "set", "red", "may", "its", "dne", "few", "day", "sum", "up",
-    "but", "can", "cat", "dog", "boy", "man", "car", "box", "top", "mon", "tue", "wed", "thu", "fri", "sat", "sun", "tie",
-    "win", "out", "off", "low", "big", "new", "old", "ray", "arc", "cup", "bag", "jan", "feb", "mar", "apr", "jun", "jul",
-    "aug", "sep", "oct", "nov", "dec", "son", "bus", "pie", "pen", "egg", "hat", "ball", "tom", "bob", "sam", "joe", "ann",
-    "amy", "ben", "dan", "eve", "jim", "kim", "ron", "tim", "max", "jo", "al", "ed", "every", "than", "most", "least",
-))  # fmt: skip
+_BEFORE_LETTERS = re.compile(r"[=^_*/+<>]\s*$")
+_AFTER_LETTERS = re.compile(r"\s*(?:[=^_*/+<>]|\\(?:cdot|times|leq|geq))")
+_MATHEMATICAL = words_of("""
+    sin cos tan cot sec csc log ln exp pi infty infinity sqrt mod max min gcd lcm lim det deg arcsin arccos arctan
+    sinh cosh tanh inf sup theta alpha beta gamma lambda binom frac cdot times and or percent pct percentage approx
+    union dx dy dt
+""")
+_SHORT = words_of("""
+    is no if of on in to do we by be it an as at all any the not odd yes non for are has one two six ten set red may
+    its dne few day sum up but can cat dog boy man car box top mon tue wed thu fri sat sun tie win out off low big
+    new old ray arc cup bag jan feb mar apr jun jul aug sep oct nov dec son bus pie pen egg hat ball tom bob sam joe
+    ann amy ben dan eve jim kim ron tim max jo al ed every than most least
+""")
 _PUNCTUATION = re.compile(r"^(?:[\s,;:!?]|\.(?![0-9]))+|[\s.,;:?]+$|(?<=\s)!$")
-_UPPER = frozenset(("NO", "YES", "DNE", "TRUE", "FALSE", "NONE", "ODD", "EVEN"))
+_NOUN = re.compile(r"\s+(?!(?:is|are|and|or)\b)[A-Za-z]{2}")
+_UPPER = words_of("""
+    NO YES DNE TRUE FALSE NONE ODD EVEN
+""")
 _SAME = {"dne": ("does", "not", "exist"), "cannot": ("can", "not"), "can't": ("can", "not"), "won't": ("will", "not")}
-_ARTICLES = frozenset(("a", "an", "the"))
-_VERBS = frozenset(("is", "are", "be", "was", "were", "equal", "doe", "do", "has", "have", "get", "obtain", "exactly"))
-_QUALIFIERS = frozenset((
-    "least", "most", "than", "not", "no", "never", "none", "about", "approximately", "roughly", "around", "nearly", "almost",
-    "odd", "even", "except", "multiples", "multiple", "divisible", "to", "non", "neither", "maybe", "perhaps", "possibly",
-    "either", "between", "below", "above", "under", "over", "without", "cannot", "isn't", "prime", "composite",
-))  # fmt: skip
-_QUALIFIERS_AFTER = frozenset(("more", "less", "fewer", "greater", "least", "most", "larger", "smaller", "not", "above", "below"))
+_ARTICLES = words_of("""
+    a an the
+""")
+_VERBS = words_of("""
+    is are be was were equal doe do has have get obtain exactly
+""")
+_QUALIFIERS = words_of("""
+    least most than not no never none about approximately roughly around nearly almost odd even except multiples
+    multiple divisible to non neither maybe perhaps possibly either between below above under over without cannot
+    isn't prime composite
+""")
+_QUALIFIERS_AFTER = words_of("""
+    more less fewer greater least most larger smaller not above below
+""")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +152,7 @@ def wording(text: str) -> Wording:
 def _is_word(letters: str, text: str, start: int, stop: int) -> bool:
     """Whether a run of letters is a word, rather than a variable, a product of them or the name of a function."""
     if len(letters) == 1:
-        return letters in "aA" and re.match(r"\s+(?!is\b|are\b|and\b|or\b)[A-Za-z]{2,}", text[stop : stop + 20]) is not None
+        return letters in "aA" and _NOUN.match(text, stop) is not None
     if letters.isupper() and len(letters) <= 4:
         return letters in _UPPER
     if letters.lower() in _MATHEMATICAL:

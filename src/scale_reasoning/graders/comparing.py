@@ -52,7 +52,7 @@ def settle(gold: tuple[Reading, ...], answer: tuple[Reading, ...]) -> Settled | 
     if not wanted.is_formula and not (wanted.result and given.is_formula):
         return _worded(wanted, given)
     if _is_sentence(answer[0].text) and given.qualified:
-        return Settled(correct=False, reason=f"the words around the formula say something else: {' '.join(given.words)}")
+        return _other_words(given)
     ours = Reading(text=wanted.formulas[-1], bare=True)
     return (_open(ours, (*_formula(given, answer[0]), *answer)),)
 
@@ -70,8 +70,7 @@ def _spelled(gold: str, answer: str) -> Settled | None:
 
 def _worded(wanted: Wording, given: Wording) -> Settled | tuple[Open, ...]:
     if not given.states(wanted):
-        said = " ".join(word or "…" for word in given.words)[:100]
-        return Settled(correct=False, reason=f"the words differ: {said!r}")
+        return _other_words(given)
     formulas = given.formulas[len(given.formulas) - len(wanted.formulas) :]
     pairs = [
         _open(Reading(text=ours, bare=True), (Reading(text=theirs, bare=True),))
@@ -79,6 +78,11 @@ def _worded(wanted: Wording, given: Wording) -> Settled | tuple[Open, ...]:
         if compact(ours) != compact(theirs)
     ]
     return tuple(pairs) or Settled(correct=True)
+
+
+def _other_words(given: Wording) -> Settled:
+    said = " ".join(word or "…" for word in given.words)[:100]
+    return Settled(correct=False, reason=f"the words say something else: {said!r}")
 
 
 def _open(gold: Reading, answer: tuple[Reading, ...]) -> Open:

@@ -23,7 +23,9 @@ from scale_reasoning.types import Grade, Problem, Solution
 _WHOLE = re.compile(r"[0-9]{1,400}")
 _DIVISION = re.compile(r"/|\\frac")
 _ARITHMETIC = re.compile(
-    r"(?=.*(?:[-+*/^!(|]|\\))(?:[0-9]+|[-+*/^!(){}|]|\[[0-9]\]|\\(?:frac|binom|cdot|times|div|sqrt)(?![A-Za-z]))+", re.ASCII
+    r"(?=.*(?:[-+*/^!(|]|\\))"
+    r"(?:[0-9]+|[-+*/^!(){}|]|\[[0-9]\]|\\(?:frac|binom|cdot|times|div|sqrt)(?![A-Za-z]))+",
+    re.ASCII,
 )
 
 
@@ -83,7 +85,7 @@ def integer_of(answer: str) -> int | None:
 
 
 def _integer(text: str, gold_is_bare: bool) -> int | None:  # noqa: FBT001
-    """The integer an answer states. What stands on the left of its equation matters only to a gold answer that names one."""
+    """The integer an answer states. A bare gold answer does not ask what stands on the left of its equation."""
     read = stated if gold_is_bare else rational_of
     number = None if _DIVISION.search(text.rpartition("=")[2]) else read(text)
     return number.numerator if number is not None and number.denominator == 1 else None

@@ -15,8 +15,8 @@ from scale_reasoning.types import JSON
 def judge(case: JSON) -> bool | str:
     """A worker's function: the verdict, or why there is none. None only loads.
 
-    A case has `gold` and `response`, lists of [text, whether it is one expression in LaTeX]; `match_types`; `precision`;
-    and perhaps `relation`: whether the gold answer is an equation whose right side is no answer.
+    A case has `gold` and `response`, lists of [text, whether it is one expression in LaTeX]; `match_types`;
+    `precision`; and perhaps `relation`: whether the gold answer is an equation whose right side is no answer.
     """
     math_verify: Any = import_module("math_verify")  # it has no types
     if case is None:

@@ -23,13 +23,15 @@ from scale_reasoning.types import JSON, Grade, Problem, Solution
 MatchType = Literal["latex", "expr"]
 """What is looked for in prose: LaTeX between delimiters, plain numbers and arithmetic."""
 
+
 @dataclass(frozen=True, kw_only=True)
 class Symbolic:
     """Equality of expressions, sets, intervals, equations and matrices.
 
-    An answer of more than `answers.MAX_CHARS` characters, or one that takes more than `timeout_seconds` of processor time
-    to judge, is incorrect, with that as its reason. How busy the machine is changes no verdict: a judgement that lasts
-    `workers.WALL_FACTOR` times as long without having used that time is made again alone, and then raises `GradeError`.
+    An answer of more than `answers.MAX_CHARS` characters, or one that takes more than `timeout_seconds` of processor
+    time to judge, is incorrect, with that as its reason. How busy the machine is changes no verdict: a judgement that
+    lasts `workers.WALL_FACTOR` times as long without having used that time is made again alone, and then raises
+    `GradeError`.
 
     There are at most `workers` processes, of at most `workers.MAX_BYTES` of memory each; they start when first needed.
     `close` (or `async with`) ends them; a grader that was closed may be used again.

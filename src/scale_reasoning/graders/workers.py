@@ -44,20 +44,18 @@ class _Stalled(Exception):
 
 
 class Workers:
-    """At most `count` processes, idle ones included, that call `function`, an import path such as `package.module:name`.
+    """At most `count` processes, idle ones included, that call a function of an import path, `package.module:name`.
 
     The function takes one JSON value and returns another; None, which comes first, lets it load what it needs.
     The first use starts a process, one that dies is replaced by the next use. They end with `stop`, with this object,
     or with this process, whichever is first. Together they use no more memory than `count` times `MAX_BYTES`.
 
     A call may use `timeout_seconds` of processor time. One that has not used them after `wall_seconds` (by default
-    `WALL_FACTOR` times as long) is stopped too, but that only says how busy the machine is. Where the system has no such
-    timers (Windows), a call that lasts `wall_seconds` counts as timed out.
+    `WALL_FACTOR` times as long) is stopped too, but that only says how busy the machine is. Where the system has no
+    such timers (Windows), a call that lasts `wall_seconds` counts as timed out.
     """
 
-    def __init__(
-        self, function: str, *, count: int, timeout_seconds: float, wall_seconds: float | None = None
-    ) -> None:
+    def __init__(self, function: str, *, count: int, timeout_seconds: float, wall_seconds: float | None = None) -> None:
         self._function, self._timeout_seconds = function, timeout_seconds
         self._wall_seconds = wall_seconds or WALL_FACTOR * max(1.0, timeout_seconds)
         limits = (str(timeout_seconds), str(self._wall_seconds))
@@ -96,9 +94,10 @@ class Workers:
             try:
                 return self._exchange(value)
             except _Stalled as stalled:
+                limit = f"its {self._timeout_seconds:g} s of processor time"
                 raise GradeError(
-                    f"{self._function} was stopped twice ({stalled}) without having used its {self._timeout_seconds:g} s of"
-                    " processor time: the machine is too busy or short of memory, try again when it is not"
+                    f"{self._function} was stopped twice ({stalled}) without having used {limit}:"
+                    " the machine is too busy or short of memory, try again when it is not"
                 ) from None
 
     def _exchange(self, value: JSON) -> JSON | Killed:
