@@ -70,7 +70,7 @@ def answers(text: str) -> None:
 def grading(text: str) -> None:
     assert isinstance(integer_of(text), int | None)
     grade = asyncio.run(Integer().grade(Problem(id="p", text="?", answer="116"), Solution(answer=text)))
-    assert grade.correct == (integer_of(text) == 116 and len(text) <= 2000)
+    assert grade.correct or integer_of(text) != 116 or len(text) > 2000
     for boxes in ("last", "listed"):
         for reading in read(spoken(text), boxes)[:2]:
             assert len(reading.text) <= len(text) * 4 + 1000

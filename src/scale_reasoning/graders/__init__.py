@@ -31,10 +31,18 @@ GRADERS: Mapping[str, Callable[[], Grader]] = {
 
 
 def grader_for(gold: str) -> Grader:
-    """The grader that suits a gold answer, the same one each time: `integer` for an integer, else `symbolic`."""
-    return _shared("symbolic" if integer_of(gold) is None else "integer")
+    """The grader that suits a gold answer, the same one each time: `integer` for an integer, else `symbolic`.
+
+    This integer grader has arithmetic worked out by the symbolic one: `115+1` is no integer, but it equals 116.
+    """
+    return _symbolic() if integer_of(gold) is None else _integer()
 
 
 @cache
-def _shared(name: str) -> Grader:
-    return GRADERS[name]()
+def _symbolic() -> Symbolic:
+    return Symbolic()
+
+
+@cache
+def _integer() -> Integer:
+    return Integer(arithmetic=_symbolic())

@@ -1,7 +1,8 @@
 r"""Grades competition answers, which are integers, exactly.
 
 Decides which spellings are the same integer (`1{,}234`, `025`, `m+n=116`, `116^\circ`) and refuses whatever is not
-one integer: sets, hedges, percentages, approximations, sums and powers left to the reader. Does no arithmetic.
+one integer: sets, hedges, percentages, approximations. Does no arithmetic itself: sums and powers left to the reader
+are refused too, or handed to the grader that can work them out.
 """
 
 from __future__ import annotations
@@ -9,20 +10,35 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from scale_reasoning.answers import MAX_CHARS, rational
+from scale_reasoning.answers import MAX_CHARS, final_answer, normalise
+from scale_reasoning.answers.compact import compact
+from scale_reasoning.answers.notation import plain
+from scale_reasoning.answers.numbers import other_variable, rational_of, stated
+from scale_reasoning.answers.units import without_units
+from scale_reasoning.answers.wording import wording
 from scale_reasoning.errors import GradeError
+from scale_reasoning.graders.symbolic import Symbolic
 from scale_reasoning.types import Grade, Problem, Solution
 
-_ARITHMETIC = re.compile(r"/|\\[dtc]?frac")
+_WHOLE = re.compile(r"[0-9]{1,400}")
+_DIVISION = re.compile(r"/|\\frac")
+_ARITHMETIC = re.compile(
+    r"(?=.*(?:[-+*/^!(|]|\\))"
+    r"(?:[0-9]+|[-+*/^!(){}|]|\[[0-9]\]|\\(?:frac|binom|cdot|times|div|sqrt)(?![A-Za-z]))+",
+    re.ASCII,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Integer:
-    """Exactness over leniency: `2^5` is not 32 here, nor is `33.5` nearly 33, nor `73 or 74` half right.
+    """Exactness over leniency: `33.5` is not nearly 33, nor is `73 or 74` half right, nor `2^5` the integer 32.
 
     Of an equation the right-hand side counts (`m+n=116`), unless the left is another number (`115=116`). An answer of
-    more than `answers.MAX_CHARS` characters is refused unread.
+    more than `answers.MAX_CHARS` characters is refused unread. Arithmetic left unfinished (`115+1`) is judged by
+    `arithmetic` where there is one, as the default choice of a grader has it, else refused.
     """
+
+    arithmetic: Symbolic | None = None
 
     async def grade(self, problem: Problem, solution: Solution) -> Grade:
         """Raises `GradeError` when the problem's answer is no integer."""
@@ -34,15 +50,44 @@ class Integer:
             return _wrong("no answer")
         if len(answer) > MAX_CHARS:
             return _wrong(f"the answer has more than {MAX_CHARS} characters")
-        given = integer_of(answer)
-        if given is None:
-            return _wrong(f"not one integer: {answer[:100]!r}")
-        return Grade(correct=given == gold, grader="integer")
+        if _WHOLE.fullmatch(answer):
+            return Grade(correct=int(answer) == gold, grader="integer")
+        pair = without_units(plain(problem.answer or ""), plain(final_answer(answer) or answer))
+        if pair is None:
+            return _wrong(f"another unit: {answer[:100]!r}")
+        wanted, text = map(compact, pair)
+        if other_variable(wanted, text):
+            return _wrong(f"another variable: {answer[:100]!r}")
+        bare = "=" not in wanted
+        if (given := _integer(text, bare)) is None and (result := wording(pair[1]).result):
+            text = compact(result)
+            given = _integer(text, bare)
+        if given is not None:
+            return Grade(correct=given == gold, grader="integer")
+        return await self._worked_out(gold, text) or _wrong(f"not one integer: {answer[:100]!r}")
+
+    async def _worked_out(self, gold: int, text: str) -> Grade | None:
+        """The verdict on arithmetic that comes to the gold answer; None on everything else."""
+        value = text.rpartition("=")[2]
+        if self.arithmetic is None or not _ARITHMETIC.fullmatch(value):
+            return None
+        grade = await self.arithmetic.same(str(gold), value)
+        return grade if grade.correct else None
 
 
 def integer_of(answer: str) -> int | None:
     """The integer an answer spells, None when it is anything else, arithmetic that comes to one included."""
-    number = None if _ARITHMETIC.search(answer) else rational(answer)
+    if _WHOLE.fullmatch(answer):
+        return int(answer)
+    text = normalise(answer)
+    number = None if _DIVISION.search(text) else rational_of(text)
+    return number.numerator if number is not None and number.denominator == 1 else None
+
+
+def _integer(text: str, gold_is_bare: bool) -> int | None:  # noqa: FBT001
+    """The integer an answer states. A bare gold answer does not ask what stands on the left of its equation."""
+    read = stated if gold_is_bare else rational_of
+    number = None if _DIVISION.search(text.rpartition("=")[2]) else read(text)
     return number.numerator if number is not None and number.denominator == 1 else None
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from scale_reasoning.answers import MAX_CHARS, last_box
+from scale_reasoning.answers.notation import plain
 
 TAIL_CHARS = 4_000
 """Of prose without a box, this much of its end is searched: answers stand last, and the search is not linear."""
@@ -83,25 +84,25 @@ def _unboxed(text: str) -> tuple[Reading, ...]:
 _SPELLINGS = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
-        (r"\\mathrm\s*\{([eid])\}", r"\1 "),
+        (r"\\(?:mathrm|text)\s*\{([eid])\}", r"\1 "),
         (r"(?<=[0-9])i(?![A-Za-z])", " i"),  # math-verify sees an imaginary unit only where it stands alone
-        (r"\*\*", "^"),
         (r"(?<![\\^])\*", r"\\cdot "),
         (r"(?<![\\A-Za-z])(sin|cos|tan|cot|sec|csc|log|ln|exp|pi|infty)(?![A-Za-z])", r"\\\1 "),
     )
 )
+_SIDE_BY_SIDE = re.compile(r"\)\s*\(")
 _APPROXIMATELY = re.compile(r"\\approx|≈")
-_GROUP = re.compile(r"(?<![\\A-Za-z])sqrt\s*(?=\()|\^\s*(?=\()")
 _ASSIGNMENTS = re.compile(r"\s*\w+\s*=[^=,;]+(?:,\s*\w+\s*=[^=,;]+)+")
 _AND = re.compile(r"(?:\\quad|\s|,)*(?:\\text\s*\{\s*(?:and|or)\s*\}|\b(?:and|or)\b)(?:\\quad|\s)*")
 
 
 def latex(expression: str) -> str:
     """The expression with typed notation (`sqrt(2)`, `x**(n+1)`, `2*pi`) spelled as LaTeX."""
-    expression = _exact(expression)
+    expression = plain(_exact(expression).replace("**", "^"))
+    if "," not in expression:
+        expression = _SIDE_BY_SIDE.sub(r")\\cdot(", expression)  # math-verify reads (3)(4) as a mixed number
     for pattern, spelling in _SPELLINGS:
         expression = pattern.sub(spelling, expression)
-    expression = _grouped(expression)
     solutions = _AND.split(expression)
     if len(solutions) > 1 and all(_ASSIGNMENTS.fullmatch(solution) for solution in solutions):
         return ";".join(solutions)  # "p = 5, q = 2 and p = 7, q = 2": "and" binds looser than the comma
@@ -113,24 +114,3 @@ def _exact(expression: str) -> str:
     approximations = list(_APPROXIMATELY.finditer(expression))
     exact = expression[: approximations[-1].start()].rstrip() if approximations else ""
     return exact if re.search("[0-9]", exact) else expression
-
-
-def _grouped(expression: str) -> str:
-    """Parentheses that say how far a root or a power reaches, as braces."""
-    while group := _GROUP.search(expression):
-        stop = _closing(expression, group.end())
-        if stop is None:
-            return expression
-        inside = expression[group.end() + 1 : stop]
-        head = rf"\sqrt{{{inside}}}" if "sqrt" in group[0] else f"^{{{inside}}}"
-        expression = expression[: group.start()] + head + expression[stop + 1 :]
-    return expression
-
-
-def _closing(text: str, start: int) -> int | None:
-    depth = 0
-    for index in range(start, len(text)):
-        depth += {"(": 1, ")": -1}.get(text[index], 0)
-        if depth == 0:
-            return index
-    return None

@@ -1,0 +1,15 @@
+"""Finds the final answer in a model's text and says which answers are the same one.
+
+Decides what a box is, what of an answer is mere notation, and which numbers are equal (exactly, never by floats).
+Does no algebra: `x+1` and `1+x` are two classes here; the symbolic grader knows better.
+"""
+
+from __future__ import annotations
+
+from scale_reasoning.answers.boxes import final_answer, last_box
+from scale_reasoning.answers.classes import answer_class
+from scale_reasoning.answers.compact import normalise
+from scale_reasoning.answers.notation import MAX_CHARS
+from scale_reasoning.answers.numbers import MAX_DIGITS, rational
+
+__all__ = ["MAX_CHARS", "MAX_DIGITS", "answer_class", "final_answer", "last_box", "normalise", "rational"]
