@@ -74,7 +74,8 @@ def pictures() -> None:
 def test_every_kind_is_written_in_every_format(kind: str, ending: str, tmp_path: Path) -> None:
     file = tmp_path / f"out.{ending}"
     with_paper = ending == "svg"
-    assert draw(kind, sweep(), file, with_paper=with_paper) is (with_paper and kind in {"budget", "tau", "frontier"})
+    drew = draw(kind, sweep(model="Qwen3-32B"), file, with_paper=with_paper)
+    assert drew is (with_paper and kind in {"budget", "tau", "frontier"})
     drawn = file.read_bytes()
     assert drawn.startswith(MAGIC[ending])
     assert len(drawn) > 4000
@@ -166,7 +167,8 @@ def test_series_are_named_by_what_sets_them_apart() -> None:
 
 
 def test_the_papers_points_share_the_look_of_ours_and_say_whose_they_are() -> None:
-    points = [measured(made({"name": "scale", "tau": tau}), "planned") for tau in (0.2, 0.4)]
+    cells = [made({"name": "scale", "tau": tau}, model="Qwen/Qwen3-32B") for tau in (0.2, 0.4)]
+    points = [measured(each, "planned") for each in cells]
     mine, paper = grouped([*points, *printed("tau", points)], ["tau"])
     assert (mine.look.label, paper.look.label) == ("aime24", "aime24, paper")
     assert (mine.look.place, paper.look.paper) == (paper.look.place, True)

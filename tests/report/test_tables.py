@@ -34,7 +34,10 @@ def test_table_1_has_strategies_by_datasets_and_the_average():
     assert heads[:5] == ["model", "strategy", "aime24 Acc", "aime24 Tpi", "aime24 Tok"]
     assert heads[-1] == "average Acc"
     cells = [text.strip() for text in lines[2].strip("|").split("|")]
-    assert cells[:5] == ["m", "cot", "62.50 [25.0, 100.0] (8/8)", "25.0", "100"]
+    assert cells[:2] == ["m", "cot"]
+    assert cells[2].startswith("62.50 [")
+    assert cells[2].endswith("] (8/8)")
+    assert cells[3:5] == ["25.0", "100"]
     assert cells[-1].startswith("62.50 [")
     assert cells[-1].endswith("(16/16)")
     assert len(lines) == 6  # a legend after an empty line
@@ -61,7 +64,7 @@ def test_a_control_is_named_without_tau_and_the_threshold_with_it():
 
 
 def test_the_papers_rows_stand_beside_ours():
-    ours = sweep()
+    ours = [summarise(graded(ROWS, model="Qwen3-32B", strategy={"name": "scale", "tau": tau})) for tau in (0.5, 0.2)]
     text = render([*ours, *paper.beside(ours)], "md")
     assert "Qwen3-32B (paper)" in text
     assert "78.75 (240/240)" in text
@@ -106,8 +109,12 @@ def test_two_runs_of_one_strategy_keep_rows_of_their_own():
     assert [line.split("|")[1].strip() for line in lines[:4] if "---" not in line] == ["run", "runs/a", "runs/b"]
 
 
-def test_an_interval_without_width_is_explained():
-    assert "rule of three" in render([summarise(graded([[True], [True]]))], "md")
+def test_no_interval_is_without_width():
+    for rows in ([[True], [True]], [[False] * 8] * 30, [[True, False]] * 6):
+        found = summarise(graded(rows))
+        assert found.acc_low is not None
+        assert found.acc_high is not None
+        assert found.acc_low < found.acc_high
 
 
 def test_json_is_a_list_of_rows_with_shares():

@@ -13,7 +13,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-UNKNOWN = "-"
+NOTHING = "-"
+"""Where there is no such number."""
+UNKNOWN = "unknown"
+"""Where there is one and it was not reported."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +173,7 @@ def _safe(text: str) -> str:
 
 def percent(share: float | None) -> str:
     """A share in percent, to two decimals."""
-    return UNKNOWN if share is None else f"{share * 100:.2f}"
+    return NOTHING if share is None else f"{share * 100:.2f}"
 
 
 def span(low: float | None, high: float | None) -> str:
@@ -180,9 +183,9 @@ def span(low: float | None, high: float | None) -> str:
 
 def count(mean: float | None) -> str:
     """A mean count: whole from 100 on."""
-    return UNKNOWN if mean is None else f"{mean:.0f}" if mean >= 100 else f"{mean:.1f}"
+    return NOTHING if mean is None else f"{mean:.0f}" if mean >= 100 else f"{mean:.1f}"
 
 
 def decimal(value: float | None) -> str:
     """A number to two decimals."""
-    return UNKNOWN if value is None else f"{value:.2f}"
+    return NOTHING if value is None else f"{value:.2f}"
