@@ -60,7 +60,8 @@ def acc(summary: Summary) -> str:
 
 def _counted(summary: Summary, tokens: float | None) -> str:
     """A mean that a server may have left unknown; nothing where no attempt counts yet."""
-    return UNKNOWN if tokens is None and summary.steps is not None else count(tokens)
+    unknown = tokens is None and summary.steps is not None and not from_paper(summary)
+    return UNKNOWN if unknown else count(tokens)
 
 
 def _part(summary: Summary, parts: Mapping[str, float | None], name: str) -> str:

@@ -162,11 +162,13 @@ def _lines(summaries: Sequence[Summary], lead: Callable[[Summary], tuple[str, ..
             grouped.append((key, found))
         found[summary.dataset] = summary
     several = len({summary.run for summary in summaries if not from_paper(summary)}) > 1
+    named = several and any(summary.row for summary in summaries)  # the rows' numbers name their runs already
     lines: list[_Line] = []
     for _, found in grouped:
         first = next(iter(found.values()))
         row = _row(found.values(), several=several)
-        lines.append(_Line(row=row, run=first.run if clash else "", lead=lead(first), found=found))
+        run = first.run if clash and not named else ""
+        lines.append(_Line(row=row, run=run, lead=lead(first), found=found))
     return lines
 
 
@@ -220,7 +222,7 @@ def _average(found: Mapping[str, Summary], datasets: Sequence[str]) -> str:
 def _notes(summaries: Sequence[Summary]) -> list[str]:
     legend = (
         "Acc in % with its 95 % interval (over problems) and (scored/planned) attempts; Tok, Tpi: response tokens per "
-        "attempt, per iteration; Hard: % of iterations in System 2; row: N in FOLDER:N."
+        "attempt, per iteration; Hard: % of iterations in System 2; row N is FOLDER:N in other commands."
     )
     notes = [legend]
     owed = [summary for summary in summaries if summary.owed]
