@@ -19,6 +19,8 @@ Identity: TypeAlias = dict[str, str]
 """What a point is, in words by kind of thing."""
 
 MOST_PANELS = 6
+MOST_NUMBERS = 4
+"""Rows whose numbers stand before a label."""
 INTERVALS = "95 % intervals over problems"
 
 
@@ -192,8 +194,8 @@ def uncounted(points: Iterable[Point]) -> str:
 
 
 def numbered(label: str, points: Sequence[Point], among: Sequence[Point]) -> str:
-    """The label behind the row's number, where it stands for one row and all rows are of one run."""
-    rows = {point.summary.row for point in points}
-    if len(rows) > 1 or None in rows or len({point.summary.run for point in ours(among)}) > 1:
+    """The label behind the numbers of its rows, where they are few and all rows are of one run."""
+    rows = sorted({point.summary.row for point in points if point.summary.row is not None})
+    if not rows or len(rows) > MOST_NUMBERS or len({point.summary.run for point in ours(among)}) > 1:
         return label
-    return f"{rows.pop()}: {label}"
+    return f"{', '.join(map(str, rows))}: {label}"
