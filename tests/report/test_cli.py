@@ -128,6 +128,12 @@ def test_a_row_that_there_is_not_is_refused_with_those_that_there_are(
         assert f"{several}:{number}: the report of {several} has rows 1 to 3" in capsys.readouterr().err
 
 
+def test_what_is_named_twice_is_reported_once(several: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["report", f"{several}:2", str(several), f"{several}/", "--format", "json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["row"], row["dataset"]) for row in rows] == [(n, d) for n in (2, 1, 3) for d in "de"]
+
+
 def test_a_plot_of_a_row_is_drawn_into_the_runs_folder(several: Path, capsys: pytest.CaptureFixture[str]):
     pytest.importorskip("matplotlib")
     assert main(["plot", "stages", f"{several}:1", f"{several}:3"]) == 0

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from scale_reasoning.cli.options import Commands
-from scale_reasoning.cli.report import RUN, cells_named, parsed
+from scale_reasoning.cli.report import RUN, cells_of_all, parsed
 from scale_reasoning.errors import ConfigError
 
 KINDS = {
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         draw_loss([Path(name) for name in named], file)
         print(file, flush=True)
         return 0
-    numbered = [each for name in named for each in cells_named(name)]
+    numbered = cells_of_all(named)
     rows, cells = [row for row, _ in numbered], [cell for _, cell in numbered]
     beside = draw(args.kind, cells, file, rows=rows, denominator=args.denominator, with_paper=args.with_paper)
     if args.with_paper and not beside:

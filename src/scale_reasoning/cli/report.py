@@ -86,40 +86,36 @@ def report(args: argparse.Namespace) -> int:
     from scale_reasoning.report.tables import render
 
     prices = None if args.prices is None else _prices(args.prices)
-    named = {name: cells_named(name) for name in args.runs}
+    numbered = cells_of_all(args.runs)
     summaries = [
-        summarise(cell, row=row, denominator=args.denominator, prices=prices, seed=args.seed)
-        for listed in named.values()
-        for row, cell in listed
+        summarise(cell, row=row, denominator=args.denominator, prices=prices, seed=args.seed) for row, cell in numbered
     ]
     beside = paper.beside(summaries) if args.with_paper else ()
     if args.with_paper and not beside:
         print("scale: the paper has no numbers for these models on these datasets", file=sys.stderr)
     _write(render([*summaries, *beside], args.format, args.layout), args.out)
-    for name, listed in named.items():
-        _tell_savings(name, [cell for _, cell in listed])
+    for folder in dict.fromkeys(folder for folder, row in map(parsed, args.runs) if row is None):
+        _tell_savings(folder, [cell for _, cell in numbered if cell.run == str(folder)])
     return 1 if any(summary.owed for summary in summaries) else 0
 
 
-def _tell_savings(name: str, cells: Sequence[Cell]) -> None:
+def _tell_savings(folder: Path, cells: Sequence[Cell]) -> None:
     """What the cells of a whole run shared, on stderr."""
     from scale_reasoning.runs.store import reading
 
-    if parsed(name)[1] is not None:
-        return  # a row shares with rows that are not shown
     outcomes = [outcome for cell in cells for outcome in cell.outcomes]
     calls, counts = sum(o.calls for o in outcomes), [o.usage.completion_tokens for o in outcomes]
-    with reading(Path(name)) as store:
+    with reading(folder) as store:
         paid = store.paid()
     if calls <= paid.calls:
         return
     if missing := counts.count(None) or paid.uncounted:
         told = f"tokens unknown ({missing} not counted by the server)"
-        print(f"scale: {name}: {calls:,} calls were answered, {paid.calls:,} of them made; {told}", file=sys.stderr)
+        print(f"scale: {folder}: {calls:,} calls were answered, {paid.calls:,} of them made; {told}", file=sys.stderr)
         return
     made = sum(count or 0 for count in counts)
     print(
-        f"scale: {name}: {calls:,} calls of {made:,} new tokens were answered, {paid.calls:,} of {paid.tokens:,} "
+        f"scale: {folder}: {calls:,} calls of {made:,} new tokens were answered, {paid.calls:,} of {paid.tokens:,} "
         f"paid for: {1 - paid.tokens / max(made, 1):.0%} of the tokens saved by sharing",
         file=sys.stderr,
     )
@@ -168,6 +164,12 @@ def pair(mine: Sequence[Cell], theirs: Sequence[Cell]) -> list[tuple[Cell, Cell]
         names = (" and ".join(dict.fromkeys(cell.dataset for cell in cells)) for cells in (mine, theirs))
         raise ConfigError(f"the runs share no dataset: one is on {', the other on '.join(names)}")
     return chosen
+
+
+def cells_of_all(names: Sequence[str]) -> list[Numbered]:
+    """The cells of everything that is named, each once."""
+    found = {(cell.run, row, cell.dataset): (row, cell) for name in names for row, cell in cells_named(name)}
+    return list(found.values())
 
 
 def cells_named(named: str) -> list[Numbered]:

@@ -117,7 +117,7 @@ def _cells(summaries: Sequence[Summary]) -> Grid:
         **{Column(name=name, number=True): text for name, text in every_number(summaries).items()},
     }
     lines = [[text(summary) for text in columns.values()] for summary in summaries]
-    return Grid(columns=list(columns), rows=lines, notes=_notes(summaries))
+    return Grid(columns=list(columns), rows=lines, notes=[*_notes(summaries), *_unreported(summaries)])
 
 
 def _datasets(summaries: Sequence[Summary]) -> list[str]:
@@ -243,21 +243,23 @@ def _notes(summaries: Sequence[Summary]) -> list[str]:
             "count the responses to sub-problems alone: they are under Tok solve and Tpi solve, beside ours of that "
             "stage, and not comparable with Tok and Tpi, which are of all stages."
         )
-    return [*notes, *_unknown(summaries)]
+    return [*notes, *_uncounted(summaries)]
 
 
-def _unknown(summaries: Sequence[Summary]) -> list[str]:
-    """Why numbers are unknown."""
+def _uncounted(summaries: Sequence[Summary]) -> list[str]:
+    """Why response tokens are unknown."""
+    mine = [summary for summary in summaries if summary.uncounted]
+    missing, completed = sum(summary.uncounted for summary in mine), sum(summary.completed for summary in mine)
+    told = f"{UNKNOWN}: the server reported no response tokens for {missing} of {completed} attempts."
+    return [told] if missing else []
+
+
+def _unreported(summaries: Sequence[Summary]) -> list[str]:
+    """Why prompt tokens are unknown."""
     mine = [summary for summary in summaries if not from_paper(summary) and summary.steps is not None]
-    notes: list[str] = []
-    if missing := sum(summary.uncounted for summary in mine):
-        notes.append(
-            f"{UNKNOWN}: the server reported no response tokens for {missing} of "
-            f"{sum(summary.completed for summary in mine if summary.uncounted)} attempts."
-        )
-    if any(summary.prompt_tokens is None or summary.cached_tokens is None for summary in mine):
-        notes.append(f"prompt, cached and cost are {UNKNOWN} where the server did not report them for every attempt.")
-    return notes
+    if all(summary.prompt_tokens is not None and summary.cached_tokens is not None for summary in mine):
+        return []
+    return [f"prompt, cached, cost: {UNKNOWN} where the server did not report them for every attempt."]
 
 
 def _left_out(summary: Summary) -> bool:
