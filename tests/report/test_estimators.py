@@ -17,9 +17,7 @@ from hypothesis import strategies as st
 from scale_reasoning.graders.symbolic import judge
 from scale_reasoning.report.estimators import (
     Ballot,
-    g_pass_at_k,
     maj_at_k,
-    mg_pass_at_k,
     pass_at_k,
     sampled_maj,
 )
@@ -36,13 +34,6 @@ def test_pass_at_k_is_the_share_of_subsets_with_a_correct_sample(flags: list[boo
     k = data.draw(st.integers(1, len(flags)))
     subsets = list(combinations(flags, k))
     assert isclose(pass_at_k(len(flags), sum(flags), k), fmean(map(any, subsets)))
-
-
-@given(Flags, st.data(), st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]))
-def test_g_pass_at_k_is_the_share_of_subsets_correct_enough(flags: list[bool], data: st.DataObject, threshold: float):
-    k = data.draw(st.integers(1, len(flags)))
-    enough = [sum(subset) >= max(1, threshold * k) for subset in combinations(flags, k)]
-    assert isclose(g_pass_at_k(len(flags), sum(flags), k, threshold), fmean(enough), abs_tol=1e-12)
 
 
 def majority(ballots: tuple[Ballot, ...]) -> float:
@@ -84,22 +75,19 @@ def _correct(case: dict[str, Any], response: str) -> bool:
 def _expected(case: dict[str, Any]) -> dict[str, float]:
     flags = [_correct(case, response) for response in case["responses"]]
     n, correct, k = len(flags), sum(flags), case["params"]["k"]
-    kind = case["metric"].removeprefix("g_pass_at_k_")
     found: dict[str, float] = {}
     for name in case["expected"]:
         if name.startswith("avg@k"):
             found[name] = fmean(flags[:k])
         elif name.startswith("pass@k"):
             found[name] = pass_at_k(n, correct, k)
-        elif name.startswith(f"m{kind}"):
-            found[name] = mg_pass_at_k(n, correct, k)
-        else:
-            found[name] = g_pass_at_k(n, correct, k, float(name.rpartition("_")[2]))
     return found
 
 
 @pytest.mark.skipif(not CASES.exists(), reason="no shared data")
-@pytest.mark.parametrize("number", range(24))
-def test_public_fixtures_are_matched(number: int):
-    case = json.loads(CASES.read_text(encoding="utf-8"))[number]
-    assert _expected(case) == pytest.approx(case["expected"], abs=case["tolerance"])
+def test_public_fixtures_are_matched():
+    cases = json.loads(CASES.read_text(encoding="utf-8"))
+    ours = [(case, found) for case in cases if (found := _expected(case))]  # the others are of G-Pass@k alone
+    assert len(ours) == 6
+    for case, found in ours:
+        assert found == pytest.approx(case["expected"], abs=case["tolerance"])

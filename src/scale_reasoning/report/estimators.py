@@ -1,4 +1,4 @@
-"""Estimators of a problem's samples: pass@k, G-Pass@k and maj@k. Intervals are in intervals.py.
+"""Estimators of a problem's samples: pass@k and maj@k. Intervals are in intervals.py.
 
 Knows nothing of outcomes, cells or tables, and needs no array library.
 """
@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil, comb, fsum
+from math import comb, fsum
 from random import Random
 from statistics import fmean
 
@@ -22,17 +22,6 @@ def seeded(seed: int) -> Random:
 def pass_at_k(n: int, correct: int, k: int) -> float:
     """Chance that one of k of the n samples is correct, unbiased: 1 - C(n-c, k) / C(n, k) (arXiv 2107.03374)."""
     return 1.0 - comb(n - correct, k) / comb(n, k)
-
-
-def g_pass_at_k(n: int, correct: int, k: int, threshold: float) -> float:
-    """Chance that at least ceil(threshold k) of k samples, and one at least, are correct (arXiv 2412.13147)."""
-    least = max(1, ceil(threshold * k))
-    return sum(comb(correct, j) * comb(n - correct, k - j) for j in range(least, k + 1)) / comb(n, k)
-
-
-def mg_pass_at_k(n: int, correct: int, k: int) -> float:
-    """G-Pass@k averaged over thresholds above a half: 2/k times the sum for i/k from ceil(k/2) + 1 to k."""
-    return 2 / k * sum(g_pass_at_k(n, correct, k, i / k) for i in range(ceil(k / 2) + 1, k + 1))
 
 
 @dataclass(frozen=True, slots=True)
