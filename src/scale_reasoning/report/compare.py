@@ -131,9 +131,8 @@ def _refuse_strangers(a: Cell, b: Cell) -> None:
     if a.dataset != b.dataset:
         raise ConfigError(f"{a.run} is on {a.dataset}, {b.run} on {b.dataset}: only runs on one dataset are compared")
     mine, theirs = (dict.fromkeys(outcome.problem_id for outcome in cell.outcomes) for cell in (a, b))
-    if (
-        a.problems != b.problems or len({*mine, *theirs}) > a.problems
-    ):  # what one run lacks it may not have attempted yet
+    # what one run lacks it may not have attempted yet
+    if a.problems != b.problems or len({*mine, *theirs}) > a.problems:
         _refuse_other_ids(a, b, mine, theirs)
         raise ConfigError(_counts(a, b))
 
