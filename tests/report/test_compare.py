@@ -137,6 +137,14 @@ def test_problems_with_other_ids_are_refused_whatever_was_attempted_yet():
         refuse_other_problems(a, b, P, P[:2])
 
 
+def test_an_id_that_is_no_text_is_named_harmlessly():
+    a, b = cell([], problems=1, samples=1), cell([], problems=1, samples=1, run="runs/b")
+    with pytest.raises(ConfigError) as refused:
+        refuse_other_problems(a, b, [Problem(id="\x1b[31m\u202e" + "x" * 999, text="")], [Problem(id="q", text="")])
+    assert len(str(refused.value)) < 300
+    assert str(refused.value).isprintable()
+
+
 def test_nothing_scored_is_nothing_to_compare():
     found = compare(cell([owed("p0")]), cell([owed("p0")]))
     assert (found.difference, found.p_value, found.acc_a) == (None, None, None)

@@ -12,14 +12,14 @@ from statistics import fmean
 
 from scale_reasoning.datasets.dataset import normalised
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.report.formats import NOTHING, UNKNOWN, Column, Grid, percent, span
+from scale_reasoning.report.formats import NOTHING, UNKNOWN, Column, Grid, percent, plain, span
 from scale_reasoning.report.intervals import ALPHA, Difference, Estimate, amount, paired, problems_needed
 from scale_reasoning.report.metrics import Cell, telling
 from scale_reasoning.runs.outcome import Outcome
 from scale_reasoning.types import Problem
 
-NAMED = 5
-"""Problems named in an error."""
+NAMED, LONGEST = 5, 60
+"""Problems named in an error, and letters of a name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +153,9 @@ def _counts(a: Cell, b: Cell) -> str:
 
 def _some(ids: Iterable[str]) -> str:
     named = list(ids)
-    return ", ".join(named[:NAMED]) + (f" and {len(named) - NAMED} more" if len(named) > NAMED else "")
+    return ", ".join(plain(name)[:LONGEST] for name in named[:NAMED]) + (
+        f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
+    )
 
 
 def _scores(cell: Cell) -> Mapping[str, list[float]]:

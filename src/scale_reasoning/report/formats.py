@@ -130,18 +130,18 @@ def _tr(cells: Iterable[str]) -> str:
     return f"<tr>{''.join(cells)}</tr>"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """One line without control, format and private characters."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def _md(text: str) -> str:
-    escaped = re.sub(r"[\\`*_|<>&~$#]|\](?=[\[(:])", r"\\\g<0>", _plain(text))
+    escaped = re.sub(r"[\\`*_|<>&~$#]|\](?=[\[(:])", r"\\\g<0>", plain(text))
     return escaped.replace("://", r"\://")
 
 
 def _html(text: str) -> str:
-    return html.escape(_plain(text))
+    return html.escape(plain(text))
 
 
 _TEX = {
@@ -159,16 +159,16 @@ _TEX = {
 
 def _tex(text: str) -> str:
     # a row that begins with a bracket would be read as the argument of the `\\` before it
-    return re.sub(r"^\[", "{[}", "".join(_TEX.get(c, c) for c in _plain(text)))
+    return re.sub(r"^\[", "{[}", "".join(_TEX.get(c, c) for c in plain(text)))
 
 
 _NUMBER = re.compile(r"[+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?")
 
 
 def _safe(text: str) -> str:
-    plain = _plain(text)
-    formula = plain.startswith(("=", "+", "-", "@")) and plain != "-" and not _NUMBER.fullmatch(plain)
-    return f"'{plain}" if formula else plain
+    line = plain(text)
+    formula = line.startswith(("=", "+", "-", "@")) and line != "-" and not _NUMBER.fullmatch(line)
+    return f"'{line}" if formula else line
 
 
 def percent(share: float | None) -> str:
