@@ -107,9 +107,9 @@ def test_a_shares_interval_is_the_same_from_the_other_side(means: list[float]):
 
 
 def test_all_right_and_all_wrong_are_no_certainty():
-    assert shared([1.0] * 30).low == pytest.approx(0.855, abs=1e-3)
+    assert shared([1.0] * 30).low == pytest.approx(0.025 ** (1 / 30))  # Clopper and Pearson's 88.4
     assert shared([1.0] * 30).high == 1
-    assert shared([0.0] * 100).high == pytest.approx(0.0455, abs=1e-3)
+    assert shared([0.0] * 100).high == pytest.approx(1 - 0.025**0.01)
     one = shared([1.0])
     assert (one.low, one.high, one.se) == (0, 1, None)
 

@@ -48,9 +48,9 @@ def share(tops: Sequence[float], bottoms: Sequence[float] | None = None) -> Esti
     """The sum of `tops` over that of `bottoms` (one pair per problem, 0 <= top <= bottom); without bottoms, the mean.
 
     The interval is Agresti and Coull's on the number of independent problems that would spread as much, with Student's
-    t for the normal quantile. The spread is blended with that of `BORROWED` problems that are all right or all wrong;
-    where every problem is, the number is that of the problems. From one problem it is [0, 1]. None where there is
-    nothing to divide.
+    t for the normal quantile. The spread is blended with that of `BORROWED` problems that are all right or all wrong.
+    Where every problem is, the interval is Clopper and Pearson's exact one for so many problems. From one problem it is
+    [0, 1]. None where there is nothing to divide.
     """
     found = _ratio(tops, bottoms)
     if found is None:
@@ -58,6 +58,9 @@ def share(tops: Sequence[float], bottoms: Sequence[float] | None = None) -> Esti
     value, n, se = found.value, len(tops), found.se
     if se is None:
         return Estimate(value=value, low=0.0, high=1.0, se=None)
+    if value <= 0 or value >= 1:
+        room = 1 - (ALPHA / 2) ** (1 / n)
+        return Estimate(value=value, low=max(0.0, value - room), high=min(1.0, value + room), se=se)
     t = t_quantile(n - 1)
     effective = _effective(value, n, se)
     size = effective + t * t
@@ -68,8 +71,7 @@ def share(tops: Sequence[float], bottoms: Sequence[float] | None = None) -> Esti
 
 
 def _effective(value: float, n: int, se: float) -> float:
-    if value <= 0 or value >= 1:
-        return float(n)
+    """As how many independent problems the problems spread."""
     smoothed = (value * n + 1) / (n + BORROWED)
     most = smoothed * (1 - smoothed) / n
     return value * (1 - value) * (n - 1 + BORROWED) / ((n - 1) * se * se + BORROWED * most)
