@@ -3,6 +3,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.report.cells import cell, failed, graded, outcome, owed
 
 from scale_reasoning.errors import ConfigError
@@ -18,6 +20,21 @@ def test_a_run_against_itself_shows_no_difference():
     assert (found.token_ratio, found.token_low, found.token_high) == (1, 1, 1)
     assert found.needed is None
     assert found.complete
+
+
+Answers = st.lists(st.booleans(), min_size=1, max_size=4)
+
+
+@given(st.lists(st.tuples(Answers, Answers), min_size=1, max_size=20))
+@settings(deadline=None)
+def test_the_verdict_p_and_the_interval_never_contradict_each_other(rows: list[tuple[list[bool], list[bool]]]):
+    found = compare(graded([left for left, _ in rows]), graded([right for _, right in rows], run="runs/b"))
+    assert found.p_value is not None
+    assert found.low is not None
+    assert found.high is not None
+    apart = found.low > 0 or found.high < 0
+    assert apart is (found.p_value <= 0.05)
+    assert apart is found.verdict.startswith("B is ")
 
 
 def test_problems_that_all_come_out_alike_leave_room_for_a_difference_and_it_is_told():

@@ -166,6 +166,20 @@ def test_an_amount_has_no_interval_where_nothing_says_how_wide_it_is():
         assert (found.low, found.high) == (None, None)
 
 
+@pytest.mark.parametrize(("problems", "samples"), [(30, 8), (30, 1), (6, 4), (100, 1)])
+def test_intervals_hold_the_truth_and_runs_alike_are_seldom_told_apart(problems: int, samples: int):
+    """A small part of benchmarks/null_runs.py: chances of 0.02, 0.5 and 0.98, so the truth is 0.5."""
+    draws, runs, held, apart = random.Random(problems * samples), 400, 0, 0
+    for _ in range(runs):
+        chances = [draws.choice((0.02, 0.5, 0.98)) for _ in range(problems)]
+        before, after = ([fmean(draws.random() < chance for _ in range(samples)) for chance in chances] for _ in "ab")
+        apart += compared([y - x for x, y in zip(before, after, strict=True)], samples).p_value <= ALPHA
+        found = shared(before)
+        held += (found.low or 0) <= 0.5 <= (found.high or 0)
+    assert apart / runs <= 0.055
+    assert held / runs >= 0.93
+
+
 def test_nothing_has_no_estimate():
     assert share([]) is None
     assert amount([]) is None
