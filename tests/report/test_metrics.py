@@ -47,6 +47,24 @@ def test_a_model_failure_is_wrong_by_default_and_left_out_on_request():
     assert planned.unparsed == completed.unparsed == 0.25
 
 
+def test_every_mean_of_completed_attempts_weighs_them_alike():
+    outcomes = [outcome("p0", j, correct=j > 0) for j in range(3)] + [outcome("p1", 0, correct=False), failed("p1", 1)]
+    found = summary(outcomes, denominator="completed")
+    assert found.acc == found.pass_at[1] == found.maj_at[1] == pytest.approx(2 / 4)
+    by_problem = summary(outcomes)
+    assert (by_problem.acc, by_problem.pass_at[1]) == pytest.approx((1 / 3, 1 / 3))
+    answered = [outcome("p0", j, correct=j > 0) for j in range(4)] + [failed("p1", 0), failed("p1", 1)]
+    pairs = summary([*answered, outcome("p1", 2), outcome("p1", 3, correct=False)], denominator="completed")
+    assert pairs.pass_at[2] == pytest.approx((4 * 1 + 2 * 1) / 6)
+
+
+def test_attempts_without_a_count_are_counted():
+    found = summary([outcome("p0"), outcome("p1", usage=Usage()), owed("p2")])
+    assert (found.tok, found.uncounted) == (None, 1)
+    left_out = outcome("p1", usage=Usage(), failure="parse", correct=False)
+    assert summary([outcome("p0"), left_out], denominator="completed").uncounted == 0
+
+
 def test_the_papers_79_40_is_reproduced_by_leaving_failures_out():
     rows = [
         [failed(f"p{i}", j) if i < 7 and j == 0 else outcome(f"p{i}", j, correct=8 * i + j < 192) for j in range(8)]

@@ -50,12 +50,40 @@ def test_averages_are_those_of_table_1():
 
 
 def test_what_is_printed_beside_a_run_is_of_its_sweep_and_its_datasets():
-    at = [summarise(graded([[True]], strategy={"name": "scale", "tau": tau})) for tau in (0.2, 0.5)]
-    limits = [
-        summarise(graded([[True]], strategy={"name": "scale", "tau": 0.2, "system2_max_tokens": n})) for n in (1, 2)
-    ]
+    model = "Qwen/Qwen3-32B"
+    at = [summarise(graded([[True]], model=model, strategy={"name": "scale", "tau": tau})) for tau in (0.2, 0.5)]
+    knobs = [{"name": "scale", "tau": 0.2, "system2_max_tokens": n} for n in (1, 2)]
+    limits = [summarise(graded([[True]], model=model, strategy=each)) for each in knobs]
     assert {row.dataset for row in paper.beside(at)} == {"aime24"}
     assert {"tau"} == {key for row in paper.beside(at) for key in row.knobs}
     assert {"system2_max_tokens"} == {key for row in paper.beside(limits) for key in row.knobs}
-    assert len(paper.beside(at[:1])) == 16
-    assert paper.beside([summarise(graded([[True]], dataset="arithmetic"))]) == ()
+    assert [row.strategy for row in paper.beside(at[:1])] == ["cot", "inftythink", "vote", "scale"]
+    assert paper.beside([summarise(graded([[True]], model=model, dataset="arithmetic"))]) == ()
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ("Qwen/Qwen3-32B", "Qwen3-32B"),
+        ("qwen3-32b-awq", "Qwen3-32B"),
+        ("Qwen/QwQ-32B", "QwQ"),
+        ("Qwen/QwQ-32B + Qwen/Qwen3-32B", "QwQ"),
+        ("deepseek-ai/DeepSeek-R1-Distill-Llama-70B", "Distill-Llama-70B"),
+        ("deepseek-ai/DeepSeek-R1-Distill-Qwen-32B", "Distill-Qwen-32B"),
+    ],
+)
+def test_the_papers_rows_are_those_of_the_model_that_ran(ours: str, theirs: str):
+    assert {row.model for row in paper.beside([summarise(graded([[True]], model=ours))])} == {theirs}
+
+
+def test_a_model_that_the_paper_did_not_run_has_no_rows_of_it():
+    for model in ("student", "Qwen/Qwen3-8B", "gpt-oss-20b"):
+        assert paper.beside([summarise(graded([[True]], model=model))]) == ()
+
+
+def test_the_papers_rows_are_on_the_datasets_of_their_model():
+    mixed = [
+        summarise(graded([[True]], model="Qwen/Qwen3-32B", dataset="aime24")),
+        summarise(graded([[True]], model="Qwen/QwQ-32B", dataset="amc23")),
+    ]
+    assert {(row.model, row.dataset) for row in paper.beside(mixed)} == {("Qwen3-32B", "aime24"), ("QwQ", "amc23")}

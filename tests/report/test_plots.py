@@ -6,6 +6,7 @@ import re
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,13 @@ from scale_reasoning.errors import ConfigError, StoreError
 from scale_reasoning.report.metrics import Cell, summarise
 from scale_reasoning.report.plots import FORMATS, KINDS, draw
 from scale_reasoning.report.plots.axes import log_ticks, thinned
+from scale_reasoning.report.plots.canvas import Page
 from scale_reasoning.report.plots.difficulty import shares
-from scale_reasoning.report.plots.frontier import pareto
+from scale_reasoning.report.plots.frontier import frontier, pareto
+from scale_reasoning.report.plots.panel import Panel
 from scale_reasoning.report.plots.points import measured, printed
-from scale_reasoning.report.plots.series import caption, grouped, most_swept, swept
+from scale_reasoning.report.plots.series import caption, grouped, most_swept, numbered, swept
+from scale_reasoning.report.plots.stages import stages
 from scale_reasoning.report.plots.style import compact, shown
 from scale_reasoning.types import Usage
 
@@ -74,7 +78,8 @@ def pictures() -> None:
 def test_every_kind_is_written_in_every_format(kind: str, ending: str, tmp_path: Path) -> None:
     file = tmp_path / f"out.{ending}"
     with_paper = ending == "svg"
-    assert draw(kind, sweep(), file, with_paper=with_paper) is (with_paper and kind in {"budget", "tau", "frontier"})
+    drew = draw(kind, sweep(model="Qwen3-32B"), file, with_paper=with_paper)
+    assert drew is (with_paper and kind in {"budget", "tau", "frontier"})
     drawn = file.read_bytes()
     assert drawn.startswith(MAGIC[ending])
     assert len(drawn) > 4000
@@ -166,11 +171,85 @@ def test_series_are_named_by_what_sets_them_apart() -> None:
 
 
 def test_the_papers_points_share_the_look_of_ours_and_say_whose_they_are() -> None:
-    points = [measured(made({"name": "scale", "tau": tau}), "planned") for tau in (0.2, 0.4)]
+    cells = [made({"name": "scale", "tau": tau}, model="Qwen/Qwen3-32B") for tau in (0.2, 0.4)]
+    points = [measured(each, "planned") for each in cells]
     mine, paper = grouped([*points, *printed("tau", points)], ["tau"])
     assert (mine.look.label, paper.look.label) == ("aime24", "aime24, paper")
     assert (mine.look.place, paper.look.paper) == (paper.look.place, True)
     assert len(paper.points) == 8
+
+
+def holed(missing: int, of: int, **more: Any) -> Cell:
+    gone = Usage()
+    outcomes = [
+        outcome(f"p{n}", usage=gone, by_stage={"solve": gone}) if n < missing else outcome(f"p{n}") for n in range(of)
+    ]
+    return cell(outcomes, **more)
+
+
+class Drawn(Page):
+    """A page that keeps what was written on it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bars: list[tuple[str, float]] = []
+
+    def panels(self, inches: Sequence[float], *, share_x: bool = False) -> list[Panel]:
+        made = super().panels(inches, share_x=share_x)
+        drawn = made[0].stack
+
+        def stack(row: int, label: str, parts: Any, total: Any) -> None:
+            self.bars.append((label, total.value))
+            drawn(row, label, parts, total)
+
+        made[0].stack = stack  # type: ignore[method-assign]
+        return made
+
+
+@pytest.mark.usefixtures("pictures")
+def test_stages_are_drawn_over_the_attempts_that_were_counted_and_it_is_told() -> None:
+    page = Drawn()
+    stages(page, [measured(holed(1, 24), "planned", row=1), measured(made({"name": "cot"}), "planned", row=2)])
+    assert page.bars == [("1: scale (23 of 24 attempts)", 100.0), ("2: cot", 1000.0)]
+    assert "tokens unknown for 1 of 24 attempts (the server reported none): left out" in page.caption
+
+
+@pytest.mark.usefixtures("pictures")
+@pytest.mark.parametrize("kind", ["stages", "frontier"])
+def test_a_plot_of_tokens_that_nobody_counted_says_how_many_were_not(kind: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"tokens unknown for 24 of 24 attempts"):
+        draw(kind, [holed(24, 24)], tmp_path / "out.png")
+    with pytest.raises(ConfigError, match=r"no attempt is (completed|scored) yet"):
+        draw(kind, [cell([owed()])], tmp_path / "out.png")
+
+
+@pytest.mark.usefixtures("pictures")
+def test_a_cell_with_one_uncounted_attempt_is_not_on_the_frontier_and_it_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"tokens unknown for 1 of 24 attempts"):
+        draw("frontier", [holed(1, 24)], tmp_path / "out.png")
+    page = Page()
+    frontier(page, [measured(holed(1, 24), "planned"), measured(made({"name": "cot"}), "planned")])
+    assert "1 cell not shown: tokens unknown for 1 of 24 attempts" in page.caption
+
+
+def test_labels_carry_the_rows_of_a_run_and_not_those_of_several() -> None:
+    one = [measured(made({"name": "scale", "tau": tau}), "planned", row=row) for row, tau in ((3, 0.5), (1, 0.2))]
+    assert numbered("scale", one[:1], one) == "3: scale"
+    assert numbered("scale", one, one) == "1, 3: scale"
+    other = measured(made({"name": "cot"}, run="runs/b"), "planned", row=1)
+    assert numbered("scale", one[:1], [*one, other]) == "scale"
+    assert numbered("scale", [measured(made({"name": "cot"}), "planned")], one) == "scale"
+
+
+def test_beside_the_papers_numbers_ours_are_the_tokens_of_the_sub_problems() -> None:
+    point = measured(made({"name": "scale", "tau": 0.2}, tokens=1000), "planned")
+    parts = {"decompose": Usage(completion_tokens=300), "solve": Usage(completion_tokens=700)}
+    split = cell([outcome(f"p{n}", usage=Usage(completion_tokens=1000), by_stage=parts) for n in range(4)])
+    assert point.tok is not None
+    ours = replace(measured(split, "planned"), tokens="solve")
+    assert ours.tok is not None
+    assert ours.tok.value == 700
+    assert "of responses to sub-problems alone" in caption([ours])
 
 
 def test_the_caption_tells_n_and_what_is_owed() -> None:

@@ -5,13 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from scale_reasoning.cli.options import Commands
+from scale_reasoning.cli.report import RUN, cells_of_all, parsed
 from scale_reasoning.errors import ConfigError
-
-if TYPE_CHECKING:
-    pass
 
 KINDS = {
     "budget": "accuracy by System 2 token limit",
@@ -34,14 +31,16 @@ def add(commands: Commands) -> None:
         "Exit codes: 0 done, 1 attempts are owed (the caption says how many), 2 usage or configuration.",
     )
     parser.add_argument("kind", choices=(*KINDS, LOSS), metavar="KIND", help=", ".join([*KINDS, LOSS]))
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run's folder")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help=RUN)
     parser.add_argument(
         "--out",
         type=Path,
         metavar="FILE",
         help=".png, .svg or .pdf; an existing file is an error (default: RUN/KIND.png, drawn anew)",
     )
-    parser.add_argument("--with-paper", action="store_true", help="the paper's numbers too, dashed and hollow")
+    parser.add_argument(
+        "--with-paper", action="store_true", help="the paper's numbers for the same models, dashed and hollow"
+    )
     parser.add_argument(
         "--denominator",
         choices=("planned", "completed"),
@@ -54,19 +53,20 @@ def add(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Draws, prints where; 1 where attempts are owed."""
     from scale_reasoning.report.plots import draw, draw_loss
-    from scale_reasoning.runs.store import cells_of
 
     if args.out is not None and args.out.exists():
         raise ConfigError(f"--out {args.out}: File exists")
-    file = args.out or args.runs[0] / f"{args.kind}.png"
+    file = args.out or parsed(args.runs[0])[0] / f"{args.kind}.png"
+    named = list(dict.fromkeys(args.runs))
     if args.kind == LOSS:
-        draw_loss(list(dict.fromkeys(args.runs)), file)
+        draw_loss([Path(name) for name in named], file)
         print(file, flush=True)
         return 0
-    cells = [cell for folder in dict.fromkeys(args.runs) for cell in cells_of(folder)]
-    beside = draw(args.kind, cells, file, denominator=args.denominator, with_paper=args.with_paper)
+    numbered = cells_of_all(named)
+    rows, cells = [row for row, _ in numbered], [cell for _, cell in numbered]
+    beside = draw(args.kind, cells, file, rows=rows, denominator=args.denominator, with_paper=args.with_paper)
     if args.with_paper and not beside:
-        print("scale: the paper has no such numbers for these datasets", file=sys.stderr)
+        print("scale: the paper has no such numbers for these models on these datasets", file=sys.stderr)
     print(file, flush=True)
     owed = any(outcome.owed for cell in cells for outcome in cell.outcomes)
     return 1 if owed or any(len(cell.outcomes) < cell.planned for cell in cells) else 0

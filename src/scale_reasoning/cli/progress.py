@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from scale_reasoning.events import Event, Finished, Started
+from scale_reasoning.report.intervals import Estimate, share
 from scale_reasoning.runs.outcome import Outcome
 from scale_reasoning.runs.store import Store
 
@@ -29,6 +30,10 @@ class Progress:
         self._done = len(store.done())
         self._owed: set[tuple[int, str, int]] = set()
         self._sums: Counter[str] = Counter()
+        self._scores: dict[tuple[str, str], list[bool]] = {}
+        for cell in range(len(store.manifest.cells)):
+            for outcome in store.outcomes(cell):
+                self._score(cell, outcome)
         self._in_flight = 0
         self._live = Live(console=self._console, transient=True, get_renderable=self._line) if self._moving else None
 
@@ -63,12 +68,11 @@ class Progress:
             self._owed.add(attempt)
         else:
             self._done += 1
+        self._score(cell, outcome)
         usage = outcome.usage
         self._sums.update(
             ended=1,
-            failed=int(not outcome.owed and outcome.failure is not None),
-            graded=int(outcome.correct is not None),
-            correct=int(outcome.correct is True),
+            uncounted=int(usage.completion_tokens is None),
             tokens=usage.completion_tokens or 0,
             prompt=(usage.prompt_tokens or 0) if usage.cached_tokens is not None else 0,
             cached=usage.cached_tokens or 0,
@@ -78,24 +82,41 @@ class Progress:
             self._shown = now
             self._console.print(self._line())
 
+    def _score(self, cell: int, outcome: Outcome) -> None:
+        """Counts an attempt that is final, of this process or of one before it."""
+        if outcome.owed:
+            return
+        self._sums["failed"] += outcome.failure is not None
+        if outcome.correct is not None:
+            dataset = self._store.manifest.cells[cell].dataset.name
+            self._scores.setdefault((dataset, outcome.problem_id), []).append(outcome.correct)
+
     def end(self, *, again: str, after: str, stopped: bool = False) -> int:
         """What the run came to, and what comes next; 1 when attempts are owed. `stopped` says that enough were made."""
         owed, folder = self.planned - len(self._store.done()), self._store.folder
-        calls, tokens = self._store.paid()
-        self._console.print(Text(f"{calls:,} calls paid for, {tokens:,} new tokens, in {folder}", style="dim"))
+        paid = self._store.paid()
+        tokens = f"{paid.tokens:,} new tokens"
+        if paid.uncounted:
+            missing = f"{paid.uncounted:,} of {paid.calls:,} calls uncounted, {paid.tokens:,} in the others"
+            tokens = f"new tokens unknown ({missing})"
+        self._console.print(Text(f"{paid.calls:,} calls paid for, {tokens}, in {folder}", style="dim"))
         if owed and not stopped:
             self._console.print(Text(f"{owed} attempts are owed: {again}", style="red"))
             return 1
         self._console.print(Text(f"next: {after}", style="dim"))
         return 0
 
+    def _accuracy(self) -> Estimate | None:
+        """The mean of problems' means over all cells, with the interval of the report."""
+        return share([sum(scores) / len(scores) for scores in self._scores.values()])
+
     def _line(self) -> Text:
         sums, seconds = self._sums, max(time.monotonic() - self._started, 1e-9)
         parts = [f"{self._done:,}/{self.planned:,} attempts", f"{sums['failed']} failed", f"{len(self._owed)} owed"]
-        if graded := sums["graded"]:
-            share = sums["correct"] / graded
-            parts.append(f"acc {share:.1%} ± {1.96 * (share * (1 - share) / graded) ** 0.5:.1%} so far")
-        parts.append(f"{sums['tokens'] / seconds:,.0f} tokens/s")
+        if (found := self._accuracy()) and found.low is not None and found.high is not None:
+            parts.append(f"acc {found.value:.1%} [{found.low:.1%}, {found.high:.1%}] so far")
+        missing = f"tokens/s unknown ({sums['uncounted']:,} of {sums['ended']:,} attempts uncounted)"
+        parts.append(missing if sums["uncounted"] else f"{sums['tokens'] / seconds:,.0f} tokens/s")
         if self._in_flight:
             parts.append(f"{self._in_flight} calls in flight")
         if sums["prompt"]:

@@ -1,22 +1,27 @@
 """`scale report` and `scale compare`: tables of stored runs, and two runs against each other, on stdout or in a file.
 
-Decides which cells go together and the exit codes; numbers and layouts are decided in report.
+Decides which cells go together, how FOLDER:N is read, and the exit codes; numbers and layouts are decided in report.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from scale_reasoning.cli.options import Commands
 from scale_reasoning.errors import ConfigError
 
 if TYPE_CHECKING:
     from scale_reasoning.report.metrics import Cell, Prices
+    from scale_reasoning.types import Problem
 
+Numbered: TypeAlias = "tuple[int, Cell]"
+"""A cell and its row in the report of its run."""
+RUN = "a run's folder, or FOLDER:N for row N of its report"
 FORMATS = ("md", "latex", "html", "csv", "json")
 LAYOUTS = ("auto", "table1", "table2", "cells")
 
@@ -34,7 +39,7 @@ def _add_report(commands: Commands) -> None:
         description="Accuracy, tokens and routing of stored runs, with intervals and denominators. Exit codes: 0 done, "
         "1 attempts are owed (the table says how many), 2 usage or configuration.",
     )
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run's folder")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help=RUN)
     parser.add_argument("--format", choices=FORMATS, default="md", help="default md")
     parser.add_argument(
         "--layout",
@@ -48,11 +53,13 @@ def _add_report(commands: Commands) -> None:
         default="planned",
         help="planned: a failed attempt is wrong (default); completed: it is left out, as in the paper",
     )
-    parser.add_argument("--with-paper", action="store_true", help="the paper's numbers too")
     parser.add_argument(
-        "--prices", metavar="PROMPT,CACHED,COMPLETION", help="what a million tokens of each kind cost: adds the cost"
+        "--with-paper", action="store_true", help="the paper's numbers for the same models and datasets"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default 0)")
+    parser.add_argument(
+        "--prices", metavar="PROMPT,CACHED,COMPLETION", help="price per million tokens of each kind: adds the cost"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the draws behind maj@k of many samples (default 0)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write there; an existing file is an error")
     parser.set_defaults(run=report)
 
@@ -64,11 +71,11 @@ def _add_compare(commands: Commands) -> None:
         description="Run B against run A on the same problems, paired. Exit codes: 0 done, 1 attempts are owed (the "
         "comparison says so), 2 usage or configuration.",
     )
-    parser.add_argument("a", metavar="RUN_A", help="a run's folder, or FOLDER:N for its Nth row in the report")
-    parser.add_argument("b", metavar="RUN_B", help="another's, or another row of the same")
+    parser.add_argument("a", metavar="RUN_A", help=f"{RUN}, on all its datasets")
+    parser.add_argument("b", metavar="RUN_B", help="another run, or another row of the same")
     parser.add_argument("--format", choices=("md", "json"), default="md", help="default md")
     parser.add_argument("--metric", choices=("acc",), default="acc", help="what is compared (default acc)")
-    parser.add_argument("--seed", type=int, default=0, help="of bootstrap and permutations (default 0)")
+    parser.add_argument("--seed", type=int, help=argparse.SUPPRESS)  # nothing is drawn any more; old commands name it
     parser.set_defaults(run=compare)
 
 
@@ -77,38 +84,41 @@ def report(args: argparse.Namespace) -> int:
     from scale_reasoning.report import paper
     from scale_reasoning.report.metrics import summarise
     from scale_reasoning.report.tables import render
-    from scale_reasoning.runs.store import cells_of
 
     prices = None if args.prices is None else _prices(args.prices)
-    cells = {folder: cells_of(folder) for folder in args.runs}
+    numbered = cells_of_all(args.runs)
     summaries = [
-        summarise(cell, denominator=args.denominator, prices=prices, seed=args.seed)
-        for listed in cells.values()
-        for cell in listed
+        summarise(cell, row=row, denominator=args.denominator, prices=prices, seed=args.seed) for row, cell in numbered
     ]
     beside = paper.beside(summaries) if args.with_paper else ()
     if args.with_paper and not beside:
-        print("scale: the paper has no numbers for these datasets", file=sys.stderr)
+        print("scale: the paper has no numbers for these models on these datasets", file=sys.stderr)
     _write(render([*summaries, *beside], args.format, args.layout), args.out)
-    for folder, listed in cells.items():
-        _tell_savings(folder, listed)
+    for folder in dict.fromkeys(folder for folder, row in map(parsed, args.runs) if row is None):
+        _tell_savings(folder, [cell for _, cell in numbered if cell.run == str(folder)])
     return 1 if any(summary.owed for summary in summaries) else 0
 
 
 def _tell_savings(folder: Path, cells: Sequence[Cell]) -> None:
-    """What the cells of a run shared, on stderr."""
+    """What the cells of a whole run shared, on stderr."""
     from scale_reasoning.runs.store import reading
 
     outcomes = [outcome for cell in cells for outcome in cell.outcomes]
-    calls, made = sum(o.calls for o in outcomes), sum(o.usage.completion_tokens or 0 for o in outcomes)
+    calls, counts = sum(o.calls for o in outcomes), [o.usage.completion_tokens for o in outcomes]
     with reading(folder) as store:
-        paid_calls, paid_tokens = store.paid()
-    if calls > paid_calls:
-        print(
-            f"scale: {folder}: {calls:,} calls of {made:,} new tokens were answered, {paid_calls:,} of {paid_tokens:,} "
-            f"paid for: {1 - paid_tokens / max(made, 1):.0%} of the tokens saved by sharing",
-            file=sys.stderr,
-        )
+        paid = store.paid()
+    if calls <= paid.calls:
+        return
+    if missing := counts.count(None) or paid.uncounted:
+        told = f"tokens unknown ({missing} not counted by the server)"
+        print(f"scale: {folder}: {calls:,} calls were answered, {paid.calls:,} of them made; {told}", file=sys.stderr)
+        return
+    made = sum(count or 0 for count in counts)
+    print(
+        f"scale: {folder}: {calls:,} calls of {made:,} new tokens were answered, {paid.calls:,} of {paid.tokens:,} "
+        f"paid for: {1 - paid.tokens / max(made, 1):.0%} of the tokens saved by sharing",
+        file=sys.stderr,
+    )
 
 
 def compare(args: argparse.Namespace) -> int:
@@ -118,11 +128,13 @@ def compare(args: argparse.Namespace) -> int:
     from scale_reasoning.report import compare as paired
     from scale_reasoning.report.formats import WRITERS
 
-    mine, theirs = _named_cells(args.a), _named_cells(args.b)
-    pairs = pair(mine, theirs)
+    mine, theirs = cells_named(args.a), cells_named(args.b)
+    pairs = pair([cell for _, cell in mine], [cell for _, cell in theirs])
     if alone := len(mine) + len(theirs) - 2 * len(pairs):
         print(f"scale: {alone} cells have no counterpart in the other run and are not compared", file=sys.stderr)
-    comparisons = [paired.compare(a, b, seed=args.seed) for a, b in pairs]
+    for a, b in pairs:
+        paired.refuse_other_problems(a, b, _problems_of(a), _problems_of(b))
+    comparisons = [paired.compare(a, b) for a, b in pairs]
     if args.format == "json":
         text = msgspec.json.format(msgspec.json.encode(comparisons), indent=2).decode() + "\n"
     else:
@@ -144,7 +156,8 @@ def pair(mine: Sequence[Cell], theirs: Sequence[Cell]) -> list[tuple[Cell, Cell]
         same = [(a, b) for a, b in alike if a.dataset == dataset]
         if len(here) > 1 and not same:
             raise ConfigError(
-                f"several cells are on {dataset} and none is alike in both runs: name one of each, as FOLDER:N"
+                f"several cells are on {dataset} and none is alike in both runs: name one row of each, as FOLDER:N "
+                "(`scale report` numbers them)"
             )
         chosen += here if len(here) == 1 else same
     if not chosen:
@@ -153,17 +166,43 @@ def pair(mine: Sequence[Cell], theirs: Sequence[Cell]) -> list[tuple[Cell, Cell]
     return chosen
 
 
-def _named_cells(named: str) -> list[Cell]:
-    """The cells of FOLDER, or the one of FOLDER:N, counted from 1 as the rows of its report."""
+def cells_of_all(names: Sequence[str]) -> list[Numbered]:
+    """The cells of everything that is named, each once."""
+    found = {(cell.run, row, cell.dataset): (row, cell) for name in names for row, cell in cells_named(name)}
+    return list(found.values())
+
+
+def cells_named(named: str) -> list[Numbered]:
+    """The cells of FOLDER with the numbers of their rows, or those of FOLDER:N, row N on every dataset that has it.
+
+    Raises ConfigError for a number that the run has no row of, StoreError for what is no run.
+    """
+    from scale_reasoning.report.rows import numbers
     from scale_reasoning.runs.store import cells_of
 
+    folder, number = parsed(named)
+    cells = cells_of(folder)
+    numbered = list(zip(numbers(cells), cells, strict=True))
+    chosen = [(row, cell) for row, cell in numbered if number in (None, row)]
+    if not chosen:
+        raise ConfigError(f"{named}: the report of {folder} has rows 1 to {max(row for row, _ in numbered)}")
+    return chosen
+
+
+def parsed(named: str) -> tuple[Path, int | None]:
+    """FOLDER or FOLDER:N as a folder and a row; a folder whose own name ends so is itself."""
     folder, colon, number = named.rpartition(":")
-    if not colon or not number.isdecimal() or Path(named).exists():
-        return cells_of(Path(named))
-    cells = cells_of(Path(folder))
-    if not 1 <= int(number) <= len(cells):
-        raise ConfigError(f"{named}: the run has rows 1 to {len(cells)}")
-    return [cells[int(number) - 1]]
+    if not (folder and colon) or not re.fullmatch("[0-9]{1,6}", number) or Path(named).exists():
+        return Path(named), None
+    return Path(folder), int(number)
+
+
+def _problems_of(cell: Cell) -> list[Problem]:
+    """The problems that a cell's run keeps."""
+    from scale_reasoning.runs.store import reading
+
+    with reading(Path(cell.run)) as store:
+        return store.problems(cell.dataset)
 
 
 def _prices(text: str) -> Prices:

@@ -13,7 +13,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-UNKNOWN = "-"
+NOTHING = "-"
+"""Where there is no such number."""
+UNKNOWN = "unknown"
+"""Where there is one and it was not reported."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,18 +130,18 @@ def _tr(cells: Iterable[str]) -> str:
     return f"<tr>{''.join(cells)}</tr>"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """One line without control, format and private characters."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def _md(text: str) -> str:
-    escaped = re.sub(r"[\\`*_|<>&~$#]|\](?=[\[(:])", r"\\\g<0>", _plain(text))
+    escaped = re.sub(r"[\\`*_|<>&~$#]|\](?=[\[(:])", r"\\\g<0>", plain(text))
     return escaped.replace("://", r"\://")
 
 
 def _html(text: str) -> str:
-    return html.escape(_plain(text))
+    return html.escape(plain(text))
 
 
 _TEX = {
@@ -156,21 +159,21 @@ _TEX = {
 
 def _tex(text: str) -> str:
     # a row that begins with a bracket would be read as the argument of the `\\` before it
-    return re.sub(r"^\[", "{[}", "".join(_TEX.get(c, c) for c in _plain(text)))
+    return re.sub(r"^\[", "{[}", "".join(_TEX.get(c, c) for c in plain(text)))
 
 
 _NUMBER = re.compile(r"[+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?")
 
 
 def _safe(text: str) -> str:
-    plain = _plain(text)
-    formula = plain.startswith(("=", "+", "-", "@")) and plain != "-" and not _NUMBER.fullmatch(plain)
-    return f"'{plain}" if formula else plain
+    line = plain(text)
+    formula = line.startswith(("=", "+", "-", "@")) and line != "-" and not _NUMBER.fullmatch(line)
+    return f"'{line}" if formula else line
 
 
 def percent(share: float | None) -> str:
     """A share in percent, to two decimals."""
-    return UNKNOWN if share is None else f"{share * 100:.2f}"
+    return NOTHING if share is None else f"{share * 100:.2f}"
 
 
 def span(low: float | None, high: float | None) -> str:
@@ -180,9 +183,9 @@ def span(low: float | None, high: float | None) -> str:
 
 def count(mean: float | None) -> str:
     """A mean count: whole from 100 on."""
-    return UNKNOWN if mean is None else f"{mean:.0f}" if mean >= 100 else f"{mean:.1f}"
+    return NOTHING if mean is None else f"{mean:.0f}" if mean >= 100 else f"{mean:.1f}"
 
 
 def decimal(value: float | None) -> str:
     """A number to two decimals."""
-    return UNKNOWN if value is None else f"{value:.2f}"
+    return NOTHING if value is None else f"{value:.2f}"

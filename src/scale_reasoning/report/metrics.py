@@ -9,7 +9,8 @@ from statistics import fmean
 from typing import Literal, TypeAlias
 
 from scale_reasoning.answers import answer_class
-from scale_reasoning.report.estimators import Ballot, Estimate, estimate, maj_at_k, pass_at_k, sampled_maj, seeded
+from scale_reasoning.report.estimators import Ballot, maj_at_k, pass_at_k, sampled_maj, seeded
+from scale_reasoning.report.intervals import Estimate, share
 from scale_reasoning.runs.outcome import Cell, Outcome
 from scale_reasoning.types import JSON, NO_USAGE, Mode, Stage
 
@@ -20,15 +21,27 @@ LOOKED_AT_BY = {"tau": "threshold", "random_share": "random"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
-    """One row of a report. Shares are in [0, 1]; tokens are means a problem's attempt; None is unknown.
+class Prices:
+    """Price per million tokens, in one currency: read anew, read from the cache, written."""
 
-    completed: attempts with a final record (not owed). scored: attempts in the denominator of acc. owed: attempts that
-    a world failure left, or that have not run yet (planned - completed). tpi and hard are ratios of sums: tokens and
-    System 2 iterations over iterations.
+    prompt: float
+    cached: float
+    completion: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """One cell in numbers. Shares are in [0, 1]; tokens are means per attempt; None is unknown.
+
+    row: the cell's number in its run, as in FOLDER:N; None where it is in no run. completed: attempts with a final
+    record (not owed). scored: attempts in the denominator of acc. owed: attempts that a world failure left, or that
+    have not run yet (planned - completed). uncounted: attempts in the means whose server reported no response tokens:
+    any makes their mean unknown. tpi and hard are ratios of sums: tokens and System 2 iterations over iterations.
+    prices: those that `cost` was computed with.
     """
 
     run: str
+    row: int | None = None
     dataset: str
     model: str
     strategy: str
@@ -59,15 +72,8 @@ class Summary:
     unanswered: float | None
     model_seconds: float | None
     cost: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prices:
-    """Price of a million tokens, in one currency: read anew, read from the cache, written."""
-
-    prompt: float
-    cached: float
-    completion: float
+    uncounted: int = 0
+    prices: Prices | None = None
 
 
 def telling(strategy: Mapping[str, JSON]) -> dict[str, JSON]:
@@ -80,38 +86,38 @@ def telling(strategy: Mapping[str, JSON]) -> dict[str, JSON]:
 def summarise(
     cell: Cell,
     *,
+    row: int | None = None,
     denominator: Denominator = "planned",
     prices: Prices | None = None,
     seed: int = 0,
-    resamples: int = 2000,
 ) -> Summary:
-    """The cell's numbers.
+    """The cell's numbers. `row` is its number in its run, `seed` that of maj@k's draws.
 
     Owed attempts are never scored. "planned": every other attempt counts, a model failure as wrong; means are over a
     problem's attempts, then over problems. "completed", the paper's practice: attempts that failed (`failure` is set:
-    nothing parsed, cut off, no answer) are left out of Acc, Tok and all other means, which are over the attempts left
-    (the paper's 79.40 is 185 / 233). Truncated, unparsed and unanswered are shares of `completed` either way.
-
-    The interval is a bootstrap over problems, the standard error clustered by problem with its small-sample factor
-    (Miller 2024, arXiv 2411.00640); above 5,000 problems the interval is the normal one. See docs/statistics.md.
+    nothing parsed, cut off, no answer) are left out of Acc, pass@k, maj@k, Tok and all other means, which weigh the
+    attempts left alike (the paper's 79.40 is 185 / 233). So Acc is pass@1 either way. Truncated, unparsed and
+    unanswered are shares of `completed` either way. Intervals: see intervals.share and docs/statistics.md.
     """
     final = [outcome for outcome in cell.outcomes if not outcome.owed]
     counted = final if denominator == "planned" else [outcome for outcome in final if outcome.failure is None]
     mean = _Mean(groups=_by_problem(counted), denominator=denominator)
     graded = _by_problem(outcome for outcome in counted if outcome.correct is not None)
-    acc = accuracy(graded, denominator, seed=seed, resamples=resamples)
+    acc = accuracy(graded, denominator)
     tok, steps = mean(lambda o: o.usage.completion_tokens), mean(lambda o: o.iterations)
     ks = _ks(cell.samples, graded)
+    weights = [len(group) if denominator == "completed" else 1 for group in graded]
     return Summary(
         run=cell.run,
+        row=row,
         dataset=cell.dataset,
         model=cell.model,
         strategy=str(cell.strategy.get("name", "")),
         knobs=telling(cell.strategy),
         denominator=denominator,
         acc=acc.value if acc else None,
-        acc_low=max(0.0, acc.low) if acc else None,
-        acc_high=min(1.0, acc.high) if acc else None,
+        acc_low=acc.low if acc else None,
+        acc_high=acc.high if acc else None,
         acc_se=acc.se if acc else None,
         tok=tok,
         tpi=_ratio(tok, steps),
@@ -122,8 +128,8 @@ def summarise(
         owed=max(0, cell.planned - len(final)),
         problems=cell.problems,
         samples=cell.samples,
-        pass_at=_pass_at(graded, ks),
-        maj_at=_maj_at(graded, ks, seed),
+        pass_at=_pass_at(graded, weights, ks),
+        maj_at=_maj_at(graded, weights, ks, seed),
         tok_by_stage={name: mean(_tokens_of("by_stage", name)) for name in _names("by_stage", counted)},
         tok_by_mode={name: mean(_tokens_of("by_mode", name)) for name in _names("by_mode", counted)},
         prompt_tokens=mean(lambda o: o.usage.prompt_tokens),
@@ -134,18 +140,18 @@ def summarise(
         unanswered=_share(o.answer is None for o in final),
         model_seconds=mean(lambda o: o.model_seconds),
         cost=None if prices is None else mean(lambda o: cost_of(o, prices)),
+        uncounted=sum(outcome.usage.completion_tokens is None for outcome in counted),
+        prices=prices,
     )
 
 
-def accuracy(
-    graded: Sequence[Sequence[Outcome]], denominator: Denominator, *, seed: int, resamples: int
-) -> Estimate | None:
-    """Acc of graded outcomes, a list a problem: of problems' means ("planned") or of attempts ("completed")."""
+def accuracy(graded: Sequence[Sequence[Outcome]], denominator: Denominator) -> Estimate | None:
+    """Acc of graded outcomes, a list per problem: of problems' means ("planned") or of attempts ("completed")."""
     right = [sum(outcome.correct is True for outcome in group) for group in graded]
     sizes = [len(group) for group in graded]
     if denominator == "completed":
-        return estimate(right, sizes, seed=seed, resamples=resamples)
-    return estimate([top / size for top, size in zip(right, sizes, strict=True)], seed=seed, resamples=resamples)
+        return share(right, sizes)
+    return share([top / size for top, size in zip(right, sizes, strict=True)])
 
 
 def cost_of(outcome: Outcome, prices: Prices) -> float | None:
@@ -217,22 +223,26 @@ def _ks(samples: int, graded: Sequence[Sequence[Outcome]]) -> list[int]:
     return sorted(k for k in {*powers, samples} if k <= min(least, samples))
 
 
-def _pass_at(graded: Sequence[Sequence[Outcome]], ks: Sequence[int]) -> dict[int, float]:
-    counts = Counter((len(group), sum(outcome.correct is True for outcome in group)) for group in graded)
-    return {k: sum(pass_at_k(n, c, k) * times for (n, c), times in counts.items()) / len(graded) for k in ks}
+def _pass_at(graded: Sequence[Sequence[Outcome]], weights: Sequence[int], ks: Sequence[int]) -> dict[int, float]:
+    counts = Counter[tuple[int, int]]()
+    for group, weight in zip(graded, weights, strict=True):
+        counts[len(group), sum(outcome.correct is True for outcome in group)] += weight
+    return {k: sum(pass_at_k(n, c, k) * weight for (n, c), weight in counts.items()) / sum(weights) for k in ks}
 
 
-def _maj_at(graded: Sequence[Sequence[Outcome]], ks: Sequence[int], seed: int) -> dict[int, float]:
-    """Exact up to 8 samples a problem (or 16, and 500 problems) and at both ends; else Monte Carlo of bounded work."""
+def _maj_at(
+    graded: Sequence[Sequence[Outcome]], weights: Sequence[int], ks: Sequence[int], seed: int
+) -> dict[int, float]:
+    """Exact up to 8 samples per problem (or 16, and 500 problems) and at both ends; else bounded Monte Carlo."""
     problems = [[Ballot(_choice(outcome), outcome.correct is True) for outcome in group] for group in graded]
     most = max(map(len, problems), default=0)
     small = most <= 8 or (most <= 16 and len(problems) <= 500)
     exact = [k for k in ks if small or k == 1 or all(len(ballots) == k for ballots in problems)]
-    found = {k: fmean(maj_at_k(ballots, k) for ballots in problems) for k in exact}
+    found = {k: fmean((maj_at_k(ballots, k) for ballots in problems), weights) for k in exact}
     if drawn := [k for k in ks if k not in found]:
         random, draws = seeded(seed), max(8, min(512, 500_000 // sum(map(len, problems))))
         shares = [sampled_maj(ballots, drawn, random=random, draws=draws) for ballots in problems]
-        found |= {k: fmean(share[place] for share in shares) for place, k in enumerate(drawn)}
+        found |= {k: fmean((each[place] for each in shares), weights) for place, k in enumerate(drawn)}
     return {k: found[k] for k in ks}
 
 

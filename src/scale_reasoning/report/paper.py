@@ -1,11 +1,13 @@
 """The SCALE paper's own numbers (paper.toml) as rows to print or draw beside ours.
 
 Decides how they become Summaries: shares in [0, 1], no interval (the paper prints none), and the denominators that its
-percentages imply.
+percentages imply; and which of them belong beside ours. Their `tok` and `tpi` are as printed: of the responses to
+sub-problems alone, where ours are of all stages.
 """
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -41,14 +43,25 @@ def rows(table: Table) -> tuple[Summary, ...]:
 
 
 def beside(summaries: Sequence[Summary]) -> tuple[Summary, ...]:
-    """The paper's rows that belong beside these: of the swept tau or token limit, else Table 1; same datasets."""
+    """The paper's rows that belong beside these: of the swept tau or token limit, else of Table 1."""
     limits = {summary.knobs.get("system2_max_tokens") for summary in summaries}
     taus = {summary.knobs.get("tau") for summary in summaries if summary.strategy == "scale"}
     table: Table = "table1"
     if len({summary.strategy for summary in summaries}) == 1:
         table = "table2" if len(taus) > 1 else "figure2" if len(limits) > 1 else table
-    datasets = {summary.dataset for summary in summaries}
-    return tuple(row for row in rows(table) if row.dataset in datasets)
+    return alike(table, summaries)
+
+
+def alike(table: Table, summaries: Sequence[Summary]) -> tuple[Summary, ...]:
+    """A table's rows on the datasets and with the models of the summaries, models being matched by their names."""
+    ran = {(summary.dataset, _plain(summary.model.partition(" + ")[0])) for summary in summaries}
+    return tuple(
+        row for row in rows(table) if any(row.dataset == name and _plain(row.model) in model for name, model in ran)
+    )
+
+
+def _plain(model: str) -> str:
+    return re.sub("[^a-z0-9]", "", model.lower())
 
 
 def implied_scored(percent: float, planned: int) -> int:

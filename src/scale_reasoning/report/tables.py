@@ -1,22 +1,25 @@
-"""Summaries as tables: the paper's two layouts and a row-a-cell one, each Acc with its interval and denominators.
+"""Summaries as tables: the paper's two layouts and one with a line per cell, each Acc with its interval and counts.
 
-Decides what is a row, a column and a footnote. Knows nothing of escaping (formats.py).
+Decides what is a line, a column and a footnote; what a row's number means is decided in rows.py. Knows nothing of
+escaping (formats.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import inf, sqrt
-from statistics import fmean
-from typing import Literal, TypeAlias, TypeVar, cast
+from itertools import product
+from math import inf
+from typing import Literal, TypeAlias, cast
 
 import msgspec
 
-from scale_reasoning.report.estimators import Z95
-from scale_reasoning.report.formats import UNKNOWN, WRITERS, Column, Grid, count, decimal, percent, span
+from scale_reasoning.report.columns import acc, every_number, hard, solving, tok, tpi
+from scale_reasoning.report.formats import NOTHING, UNKNOWN, WRITERS, Column, Grid, percent, span
+from scale_reasoning.report.intervals import Estimate, average
 from scale_reasoning.report.metrics import LOOKED_AT_BY, Summary
 from scale_reasoning.report.paper import from_paper
+from scale_reasoning.report.rows import identity
 from scale_reasoning.types import JSON
 
 Format: TypeAlias = Literal["md", "latex", "html", "csv", "json"]
@@ -26,17 +29,16 @@ OWED = "†"
 """After the label of a row with owed attempts."""
 LEFT_OUT = "‡"
 """After the label of a row whose failed attempts are left out."""
-
-Key = TypeVar("Key", int, str)
+ROW = Column(name="row", number=True)
 
 
 def render(summaries: Sequence[Summary], format: Format, layout: Layout = "auto") -> str:  # noqa: A002 - the flag's name
     """The summaries as one text.
 
-    "table1": a row a strategy of a model, columns Acc, Tpi, Tok a dataset and the average Acc. "table2": a row a value
-    of the swept knobs, columns Acc, Tok, Hard a dataset. "cells": a row a summary, everything known. "auto": table2
-    when knobs differ within one strategy, table1 for several strategies, models or datasets, else cells. JSON is a list
-    of summaries, and CSV left to "auto" is those, whatever the layout.
+    "table1": a line per strategy and model, columns Acc, Tpi, Tok per dataset and, of several, the average Acc.
+    "table2": a line per value of the swept knobs, columns Acc, Tok, Hard per dataset. "cells": a line per summary with
+    every number. "auto": table2 when knobs differ within one strategy, table1 for several strategies, models or
+    datasets, else cells. JSON is a list of summaries, and CSV left to "auto" is those, whatever the layout.
     """
     if format == "json":
         return msgspec.json.format(msgspec.json.encode(rows(summaries)), indent=2).decode() + "\n"
@@ -60,11 +62,11 @@ def _layout(summaries: Sequence[Summary]) -> Literal["table1", "table2", "cells"
 
 
 def _swept(summaries: Sequence[Summary]) -> list[str]:
-    """The knobs that differ, or that some do not look at, between summaries of one strategy, dataset and model."""
-    seen: dict[str, dict[str, set[str]]] = {}
+    """The knobs that differ, or that some do not look at, between summaries of one strategy and model."""
+    seen: dict[tuple[str, str], dict[str, set[str]]] = {}
     for summary in summaries:
         if not from_paper(summary):
-            knobs = seen.setdefault(f"{summary.strategy}\n{summary.dataset}\n{summary.model}", {})
+            knobs = seen.setdefault((summary.strategy, summary.model), {})
             idle = dict.fromkeys(LOOKED_AT_BY)
             for key, value in (idle | _flattened(summary.knobs)).items():
                 knobs.setdefault(key, set()).add(str(value))
@@ -82,77 +84,44 @@ def _flattened(tree: Mapping[str, JSON], under: str = "") -> dict[str, JSON]:
 
 
 def _table1(summaries: Sequence[Summary]) -> Grid:
-    swept = _swept(summaries)
-    leads = _leads(summaries, ("model", "strategy"), lambda s: (_model(s), _strategy(s, swept)))
-    datasets = list(dict.fromkeys(summary.dataset for summary in summaries))
-    lines: list[list[str]] = []
-    for lead, found in leads.rows:
-        known = [found[dataset] for dataset in datasets if dataset in found]
-        average = _average(known) if len(known) == len(datasets) else UNKNOWN
-        lines.append([*_marked(lead, known), *_triples(found, datasets, (_acc, _tpi, _tok)), average])
-    columns = [*leads.columns, *_headings(datasets, ("Acc", "Tpi", "Tok")), Column(name="average Acc", number=True)]
-    return Grid(columns=columns, rows=lines, notes=_notes(summaries))
+    swept, datasets = _swept(summaries), _datasets(summaries)
+    lines = _lines(summaries, lambda s: (_model(s), _strategy(s, swept)))
+    numbers = {"Acc": acc, "Tpi": tpi, "Tok": tok, **solving(summaries, "Tpi solve", "Tok solve")}
+    columns = [*_leading(lines, ("model", "strategy")), *_headings(datasets, list(numbers))]
+    rows = [[*_marked(line, lines), *_numbers(line.found, datasets, numbers.values())] for line in lines]
+    if len(datasets) > 1:
+        columns.append(Column(name="average Acc", number=True))
+        rows = [[*row, _average(line.found, datasets)] for row, line in zip(rows, lines, strict=True)]
+    return Grid(columns=columns, rows=rows, notes=_notes(summaries))
 
 
 def _table2(summaries: Sequence[Summary]) -> Grid:
-    swept = _swept(summaries) or ["tau"]
+    swept, datasets = _swept(summaries) or ["tau"], _datasets(summaries)
     names = ("model", "strategy", *swept)
-    leads = _leads(summaries, names, lambda s: (_model(s), s.strategy, *(_knob(s, knob) for knob in swept)))
-    datasets = list(dict.fromkeys(summary.dataset for summary in summaries))
-    lines = [
-        [*_marked(lead, found.values()), *_triples(found, datasets, (_acc, _tok, _hard))]
-        for lead, found in sorted(
-            leads.rows, key=lambda row: (any(map(from_paper, row[1].values())), *map(_rank, row[0]))
-        )
-    ]
-    columns = [*leads.columns, *_headings(datasets, ("Acc", "Tok", "Hard"))]
-    return Grid(columns=columns, rows=lines, notes=_notes(summaries))
+    lines = _lines(summaries, lambda s: (_model(s), s.strategy, *(_knob(s, knob) for knob in swept)))
+    numbers = {"Acc": acc, "Tok": tok, "Hard": hard, **solving(summaries, "Tok solve")}
+    lines.sort(key=lambda line: (any(map(from_paper, line.found.values())), *map(_rank, line.lead)))
+    columns = [*_leading(lines, names), *_headings(datasets, list(numbers))]
+    rows = [[*_marked(line, lines), *_numbers(line.found, datasets, numbers.values())] for line in lines]
+    return Grid(columns=columns, rows=rows, notes=_notes(summaries))
 
 
 def _cells(summaries: Sequence[Summary]) -> Grid:
     swept = _swept(summaries)
     columns: dict[Column, Callable[[Summary], str]] = {
+        **({ROW: lambda s: "" if s.row is None else str(s.row)} if any(s.row for s in summaries) else {}),
         Column(name="run"): lambda s: s.run,
         Column(name="dataset"): lambda s: s.dataset,
         Column(name="model"): _model,
-        Column(name="strategy"): lambda s: "".join(_marked((_strategy(s, swept),), [s])),
-        **{Column(name=name, number=True): text for name, text in _numbers(summaries).items()},
+        Column(name="strategy"): lambda s: f"{_strategy(s, swept)} {_marks([s])}".rstrip(),
+        **{Column(name=name, number=True): text for name, text in every_number(summaries).items()},
     }
     lines = [[text(summary) for text in columns.values()] for summary in summaries]
-    kept = [place for place in range(len(columns)) if any(line[place] != UNKNOWN for line in lines)]
-    shown = [[line[place] for place in kept] for line in lines]
-    return Grid(columns=[list(columns)[place] for place in kept], rows=shown, notes=_notes(summaries))
+    return Grid(columns=list(columns), rows=lines, notes=[*_notes(summaries), *_unreported(summaries)])
 
 
-def _numbers(summaries: Sequence[Summary]) -> dict[str, Callable[[Summary], str]]:
-    """Every number of a summary by its heading."""
-    return {
-        "Acc": _acc,
-        "SE": lambda s: percent(s.acc_se),
-        "Tok": _tok,
-        "Tpi": _tpi,
-        "Hard": _hard,
-        "steps": lambda s: decimal(s.steps),
-        **{f"pass@{k}": lambda s, k=k: percent(s.pass_at.get(k)) for k in _keys(s.pass_at for s in summaries)},
-        **{f"maj@{k}": lambda s, k=k: percent(s.maj_at.get(k)) for k in _keys(s.maj_at for s in summaries)},
-        **{f"Tok {x}": lambda s, x=x: count(s.tok_by_stage.get(x)) for x in _keys(s.tok_by_stage for s in summaries)},
-        **{f"Tok {x}": lambda s, x=x: count(s.tok_by_mode.get(x)) for x in _keys(s.tok_by_mode for s in summaries)},
-        "prompt": lambda s: count(s.prompt_tokens),
-        "cached": lambda s: count(s.cached_tokens),
-        "truncated": lambda s: percent(s.truncated),
-        "unparsed": lambda s: percent(s.unparsed),
-        "unanswered": lambda s: percent(s.unanswered),
-        "model s": lambda s: decimal(s.model_seconds),
-        "cost": lambda s: UNKNOWN if s.cost is None else f"{s.cost:.4g}",
-        "planned": lambda s: str(s.planned),
-        "completed": lambda s: str(s.completed),
-        "scored": lambda s: str(s.scored),
-        "owed": lambda s: str(s.owed),
-    }
-
-
-def _keys(maps: Iterable[Mapping[Key, float | None]]) -> list[Key]:
-    return list(dict.fromkeys(key for mapping in maps for key in mapping))
+def _datasets(summaries: Sequence[Summary]) -> list[str]:
+    return list(dict.fromkeys(summary.dataset for summary in summaries))
 
 
 def _flat(summaries: Sequence[Summary]) -> Grid:
@@ -171,62 +140,89 @@ def _bare(value: JSON) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Leads:
-    """What a table's rows are, by their first cells, and each one's summaries by dataset."""
+class _Line:
+    """A line of a table: its rows' numbers, its first cells, and its summaries by dataset."""
 
-    columns: list[Column]
-    rows: list[tuple[tuple[str, ...], dict[str, Summary]]]
-
-
-def _leads(summaries: Sequence[Summary], names: Sequence[str], lead: Callable[[Summary], tuple[str, ...]]) -> _Leads:
-    """Summaries with one lead share a row; where two of them are on one dataset, runs get rows of their own."""
-    clash = len({(lead(summary), summary.dataset) for summary in summaries}) < len(summaries)
-    found: list[tuple[tuple[str, ...], dict[str, Summary]]] = []
-    for summary in summaries:
-        key = (summary.run, *lead(summary)) if clash else lead(summary)
-        row = next((row for known, row in found if known == key and summary.dataset not in row), None)
-        if row is None:
-            row = dict[str, Summary]()
-            found.append((key, row))
-        row[summary.dataset] = summary
-    return _Leads(columns=[Column(name=name) for name in (["run", *names] if clash else names)], rows=found)
+    row: str
+    run: str
+    lead: tuple[str, ...]
+    found: dict[str, Summary]
 
 
-def _marked(lead: Sequence[str], summaries: Iterable[Summary]) -> list[str]:
+def _lines(summaries: Sequence[Summary], lead: Callable[[Summary], tuple[str, ...]]) -> list[_Line]:
+    """Summaries of one row share a line, of several runs too; where two are on one dataset, runs are kept apart."""
+    owns = [(from_paper(s), *identity(s.model, s.strategy, s.knobs)) for s in summaries]
+    clash = len({(own, s.dataset) for own, s in zip(owns, summaries, strict=True)}) < len(summaries)
+    grouped: list[tuple[tuple[object, ...], dict[str, Summary]]] = []
+    for own, summary in zip(owns, summaries, strict=True):
+        key = (summary.run, *own) if clash else own
+        found = next((found for known, found in grouped if known == key and summary.dataset not in found), None)
+        if found is None:
+            found = dict[str, Summary]()
+            grouped.append((key, found))
+        found[summary.dataset] = summary
+    several = len({summary.run for summary in summaries if not from_paper(summary)}) > 1
+    named = several and any(summary.row for summary in summaries)  # the rows' numbers name their runs already
+    lines: list[_Line] = []
+    for _, found in grouped:
+        first = next(iter(found.values()))
+        row = _row(found.values(), several=several)
+        run = first.run if clash and not named else ""
+        lines.append(_Line(row=row, run=run, lead=lead(first), found=found))
+    return lines
+
+
+def _row(summaries: Iterable[Summary], *, several: bool) -> str:
+    """The number of a line's row; with its run, as `scale compare` takes it, where the table is of several."""
+    named = [f"{each.run}:{each.row}" if several else str(each.row) for each in summaries if each.row is not None]
+    return ", ".join(dict.fromkeys(named))
+
+
+def _leading(lines: Sequence[_Line], names: Sequence[str]) -> list[Column]:
+    """The columns before the numbers: the row and the run are there where a line has them."""
+    runs = [Column(name="run")] if any(line.run for line in lines) else []
+    return [*([ROW] if any(line.row for line in lines) else []), *runs, *(Column(name=name) for name in names)]
+
+
+def _marked(line: _Line, lines: Sequence[_Line]) -> list[str]:
+    """A line's first cells, with marks for what its numbers leave out."""
+    first = [line.row] * any(each.row for each in lines) + [line.run] * any(each.run for each in lines)
+    return [*first, *line.lead[:-1], f"{line.lead[-1]} {_marks(line.found.values())}".rstrip()]
+
+
+def _marks(summaries: Iterable[Summary]) -> str:
     known = list(summaries)
-    marks = OWED * any(summary.owed for summary in known)
-    marks += LEFT_OUT * any(map(_left_out, known))
-    return [*lead[:-1], f"{lead[-1]} {marks}".rstrip()]
+    return OWED * any(summary.owed for summary in known) + LEFT_OUT * any(map(_left_out, known))
 
 
 def _headings(datasets: Sequence[str], names: Sequence[str]) -> list[Column]:
     return [Column(name=name, group=dataset, number=True) for dataset in datasets for name in names]
 
 
-def _triples(
-    found: Mapping[str, Summary], datasets: Sequence[str], texts: Sequence[Callable[[Summary], str]]
+def _numbers(
+    found: Mapping[str, Summary], datasets: Sequence[str], texts: Iterable[Callable[[Summary], str]]
 ) -> list[str]:
-    return [text(found[dataset]) if dataset in found else UNKNOWN for dataset in datasets for text in texts]
+    return [text(found[name]) if name in found else NOTHING for name, text in product(datasets, texts)]
 
 
-def _average(summaries: Sequence[Summary]) -> str:
-    """The datasets' mean Acc. Its interval is normal, from standard errors that add up as independent ones do."""
-    accs = [summary.acc for summary in summaries if summary.acc is not None]
-    errors = [summary.acc_se for summary in summaries if summary.acc_se is not None]
-    if not accs or len(accs) < len(summaries):
-        return UNKNOWN
-    value = fmean(accs)
-    counts = f"({sum(s.scored for s in summaries)}/{sum(s.planned for s in summaries)})"
-    if len(errors) < len(accs):
-        return f"{percent(value)} {counts}"
-    half = Z95 * sqrt(sum(error * error for error in errors)) / len(errors)
-    return f"{percent(value)} {span(max(0.0, value - half), min(1.0, value + half))} {counts}"
+def _average(found: Mapping[str, Summary], datasets: Sequence[str]) -> str:
+    """The mean Acc of the datasets, where all are known."""
+    parts = [
+        Estimate(value=summary.acc, low=summary.acc_low, high=summary.acc_high, se=None)
+        for summary in found.values()
+        if summary.acc is not None
+    ]
+    mean = average(parts)
+    if mean is None or len(parts) < len(datasets):
+        return NOTHING
+    counts = f"({sum(s.scored for s in found.values())}/{sum(s.planned for s in found.values())})"
+    return " ".join(filter(None, (percent(mean.value), span(mean.low, mean.high), counts)))
 
 
 def _notes(summaries: Sequence[Summary]) -> list[str]:
     legend = (
-        "Acc in % with its 95 % interval (bootstrap over problems) and (scored/planned) attempts; Tok, Tpi: response "
-        "tokens an attempt, an iteration; Hard: % of iterations in System 2."
+        "Acc in % with its 95 % interval (over problems) and (scored/planned) attempts; Tok, Tpi: response tokens per "
+        "attempt, per iteration; Hard: % of iterations in System 2; row N is FOLDER:N in other commands."
     )
     notes = [legend]
     owed = [summary for summary in summaries if summary.owed]
@@ -237,15 +233,33 @@ def _notes(summaries: Sequence[Summary]) -> list[str]:
             "scored. Resume the run."
         )
     if any(map(_left_out, summaries)):
-        notes.append(f"{LEFT_OUT} Denominator completed: attempts that failed are left out, as in the paper.")
-    if any(map(from_paper, summaries)):
-        notes.append("(paper): as printed, without intervals; scored is what the percentage implies.")
-    if any(summary.acc_low == summary.acc_high is not None for summary in summaries):
         notes.append(
-            "An interval without width: every problem came out alike, which n problems also do where the true value is "
-            "up to 3/n away (rule of three)."
+            f"{LEFT_OUT} Denominator completed: attempts that failed are left out, as in the paper, and every mean "
+            "weighs the attempts that are left alike."
         )
-    return notes
+    if any(map(from_paper, summaries)):
+        notes.append(
+            "(paper): as printed, without intervals; scored is what the percentage implies. The paper's Tok and Tpi "
+            "count the responses to sub-problems alone: they are under Tok solve and Tpi solve, beside ours of that "
+            "stage, and not comparable with Tok and Tpi, which are of all stages."
+        )
+    return [*notes, *_uncounted(summaries)]
+
+
+def _uncounted(summaries: Sequence[Summary]) -> list[str]:
+    """Why response tokens are unknown."""
+    mine = [summary for summary in summaries if summary.uncounted]
+    missing, completed = sum(summary.uncounted for summary in mine), sum(summary.completed for summary in mine)
+    told = f"{UNKNOWN}: the server reported no response tokens for {missing} of {completed} attempts."
+    return [told] if missing else []
+
+
+def _unreported(summaries: Sequence[Summary]) -> list[str]:
+    """Why prompt tokens are unknown."""
+    mine = [summary for summary in summaries if not from_paper(summary) and summary.steps is not None]
+    if all(summary.prompt_tokens is not None and summary.cached_tokens is not None for summary in mine):
+        return []
+    return [f"prompt, cached, cost: {UNKNOWN} where the server did not report them for every attempt."]
 
 
 def _left_out(summary: Summary) -> bool:
@@ -265,7 +279,7 @@ def _strategy(summary: Summary, swept: Sequence[str]) -> str:
 
 def _knob(summary: Summary, name: str) -> str:
     value = _flattened(summary.knobs).get(name)
-    return UNKNOWN if value is None else str(value)
+    return NOTHING if value is None else str(value)
 
 
 def _rank(text: str) -> tuple[float, str]:
@@ -273,22 +287,3 @@ def _rank(text: str) -> tuple[float, str]:
         return float(text), ""
     except ValueError:
         return inf, text
-
-
-def _acc(summary: Summary) -> str:
-    if summary.acc is None:
-        return UNKNOWN
-    interval = span(summary.acc_low, summary.acc_high)
-    return " ".join(filter(None, (percent(summary.acc), interval, f"({summary.scored}/{summary.planned})")))
-
-
-def _tok(summary: Summary) -> str:
-    return count(summary.tok)
-
-
-def _tpi(summary: Summary) -> str:
-    return count(summary.tpi)
-
-
-def _hard(summary: Summary) -> str:
-    return percent(summary.hard)

@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -37,6 +37,14 @@ from scale_reasoning.runs.outcome import Cell, Outcome, outcome_of
 from scale_reasoning.types import JSON, Completion, Problem, Record, Request
 
 T = TypeVar("T")
+
+
+class Paid(NamedTuple):
+    """Completions and their new tokens; the tokens leave out the completions that the server did not count."""
+
+    calls: int
+    tokens: int
+    uncounted: int
 
 
 class Store:
@@ -118,10 +126,10 @@ class Store:
         """(problem id, sample) of a cell's attempts in which a step, of any chain, wrote more than so many tokens."""
         return set(self._all(_LONG_STEPS, (cell, tokens, tokens)))
 
-    def paid(self) -> tuple[int, int]:
-        """Completions in the journal and their new tokens, as far as they were counted."""
-        row = self._one("SELECT count(*), coalesce(sum(tokens), 0) FROM completions", ())
-        return (0, 0) if row is None else (row[0], row[1])
+    def paid(self) -> Paid:
+        """The completions in the journal."""
+        row = self._one("SELECT count(*), coalesce(sum(tokens), 0), count(*) - count(tokens) FROM completions", ())
+        return Paid(0, 0, 0) if row is None else Paid(*row)
 
     def served(self) -> list[str]:
         """The names that the servers gave their models."""

@@ -6,6 +6,7 @@ To add a kind: write a module with one function that fills a Page from points, a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -31,9 +32,18 @@ KINDS: Mapping[str, Kind] = {
 
 
 def draw(
-    kind: str, cells: Sequence[Cell], file: Path, *, denominator: Denominator = "planned", with_paper: bool = False
+    kind: str,
+    cells: Sequence[Cell],
+    file: Path,
+    *,
+    rows: Sequence[int] | None = None,
+    denominator: Denominator = "planned",
+    with_paper: bool = False,
 ) -> bool:
     """Draws the cells into the file, whose ending says the format; whether any of the paper's numbers are beside them.
+
+    `rows` are the cells' numbers in the reports of their runs, for labels. Beside the paper's numbers, which count the
+    responses to sub-problems alone, ours are drawn with the tokens of that stage.
 
     Raises ConfigError for an unknown kind or ending, for cells that do not have what the kind shows, and where
     matplotlib is missing; StoreError where the file cannot be written.
@@ -42,8 +52,11 @@ def draw(
         raise ConfigError(f"no plot {kind!r}; there are: {', '.join(KINDS)}")
     _check_ending(file)
     with styled():
-        ours = [measured(cell, denominator) for cell in cells]
+        numbers = rows or [None] * len(cells)
+        ours = [measured(cell, denominator, row=row) for cell, row in zip(cells, numbers, strict=True)]
         beside = printed(kind, ours) if with_paper else []
+        if beside:
+            ours = [replace(point, tokens="solve") for point in ours]
         page = Page()
         KINDS[kind](page, [*ours, *beside])
         page.write(file)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from math import ceil
 
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.report.estimators import estimate
+from scale_reasoning.report import intervals
 from scale_reasoning.report.plots.canvas import Page
 from scale_reasoning.report.plots.panel import Panel
 from scale_reasoning.report.plots.points import Point, Value
@@ -15,7 +15,6 @@ from scale_reasoning.report.plots.style import shown
 from scale_reasoning.runs.outcome import Outcome
 
 BINS = 10
-RESAMPLES = 500
 
 
 def difficulty(page: Page, points: Sequence[Point]) -> None:
@@ -73,7 +72,7 @@ def shares(outcomes: Sequence[Outcome]) -> list[Value]:
 
 
 def _share(groups: Sequence[list[int]], count: Callable[[list[int]], int]) -> Value:
-    found = estimate([*map(count, groups)], [*map(len, groups)], seed=0, resamples=RESAMPLES)
+    found = intervals.share([*map(count, groups)], [*map(len, groups)])
     return Value(value=found.value, low=found.low, high=found.high).times(100) if found else Value(value=0.0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.report.plots.canvas import Page
@@ -15,31 +16,35 @@ from scale_reasoning.report.plots.series import (
     grouped,
     left_out,
     most_swept,
+    numbered,
     ours,
     setting,
+    uncounted,
 )
 
 
 def frontier(page: Page, points: Sequence[Point]) -> None:
-    """A panel a dataset; cells that differ in the most swept knob are one series, its value beside each."""
+    """A panel per dataset; cells that differ in the most swept knob are one series, its value beside each."""
     known = [point for point in points if point.acc and point.tok]
     if not ours(known):
-        raise ConfigError("plot frontier: these runs have no attempt that is scored and whose tokens were counted")
+        why = uncounted(points) or "no attempt is scored yet"
+        raise ConfigError(f"plot frontier: {why}: no cell has both an accuracy and a number of tokens")
     knob, datasets = most_swept(known), datasets_of(ours(known))
-    page.title = "Accuracy by tokens a problem"
+    page.title = "Accuracy by tokens per attempt"
     page.caption = caption(
         known,
         INTERVALS,
         f"beside points: {knob}" if knob else "",
-        left_out(len(points) - len(known), "nothing scored, or tokens unknown"),
+        left_out(len(points) - len(known), uncounted(points) or "nothing scored"),
     )
     panels = dict(zip(datasets, page.panels([2.1 if len(datasets) == 1 else 1.7] * len(datasets)), strict=True))
     for series in grouped(known, [knob] if knob else [], panels=True):
         labels = [_beside(point, knob) if len(series.points) > 1 else "" for point in series.points]
-        panels[series.dataset].points(_tokens(series.points), _accuracies(series.points), series.look, labels)
+        look = replace(series.look, label=numbered(series.look.label, series.points, known))
+        panels[series.dataset].points(_tokens(series.points), _accuracies(series.points), look, labels)
     for dataset, panel in panels.items():
         _finish(panel, dataset, [point for point in known if point.summary.dataset == dataset])
-    panels[datasets[-1]].x_label("response tokens a problem")
+    panels[datasets[-1]].x_label("response tokens per attempt")
 
 
 def _finish(panel: Panel, dataset: str, points: Sequence[Point]) -> None:

@@ -5,23 +5,19 @@ Decides what has an interval. Knows nothing of lines, labels or axes.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import cast
+from typing import Literal, cast
 
 from scale_reasoning.report import paper
-from scale_reasoning.report.estimators import estimate
+from scale_reasoning.report.intervals import Estimate, amount, share
 from scale_reasoning.report.metrics import Cell, Denominator, Summary, summarise
 from scale_reasoning.runs.outcome import Outcome
-from scale_reasoning.types import JSON
+from scale_reasoning.types import JSON, NO_USAGE, Stage
 
-RESAMPLES = 1000
 TABLES: Mapping[str, paper.Table] = {"budget": "figure2", "tau": "table2", "frontier": "table1"}
 """Where the paper prints what a kind shows; the other kinds show what it does not print."""
-MAIN_MODEL = "Qwen3-32B"
-"""The paper's model where ours is none of its four."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +34,16 @@ class Value:
         return Value(value=self.value * factor, low=low, high=high)
 
 
-@dataclass(frozen=True, kw_only=True)  # no slots: what takes a bootstrap is cached
+@dataclass(frozen=True, kw_only=True)  # no slots: what takes long is cached
 class Point:
-    """A cell in numbers, or a row of the paper, which has no cell."""
+    """A cell in numbers, or a row of the paper, which has no cell.
+
+    tokens: which are counted, those of all stages or of the responses to sub-problems alone, as in the paper.
+    """
 
     summary: Summary
     cell: Cell | None = None
+    tokens: Literal["all", "solve"] = "all"
 
     @property
     def knobs(self) -> dict[str, JSON]:
@@ -62,19 +62,30 @@ class Point:
 
     @cached_property
     def tok(self) -> Value | None:
-        """Response tokens a problem's attempt."""
-        if self.cell is None or self.summary.tok is None:
+        """Response tokens per attempt; None where one attempt's are unknown."""
+        if self.cell is None:
             return None if self.summary.tok is None else Value(value=self.summary.tok)
-        return self.ratio(lambda outcome: outcome.usage.completion_tokens or 0)
+        counts = [[self._tokens(outcome) for outcome in group] for group in self.counted()]
+        if any(count is None for group in counts for count in group):
+            return None
+        return _value(amount(*self._sums([[count or 0 for count in group] for group in counts])))
+
+    def _tokens(self, outcome: Outcome) -> int | None:
+        if self.tokens == "all":
+            return outcome.usage.completion_tokens
+        return outcome.by_stage.get(Stage.SOLVE, NO_USAGE).completion_tokens
 
     @cached_property
     def hard(self) -> Value | None:
         """Iterations in System 2, in percent."""
         if self.cell is None or self.summary.hard is None:
-            share = None if self.summary.hard is None else Value(value=self.summary.hard)
+            found = None if self.summary.hard is None else Value(value=self.summary.hard)
         else:
-            share = self.ratio(lambda outcome: outcome.hard, lambda outcome: outcome.iterations)
-        return share and share.times(100)
+            groups = self.counted()
+            tops, sizes = self._sums([[outcome.hard for outcome in group] for group in groups])
+            bottoms, _ = self._sums([[outcome.iterations for outcome in group] for group in groups])
+            found = _value(share(tops, bottoms)) if sizes else None
+        return found and found.times(100)
 
     def counted(self) -> list[list[Outcome]]:
         """The outcomes that the denominator counts, a list a problem."""
@@ -84,37 +95,27 @@ class Point:
                 groups.setdefault(outcome.problem_id, []).append(outcome)
         return [groups[name] for name in sorted(groups)]
 
-    def ratio(
-        self, top: Callable[[Outcome], float], bottom: Callable[[Outcome], float] = lambda outcome: 1
-    ) -> Value | None:
-        """`top` over `bottom`, summed over attempts; with denominator "planned" over problems' means of them."""
-        groups = self.counted()
+    def _sums(self, groups: Sequence[Sequence[float]]) -> tuple[list[float], list[float]]:
+        """Sums over a problem's attempts and how many they are; with denominator "planned" the means, and ones."""
         sizes = [len(group) if self.summary.denominator == "planned" else 1 for group in groups]
-        tops, bottoms = (
-            [sum(map(part, group)) / size for group, size in zip(groups, sizes, strict=True)] for part in (top, bottom)
-        )
-        found = estimate(tops, bottoms, seed=0, resamples=RESAMPLES)
-        return found and Value(value=found.value, low=found.low, high=found.high)
+        tops = [sum(group) / size for group, size in zip(groups, sizes, strict=True)]
+        return tops, [len(group) / size for group, size in zip(groups, sizes, strict=True)]
 
 
-def measured(cell: Cell, denominator: Denominator) -> Point:
-    """The point of a cell."""
-    return Point(summary=summarise(cell, denominator=denominator), cell=cell)
+def _value(found: Estimate | None) -> Value | None:
+    return found and Value(value=found.value, low=found.low, high=found.high)
+
+
+def measured(cell: Cell, denominator: Denominator, *, row: int | None = None) -> Point:
+    """The point of a cell, which has that row in the report of its run."""
+    return Point(summary=summarise(cell, row=row, denominator=denominator), cell=cell)
 
 
 def printed(kind: str, points: Sequence[Point]) -> list[Point]:
-    """The paper's points that belong beside these: same datasets, and of its models those that ours are."""
+    """The paper's points that belong beside these, on the same datasets and with the same models."""
     if kind not in TABLES:
         return []
-    datasets = {point.summary.dataset for point in points}
-    rows = [row for row in paper.rows(TABLES[kind]) if row.dataset in datasets]
-    ours = " ".join(_plain(point.summary.model) for point in points)
-    models = {row.model for row in rows if _plain(row.model) in ours} or {MAIN_MODEL}
-    return [Point(summary=row) for row in rows if row.model in models]
-
-
-def _plain(model: str) -> str:
-    return re.sub("[^a-z0-9]", "", model.lower())
+    return [Point(summary=row) for row in paper.alike(TABLES[kind], [point.summary for point in points])]
 
 
 def flattened(tree: Mapping[str, JSON], under: str = "") -> dict[str, JSON]:

@@ -19,7 +19,9 @@ Identity: TypeAlias = dict[str, str]
 """What a point is, in words by kind of thing."""
 
 MOST_PANELS = 6
-INTERVALS = "95 % intervals: bootstrap over problems"
+MOST_NUMBERS = 4
+"""Rows whose numbers stand before a label."""
+INTERVALS = "95 % intervals over problems"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,9 +175,27 @@ def caption(points: Sequence[Point], *notes: str) -> str:
         lines.append("failed attempts left out")
     models = dict.fromkeys(point.summary.model for point in points if from_paper(point.summary))
     lines += [*notes, f"paper: {', '.join(models)}, as printed" if models else ""]
+    if any(point.tokens == "solve" for point in points):
+        lines.append("tokens: of responses to sub-problems alone, as the paper counts them")
     return "; ".join(filter(None, lines))
 
 
 def left_out(count: int, why: str) -> str:
     """A note on points that a plot cannot show; nothing for none."""
     return f"{count} cell{'s' * (count > 1)} not shown: {why}" if count else ""
+
+
+def uncounted(points: Iterable[Point]) -> str:
+    """How many attempts came without a count of tokens, in the words of a note; nothing where all were counted."""
+    mine = [point.summary for point in points if point.summary.uncounted]
+    missing = sum(summary.uncounted for summary in mine)
+    completed = sum(summary.completed for summary in mine)
+    return f"tokens unknown for {missing} of {completed} attempts (the server reported none)" if missing else ""
+
+
+def numbered(label: str, points: Sequence[Point], among: Sequence[Point]) -> str:
+    """The label behind the numbers of its rows, where they are few and all rows are of one run."""
+    rows = sorted({point.summary.row for point in points if point.summary.row is not None})
+    if not rows or len(rows) > MOST_NUMBERS or len({point.summary.run for point in ours(among)}) > 1:
+        return label
+    return f"{', '.join(map(str, rows))}: {label}"

@@ -9,7 +9,7 @@ from scale_reasoning.errors import ConfigError
 from scale_reasoning.report.plots.canvas import Page
 from scale_reasoning.report.plots.panel import Panel
 from scale_reasoning.report.plots.points import Point, Value
-from scale_reasoning.report.plots.series import INTERVALS, Series, caption, grouped, left_out, ours, swept
+from scale_reasoning.report.plots.series import INTERVALS, Series, caption, grouped, left_out, ours, swept, uncounted
 
 LIMITS = ("system2_max_tokens", "round_max_tokens")
 
@@ -42,7 +42,9 @@ def tau(page: Page, points: Sequence[Point]) -> None:
     """Accuracy, tokens and hard share against tau, above one another."""
     sweep = _sweep("tau", points, ("tau",), "scale sweep tau 0.2 0.3 0.4 0.5 0.6 0.7 0.8 0.9 --dataset …")
     page.title = "Accuracy, tokens and System 2 share by τ"
-    page.caption = caption(sweep.points, INTERVALS, left_out(sweep.unplaced, "no τ, or nothing scored"))
+    page.caption = caption(
+        sweep.points, INTERVALS, left_out(sweep.unplaced, "no τ, or nothing scored"), uncounted(sweep.points)
+    )
     top, middle, bottom = page.panels([1.5, 1.1, 0.9], share_x=True)
     for series in grouped(sweep.points, sweep.knobs):
         _line(top, sweep, series, lambda point: point.acc)

@@ -1,0 +1,203 @@
+"""Means over problems with 95 % intervals, and the paired test, all by Student's t with the problem as the unit.
+
+Decides how uncertainty is computed; docs/statistics.md gives the formulas, their sources and their measured coverage.
+Knows nothing of outcomes, cells or tables, and needs no array library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from math import atan, ceil, cos, exp, fsum, log, nextafter, pi, sin, sqrt
+from statistics import NormalDist
+
+ALPHA = 0.05
+"""One minus the confidence of every interval, and the level of the paired test: an interval excludes 0 where p is at
+most this.
+"""
+NORMAL_FROM = 5_000
+"""Degrees of freedom from which Student's t is taken as normal: the two differ by 0.02 % there."""
+BORROWED = 2
+"""Imaginary problems that are added to the spread, so that problems which came out alike do not pass for certainty."""
+Z95 = NormalDist().inv_cdf(1 - ALPHA / 2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A ratio of two sums over problems, its 95 % interval and its standard error (each None where it is unknown)."""
+
+    value: float
+    low: float | None
+    high: float | None
+    se: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """A mean of paired differences with its 95 % interval, standard error (None from one problem) and p-value."""
+
+    value: float
+    low: float
+    high: float
+    se: float | None
+    p_value: float
+
+
+def share(tops: Sequence[float], bottoms: Sequence[float] | None = None) -> Estimate | None:
+    """The sum of `tops` over that of `bottoms` (one pair per problem, 0 <= top <= bottom); without bottoms, the mean.
+
+    The interval is Agresti and Coull's on the number of independent problems that would spread as much, with Student's
+    t for the normal quantile. The spread is blended with that of `BORROWED` problems that are all right or all wrong.
+    Where every problem is, the interval is Clopper and Pearson's exact one for so many problems. From one problem it is
+    [0, 1]. None where there is nothing to divide.
+    """
+    found = _ratio(tops, bottoms)
+    if found is None:
+        return None
+    value, n, se = found.value, len(tops), found.se
+    if se is None:
+        return Estimate(value=value, low=0.0, high=1.0, se=None)
+    if value <= 0 or value >= 1:
+        room = 1 - (ALPHA / 2) ** (1 / n)
+        return Estimate(value=value, low=max(0.0, value - room), high=min(1.0, value + room), se=se)
+    t = t_quantile(n - 1)
+    effective = _effective(value, n, se)
+    size = effective + t * t
+    centre = (value * effective + t * t / 2) / size
+    half = t * sqrt(centre * (1 - centre) / size)
+    low, high = min(centre - half, value), max(centre + half, value)  # min, max: against rounding
+    return Estimate(value=value, low=max(0.0, low), high=min(1.0, high), se=se)
+
+
+def _effective(value: float, n: int, se: float) -> float:
+    """As how many independent problems the problems spread."""
+    smoothed = (value * n + 1) / (n + BORROWED)
+    most = smoothed * (1 - smoothed) / n
+    return value * (1 - value) * (n - 1 + BORROWED) / ((n - 1) * se * se + BORROWED * most)
+
+
+def amount(tops: Sequence[float], bottoms: Sequence[float] | None = None) -> Estimate | None:
+    """The sum of `tops` over the sum of `bottoms` (one pair per problem, none negative); without bottoms, the mean.
+
+    The interval is Student's t on the logarithm, its error by leaving out each problem in turn (the jackknife), so that
+    it stays above 0. Unknown from one problem, and where one problem has all there is. None where there is nothing to
+    divide.
+    """
+    found = _ratio(tops, bottoms)
+    if found is None:
+        return None
+    spread = _jackknife(tops, bottoms)
+    if spread is None or not found.value:
+        return found
+    factor = exp(t_quantile(len(tops) - 1) * spread)
+    return Estimate(value=found.value, low=found.value / factor, high=found.value * factor, se=found.se)
+
+
+def _jackknife(tops: Sequence[float], bottoms: Sequence[float] | None) -> float | None:
+    """The standard error of the logarithm of the ratio."""
+    n, top = len(tops), fsum(tops)
+    below = [1.0] * n if bottoms is None else bottoms
+    bottom = fsum(below)
+    left = [(top - one, bottom - other) for one, other in zip(tops, below, strict=True)]
+    if n < 2 or min(map(min, left)) <= 0:
+        return None
+    logs = [log(one / other) for one, other in left]
+    middle = fsum(logs) / n
+    return sqrt((n - 1) / n * fsum((each - middle) ** 2 for each in logs))
+
+
+def _ratio(tops: Sequence[float], bottoms: Sequence[float] | None) -> Estimate | None:
+    """Ratio and clustered standard error, linearised, with the factor n / (n - 1) (Miller 2024, arXiv 2411.00640)."""
+    bottom = fsum(bottoms) if bottoms is not None else float(len(tops))
+    if not tops or bottom == 0:
+        return None
+    value, n = fsum(tops) / bottom, len(tops)
+    pairs = zip(tops, bottoms or [1.0] * n, strict=True)
+    squares = fsum((top - value * below) ** 2 for top, below in pairs)
+    return Estimate(value=value, low=None, high=None, se=sqrt(squares * n / (n - 1)) / bottom if n > 1 else None)
+
+
+def average(parts: Sequence[Estimate]) -> Estimate | None:
+    """The plain mean of independent estimates that each have an interval; None without any.
+
+    Each end of the interval lies as far from the mean as the parts' own distances, squared and summed, put it (Zou and
+    Donner 2008), so that parts of no spread or of skewed intervals keep their say.
+    """
+    if not parts:
+        return None
+    n, value = len(parts), fsum(part.value for part in parts) / len(parts)
+    below = [part.value - part.low for part in parts if part.low is not None]
+    above = [part.high - part.value for part in parts if part.high is not None]
+    whole = len(below) == len(above) == n
+    low, high = (sqrt(fsum(each * each for each in side)) / n for side in (below, above))
+    return Estimate(value=value, low=value - low if whole else None, high=value + high if whole else None, se=None)
+
+
+def paired(differences: Sequence[float], attempts: Sequence[float]) -> Difference | None:
+    """The mean of paired differences in [-1, 1], one per problem, tested against 0 by Student's t.
+
+    `attempts` is how many attempts each difference stands for (the harmonic mean of the two sides' counts). To the
+    spread are added `BORROWED` imaginary problems, each one standard deviation away of attempts that all come out
+    differently. p is at most `ALPHA` exactly where the interval excludes 0. Where no problem differs the interval is no
+    narrower than what n problems leave open: 1 - ALPHA^(1/n), about 3/n. None without problems.
+    """
+    n = len(differences)
+    if not n:
+        return None
+    value = fsum(differences) / n
+    squares = fsum((each - value) ** 2 for each in differences)
+    if n == 1:
+        return Difference(value=value, low=-1.0, high=1.0, se=None, p_value=1.0)
+    borrowed = BORROWED * fsum(1 / count for count in attempts) / n
+    error = sqrt((squares + borrowed) / (n - 1 + BORROWED) / n)
+    half = t_quantile(n - 1) * error
+    if not any(differences):
+        half = max(half, 1 - ALPHA ** (1 / n))
+    return Difference(
+        value=value,
+        low=max(-1.0, value - half),
+        high=min(1.0, value + half),
+        se=sqrt(squares / (n - 1) / n),
+        p_value=t_p(value / error, n - 1),
+    )
+
+
+def t_p(t: float, freedom: int) -> float:
+    """The chance of a Student's t at least so far from 0, on either side.
+
+    A finite sum (Abramowitz and Stegun 26.7.3 and 26.7.4), exact to about 1e-15; normal from `NORMAL_FROM` degrees of
+    freedom.
+    """
+    if freedom >= NORMAL_FROM:
+        return 2 * NormalDist().cdf(-abs(t))
+    angle = atan(abs(t) / sqrt(freedom))
+    odd, square = freedom % 2, cos(angle) ** 2
+    term = total = cos(angle) if odd else 1.0
+    for step in range(2 + odd, freedom - 1, 2):
+        term *= square * (step - 1) / step
+        total += term
+    inside = sin(angle) * total
+    if odd:
+        inside = 2 / pi * (angle + (inside if freedom > 1 else 0.0))
+    return min(1.0, max(0.0, 1 - inside))
+
+
+@cache
+def t_quantile(freedom: int) -> float:
+    """The smallest t whose p is at most `ALPHA`, found by halving down to neighbouring floats."""
+    low, high = 0.0, 16.0
+    while nextafter(low, high) < high:
+        middle = (low + high) / 2
+        low, high = (low, middle) if t_p(middle, freedom) <= ALPHA else (middle, high)
+    return high
+
+
+def problems_needed(difference: float, spread: float, *, power: float = 0.8) -> int | None:
+    """Problems for a two-sided 5 % test to find a mean paired difference of this size, its deviation being `spread`.
+
+    ((z_0.975 + z_power) spread / difference)^2, the normal approximation; None for no difference.
+    """
+    if difference == 0:
+        return None
+    return max(2, ceil(((Z95 + NormalDist().inv_cdf(power)) * spread / difference) ** 2))
