@@ -118,18 +118,20 @@ def estimate(manifest: Manifest, problems: Mapping[str, Sequence[Problem]]) -> s
         count = sum(1 for _ in manifest.units(cell.dataset.name, problems[cell.dataset.name]))
         each = _tokens(cell)
         attempts, tokens = attempts + count, tokens + count * each
-        lines.append(f"{cell.dataset.name}  {_named(cell)}: {count:,} attempts, {_calls(cell)} calls each, "
+        lines.append(f"{cell.dataset.name}  {named(cell)}: {count:,} attempts, {calls_each(cell)} calls each, "
                      f"about {count * each:,} tokens")  # fmt: skip
     lines.append(f"in all {attempts:,} attempts and, before sharing, about {tokens:,} tokens at the paper's lengths")
     return "\n".join(lines)
 
 
-def _named(cell: CellSpec) -> str:
+def named(cell: CellSpec) -> str:
+    """A cell's strategy with its knobs."""
     knobs = ", ".join(f"{k} {v}" for k, v in cell.strategy.items() if k in ("tau", "samples", "route"))
     return f"{cell.strategy['name']} ({knobs})" if knobs else str(cell.strategy["name"])
 
 
-def _calls(cell: CellSpec) -> str:
+def calls_each(cell: CellSpec) -> str:
+    """How many calls an attempt takes, in words."""
     settings = cell.strategy
     match settings["name"]:
         case "scale":

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanag
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from scale_reasoning.cli import options
 from scale_reasoning.engines import Connection, connect, engine_of, key_from_environment
@@ -24,22 +24,11 @@ from scale_reasoning.runs.manifest import Manifest, ModelSpec
 
 if TYPE_CHECKING:
     from scale_reasoning.runs.outcome import Outcome
+    from scale_reasoning.runs.pace import Goal
     from scale_reasoning.runs.store import Store
     from scale_reasoning.types import Problem
 
 ATTEMPTS_IN_FLIGHT = 1024
-
-
-class Goal(Protocol):
-    """What may end a run before all its attempts are made."""
-
-    def heard(self, cell: int, outcome: Outcome) -> None:
-        """One attempt ended."""
-        ...
-
-    def enough(self) -> bool:
-        """Whether no more need be started."""
-        ...
 
 
 def attempts(text: str) -> int:
@@ -90,6 +79,7 @@ async def _work(
     goal: Goal | None,
 ) -> int:
     from scale_reasoning.cli.progress import Progress
+    from scale_reasoning.runs.run import needed
 
     progress = Progress(store)
     async with _runner(args, store, connections, progress.hear) as run:
@@ -98,14 +88,14 @@ async def _work(
                 await run(
                     attempts_in_flight=_attempts_in_flight(args, connections),
                     heard=_both(progress.heard, goal),
-                    enough=goal.enough if goal else lambda: False,
+                    goal=goal,
                 )
             except asyncio.CancelledError:
                 print(f"scale: interrupted; go on with: {again}", file=sys.stderr)
                 raise
             finally:
                 store.resolve({"served": store.served()})
-        return progress.end(again=again, after=after, stopped=goal is not None and goal.enough())
+        return progress.end(again=again, after=after, stopped=goal is not None and not needed(store, goal))
 
 
 def _attempts_in_flight(args: argparse.Namespace, connections: Mapping[ModelSpec, Connection]) -> int:

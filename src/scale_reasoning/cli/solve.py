@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scale_reasoning.cli import options
+from scale_reasoning.cli import chosen, options
 from scale_reasoning.cli.options import Commands
 from scale_reasoning.errors import ConfigError, GradeError
 from scale_reasoning.types import Failure, Problem, Record, Solution
@@ -62,7 +62,7 @@ async def _attempt(args: argparse.Namespace) -> Record:
 
     problem = problem_of(_text(args.problem), args.answer)
     grader = await _grader(args.grader, problem)
-    strategy = options.strategy(args)
+    strategy = chosen.strategy(args)
     connection = options.connection(args)
     html: Path | None = args.html
     page = None if html is None else _page(html)

@@ -1,4 +1,4 @@
-"""A run's folder on disk: manifest.json, the database, a lock. Raises StoreError with the mend, whatever goes wrong.
+"""A run's folder on disk: manifest.json, the database, a lock. Every error is a StoreError that says what to do.
 
 With runs.store the one door to sqlite3. Knows nothing of what the rows mean.
 """
@@ -85,10 +85,10 @@ def locked(folder: Path) -> Generator[None]:
 
 @contextlib.contextmanager
 def opened(folder: Path, *, new: bool) -> Generator[sqlite3.Connection]:
-    """The folder's database."""
+    """The folder's database, to be written to."""
     file = folder / DATABASE
-    if not new and not file.exists():
-        raise StoreError(f"{folder}: its {DATABASE} is gone; without it there is no run to go on with")
+    if not new:
+        _require(file)
     with told(folder):
         connection = sqlite3.connect(file, timeout=30)
         try:
@@ -96,20 +96,57 @@ def opened(folder: Path, *, new: bool) -> Generator[sqlite3.Connection]:
         except BaseException:
             connection.close()
             raise
-    try:
+    with contextlib.closing(connection):
         yield connection
-    finally:
-        connection.close()
+
+
+@contextlib.contextmanager
+def opened_to_read(folder: Path) -> Generator[sqlite3.Connection]:
+    """The folder's database, of which no byte is changed; a process may be writing to it."""
+    file = folder / DATABASE
+    _require(file)
+    with told(folder):
+        connection = _reader(file)
+        try:
+            _check(connection, folder)
+        except BaseException:
+            connection.close()
+            raise
+    with contextlib.closing(connection):
+        yield connection
+
+
+def _reader(file: Path) -> sqlite3.Connection:
+    """A connection that only reads. SQLite would otherwise create, empty or remove files next to the database."""
+    address = f"{file.resolve().as_uri()}?mode=ro"
+    log = file.with_name(f"{file.name}-wal")
+    if not log.exists() or not log.stat().st_size:  # everything is in the one file, and nobody writes to it
+        return sqlite3.connect(f"{address}&immutable=1", uri=True)
+    try:  # what a killed process left: its shared memory is read but not repaired
+        connection = sqlite3.connect(f"{address}&readonly_shm=1", uri=True, timeout=30)
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError:  # the shared memory is gone or in use
+        return sqlite3.connect(address, uri=True, timeout=30)
+    return connection
+
+
+def _require(file: Path) -> None:
+    if not file.exists():
+        raise StoreError(f"{file.parent}: its {DATABASE} is gone; without it there is no run to resume")
 
 
 def _prepare(connection: sqlite3.Connection, folder: Path, *, new: bool) -> None:
     if new:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.executescript(f"PRAGMA application_id = {APPLICATION}; {SCHEMA}")
-    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
-        raise StoreError(f"{folder}: its {DATABASE} is not a run of this program; name another folder")
+    _check(connection, folder)
     # Committed writes survive a killed process; only a power cut may lose the newest.
     connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def _check(connection: sqlite3.Connection, folder: Path) -> None:
+    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
+        raise StoreError(f"{folder}: its {DATABASE} is not a run of this program; name another folder")
 
 
 @contextlib.contextmanager

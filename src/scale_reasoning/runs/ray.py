@@ -22,6 +22,7 @@ from scale_reasoning.engines.limit import InFlight
 from scale_reasoning.engines.spread import Limits
 from scale_reasoning.errors import ConfigError, Unreachable
 from scale_reasoning.runs.manifest import Manifest, ModelSpec
+from scale_reasoning.runs.pace import Goal
 from scale_reasoning.runs.run import Heard, Maker, run_by
 from scale_reasoning.runs.store import Store
 from scale_reasoning.together import together
@@ -150,7 +151,7 @@ async def run_on_ray(
     workers: int,
     attempts_in_flight: int = 1024,
     heard: Heard | None = None,
-    enough: Callable[[], bool] = lambda: False,
+    goal: Goal | None = None,
 ) -> None:
     """`run` by workers of a connected cluster, who share out the attempts and the requests in flight.
 
@@ -167,7 +168,7 @@ async def run_on_ray(
     async def work() -> None:
         try:
             await crew.gathered()
-            await run_by(crew.make, store, attempts_in_flight=attempts_in_flight, heard=heard, enough=enough)
+            await run_by(crew.make, store, attempts_in_flight=attempts_in_flight, heard=heard, goal=goal)
         finally:
             crew.end()
 

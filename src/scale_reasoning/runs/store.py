@@ -27,6 +27,7 @@ from scale_reasoning.runs.folder import (
     locked,
     made,
     opened,
+    opened_to_read,
     read_manifest,
     told,
     trouble,
@@ -153,6 +154,11 @@ class Store:
         self.manifest = replace(self.manifest, resolved={**self.manifest.resolved, **resolved})
         write_manifest(self.folder, self.manifest)
 
+    def remember(self, synthesis: Mapping[str, JSON]) -> None:
+        """Says in the manifest what traces the run is made for."""
+        self.manifest = replace(self.manifest, synthesis=synthesis)
+        write_manifest(self.folder, self.manifest)
+
     # SQLite
 
     async def _write(self, sql: str, values: tuple[Any, ...]) -> None:
@@ -244,9 +250,9 @@ def resume(folder: Path) -> Generator[Store]:
 
 @contextlib.contextmanager
 def reading(folder: Path) -> Generator[Store]:
-    """A run to look at, also while it is in progress."""
+    """A run to look at, also while it is in progress. Nothing in the folder changes."""
     manifest = read_manifest(folder)
-    with opened(folder, new=False) as connection:
+    with opened_to_read(folder) as connection:
         yield Store(folder, connection, manifest)
 
 
