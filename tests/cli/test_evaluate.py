@@ -16,6 +16,8 @@ from tests.cli.test_solve import SCALE, scale
 from tests.runs.simulated import content
 from tests.servers import reply_to, serving, stream
 
+from scale_reasoning.cli import main
+
 
 def problems(folder: Path, count: int = 4) -> Path:
     file = folder / "mine.jsonl"
@@ -196,7 +198,26 @@ def test_flags_that_a_recipe_or_a_run_settles_are_refused_and_others_override(tm
     assert "--strategy" in scale("eval", str(recipe), "--strategy", "cot").stderr
     dry = scale("eval", str(recipe), "--samples", "5", "--dry-run", "--base-url", "http://127.0.0.1:9/v1")
     assert "5 attempts" in dry.stdout
-    assert "--seed" in scale("eval", "--resume", str(tmp_path), "--seed", "3").stderr
+
+
+OTHERS = (
+    ("--seed", "3"), ("--samples", "2"), ("--limit", "2"), ("--model", "other"), ("--tau", "0.9"), ("--effort", "low"),
+    ("--set", "candidates=2"), ("--strategy", "cot"), ("--strategy", "scale:tau=0.9"), ("--no-reuse",),
+    ("--window", "9000"), ("--shard", "1/2"), ("--grader", "integer"), ("--out", "elsewhere"), ("--split", "train"),
+)  # fmt: skip
+
+
+def test_a_resume_takes_the_settings_that_the_run_has_and_refuses_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "run")
+    at = ("--model", "arithmetic-teacher", "--samples", "1", "--limit", "1", "--seed", "5", "--tau", "0.3")
+    assert main(["eval", "arithmetic", *at, "--out", out]) == 0
+    assert main(["eval", "--resume", out, *at, "--strategy", "scale:tau=0.30", "--out", out]) == 0
+    for words in OTHERS:
+        capsys.readouterr()
+        assert main(["eval", "--resume", out, *words]) == 2
+        assert words[0] in capsys.readouterr().err
 
 
 def test_a_run_whose_dataset_went_away_goes_on_with_its_own_copy(tmp_path: Path) -> None:

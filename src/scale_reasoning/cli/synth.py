@@ -80,8 +80,11 @@ def _one_source(args: argparse.Namespace) -> None:
 
 
 def _from_runs(args: argparse.Namespace) -> int:
+    from scale_reasoning.synth.splits import require_allowed
+
     settings = _settings(args)
     made = filtered(settings, args.runs)
+    require_allowed(made.collected.evaluations, allow=settings.allow_test_split)
     if args.dry_run:
         print(f"{table(made)}\n{len(made.funnel.kept):,} traces would be kept; nothing was written")
         return 0
@@ -192,10 +195,7 @@ def _vacant(args: argparse.Namespace, settings: Settings) -> None:
 def _check(args: argparse.Namespace, settings: Settings, made: Made) -> None:
     """Raises ConfigError where the traces must not be written."""
     from scale_reasoning.synth import bundle
-    from scale_reasoning.synth.splits import require_allowed
 
-    if args.runs:
-        require_allowed(made.collected.evaluations, allow=settings.allow_test_split)
     bundle.check(args.out, settings.shown(), made.collected.origins, overwrite=args.overwrite)
 
 
