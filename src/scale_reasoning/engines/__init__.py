@@ -35,9 +35,9 @@ TEACHER = "arithmetic-teacher"
 class Connection:
     """What a user says about the model they want; None is not said.
 
-    model: a name on the server, `student` (the model in the box, the default without a base URL), `smollm2` (the same
-    without its adapter), the path of a GGUF file or, without a base URL, of a checkpoint folder. base_url: the server
-    of an OpenAI-compatible API.
+    model: a name on the server (not needed where it has one model only), `student` (the model in the box, the default
+    without a base URL), `smollm2` (the same without its adapter), the path of a GGUF file or, without a base URL, of a
+    checkpoint folder. base_url: the server of an OpenAI-compatible API.
     more_base_urls: further servers of the same model. system1_model, system1_base_url: where System 1 sits when it is
     another model. api_key: sent as a bearer token.
     profile: a family of profiles.toml instead of the one that matches the name; profiles: a file of the user's own
@@ -138,6 +138,7 @@ async def connect(connection: Connection, limits: Limits | None = None) -> Async
     A mode that the model's family lacks and no other model was named for has no entry; asking for it raises a
     ConfigError that says what to do. Raises ConfigError for what cannot be opened.
     """
+    connection = await with_model(connection)
     async with AsyncExitStack() as stack:
         limits = limits or Limits()
         main = await _with_policies(connection, limits, stack)
@@ -154,6 +155,17 @@ def endpoints(engine: Engine, model: str, *, profile: str | None = None, window:
     opened = Opened(engine=engine, model=model, window=window)
     connection = Connection(model=model, profile=profile, window=window)
     return {mode: endpoint for mode in Mode for endpoint in mode_endpoints(connection, opened, mode).values()}
+
+
+async def with_model(connection: Connection) -> Connection:
+    """The connection with its model named: where none was, the only one of its server. Raises ConfigError."""
+    if connection.model is not None or connection.base_url is None:
+        return connection
+    from scale_reasoning.engines.listing import only_model
+
+    model = await only_model(connection)
+    connection.say(f"{connection.base_url} has one model: {model}")
+    return replace(connection, model=model)
 
 
 async def open_engine(connection: Connection, stack: AsyncExitStack) -> Opened:

@@ -1,20 +1,28 @@
 """What a server's list of models says: which names there are, and the window each is served with.
 
-Pure. Decides under which keys servers tell a window; lists run to thousands of names, so what is shown is bounded.
+Decides under which keys servers tell a window, and which model is meant where none was named. Lists run to thousands
+of names, so what is shown is bounded.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
-from typing import cast
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, cast
 
 from scale_reasoning.engines.refusals import one_line
 from scale_reasoning.engines.verdicts import Finding, no, unknown, yes
+from scale_reasoning.errors import ConfigError, EngineError
 from scale_reasoning.types import JSON
 
-SHOWN_NAMES, SHOWN_NAME, MOST_NAMES = 5, 60, 20_000
+if TYPE_CHECKING:
+    from scale_reasoning.engines import Connection
+
+SHOWN_NAMES, SHOWN_NAME, MOST_NAMES = 10, 60, 20_000
 """Of a server's list of models: names shown, characters of each, names read at all."""
+
+LISTING_SECONDS = 20.0
+"""How long a list of models is waited for."""
 
 _WINDOW_KEYS = (
     ("max_model_len",),  # vLLM, SGLang
@@ -46,6 +54,35 @@ def listed(body: JSON) -> dict[str, JSON] | None:
     return entries
 
 
+def shown(names: Iterable[str]) -> str:
+    """The first names of a list, for a message."""
+    first = list(names)[: SHOWN_NAMES + 1]
+    more = ", …" if len(first) > SHOWN_NAMES else ""
+    return ", ".join(one_line(name)[:SHOWN_NAME] for name in first[:SHOWN_NAMES]) + more
+
+
+async def only_model(connection: Connection) -> str:
+    """The name of the one model that the server at the connection's base URL has.
+
+    Raises ConfigError where it has several (named in the message), none, or no list that can be read.
+    """
+    from scale_reasoning.engines.openai import OpenAI, Timeouts
+
+    where = f"base URL {connection.base_url}: which model? --model NAME"
+    patience = Timeouts(first_byte=LISTING_SECONDS)
+    try:
+        async with OpenAI(connection.base_url or "", api_key=connection.api_key, timeouts=patience) as server:
+            entries = listed(await server.fetch("/models"))
+    except EngineError as error:
+        raise ConfigError(f"{where}; the server's list of models could not be read: {error}") from error
+    # One entry may have several names (llama.cpp's aliases).
+    names = list(dict.fromkeys(name for entry in (entries or {}).values() if isinstance(name := at(entry, "id"), str)))
+    if len(names) != 1:
+        has = f"has {len(names):,}: {shown(names)}" if names else "lists none"
+        raise ConfigError(f"{where}; the server {has}")
+    return names[0].removeprefix("models/")
+
+
 def model(asked: str, entries: Mapping[str, JSON] | None) -> Finding:
     """Whether the server lists the model."""
     if not entries:
@@ -54,13 +91,11 @@ def model(asked: str, entries: Mapping[str, JSON] | None) -> Finding:
         return yes(f"{asked}, one of {len(entries):,}")
     lowered: dict[str, str] = {name.lower(): name for name in entries}
     close = [lowered[name] for name in difflib.get_close_matches(asked.lower(), lowered, n=3, cutoff=0.5)]
-    shown = [one_line(name)[:SHOWN_NAME] for name in close or list(entries)[:SHOWN_NAMES]]
-    more = ", …" if not close and len(entries) > SHOWN_NAMES else ""
     return no(
         f"{one_line(asked)[:SHOWN_NAME]} is not among {len(entries):,}; "
-        f"{'close' if close else 'there are'}: {', '.join(shown)}{more}",
+        f"{'close' if close else 'there are'}: {shown(close or entries)}",
         "the request is refused, or another model answers and this name picks the wrong profile for it",
-        f"--model {shown[0]}" if close else "--model NAME, one that the server lists",
+        f"--model {shown(close[:1])}" if close else "--model NAME, one that the server lists",
     )
 
 

@@ -17,6 +17,7 @@ from scale_reasoning.engines import (
     listing,
     system1_connection,
     verdicts,
+    with_model,
 )
 from scale_reasoning.engines.place import Place, body_of, open_place
 from scale_reasoning.engines.refusals import one_line
@@ -56,6 +57,7 @@ async def probe(connection: Connection, say: Callable[[str], None] | None = None
     what cannot be opened; an EngineError becomes a finding.
     """
     findings: list[Finding] = []
+    connection = await with_model(connection)
     async with AsyncExitStack() as stack:
         second = system1_connection(connection)
         if second is None:
