@@ -56,9 +56,10 @@ def test_a_reply_that_does_not_parse_is_asked_for_again_at_a_place_of_its_own() 
 
 
 def test_every_reply_stands_in_the_error_when_none_parses() -> None:
-    with pytest.raises(ParseError, match="no reply of 3 could be read\nat assess") as raised:
+    with pytest.raises(ParseError, match=r"^no reply of 3 could be read$") as raised:
         difficulty(lm_on(replying("hard", "", "harder")))
     assert raised.value.replies == ("hard", "", "harder")
+    assert raised.value.path == "assess"
 
 
 def test_a_cut_off_reply_is_not_read_even_when_it_would_parse() -> None:

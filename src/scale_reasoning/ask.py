@@ -42,5 +42,5 @@ async def ask(
                 pass
         replies.append(completion.text)
     error = ParseError(f"no reply of {tries} could be read", tuple(replies))
-    error.add_note(f"at {lm.path}")
+    error.path = lm.path
     raise error

@@ -27,10 +27,11 @@ from scale_reasoning.types import Blame
 
 
 class ScaleError(Exception):
-    """Any error this package raises on purpose."""
+    """Any error this package raises on purpose. `path` is the place of the call that failed, None without a call."""
 
     kind: ClassVar[str] = "error"
     blame: ClassVar[Blame] = "world"
+    path: str | None = None
 
 
 class ConfigError(ScaleError):

@@ -13,10 +13,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias
 
-import msgspec
-
 from scale_reasoning.errors import ConfigError, ContextOverflow, ScaleError
 from scale_reasoning.events import Event, Finished, Listener, Started, Streamed
+from scale_reasoning.journal import Journal, key
 from scale_reasoning.profiles import NO_PAIR, ModeProfile
 from scale_reasoning.types import (
     NO_USAGE,
@@ -57,33 +56,6 @@ class Endpoint:
 
 
 Endpoints: TypeAlias = Mapping[Mode, Endpoint]
-
-
-class Journal(Protocol):
-    """Completions already paid for."""
-
-    async def get(self, key: str, request: Request) -> Completion | None:
-        """The completion filed under `key(request)`, or None."""
-        ...
-
-    async def put(self, key: str, request: Request, completion: Completion) -> None:
-        """Files a completion; when this returns it is as durable as the journal makes it."""
-        ...
-
-
-class MemoryJournal:
-    """A journal that lives as long as the process."""
-
-    def __init__(self) -> None:
-        self.completions: dict[str, Completion] = {}
-
-    async def get(self, key: str, request: Request) -> Completion | None:
-        """See Journal."""
-        return self.completions.get(key)
-
-    async def put(self, key: str, request: Request, completion: Completion) -> None:
-        """See Journal."""
-        self.completions[key] = completion
 
 
 class Strategy(Protocol):
@@ -200,7 +172,7 @@ class LM:
         except BaseException as error:
             self.tell(Finished(path=self.path, call=None, completion=None))
             if isinstance(error, ScaleError):
-                error.add_note(f"at {self.path}")
+                error.path = self.path
             raise
         call = Call(
             path=self.path,
@@ -267,11 +239,6 @@ class LM:
             if room < MIN_NEW_TOKENS or (request.max_tokens is not None and room >= request.max_tokens):
                 raise
             return await endpoint.engine.generate(replace(request, max_tokens=room), on_delta)
-
-
-def key(request: Request) -> str:
-    """sha256 (hex) of the canonical request: what a journal files its completion under."""
-    return hashlib.sha256(msgspec.json.encode(request, order="sorted")).hexdigest()
 
 
 def stage_of(path: str) -> Stage:

@@ -202,7 +202,8 @@ class Solution:
     """What a strategy made of a problem.
 
     `answer` is None when the last solution has no final answer. `selected` is the index of the chosen one of
-    `candidates` (decompositions), or of `chains` for voting. `notes` label everything that did not go by the book.
+    `candidates` (decompositions), or of `chains` for voting. `notes` label every departure from the method. `unparsed`
+    says that a structured reply (a decomposition, a choice, a rating) could not be read; None where nobody said.
     """
 
     answer: str | None
@@ -212,6 +213,7 @@ class Solution:
     chains: tuple[Solution, ...] = ()
     votes: tuple[Tally, ...] = ()
     notes: tuple[str, ...] = ()
+    unparsed: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,8 @@ from scale_reasoning.engines.scripted import Reply, Scripted
 from scale_reasoning.engines.sim import Sim, Speeds, run_virtual
 from scale_reasoning.errors import ContextOverflow, Malformed, Overloaded, Rejected, Unreachable
 from scale_reasoning.events import Event, Finished, Started
-from scale_reasoning.lm import MemoryJournal, Strategy, spending
+from scale_reasoning.journal import MemoryJournal
+from scale_reasoning.lm import Strategy, spending
 from scale_reasoning.runs.attempt import attempt
 from scale_reasoning.strategies import STRATEGIES, describe, make
 from scale_reasoning.strategies.cot import CoT

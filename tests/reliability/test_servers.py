@@ -22,7 +22,8 @@ from scale_reasoning.engines import Connection, connect
 from scale_reasoning.engines.openai import Timeouts
 from scale_reasoning.engines.probe import MODEL, probe
 from scale_reasoning.events import Event, Streamed
-from scale_reasoning.lm import MemoryJournal, Strategy
+from scale_reasoning.journal import MemoryJournal
+from scale_reasoning.lm import Strategy
 from scale_reasoning.runs.attempt import attempt
 from scale_reasoning.runs.outcome import outcome_of
 from scale_reasoning.strategies.cot import CoT

@@ -21,7 +21,7 @@ from scale_reasoning.engines import Connection, connect
 from scale_reasoning.engines.scripted import Reply, Scripted
 from scale_reasoning.engines.sim import Sim
 from scale_reasoning.errors import ConfigError, Unreachable
-from scale_reasoning.lm import MemoryJournal
+from scale_reasoning.journal import MemoryJournal
 from scale_reasoning.runs.attempt import solve
 from scale_reasoning.types import OnDelta
 

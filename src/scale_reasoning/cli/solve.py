@@ -93,7 +93,7 @@ def _page(file: Path) -> Recorder:
         from scale_reasoning.web.viewer import single as _  # noqa: F401  everything that it needs
     except ImportError as error:
         raise ConfigError(f"--html needs {error.name}: pip install 'scale-reasoning[view]'") from error
-    from scale_reasoning.lm import MemoryJournal
+    from scale_reasoning.journal import MemoryJournal
     from scale_reasoning.web.viewer.replay import Recorder
 
     try:

@@ -17,7 +17,7 @@ from scale_reasoning.engines.policy import Limited, Retrying
 from scale_reasoning.engines.spread import Limits, Spread
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import Endpoint, Endpoints
-from scale_reasoning.profiles import profile_for
+from scale_reasoning.profiles import Profile, profile_for
 from scale_reasoning.types import Engine, Mode
 
 if TYPE_CHECKING:
@@ -187,22 +187,29 @@ async def _with_policies(connection: Connection, limits: Limits, stack: AsyncExi
 
 
 def system1_connection(connection: Connection) -> Connection | None:
-    """The connection of System 1 where it is another model's."""
+    """The connection of System 1 where it is another model's or another server's. Another model has a family and a
+    window of its own.
+    """
     if connection.system1_model is None and connection.system1_base_url is None:
         return None
-    return replace(
+    elsewhere = replace(
         connection,
-        model=connection.system1_model or connection.model,
         base_url=connection.system1_base_url or connection.base_url,
         more_base_urls=() if connection.system1_base_url else connection.more_base_urls,
-        profile=None,
-        window=None,
     )
+    if connection.system1_model in (None, connection.model):
+        return elsewhere
+    return replace(elsewhere, model=connection.system1_model, profile=None, window=None)
+
+
+def family_of(connection: Connection) -> Profile:
+    """The family of the connection's model. Raises ConfigError for an unknown profile or a faulty profiles file."""
+    return profile_for(connection.model or EMBEDDED, name=connection.profile, file=connection.profiles)
 
 
 def mode_endpoints(connection: Connection, opened: Opened, mode: Mode) -> dict[Mode, Endpoint]:
     """The endpoint of one mode on an open engine, {} when the model's family lacks that mode."""
-    family = profile_for(connection.model or EMBEDDED, name=connection.profile, file=connection.profiles)
+    family = family_of(connection)
     own = family.mode(mode)
     if own is None:
         return {}

@@ -11,12 +11,12 @@ from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
 from typing import Protocol, runtime_checkable
 
-from scale_reasoning.engines import EMBEDDED, Connection, Opened, mode_endpoints, open_engine
+from scale_reasoning.engines import Connection, Opened, family_of, mode_endpoints, open_engine
 from scale_reasoning.engines.listing import at
 from scale_reasoning.engines.verdicts import Heard
 from scale_reasoning.errors import Rejected
 from scale_reasoning.lm import Endpoint, Endpoints, request_for
-from scale_reasoning.profiles import Profile, profile_for
+from scale_reasoning.profiles import Profile
 from scale_reasoning.types import JSON, Message, Mode, Request, Schema
 
 
@@ -98,8 +98,7 @@ async def open_place(connection: Connection, modes: tuple[Mode, ...], stack: Asy
     """The place that serves these modes, without policies; `stack` closes it. Raises ConfigError."""
     opened = await open_engine(connection, stack)
     endpoints = {mode: e for wanted in modes for mode, e in mode_endpoints(connection, opened, wanted).items()}
-    family = profile_for(connection.model or EMBEDDED, name=connection.profile, file=connection.profiles)
-    return Place(connection=connection, opened=opened, family=family, modes=modes, endpoints=endpoints)
+    return Place(connection=connection, opened=opened, family=family_of(connection), modes=modes, endpoints=endpoints)
 
 
 def body_of(request: Request, **more: JSON) -> JSON:

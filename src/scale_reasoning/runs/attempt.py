@@ -10,7 +10,8 @@ import hashlib
 
 from scale_reasoning.errors import ConfigError, GradeError, ScaleError
 from scale_reasoning.graders import Grader, grader_for
-from scale_reasoning.lm import LM, Endpoints, Journal, Listener, Strategy, spending
+from scale_reasoning.journal import Journal
+from scale_reasoning.lm import LM, Endpoints, Listener, Strategy, spending
 from scale_reasoning.strategies import describe
 from scale_reasoning.strategies.scale import Scale
 from scale_reasoning.types import Attempt, Failure, Grade, Mode, Problem, Record, Solution
@@ -71,10 +72,8 @@ async def _solved(problem: Problem, strategy: Strategy, lm: LM) -> tuple[Solutio
     except ConfigError:
         raise
     except ScaleError as error:
-        notes = getattr(error, "__notes__", ())
-        path = next((note.removeprefix("at ") for note in notes if note.startswith("at ")), None)
-        told = "; ".join([str(error), *(note for note in notes if not note.startswith("at "))])
-        return None, Failure(kind=error.kind, blame=error.blame, message=told, path=path)
+        message = "; ".join([str(error), *getattr(error, "__notes__", ())])
+        return None, Failure(kind=error.kind, blame=error.blame, message=message, path=error.path)
     return solution, unanswered(solution)
 
 

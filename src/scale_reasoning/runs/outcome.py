@@ -75,9 +75,7 @@ def outcome_of(record: Record) -> Outcome:
         iterations=len(steps),
         hard=sum(step.mode is Mode.SYSTEM2 for step in steps),
         truncated=any(step.finish_reason == "length" for step in steps),
-        unparsed=any("be read" in note for note in solution.notes)
-        if solution
-        else failure is not None and failure.kind == "parse",
+        unparsed=_unparsed(record),
         difficulties=tuple(step.difficulty for step in steps),
         calls=len(record.calls),
         usage=record.usage.total,
@@ -86,6 +84,14 @@ def outcome_of(record: Record) -> Outcome:
         seconds=record.seconds,
         model_seconds=sum(call.seconds for call in record.calls),
     )
+
+
+def _unparsed(record: Record) -> bool:
+    solution, failure = record.solution, record.failure
+    if solution is None:
+        return failure is not None and failure.kind == "parse"
+    # Records kept before Solution had the field say it in their notes alone.
+    return any("be read" in note for note in solution.notes) if solution.unparsed is None else solution.unparsed
 
 
 def _chains(solution: Solution | None) -> tuple[Solution, ...]:

@@ -13,11 +13,11 @@ from pathlib import Path
 import msgspec
 
 from scale_reasoning.datasets import Dataset, load
-from scale_reasoning.engines import EMBEDDED
+from scale_reasoning.engines import EMBEDDED, Connection, family_of, system1_connection
 from scale_reasoning.errors import ConfigError, GradeError
 from scale_reasoning.graders import GRADERS, grader_for
-from scale_reasoning.profiles import Profile, profile_for
-from scale_reasoning.runs.manifest import UNNAMED, CellSpec, DatasetSpec, Manifest
+from scale_reasoning.profiles import Profile
+from scale_reasoning.runs.manifest import CellSpec, DatasetSpec, Manifest
 from scale_reasoning.strategies import fingerprints
 from scale_reasoning.types import JSON, Problem, Solution
 
@@ -56,10 +56,10 @@ def _named(manifest: Manifest) -> Manifest:
 
 
 def _profiles(cell: CellSpec) -> dict[str, Profile]:
-    """The families of a cell's models, by model."""
-    named = (cell.model.model or UNNAMED, cell.model.system1_model)
-    spec = cell.model
-    return {name: profile_for(name, name=spec.profile, file=_path(spec.profiles)) for name in named if name}
+    """The families of a cell's models, by model, as the engines resolve them."""
+    connection = cell.model.connection(Connection())
+    both = (connection, system1_connection(connection))
+    return {each.model or EMBEDDED: family_of(each) for each in both if each is not None}
 
 
 def _prompts(cell: CellSpec) -> dict[str, str]:
@@ -96,10 +96,6 @@ async def _gold_can_be_read(dataset: Dataset, grader: str | None) -> None:
                 f"dataset {dataset.name}, problem {problem.id}: the gold answer {gold!r} is not equal to itself "
                 f"({grade.reason or grade.grader})"
             )
-
-
-def _path(file: str | None) -> Path | None:
-    return Path(file) if file else None
 
 
 def _commit() -> str | None:

@@ -13,7 +13,8 @@ from scale_reasoning.engines.policy import Scheduled
 from scale_reasoning.errors import ConfigError, Unreachable
 from scale_reasoning.events import Decomposed, Event, Listener, Routed
 from scale_reasoning.graders import GRADERS, Grader
-from scale_reasoning.lm import Endpoints, Journal, Strategy
+from scale_reasoning.journal import Journal
+from scale_reasoning.lm import Endpoints, Strategy
 from scale_reasoning.runs.attempt import attempt
 from scale_reasoning.runs.manifest import CellSpec, Manifest, ModelSpec
 from scale_reasoning.runs.outcome import Outcome

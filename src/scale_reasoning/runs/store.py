@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from scale_reasoning.errors import ConfigError, StoreError
-from scale_reasoning.lm import key as key_of
+from scale_reasoning.journal import key as key_of
 from scale_reasoning.runs.folder import (
     DAMAGED,
     DATABASE,

@@ -98,11 +98,12 @@ class _Run:
         self.context = knobs.context
         self.steps: list[Step] = []
         self.notes: list[str] = []
+        self.unparsed = False
 
     async def solve(self) -> Solution:
         candidates = await self.decompose()
         if not candidates:
-            self.notes.append("no decomposition could be read: the problem itself is the one sub-problem, in System 2")
+            self.note_unparsed("no decomposition could be read: the problem itself is the one sub-problem, in System 2")
             self.lm.tell(Decomposed(path="select", candidates=((self.problem.text,),), selected=0))
             await self.solve_whole()
             return self.solution(candidates, None)
@@ -126,7 +127,7 @@ class _Run:
             if candidates:
                 break
         if dropped := asked - len(candidates):
-            self.notes.append(f"{dropped} of {asked} decompositions could not be read and were dropped")
+            self.note_unparsed(f"{dropped} of {asked} decompositions could not be read and were dropped")
         return candidates
 
     async def sampled(self, places: Sequence[LM]) -> Sequence[Outline | None]:
@@ -164,7 +165,7 @@ class _Run:
             tries=self.knobs.tries,
         )
         if choice is None:
-            self.notes.append("no choice of a decomposition could be read: the first is taken")
+            self.note_unparsed("no choice of a decomposition could be read: the first is taken")
             return 0
         return candidates.index(distinct[choice - 1])
 
@@ -194,7 +195,7 @@ class _Run:
 
     def counted(self, number: int, rating: float | None) -> float:
         if rating is None:
-            self.notes.append(f"step{number}: no difficulty could be read: it counts as {HARDEST}")
+            self.note_unparsed(f"step{number}: no difficulty could be read: it counts as {HARDEST}")
         return HARDEST if rating is None else rating
 
     # Stage 3: route (eq 4)
@@ -271,6 +272,10 @@ class _Run:
         except ParseError:
             return None
 
+    def note_unparsed(self, note: str) -> None:
+        self.notes.append(note)
+        self.unparsed = True
+
     def solution(self, candidates: tuple[Outline, ...], selected: int | None) -> Solution:
         return Solution(
             answer=final_answer(self.steps[-1].text),
@@ -278,6 +283,7 @@ class _Run:
             candidates=candidates,
             selected=selected,
             notes=tuple(self.notes),
+            unparsed=self.unparsed,
         )
 
     # Context C_i: the problem, then (sub-problem, solution) turns that only grow, then the one new instruction

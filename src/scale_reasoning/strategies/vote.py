@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 from scale_reasoning.answers import answer_class
-from scale_reasoning.errors import ScaleError
+from scale_reasoning.errors import ParseError, ScaleError
 from scale_reasoning.lm import LM, Strategy
 from scale_reasoning.strategies.cot import CoT
 from scale_reasoning.strategies.knobs import positive
@@ -39,7 +39,8 @@ class Vote:
         except ScaleError as error:
             if error.blame != "model":
                 raise
-            return Solution(answer=None, notes=(f"{error.kind}: {error}",))
+            unparsed = isinstance(error, ParseError)
+            return Solution(answer=None, notes=(f"{error.kind}: {error}",), unparsed=unparsed)
 
 
 def elect(chains: Sequence[Solution]) -> Solution:
@@ -57,12 +58,12 @@ def elect(chains: Sequence[Solution]) -> Solution:
     abstained = len(chains) - sum(map(len, classes.values()))
     if abstained:
         notes = (*notes, f"{abstained} of {len(chains)} chains have no answer and abstain")
+    elected = Solution(answer=None, chains=tuple(chains), notes=notes, unparsed=any(chain.unparsed for chain in chains))
     if not classes:
-        return Solution(answer=None, chains=tuple(chains), notes=notes)
+        return elected
     ranked = sorted(classes.values(), key=lambda members: (-len(members), members[0]))
     votes = tuple(Tally(answer=chains[members[0]].answer or "", votes=len(members)) for members in ranked)
     tied = [tally.answer for tally in votes if tally.votes == votes[0].votes]
     if len(tied) > 1:
         notes = (*notes, f"tie of {votes[0].votes} votes each between {', '.join(tied)}: the first to appear wins")
-    selected = ranked[0][0]
-    return Solution(answer=votes[0].answer, chains=tuple(chains), selected=selected, votes=votes, notes=notes)
+    return replace(elected, answer=votes[0].answer, selected=ranked[0][0], votes=votes, notes=notes)

@@ -26,7 +26,8 @@ from scale_reasoning.engines.checkpoint import name_of
 from scale_reasoning.errors import EngineError
 from scale_reasoning.events import Event, Finished, Routed
 from scale_reasoning.graders import Grader
-from scale_reasoning.lm import Endpoints, Journal, Strategy
+from scale_reasoning.journal import Journal
+from scale_reasoning.lm import Endpoints, Strategy
 from scale_reasoning.runs.attempt import attempt
 from scale_reasoning.runs.manifest import ModelSpec
 from scale_reasoning.types import Call, Completion, Grade, Mode, OnDelta, Problem, Record, Request, Solution

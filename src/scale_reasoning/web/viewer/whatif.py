@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from scale_reasoning.graders import Grader
-from scale_reasoning.lm import Endpoints, Journal, Strategy
+from scale_reasoning.journal import Journal
+from scale_reasoning.lm import Endpoints, Strategy
 from scale_reasoning.runs.outcome import Outcome, outcome_of
 from scale_reasoning.strategies.scale import Scale
 from scale_reasoning.strategies.vote import Vote

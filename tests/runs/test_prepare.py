@@ -1,0 +1,53 @@
+"""A run is prepared with the same families that its engines will use."""
+
+import asyncio
+from itertools import product
+
+import msgspec
+import pytest
+
+from scale_reasoning.engines import Connection, connect
+from scale_reasoning.profiles import Profile
+from scale_reasoning.runs.manifest import CellSpec, DatasetSpec, Manifest, ModelSpec
+from scale_reasoning.runs.prepare import prepare
+from scale_reasoning.strategies import describe
+from scale_reasoning.strategies.cot import CoT
+from scale_reasoning.types import Mode
+
+HERE, THERE = "http://127.0.0.1:1/v1", "http://127.0.0.1:2/v1"
+PAIRINGS = [
+    ModelSpec(model=model, base_url=HERE, system1_model=system1, system1_base_url=url, profile=profile)
+    for model, system1, url, profile in product(
+        ("Qwen3-32B", "house-model"),
+        (None, "Qwen3-32B", "Qwen3-4B", "student"),
+        (None, THERE),
+        (None, "qwen3", "gpt-oss"),
+    )
+]
+
+
+@pytest.mark.parametrize("spec", PAIRINGS, ids=str)
+def test_a_run_records_the_families_that_its_engines_speak_to(spec: ModelSpec) -> None:
+    async def resolved() -> tuple[dict[str, Profile], dict[Mode, object]]:
+        dataset = DatasetSpec(name="arithmetic", count=1)
+        cell = CellSpec(dataset=dataset, model=spec, strategy=describe(CoT()))
+        manifest, _ = await prepare(Manifest(cells=(cell,)))
+        async with connect(spec.connection(Connection())) as endpoints:
+            used = {mode: (endpoint.model, endpoint.profile) for mode, endpoint in endpoints.items()}
+        profiles = msgspec.convert(manifest.resolved["profiles"], dict[str, Profile])
+        return profiles, used  # type: ignore[return-value]
+
+    profiles, used = asyncio.run(resolved())
+    assert set(profiles) == {spec.model, spec.system1_model or spec.model}
+    for mode, (model, profile) in used.items():  # type: ignore[misc]
+        assert profiles[model].mode(mode) == profile
+
+
+def test_the_same_model_on_another_server_keeps_its_profile() -> None:
+    spec = ModelSpec(model="house-model", base_url=HERE, system1_base_url=THERE, profile="qwen3")
+
+    async def extras() -> list[object]:
+        async with connect(spec.connection(Connection())) as endpoints:
+            return [endpoints[mode].profile.extras for mode in Mode]
+
+    assert asyncio.run(extras()) == [{"chat_template_kwargs": {"enable_thinking": on}} for on in (False, True)]
