@@ -1,4 +1,6 @@
-"""A strategy of your own: a frozen dataclass with one `solve`. Here, solve twice, and think a third time on a clash.
+"""A strategy of your own: a frozen dataclass with `solve` and a bound on its calls.
+
+Here: solve twice, and think a third time where the two answers differ.
 
 python examples/own_strategy.py
 """
@@ -15,6 +17,9 @@ class SecondOpinion:
 
     quick: CoT = CoT(mode=Mode.SYSTEM1)
     slow: CoT = CoT(mode=Mode.SYSTEM2)
+
+    def most_calls(self) -> int:
+        return 3
 
     async def solve(self, problem: Problem, lm: LM) -> Solution:
         first = await self.quick.solve(problem, lm.at("first"))

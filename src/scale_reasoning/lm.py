@@ -65,6 +65,10 @@ class Strategy(Protocol):
         """Solves the problem with bounded calls. Raises a StrategyError when the model's replies do not allow it."""
         ...
 
+    def most_calls(self) -> int:
+        """How many model calls one attempt makes at most, whatever the model replies."""
+        ...
+
 
 CANCELLED = "cancelled"
 """The finish reason of a call that was not waited for."""

@@ -1,6 +1,7 @@
 """What holds for every strategy in the table, and for SCALE in each of its variants."""
 
 import asyncio
+import json
 import pickle
 from collections import Counter
 from collections.abc import Callable
@@ -53,21 +54,6 @@ VARIANTS: dict[str, Strategy] = {
     "inftythink in rounds of any length": InftyThink(max_rounds=4, round_max_tokens=2000, summary_max_tokens=200),
     "vote over inftythink": Vote(base=InftyThink(max_rounds=2, round_max_tokens=TIGHT), samples=3),
 }
-
-
-def most_calls(strategy: Strategy) -> int:
-    """The bound each strategy's docstring gives."""
-    match strategy:
-        case CoT(on_limit=on_limit):
-            return 2 if on_limit == "force" else 1
-        case InftyThink(max_rounds=rounds):
-            return 2 * rounds + 1
-        case Vote(base=base, samples=samples):
-            return samples * most_calls(base)
-        case Scale(candidates=k, tries=tries, max_steps=n, on_limit=on_limit):
-            return tries * (k + 1) + (n + 1) * (tries + 1) + (n if on_limit == "force" else 0)
-        case _:
-            raise AssertionError(f"say here how many calls {type(strategy).__name__} may make")
 
 
 @pytest.fixture(params=VARIANTS)
@@ -182,7 +168,7 @@ def test_every_call_has_a_place_of_its_own_a_beginning_and_an_end(strategy: Stra
     heard: list[Event] = []
     record = run_virtual(tried(strategy, able(), listener=heard.append))
     paths = [call.path for call in record.calls]
-    assert len(set(paths)) == len(paths) <= most_calls(strategy)
+    assert len(set(paths)) == len(paths) <= strategy.most_calls()
     assert Counter(event.path for event in heard if isinstance(event, Started)) == Counter(paths)
     assert Counter(event.path for event in heard if isinstance(event, Finished)) == Counter(paths)
     assert record.failure is None
@@ -233,7 +219,7 @@ def test_an_engine_that_only_says_nonsense_ends_in_a_labelled_record_within_boun
 ) -> None:
     engine = Scripted([("", reply)])
     record = run_virtual(tried(strategy, engine))
-    assert len(record.calls) == len(engine.requests) <= most_calls(strategy)
+    assert len(record.calls) == len(engine.requests) <= strategy.most_calls()
     assert record.failure is not None
     assert record.failure.blame == "model"
     assert record.grade is not None
@@ -246,40 +232,62 @@ def test_nonsense_at_one_stage_is_labelled_and_bounded(strategy: Strategy, stage
     engine = Scripted([(pattern, reply if pattern == stage else good) for pattern, good in RULES])
     record = run_virtual(tried(strategy, engine))
     spoilt = [request for request in engine.requests if (request.schema.name if request.schema else "") == stage]
-    assert len(engine.requests) <= most_calls(strategy)
+    assert len(engine.requests) <= strategy.most_calls()
     assert record.solution is not None
     assert not spoilt or record.failure or record.solution.notes
 
 
-@pytest.mark.parametrize(
-    ("context", "on_limit", "most"),
-    [
-        ("solutions", "cut", 3 * (4 + 1) + (5 + 1) * (3 + 1)),
-        ("answers", "cut", 35),
-        ("solutions", "force", 3 * (4 + 1) + (5 + 1) * (3 + 1) + 5 - 1),
-    ],
-)
-def test_the_worst_engine_of_all_gets_as_many_calls_from_scale_as_its_docs_say_and_no_more(
-    context: Any, on_limit: Any, most: int
-) -> None:
-    scale = Scale(candidates=4, max_steps=5, tries=3, context=context, on_limit=on_limit)
-    rounds: Counter[str] = Counter()
+WORST: list[dict[str, Any]] = [
+    {},
+    {"on_limit": "force"},
+    {"context": "answers"},
+    {"assess_context": "titles"},
+    {"last_mode": "system2"},
+    {"route": "system1", "on_limit": "force"},
+    {"route": "system1", "on_limit": "force", "last_mode": "system2"},
+    {"route": "system2", "on_limit": "force"},
+    {"route": "random", "random_share": 1.0, "on_limit": "force"},
+    {"candidates": 1},
+    {"max_steps": 1},
+    {"max_steps": 2, "last_mode": "system2"},
+    {"tries": 1},
+]
+
+
+@pytest.mark.parametrize("settings", WORST, ids=str)
+def test_the_worst_engine_of_all_gets_as_many_calls_from_scale_as_it_says_and_no_more(settings: dict[str, Any]) -> None:
+    scale = make("scale", {"candidates": 4, "max_steps": 5, "tries": 3, **settings})
+    assert isinstance(scale, Scale)
+    asked: Counter[str] = Counter()
 
     def late(request: Request) -> str:
-        rounds["decomposition"] += 1
-        good = rounds["decomposition"] > 4 * 2
-        return f'["What is {request.seed}?", "And b?", "And c?", "And d?", "And e?"]' if good else "no idea"
+        asked["decomposition"] += 1
+        steps = [f"What is {request.seed}?", *(f"And {n}?" for n in range(2, scale.max_steps + 1))]
+        return json.dumps(steps) if asked["decomposition"] > scale.candidates * (scale.tries - 1) else "no idea"
 
-    def overflowing(_: Request) -> str:
-        raise ContextOverflow("too long")
+    def overflowing(_: Request) -> Completion:
+        asked["solution"] += 1
+        if asked["solution"] == 2:
+            raise ContextOverflow("too long")
+        return cut_off
 
     cut_off = Completion(text="no idea", finish_reason="length")
-    engine = Scripted([("decomposition", late), ("Solve this last", overflowing), ("Solve", cut_off), ("", "no idea")])
+    structured = [("decomposition", late), ("choice", "no idea"), ("difficulty", "no idea")]
+    engine = Scripted([*structured, ("Solve", overflowing), ("", cut_off)])
     heard: list[Event] = []
     record = run_virtual(tried(scale, engine, listener=heard.append))
+    overflowed = scale.context == "answers" and scale.max_steps > 1
     assert record.failure is not None
-    assert record.failure.kind == "context_overflow"
-    assert sum(isinstance(event, Started) for event in heard) == most <= most_calls(scale)
+    assert (record.failure.kind == "context_overflow") == overflowed
+    # An overflow that nothing can be done about ends the attempt, here at its second step.
+    unmade = (scale.max_steps - 2) * (scale.tries + 1) if overflowed else 0
+    assert sum(isinstance(event, Started) for event in heard) == scale.most_calls() - unmade
+
+
+def test_a_decomposition_that_nobody_can_read_costs_no_more_than_scale_says() -> None:
+    scale = Scale(candidates=1, max_steps=1, tries=2, route="system1", on_limit="force")
+    engine = Scripted([("decomposition", "no idea"), ("", Completion(text="hm", finish_reason="length"))])
+    assert len(run_virtual(tried(scale, engine)).calls) == 2 + 1 + 1 == scale.most_calls()
 
 
 # Windows
@@ -301,8 +309,8 @@ def test_a_window_of_any_size_ends_in_an_answer_or_a_failure_of_the_model(
 
     engine = Scripted([("", fits)])
     record = run_virtual(tried(strategy, engine))
-    assert len(record.calls) <= most_calls(strategy)
-    assert len(engine.requests) <= 2 * most_calls(strategy)
+    assert len(record.calls) <= strategy.most_calls()
+    assert len(engine.requests) <= 2 * strategy.most_calls()
     assert record.grade is not None
     if record.failure is not None:
         assert record.failure.blame == "model"

@@ -1,7 +1,4 @@
-"""What a command would do, printed instead of done: no model is asked and no file is written.
-
-Decides how the rest of a run is summed up; what an attempt costs is progress.py's.
-"""
+"""What a resume would do, printed instead of done: no model is asked and no file is written."""
 
 from __future__ import annotations
 
@@ -9,14 +6,14 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scale_reasoning.cli.progress import calls_each, named
+from scale_reasoning.cli.estimate import named
 
 if TYPE_CHECKING:
     from scale_reasoning.runs.store import Store
 
 
 def left(folder: Path) -> str:
-    """What a resume of the run in `folder` would do: attempts that are left and calls, cell by cell.
+    """What is left of the run in `folder`: attempts, and calls at most, cell by cell.
 
     Raises ConfigError or StoreError when there is no run that can be read.
     """
@@ -28,13 +25,14 @@ def left(folder: Path) -> str:
 
 def _left(store: Store) -> str:
     done = Counter(cell for cell, _, _ in store.done())
-    planned = {number: store.planned_of(number) for number in range(len(store.manifest.cells))}
-    lines = [
-        f"{cell.dataset.name}  {named(cell)}: {planned[number] - done[number]:,} of {planned[number]:,} attempts left, "
-        f"{calls_each(cell)} calls each"
-        for number, cell in enumerate(store.manifest.cells)
-    ]
-    every, calls = sum(planned.values()), store.paid()[0]
-    rest = every - done.total()
-    paid = f"at most the calls above, less what the {calls:,} calls already paid for answer" if rest else "no calls"
-    return "\n".join([*lines, f"in all {rest:,} of {every:,} attempts left: {paid}"])
+    lines: list[str] = []
+    attempts = planned = calls = 0
+    for number, cell in enumerate(store.manifest.cells):
+        of, each = store.planned_of(number), cell.made().most_calls()
+        rest = of - done[number]
+        attempts, planned, calls = attempts + rest, planned + of, calls + rest * each
+        most = f"at most {each:,} calls" if each > 1 else "1 call"
+        lines.append(f"{cell.dataset.name}  {named(cell.strategy)}: {rest:,} of {of:,} attempts left, {most} each")
+    lines.append(f"in all {attempts:,} of {planned:,} attempts left, at most {calls:,} calls; those that "
+                 f"were paid for before ({store.paid()[0]:,}) are not made again")  # fmt: skip
+    return "\n".join(lines)

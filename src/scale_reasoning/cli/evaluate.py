@@ -219,7 +219,7 @@ def start(args: argparse.Namespace, manifest: Manifest, named: str) -> int:
         vacant(args.out)
     manifest, problems = running.prepared(manifest)
     if args.dry_run:
-        from scale_reasoning.cli.progress import estimate
+        from scale_reasoning.cli.estimate import estimate
 
         print(estimate(manifest, problems))
         return 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -14,14 +13,10 @@ from rich.live import Live
 from rich.text import Text
 
 from scale_reasoning.events import Event, Finished, Started
-from scale_reasoning.runs.manifest import CellSpec, Manifest
 from scale_reasoning.runs.outcome import Outcome
 from scale_reasoning.runs.store import Store
-from scale_reasoning.types import Problem
 
 SECONDS_BETWEEN_LINES = 10.0
-TOKENS_AN_ATTEMPT = {"scale": 25_000, "cot": 8_000, "inftythink": 38_000}
-"""New tokens an AIME attempt took the paper's models (Table 1), for a first idea of a run's size."""
 
 
 class Progress:
@@ -108,44 +103,3 @@ class Progress:
         if sums["ended"] and self._done < self.planned:
             parts.append(f"about {seconds / sums['ended'] * (self.planned - self._done) / 60:.0f} min left")
         return Text(", ".join(parts))
-
-
-def estimate(manifest: Manifest, problems: Mapping[str, Sequence[Problem]]) -> str:
-    """What a run would do: attempts and calls exactly where they are fixed, tokens as the paper's models took."""
-    lines: list[str] = []
-    attempts = tokens = 0
-    for cell in manifest.cells:
-        count = sum(1 for _ in manifest.units(cell.dataset.name, problems[cell.dataset.name]))
-        each = _tokens(cell)
-        attempts, tokens = attempts + count, tokens + count * each
-        lines.append(f"{cell.dataset.name}  {named(cell)}: {count:,} attempts, {calls_each(cell)} calls each, "
-                     f"about {count * each:,} tokens")  # fmt: skip
-    lines.append(f"in all {attempts:,} attempts and, before sharing, about {tokens:,} tokens at the paper's lengths")
-    return "\n".join(lines)
-
-
-def named(cell: CellSpec) -> str:
-    """A cell's strategy with its knobs."""
-    knobs = ", ".join(f"{k} {v}" for k, v in cell.strategy.items() if k in ("tau", "samples", "route"))
-    return f"{cell.strategy['name']} ({knobs})" if knobs else str(cell.strategy["name"])
-
-
-def calls_each(cell: CellSpec) -> str:
-    """How many calls an attempt takes, in words."""
-    settings = cell.strategy
-    match settings["name"]:
-        case "scale":
-            return f"{settings['candidates']} + 1 + 2 a sub-problem"
-        case "vote":
-            return str(settings["samples"])
-        case "inftythink":
-            return f"1 to {2 * settings['max_rounds']}"
-        case _:
-            return "1"
-
-
-def _tokens(cell: CellSpec) -> int:
-    base = cell.strategy.get("base")
-    if isinstance(base, Mapping):
-        return cell.strategy["samples"] * TOKENS_AN_ATTEMPT.get(str(base["name"]), 8_000)  # pyright: ignore[reportUnknownArgumentType]
-    return TOKENS_AN_ATTEMPT.get(str(cell.strategy["name"]), 8_000)

@@ -101,7 +101,7 @@ def _begun(args: argparse.Namespace) -> int:
     manifest, problems = running.prepared(_manifest(args, settings))
     _check_problems(manifest, problems, settings)
     if args.dry_run:
-        from scale_reasoning.cli.progress import estimate
+        from scale_reasoning.cli.estimate import estimate
 
         print("\n".join([estimate(manifest, problems), *_until(settings)]))
         return 0

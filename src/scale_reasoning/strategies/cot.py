@@ -17,8 +17,6 @@ class CoT:
     """One call in one mode. Token limits of None are the model family's.
 
     on_limit: a System 2 solution cut off by its limit stands as it is (`cut`), or its answer is asked for (`force`).
-
-    At most 1 model call, 2 with `on_limit = force`.
     """
 
     mode: Mode = Mode.SYSTEM2
@@ -30,6 +28,10 @@ class CoT:
     def __post_init__(self) -> None:
         positive(self, "system1_max_tokens", "system2_max_tokens")
         one_of(self, on_limit=("cut", "force"))
+
+    def most_calls(self) -> int:
+        """See Strategy."""
+        return 2 if self.on_limit == "force" and self.mode is Mode.SYSTEM2 else 1
 
     async def solve(self, problem: Problem, lm: LM) -> Solution:
         """See Strategy."""

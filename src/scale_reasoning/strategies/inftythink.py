@@ -28,8 +28,8 @@ class InftyThink:
     round_max_tokens: new tokens of a round, reasoning included. summary_max_tokens: of a summary (System 1).
     prompts: a prompts file instead of inftythink.md.
 
-    At most 2 * max_rounds + 1 model calls: every round that does not answer, the last one too, is summarised, and the
-    forced answer sees the newest summary only. Raises ConfigError when a round that must be summarised hid its thought.
+    Every round that does not answer, the last one too, is summarised; the forced answer sees the newest summary only.
+    Raises ConfigError when a round that must be summarised hid its thought.
     """
 
     max_rounds: int = 10
@@ -39,6 +39,10 @@ class InftyThink:
 
     def __post_init__(self) -> None:
         positive(self, "max_rounds", "round_max_tokens", "summary_max_tokens")
+
+    def most_calls(self) -> int:
+        """See Strategy. Each round is solved and summarised, and then the answer is forced."""
+        return 2 * self.max_rounds + 1
 
     async def solve(self, problem: Problem, lm: LM) -> Solution:
         """See Strategy."""

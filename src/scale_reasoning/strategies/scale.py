@@ -51,8 +51,8 @@ class Scale:
     max_steps: a longer decomposition is malformed. tries: replies asked for before giving up on one that parses.
     prompts: a prompts file instead of scale.md.
 
-    With n <= max_steps sub-problems it makes at most tries * (candidates + 1) + (n + 1) * (tries + 1) model calls, and
-    candidates + 1 + 2n when every reply parses. `on_limit = force` adds at most n.
+    With n sub-problems it makes candidates + 1 + 2n model calls when every reply parses, and never more than
+    `most_calls()`.
     """
 
     candidates: int = 8
@@ -84,6 +84,26 @@ class Scale:
             last_mode=("assessed", "system2"),
             on_limit=("cut", "force"),
         )
+
+    def most_calls(self) -> int:
+        """See Strategy. Then every structured reply takes all its tries, and there are `max_steps` sub-problems."""
+        steps, tries = self.max_steps, self.tries
+        decompose = tries * self.candidates
+        select = tries if self.candidates > 1 else 0
+        rated = steps - (self.last_mode == "system2") if self.route == "threshold" else 0
+        forced = self.most_forced()
+        # One step may be repeated, because its context overflowed: never the first, which has no earlier solutions.
+        repeated = 0
+        if self.context == "solutions" and steps > 1:
+            repeated = 1 + (tries if self.assess_context == "solutions" and rated > 1 else 0)
+        whole = decompose + 1 + (self.on_limit == "force")
+        return max(whole, decompose + select + rated * tries + steps + repeated + forced)
+
+    def most_forced(self) -> int:
+        """How many steps may have their answer asked for in a second call: those that may be solved in System 2."""
+        if self.on_limit == "cut":
+            return 0
+        return self.max_steps if self.route != "system1" else int(self.last_mode == "system2")
 
     async def solve(self, problem: Problem, lm: LM) -> Solution:
         """See Strategy."""

@@ -17,7 +17,7 @@ from scale_reasoning.types import Problem, Solution, Tally
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vote:
-    """`samples` chains of `base` at once; at most `samples` times the base's model calls.
+    """`samples` chains of `base` at once.
 
     The chosen solution is the first chain of the winning class: `chains[selected]`.
     """
@@ -27,6 +27,10 @@ class Vote:
 
     def __post_init__(self) -> None:
         positive(self, "samples")
+
+    def most_calls(self) -> int:
+        """See Strategy."""
+        return self.samples * self.base.most_calls()
 
     async def solve(self, problem: Problem, lm: LM) -> Solution:
         """See Strategy."""
