@@ -217,7 +217,7 @@ def start(args: argparse.Namespace, manifest: Manifest, named: str) -> int:
 
     if args.out is not None:
         vacant(args.out)
-    manifest, problems = running.prepared(manifest)
+    manifest, problems = running.prepared(running.named(args, manifest))
     if args.dry_run:
         from scale_reasoning.cli.estimate import estimate
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Mapping
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -16,7 +16,7 @@ from scale_reasoning.cli import options
 from scale_reasoning.engines import Connection, connect, engine_of, key_from_environment
 from scale_reasoning.engines.llama import SLOTS
 from scale_reasoning.engines.spread import Limits
-from scale_reasoning.errors import ConfigError
+from scale_reasoning.errors import ConfigError, Unreachable
 from scale_reasoning.events import Listener
 from scale_reasoning.lm import Endpoints
 from scale_reasoning.runs import manifest as manifests
@@ -36,6 +36,15 @@ def attempts(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r}: must be a whole number, at least 1")
     return int(text)
+
+
+def named(args: argparse.Namespace, manifest: Manifest) -> Manifest:
+    """A new run's manifest with the name of every model: its server is asked where none was given."""
+    if args.dry_run:
+        return manifest
+    from scale_reasoning.cli import servers
+
+    return servers.named(manifest, _connections(args, manifest))
 
 
 def prepared(manifest: Manifest) -> tuple[Manifest, dict[str, tuple[Problem, ...]]]:
@@ -64,10 +73,27 @@ def resumed(folder: Path) -> Generator[Store]:
 
 
 def work(args: argparse.Namespace, store: Store, *, again: str, after: str, goal: Goal | None = None) -> int:
-    """Makes what is left of a run; 1 when attempts are owed. `again` is the command that goes on, `after` the next."""
+    """Makes what is left of a run; 1 when attempts are owed. `again` is the command that resumes, `after` the next.
+
+    Raises ConfigError and EngineError with what to do next.
+    """
     connections = _connections(args, store.manifest)
-    with _cluster(args, connections):
-        return asyncio.run(_work(args, store, connections, again, after, goal))
+    try:
+        with _cluster(args, connections):
+            return asyncio.run(_work(args, store, connections, again, after, goal))
+    except (ConfigError, Unreachable) as error:
+        raise type(error)("; ".join([str(error), *_next(store, connections.values(), again)])) from error
+
+
+def _next(store: Store, connections: Iterable[Connection], again: str) -> list[str]:
+    """What to do about a failure that ended a run, as far as it is known."""
+    if not store.new or store.begun:
+        return [f"once that is fixed: {again}"]
+    if not store.written():
+        return []
+    from scale_reasoning.cli.servers import unlisted
+
+    return [*unlisted(connections), "no call succeeded and no run was kept: fix that and begin again"]
 
 
 async def _work(
@@ -91,11 +117,18 @@ async def _work(
                     goal=goal,
                 )
             except asyncio.CancelledError:
-                print(f"scale: interrupted; go on with: {again}", file=sys.stderr)
+                print(f"scale: interrupted; to resume: {again}", file=sys.stderr)
                 raise
             finally:
                 store.resolve({"served": store.served()})
+        if store.new and store.written() and not store.begun:
+            raise Unreachable(f"every attempt failed; the first: {_first_failure(store)}")
         return progress.end(again=again, after=after, stopped=goal is not None and not needed(store, goal))
+
+
+def _first_failure(store: Store) -> str:
+    failures = (each.failure for cell in range(len(store.manifest.cells)) for each in store.records(cell))
+    return next((failure.message for failure in failures if failure is not None), "unknown")
 
 
 def _attempts_in_flight(args: argparse.Namespace, connections: Mapping[ModelSpec, Connection]) -> int:

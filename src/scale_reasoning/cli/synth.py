@@ -98,7 +98,7 @@ def _begun(args: argparse.Namespace) -> int:
     settings = _settings(args)
     _vacant(args, settings)
     args.samples = args.samples or (None if args.recipe else SAMPLES)
-    manifest, problems = running.prepared(_manifest(args, settings))
+    manifest, problems = running.prepared(running.named(args, _manifest(args, settings)))
     _check_problems(manifest, problems, settings)
     if args.dry_run:
         from scale_reasoning.cli.estimate import estimate

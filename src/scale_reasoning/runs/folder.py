@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import sqlite3
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from typing import IO
 
@@ -53,21 +53,22 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         part.replace(folder / MANIFEST)
 
 
-@contextlib.contextmanager
-def made(folder: Path) -> Generator[None]:
-    """The folder, made where it is missing."""
+def make(folder: Path) -> list[Path]:
+    """Makes the folder where it is missing; every folder that was made, the innermost first."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
     with told(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    yield
+    return missing
 
 
-def clear(folder: Path) -> None:
-    """Removes a run and, where nothing else is in it, its folder."""
+def clear(folder: Path, made: Iterable[Path] = ()) -> None:
+    """Removes a run and, of the folders `made` for it, those with nothing else in them."""
     with told(folder):
-        for name in (MANIFEST, DATABASE, LOCK):
-            (folder / name).unlink()
-        with contextlib.suppress(OSError):  # something of somebody else's is in it
-            folder.rmdir()
+        for name in (MANIFEST, f"{MANIFEST}.part", DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", LOCK):
+            (folder / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # something of the user's is in it
+        for each in made:
+            each.rmdir()
 
 
 @contextlib.contextmanager

@@ -210,7 +210,7 @@ class _Crew:
             try:
                 await self._at_least(1)
             except TimeoutError as error:
-                raise Unreachable(f"no worker for {START_SECONDS:.0f} s: {self._free()} free; then --resume") from error
+                raise Unreachable(f"no worker for {START_SECONDS:.0f} s: {self._free()} free") from error
             hand = min(self._ready, key=lambda each: each.attempts)
             hand.attempts += 1
             try:
@@ -222,7 +222,7 @@ class _Crew:
             hand.attempts -= 1
             self._lost = 0
             return record
-        raise Unreachable(f"problem {problem.id}, sample {sample}: {HOPELESS} workers died over it; then --resume")
+        raise Unreachable(f"problem {problem.id}, sample {sample}: {HOPELESS} workers died over it")
 
     async def keep(self, place: int) -> None:
         """Has a worker in this place until the end, and answers it from the store."""
@@ -240,7 +240,7 @@ class _Crew:
                 self._lost += 1
                 if self._lost >= HOPELESS and not self._ended:
                     why = _first_line(error)
-                    raise Unreachable(f"{self._lost} workers died, the last: {why}; then --resume") from error
+                    raise Unreachable(f"{self._lost} workers died, the last: {why}") from error
 
     def end(self) -> None:
         """Ends all workers, and with them every `keep`."""

@@ -209,6 +209,6 @@ class _Work:
             return
         self.owed, self.in_a_row = self.owed + 1, self.in_a_row + 1
         if failure.kind == "rejected":
-            raise ConfigError(f"the server refuses: {failure.message}; mend it, then --resume")
+            raise ConfigError(f"the server refuses: {failure.message}")
         if self.in_a_row >= HOPELESS:
-            raise Unreachable(f"{self.in_a_row} attempts failed in a row, the last: {failure.message}; then --resume")
+            raise Unreachable(f"{self.in_a_row} attempts failed in a row, the last: {failure.message}")
