@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from scale_reasoning.cli import chosen, dry, options, running
 from scale_reasoning.cli.options import Commands
+from scale_reasoning.cli.place import here
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.runs import manifest as manifests
 from scale_reasoning.runs import shard as shards
@@ -67,7 +68,7 @@ def add_run(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
     )
     add("--shard", metavar="I/N", help="only share I of N, to be merged with the others' (scale merge)")
     add("--ray", metavar="ADDRESS", help="make the attempts on Ray: auto, local or ray://HOST:PORT")
-    add("--ray-workers", type=int, default=4, metavar="N", help="processes of Ray that make them (default 4)")
+    add("--ray-workers", type=int, metavar="N", help="processes of Ray that make them (default 4)")
     add("--dry-run", action="store_true", help="print what would run (attempts, calls, tokens), call and write nothing")
     options.add_strategy(parser, without=("samples",), several=several)
     options.add_connection(parser)
@@ -76,6 +77,7 @@ def add_run(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
 
 def run_eval(args: argparse.Namespace) -> int:
     """Starts or resumes a run; exit code 1 when attempts are owed."""
+    refuse_contradictions(args)
     if args.resume is not None:
         return _resumed(args)
     if not args.what:
@@ -110,6 +112,7 @@ def _resumed(args: argparse.Namespace) -> int:
 
 def run_sweep(args: argparse.Namespace) -> int:
     """One cell a value, over one journal with one seed."""
+    refuse_contradictions(args)
     knob = args.knob.replace("-", "_")
     strategies: list[dict[str, JSON]] = []
     for value in args.values:
@@ -173,6 +176,14 @@ def manifest(args: argparse.Namespace, datasets: list[str], strategies: list[dic
     )
 
 
+def refuse_contradictions(args: argparse.Namespace) -> None:
+    """Raises ConfigError for flags of a run that exclude each other."""
+    if args.ray and args.shard:
+        raise ConfigError("--ray and --shard: both share out the attempts; give one of them")
+    if args.ray_workers is not None and not args.ray:
+        raise ConfigError("--ray-workers: needs --ray ADDRESS")
+
+
 def _shard(args: argparse.Namespace) -> Shard | None:
     return None if args.shard is None else shards.read(args.shard)
 
@@ -197,11 +208,16 @@ def with_flags(manifest: Manifest, args: argparse.Namespace) -> Manifest:
     """A recipe with what the command line adds: the model's whereabouts, data, how much of it."""
     flags = _model(args)
     given = {f.name: getattr(flags, f.name) for f in fields(ModelSpec) if getattr(args, f.name) is not None}
+    servers = running.servers_of(args)
+    for name in servers:
+        given.pop(name, None)
     data = {"data_dir": args.data_dir, "count": args.limit}
+    models = {cell.model: replace(cell.model, **given) for cell in manifest.cells}
+    models = running.with_servers(args, models)
     cells = tuple(
         replace(
             cell,
-            model=replace(cell.model, **{"base_url": cell.model.base_url or flags.base_url, **given}),
+            model=_with_a_server(models[cell.model], flags.base_url),
             dataset=replace(cell.dataset, **{key: value for key, value in data.items() if value is not None}),
         )
         for cell in manifest.cells
@@ -209,6 +225,11 @@ def with_flags(manifest: Manifest, args: argparse.Namespace) -> Manifest:
     said = {"samples": args.samples, "seed": args.seed, "grader": args.grader, "shard": _shard(args)}
     given_too = {key: value for key, value in said.items() if value is not None}
     return replace(manifest, cells=cells, reuse=manifest.reuse and not args.no_reuse, synthesis={}, **given_too)
+
+
+def _with_a_server(model: ModelSpec, base_url: str | None) -> ModelSpec:
+    """The model on the server that the environment names, where it needs one and has none."""
+    return model if model.base_url or here(model.model) else replace(model, base_url=base_url)
 
 
 def start(args: argparse.Namespace, manifest: Manifest, named: str) -> int:

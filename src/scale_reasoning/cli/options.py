@@ -84,8 +84,7 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
 
 def connection(args: argparse.Namespace) -> Connection:
     """The connection that the flags and the environment describe. Raises ConfigError."""
-    import os
-
+    from scale_reasoning.cli.place import place
     from scale_reasoning.engines.openai import Timeouts
 
     if args.temperature is not None and not 0 <= args.temperature <= 10:
@@ -95,12 +94,13 @@ def connection(args: argparse.Namespace) -> Connection:
             raise ConfigError("--base-url: with several servers none may have a user or password in it: --api-key-env")
     if args.top_p is not None and not 0 < args.top_p <= 1:
         raise ConfigError(f"--top-p {args.top_p}: must be above 0 and at most 1")
+    found = place(args)
     return Connection(
         model=args.model,
-        base_url=args.base_url or os.environ.get("OPENAI_BASE_URL") or None,
+        base_url=found.base_url,
         more_base_urls=args.more_base_urls or (),
         system1_model=args.system1_model,
-        system1_base_url=args.system1_base_url,
+        system1_base_url=found.system1_base_url,
         api_key=key_from_environment(args.api_key_env),
         profile=args.profile,
         profiles=args.profiles,

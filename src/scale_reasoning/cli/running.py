@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scale_reasoning.cli import options
+from scale_reasoning.cli.place import here
 from scale_reasoning.engines import Connection, connect, engine_of, key_from_environment
 from scale_reasoning.engines.llama import SLOTS
 from scale_reasoning.engines.spread import Limits
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from scale_reasoning.types import Problem
 
 ATTEMPTS_IN_FLIGHT = 1024
+RAY_WORKERS = 4
 
 
 def attempts(text: str) -> int:
@@ -144,11 +146,27 @@ def _connections(args: argparse.Namespace, manifest: Manifest) -> dict[ModelSpec
     """How each model of a run is reached now."""
     base = options.connection(args)
     connections: dict[ModelSpec, Connection] = {}
-    for spec in dict.fromkeys(cell.model for cell in manifest.cells):
-        key = key_from_environment(spec.api_key_env) if spec.api_key_env else base.api_key
-        there = replace(spec, **_whereabouts(args))
+    for spec, there in with_servers(args, {cell.model: cell.model for cell in manifest.cells}).items():
+        key = base.api_key
+        if spec.api_key_env and not args.api_key_env:
+            key = key_from_environment(spec.api_key_env)
         connections[spec] = there.connection(replace(base, api_key=key))
     return connections
+
+
+def servers_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Where flags say that the servers are now: that may change between two parts of a run, the questions not."""
+    named = ("base_url", "more_base_urls", "system1_base_url")
+    return {name: getattr(args, name) for name in named if getattr(args, name) not in (None, "")}
+
+
+def with_servers(args: argparse.Namespace, models: Mapping[ModelSpec, ModelSpec]) -> dict[ModelSpec, ModelSpec]:
+    """Every model on the servers that flags name, except those that run here. Raises ConfigError where all do."""
+    said = servers_of(args)
+    if "base_url" in said and all(here(model.model) for model in models.values()):
+        names = ", ".join(dict.fromkeys(str(model.model) for model in models.values()))
+        raise ConfigError(f"--base-url {args.base_url}: {names} runs on this machine; leave the URL out")
+    return {key: model if here(model.model) else replace(model, **said) for key, model in models.items()}
 
 
 def _cluster(args: argparse.Namespace, connections: Mapping[ModelSpec, Connection]) -> AbstractContextManager[None]:
@@ -157,7 +175,7 @@ def _cluster(args: argparse.Namespace, connections: Mapping[ModelSpec, Connectio
         return nullcontext()
     from scale_reasoning.runs.ray import cluster
 
-    return cluster(args.ray, connections, workers=args.ray_workers)
+    return cluster(args.ray, connections, workers=_workers(args))
 
 
 @asynccontextmanager
@@ -168,7 +186,7 @@ async def _runner(
     if args.ray:
         from scale_reasoning.runs.ray import run_on_ray
 
-        yield partial(run_on_ray, store, connections, workers=args.ray_workers)
+        yield partial(run_on_ray, store, connections, workers=_workers(args))
         return
     from scale_reasoning.runs.run import run
 
@@ -179,6 +197,10 @@ async def _runner(
         yield partial(run, store, opened, listener=listener)
 
 
+def _workers(args: argparse.Namespace) -> int:
+    return RAY_WORKERS if args.ray_workers is None else args.ray_workers
+
+
 def _both(heard: Callable[[int, Outcome], None], goal: Goal | None) -> Callable[[int, Outcome], None]:
     def hear(cell: int, outcome: Outcome) -> None:
         if goal is not None:
@@ -186,9 +208,3 @@ def _both(heard: Callable[[int, Outcome], None], goal: Goal | None) -> Callable[
         heard(cell, outcome)
 
     return hear
-
-
-def _whereabouts(args: argparse.Namespace) -> dict[str, Any]:
-    """Where flags say that the servers are now: that may change between two sittings of a run, the questions not."""
-    named = ("base_url", "more_base_urls", "system1_base_url")
-    return {name: getattr(args, name) for name in named if getattr(args, name) not in (None, "")}

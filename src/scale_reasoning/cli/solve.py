@@ -14,8 +14,10 @@ from scale_reasoning.errors import ConfigError, GradeError
 from scale_reasoning.types import Failure, Problem, Record, Solution
 
 if TYPE_CHECKING:
+    from scale_reasoning.engines import Connection
     from scale_reasoning.events import Event
     from scale_reasoning.graders import Grader
+    from scale_reasoning.lm import Strategy
     from scale_reasoning.web.viewer.replay import Recorder
 
 LONGEST_PROBLEM = 200_000
@@ -43,7 +45,10 @@ def add(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Solves, prints, and says by the exit code how it went."""
-    record = asyncio.run(_attempt(args))
+    strategy, connection = chosen.strategy(args), options.connection(args)
+    record = asyncio.run(_attempt(args, strategy, connection))
+    for line in _advice(record, connection):
+        print(f"scale: {line}", file=sys.stderr)
     if args.json:
         import msgspec
 
@@ -55,15 +60,13 @@ def run(args: argparse.Namespace) -> int:
     return _exit_code(record)
 
 
-async def _attempt(args: argparse.Namespace) -> Record:
+async def _attempt(args: argparse.Namespace, strategy: Strategy, connection: Connection) -> Record:
     from scale_reasoning.cli.live import Trace
     from scale_reasoning.engines import connect
     from scale_reasoning.runs.attempt import attempt, problem_of
 
     problem = problem_of(_text(args.problem), args.answer)
     grader = await _grader(args.grader, problem)
-    strategy = chosen.strategy(args)
-    connection = options.connection(args)
     html: Path | None = args.html
     page = None if html is None else _page(html)
     with Trace(quiet=args.quiet) as trace:
@@ -137,6 +140,15 @@ def _text(argument: str) -> str:
     if len(text) > LONGEST_PROBLEM:
         raise ConfigError(f"the problem has over {LONGEST_PROBLEM} characters")
     return text.strip()
+
+
+def _advice(record: Record, connection: Connection) -> list[str]:
+    """What the server has, where it refuses a model that it does not list."""
+    if record.failure is None or record.failure.kind != "rejected":
+        return []
+    from scale_reasoning.cli.servers import unlisted
+
+    return unlisted([connection])
 
 
 def _exit_code(record: Record) -> int:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from scale_reasoning.synth.target import Target
 
 SAMPLES = 4
+_OF_CALLS = ("base_url", "system1_base_url", "api_key_env", "ray", "ray_workers", "attempts_in_flight", "no_reuse")
 RUN = "run"
 """The folder of a bundle that holds the run it was made from."""
 
@@ -55,6 +56,7 @@ def add(commands: Commands) -> None:
 def run_synth(args: argparse.Namespace) -> int:
     """Makes or reads runs, filters, writes the bundle; 1 when attempts are owed or nothing was kept."""
     _one_source(args)
+    evaluate.refuse_contradictions(args)
     if args.push:
         from scale_reasoning.synth import push
 
@@ -72,6 +74,9 @@ def _one_source(args: argparse.Namespace) -> None:
         raise ConfigError(f"traces come from one of {', '.join(sources)}; found {' and '.join(named) or 'none'}")
     if args.runs:
         evaluate.refuse(args, "--from", *(key for key in evaluate.SETTLED_BY_A_RUN if key not in ("out", "data_dir")))
+        for name in _OF_CALLS:
+            if getattr(args, name):
+                raise ConfigError(f"--{name.replace('_', '-')}: --from makes no calls")
     if args.out is None and not args.resume:
         raise ConfigError("--out DIR: say where the traces go")
 
