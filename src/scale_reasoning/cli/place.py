@@ -42,9 +42,7 @@ def place(args: argparse.Namespace) -> Place:
         url = args.base_url or environment
     if system1 is not None and here(system1, _asking(system1_url or url or environment, key)):
         if system1_url:
-            raise ConfigError(
-                f"--system1-base-url {system1_url}: {system1} runs here; leave one of them out"
-            )
+            raise ConfigError(f"--system1-base-url {system1_url}: {system1} runs here; leave one of them out")
     elif system1 is not None and url is None:
         system1_url = system1_url or environment
     return Place(url, system1_url)

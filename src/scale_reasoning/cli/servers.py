@@ -17,7 +17,7 @@ PATIENCE = 10.0
 
 def lists(connection: Connection, name: str) -> bool:
     """Whether the connection's server lists a model of this name; False where it cannot be asked."""
-    return name in (asyncio.run(_entries(connection)) or {})
+    return name.removeprefix("models/") in (asyncio.run(_entries(connection)) or {})
 
 
 def unlisted(connections: Iterable[Connection]) -> list[str]:
