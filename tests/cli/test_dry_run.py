@@ -54,7 +54,7 @@ CONNECTION = ["--model", "q", "--base-url", "URL"]
         ["eval", "half/manifest.json"],
         ["eval", "--resume", "half"],
         ["eval", "--resume", "half", "--ray", "local"],
-        ["eval", "--resume", "traces/run", "--attempts-in-flight", "1"],
+        ["eval", "--resume", "half", "--attempts-in-flight", "1"],
         ["sweep", "tau", "0.2", "0.5", "--dataset", "mine.jsonl", *CONNECTION],
         ["synth", "--dataset", "mine.jsonl", "--out", "new", "--target", "2", *CONNECTION],
         ["synth", "r.toml", "--out", "new"],
@@ -86,7 +86,7 @@ def test_a_dry_run_with_push_pushes_nothing(place: ModelServer, monkeypatch: pyt
 
 def test_a_dry_run_with_resume_prints_what_is_left_in_each_cell(place: ModelServer, capsys: Capture) -> None:
     capsys.readouterr()
-    assert main(["eval", "--resume", "traces/run", "--dry-run"]) == 0
+    assert main(["synth", "--resume", "traces", "--dry-run"]) == 0
     assert "mine.jsonl  cot: 7 of 8 attempts left, 1 call each" in capsys.readouterr().out
     assert main(["eval", "--resume", "half", "--dry-run"]) == 0
     assert "0 of 4 attempts left, at most 0 calls" in capsys.readouterr().out

@@ -154,3 +154,11 @@ def test_what_is_wrong_with_the_traces_is_found_before_a_run_begins(tmp_path: Pa
         assert synth("--dataset", "arithmetic", *TEACHER, "--out", tmp_path / "new", *words) == 2
         assert words[-1] in (said := capsys.readouterr().err) or words[0] in said or "holes" in said
         assert not (tmp_path / "new").exists()
+
+
+def test_the_run_of_a_synthesis_is_resumed_by_synth_alone(out: Path, capsys: Capture) -> None:
+    for folder, named in ((out / "run", f"scale synth --resume {out}"), (out, f"is {out / 'run'}")):
+        assert main(["eval", "--resume", str(folder)]) == 2
+        assert named in capsys.readouterr().err
+    assert main(["report", str(out)]) == 2
+    assert f"is {out / 'run'}" in capsys.readouterr().err

@@ -102,7 +102,11 @@ def _resumed(args: argparse.Namespace) -> int:
         raise ConfigError("--resume: takes no dataset or recipe, the run has its own manifest")
     if args.out not in (None, args.resume):
         raise ConfigError(f"--out {args.out}: --resume {args.resume} resumes the run in its own folder")
-    require_unchanged(args, read_manifest(args.resume))
+    before = read_manifest(args.resume)
+    if before.synthesis:
+        raise ConfigError(f"--resume {args.resume}: traces are made from this run, and a resume keeps to their target: "
+                          f"scale synth --resume {args.resume.parent}")  # fmt: skip
+    require_unchanged(args, before)
     if args.dry_run:
         print(dry.left(args.resume))
         return 0

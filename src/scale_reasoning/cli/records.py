@@ -75,9 +75,8 @@ def _verdicts(found: Regraded, *, dry_run: bool) -> str:
     kinds = {"from wrong to right": found.to_right, "from right to wrong": found.to_wrong, "given at all": found.first}
     ways = ", ".join(f"{count:,} {way}" for way, count in kinds.items() if count)
     graded, changed = ("would be graded", "would change") if dry_run else ("graded", "changed")
-    return f"{found.records:,} records {graded} anew, {found.changed:,} verdicts {changed}" + (
-        f": {ways}" if ways else ""
-    )
+    said = f"{found.records:,} records {graded} anew, {found.changed:,} verdicts {changed}"
+    return f"{said}: {ways}" if ways else said
 
 
 def run_merge(args: argparse.Namespace) -> int:

@@ -125,11 +125,11 @@ def _resumed(args: argparse.Namespace) -> int:
     with reading(args.out / RUN) as store:
         evaluate.require_unchanged(args, store.manifest)
         settings = _remembered(args, store.manifest)
-    if args.dry_run:
-        print("\n".join([dry.left(args.out / RUN), *_until(settings)]))
-        return 0
     made = filtered(settings, [args.out / RUN])
     _check(args, settings, made)
+    if args.dry_run:
+        print("\n".join([dry.left(args.out / RUN), *_until(settings, len(made.funnel.kept))]))
+        return 0
     with running.resumed(args.out / RUN) as store:
         store.remember(settings.encoded())
         return _make(args, settings, store, made)
@@ -219,8 +219,11 @@ def _check_problems(manifest: Manifest, problems: Any, settings: Settings) -> No
               "kept out; no trace of theirs is kept", file=sys.stderr)  # fmt: skip
 
 
-def _until(settings: Settings) -> list[str]:
-    return [] if settings.target is None else [f"no more is started once {settings.target:,} traces are kept"]
+def _until(settings: Settings, kept: int = 0) -> list[str]:
+    if settings.target is None:
+        return []
+    missing = max(0, settings.target - kept)
+    return [f"{kept:,} of {settings.target:,} traces so far; no more is started than the {missing:,} missing can need"]
 
 
 # The run and its traces

@@ -36,6 +36,8 @@ def read_manifest(folder: Path) -> Manifest:
     with told(folder):
         if not file.exists():
             raise ConfigError(f"{folder} holds no run: there is no {MANIFEST} in it")
+        if not (folder / DATABASE).exists() and (folder / "run" / MANIFEST).exists():
+            raise ConfigError(f"{folder} holds traces: the run that they were made from is {folder / 'run'}")
         content = file.read_bytes()
     try:
         return decode(msgspec.json.decode(content), str(file))
