@@ -38,6 +38,9 @@ CONTRADICTIONS = [
     (["synth", "local.toml", "--out", "out"], ["--base-url", URL], "--base-url"),
     (SOLVE, ["--model", "q", "--base-url", URL, "--system1-base-url", URL], "--system1-model"),
     (SOLVE, ["--system1-base-url", URL], "--system1-model"),
+    (EVAL, ["--model", "q", "--base-url", URL, "--system1-base-url", URL], "--system1-model"),
+    (["eval", "local.toml"], ["--system1-base-url", URL], "--system1-model"),
+    (["doctor"], ["--model", "q", "--base-url", URL, "--system1-base-url", URL], "--system1-model"),
     *(
         (SOLVE, ["--model", "q", "--base-url", URL, "--system1-model", model, "--system1-base-url", URL], model)
         for model in ("own.gguf", "gone.gguf", "student", "arithmetic-teacher")
@@ -152,6 +155,18 @@ def test_a_flag_for_servers_goes_to_those_of_a_recipe_that_need_one() -> None:
         assert main(["eval", "--resume", "new", "--base-url", server.base_url]) == 0
     models = [cell["model"] for cell in json.loads(Path("new/manifest.json").read_text())["cells"]]
     assert [model["base_url"] for model in models] == [None, server.base_url]
+
+
+def test_a_flag_for_system_1s_server_goes_to_a_recipe_that_names_its_model() -> None:
+    Path("pair.toml").write_text(
+        'datasets = ["arithmetic"]\nsamples = 1\ncount = 1\n'
+        '[[models]]\nmodel = "q"\nsystem1_model = "fast"\n[[strategies]]\nname = "scale"\n'
+    )
+    with serving() as one, serving() as two:
+        at = ["--base-url", one.base_url, "--system1-base-url", two.base_url]
+        assert main(["eval", "pair.toml", *at, "--out", "new"]) == 0
+        assert main(["eval", "--resume", "new", *at]) == 0
+        assert {body["model"] for body in two.bodies} == {"fast"}
 
 
 # Several strategies

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from scale_reasoning.cli import chosen, dry, options, running
 from scale_reasoning.cli.options import Commands
-from scale_reasoning.cli.place import here
+from scale_reasoning.cli.place import here, require_system1
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.runs import manifest as manifests
 from scale_reasoning.runs import shard as shards
@@ -165,6 +165,7 @@ def refuse(args: argparse.Namespace, where: str, *more: str) -> None:
 
 def manifest(args: argparse.Namespace, datasets: list[str], strategies: list[dict[str, JSON]]) -> Manifest:
     """The manifest that the flags describe: every dataset by every strategy."""
+    require_system1(args)
     model = _model(args)
     return Manifest(
         cells=tuple(
@@ -200,7 +201,7 @@ def _dataset(args: argparse.Namespace, name: str) -> DatasetSpec:
 
 
 def _model(args: argparse.Namespace) -> ModelSpec:
-    said = options.connection(args)
+    said = options.partial_connection(args)
     for url in (said.base_url, *said.more_base_urls, said.system1_base_url):
         if url and "@" in url:
             raise ConfigError("a base URL with a user or password in it would stand in the manifest: use --api-key-env")

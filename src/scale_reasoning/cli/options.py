@@ -84,6 +84,14 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
 
 def connection(args: argparse.Namespace) -> Connection:
     """The connection that the flags and the environment describe. Raises ConfigError."""
+    from scale_reasoning.cli.place import require_system1
+
+    require_system1(args)
+    return partial_connection(args)
+
+
+def partial_connection(args: argparse.Namespace) -> Connection:
+    """The same where a recipe or a run names the models, or some of them. Raises ConfigError."""
     from scale_reasoning.cli.place import place
     from scale_reasoning.engines.openai import Timeouts
 

@@ -29,9 +29,6 @@ def place(args: argparse.Namespace) -> Place:
     environment = os.environ.get(VARIABLE) or None
     own, system1, system1_url = args.model, args.system1_model, args.system1_base_url
     key = key_from_environment(args.api_key_env)
-    if system1_url and not system1:
-        raise ConfigError("--system1-base-url: which model is there? name it with --system1-model, also where it "
-                          "is that of --model")  # fmt: skip
     if own is not None and here(own, _asking(args.base_url or environment, key)):
         if args.base_url:
             raise ConfigError(f"--base-url {args.base_url}: {own} runs on this machine; leave one of them out")
@@ -46,6 +43,14 @@ def place(args: argparse.Namespace) -> Place:
     elif system1 is not None and url is None:
         system1_url = system1_url or environment
     return Place(url, system1_url)
+
+
+def require_system1(args: argparse.Namespace) -> None:
+    """Raises ConfigError for a server of System 1 without its model, where flags alone name the models."""
+    if args.system1_base_url and not args.system1_model:
+        raise ConfigError(
+            "--system1-base-url: which model is there? name it with --system1-model, also where it is that of --model"
+        )
 
 
 def here(model: str | None, served: Callable[[str], bool] = lambda _: True) -> bool:

@@ -144,7 +144,7 @@ def _attempts_in_flight(args: argparse.Namespace, connections: Mapping[ModelSpec
 
 def _connections(args: argparse.Namespace, manifest: Manifest) -> dict[ModelSpec, Connection]:
     """How each model of a run is reached now."""
-    base = options.connection(args)
+    base = options.partial_connection(args)
     connections: dict[ModelSpec, Connection] = {}
     for spec, there in with_servers(args, {cell.model: cell.model for cell in manifest.cells}).items():
         key = base.api_key
@@ -161,12 +161,15 @@ def servers_of(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def with_servers(args: argparse.Namespace, models: Mapping[ModelSpec, ModelSpec]) -> dict[ModelSpec, ModelSpec]:
-    """Every model on the servers that flags name, except those that run here. Raises ConfigError where all do."""
+    """Every model on the servers that flags name; those that run here stay here. Raises ConfigError where all do."""
     said = servers_of(args)
     if "base_url" in said and all(here(model.model) for model in models.values()):
         names = ", ".join(dict.fromkeys(str(model.model) for model in models.values()))
         raise ConfigError(f"--base-url {args.base_url}: {names} runs on this machine; leave the URL out")
-    return {key: model if here(model.model) else replace(model, **said) for key, model in models.items()}
+    system1 = {name: url for name, url in said.items() if name == "system1_base_url"}
+    if system1 and not any(model.system1_model or model.system1_base_url for model in models.values()):
+        raise ConfigError("--system1-base-url: no System 1 model of its own is named: --system1-model NAME")
+    return {key: replace(model, **(system1 if here(model.model) else said)) for key, model in models.items()}
 
 
 def _cluster(args: argparse.Namespace, connections: Mapping[ModelSpec, Connection]) -> AbstractContextManager[None]:
