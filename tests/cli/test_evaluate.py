@@ -14,7 +14,9 @@ import pytest
 from aiohttp import web
 from tests.cli.test_solve import SCALE, scale
 from tests.runs.simulated import content
-from tests.servers import reply_to, serving, stream
+from tests.servers import Handler, reply_to, serving, stream
+
+from scale_reasoning.cli import main
 
 
 def problems(folder: Path, count: int = 4) -> Path:
@@ -122,12 +124,26 @@ def test_killed_at_any_moment_a_run_resumes_to_what_it_would_have_been(tmp_path:
     assert content(tmp_path / "cut") == content(tmp_path / "whole")
 
 
+def answers_once() -> Handler:
+    """A server that answers the first request and is of no use after that."""
+    left = [1]
+
+    async def answer(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        left[0] -= 1
+        if left[0] < 0:
+            return web.json_response({"error": "gone"}, status=503)
+        return await stream(request, reply_to(body))
+
+    return answer
+
+
 def test_a_server_that_goes_away_leaves_attempts_owed_and_says_how_to_go_on(tmp_path: Path) -> None:
     file, out = problems(tmp_path), str(tmp_path / "run")
-    at = ("--base-url", "http://127.0.0.1:9/v1", "--model", "q", "--retries", "0", "--strategy", "cot")
-    done = scale("eval", str(file), "--samples", "1", "--out", out, *at)
+    with serving(answers_once()) as server:
+        at = ("--base-url", server.base_url, "--model", "q", "--retries", "0", "--strategy", "cot")
+        done = scale("eval", str(file), "--samples", "1", "--out", out, *at)
     assert done.returncode == 1
-    assert "4 attempts are owed: scale eval --resume" in done.stderr
+    assert "3 attempts are owed: scale eval --resume" in done.stderr
     assert scale("eval", "--resume", out, "--retries", "0").returncode == 1
     report = scale("report", out)
     assert report.returncode == 1
@@ -213,19 +229,39 @@ def test_flags_that_a_recipe_or_a_run_settles_are_refused_and_others_override(tm
     assert "--strategy" in scale("eval", str(recipe), "--strategy", "cot").stderr
     dry = scale("eval", str(recipe), "--samples", "5", "--dry-run", "--base-url", "http://127.0.0.1:9/v1")
     assert "5 attempts" in dry.stdout
-    assert "--seed" in scale("eval", "--resume", str(tmp_path), "--seed", "3").stderr
+
+
+OTHERS = (
+    ("--seed", "3"), ("--samples", "2"), ("--limit", "2"), ("--model", "other"), ("--tau", "0.9"), ("--effort", "low"),
+    ("--set", "candidates=2"), ("--strategy", "cot"), ("--strategy", "scale:tau=0.9"), ("--no-reuse",),
+    ("--window", "9000"), ("--shard", "1/2"), ("--grader", "integer"), ("--out", "elsewhere"), ("--split", "train"),
+)  # fmt: skip
+
+
+def test_a_resume_takes_the_settings_that_the_run_has_and_refuses_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "run")
+    at = ("--model", "arithmetic-teacher", "--samples", "1", "--limit", "1", "--seed", "5", "--tau", "0.3")
+    assert main(["eval", "arithmetic", *at, "--out", out]) == 0
+    assert main(["eval", "--resume", out, *at, "--strategy", "scale:tau=0.30", "--out", out]) == 0
+    for words in OTHERS:
+        capsys.readouterr()
+        assert main(["eval", "--resume", out, *words]) == 2
+        assert words[0] in capsys.readouterr().err
 
 
 def test_a_run_whose_dataset_went_away_goes_on_with_its_own_copy(tmp_path: Path) -> None:
-    file, out = problems(tmp_path, 1), str(tmp_path / "run")
+    file, out = problems(tmp_path, 2), str(tmp_path / "run")
     words = ("--samples", "1", "--out", out, "--model", "q", "--strategy", "cot", "--retries", "0")
-    assert scale("eval", str(file), *words, "--base-url", "http://127.0.0.1:9/v1").returncode == 1
+    with serving(answers_once()) as server:
+        assert scale("eval", str(file), *words, "--base-url", server.base_url).returncode == 1
     file.unlink()
     with serving() as server:
         done = scale("eval", "--resume", out, "--base-url", server.base_url)
     assert done.returncode == 0
     assert "going on with the problems that the run has" in done.stderr
-    assert rows_of(out)[0]["completed"] == 1
+    assert rows_of(out)[0]["completed"] == 2
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "many"])

@@ -82,15 +82,30 @@ def test_a_target_that_filters_miss_is_run_for_until_the_problems_end(tmp_path: 
     assert lines(out / "train.jsonl") == []
 
 
-def test_an_interrupted_synthesis_goes_on_with_what_is_left(tmp_path: Path) -> None:
+def test_a_synthesis_is_resumed_with_its_own_settings(tmp_path: Path) -> None:
     out = tmp_path / "out"
     with serving() as server:
         at = ("--base-url", server.base_url, "--model", "q")
         first = scale("synth", "--dataset", problems(tmp_path), "--samples", "1", "--out", str(out), "--target", "1",
-                      "--attempts-in-flight", "1", *at)  # fmt: skip
+                      "--choose", "first", "--attempts-in-flight", "1", *at)  # fmt: skip
         assert first.returncode == 0, first.stderr
-        done = scale("synth", "--resume", str(out))
-        assert done.returncode == 0, done.stderr
+        before = (out / "train.jsonl").read_bytes()
+        same = scale("synth", "--resume", str(out), "--target", "1", "--seed", "0", "--samples", "1", "--model", "q")
+        assert same.returncode == 0, same.stderr
+        assert len(server.bodies) == 13
+        assert (out / "train.jsonl").read_bytes() == before
+        for words in (("--target", "4"), ("--choose", "most"), ("--max-tokens", "9"), ("--bundle", "llamafactory")):
+            refused = scale("synth", "--resume", str(out), *words)
+            assert refused.returncode == 2
+            assert "--overwrite" in refused.stderr
+            assert words[0] in refused.stderr
+        for words in (("--seed", "1"), ("--tau", "0.9"), ("--samples", "2"), ("--limit", "1"), ("--model", "r")):
+            refused = scale("synth", "--resume", str(out), *words, "--overwrite")
+            assert refused.returncode == 2
+            assert f"{words[0]} {words[1]}" in refused.stderr
+        assert (out / "train.jsonl").read_bytes() == before
+        more = scale("synth", "--resume", str(out), "--target", "4", "--overwrite")
+        assert more.returncode == 0, more.stderr
         assert len(server.bodies) == 4 * 13
     assert len(lines(out / "train.jsonl")) == 4
     again = scale("synth", "--dataset", problems(tmp_path), "--out", str(out), *at)
@@ -104,7 +119,7 @@ def test_owed_attempts_are_told_and_what_was_made_is_kept(tmp_path: Path) -> Non
         at = ("--base-url", server.base_url, "--model", "q")
         scale("synth", "--dataset", problems(tmp_path), "--samples", "1", "--out", str(out), "--target", "1",
               "--attempts-in-flight", "1", *at)  # fmt: skip
-    done = scale("synth", "--resume", str(out), "--retries", "0")
+    done = scale("synth", "--resume", str(out), "--retries", "0", "--target", "4", "--overwrite")
     assert done.returncode == 1
     assert f"scale synth --resume {out}" in done.stderr
     assert len(lines(out / "train.jsonl")) == 1

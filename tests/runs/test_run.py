@@ -30,7 +30,7 @@ from scale_reasoning.errors import ConfigError, StoreError, Unreachable
 from scale_reasoning.runs.export import to_jsonl
 from scale_reasoning.runs.manifest import CellSpec, DatasetSpec, Manifest, ModelSpec
 from scale_reasoning.runs.prepare import prepare
-from scale_reasoning.runs.regrade import regrade
+from scale_reasoning.runs.regrade import Regraded, regrade
 from scale_reasoning.runs.store import cells_of, create, model_of, reading, resume
 from scale_reasoning.types import Completion, OnDelta, Request
 
@@ -119,7 +119,7 @@ def test_world_failures_are_owed_tried_again_at_the_end_and_on_resume_and_never_
 
 
 def test_a_server_that_is_gone_ends_the_run_early_and_keeps_what_was_done(tmp_path: Path) -> None:
-    with pytest.raises(Unreachable, match="--resume"):
+    with pytest.raises(Unreachable, match="attempts failed in a row"):
         fresh(tmp_path / "run", manifest([{"name": "cot"}]), 300, Scripted([("", Unreachable("no route"))]), attempts=4)
     assert len(cells_of(tmp_path / "run")[0].outcomes) < 40
 
@@ -182,13 +182,13 @@ def test_saved_text_can_be_graded_and_voted_on_anew(tmp_path: Path) -> None:
     fresh(tmp_path / "run", manifest([{"name": "vote", "samples": 3}, SCALE]), 4, Sim())
     before = content(tmp_path / "run")
     with resume(tmp_path / "run") as store:
-        assert asyncio.run(regrade(store)) == (4 * 2 * 2, 0)
+        assert asyncio.run(regrade(store)) == Regraded(records=4 * 2 * 2)
     assert content(tmp_path / "run") == before
     right = sum(o.correct is True for cell in cells_of(tmp_path / "run") for o in cell.outcomes)
     with resume(tmp_path / "run") as store:
         store._db.execute("UPDATE problems SET answer = '77'")
         store._db.commit()
-        assert asyncio.run(regrade(store)) == (16, right)
+        assert asyncio.run(regrade(store)) == Regraded(records=16, to_wrong=right)
 
 
 def test_an_export_has_one_record_a_line(tmp_path: Path) -> None:

@@ -26,12 +26,12 @@ def estimate(manifest: Manifest, problems: Mapping[str, Sequence[Problem]]) -> s
         calls, tokens = cell.made().most_calls(), tokens_of(cell)
         all_attempts, all_calls = all_attempts + attempts, all_calls + attempts * calls
         if tokens is None:
-            unknown[f"{_named(cell.strategy)} on {dataset}"] = None
+            unknown[f"{named(cell.strategy)} on {dataset}"] = None
         else:
             all_tokens += attempts * tokens
         length = "tokens unknown" if tokens is None else f"about {attempts * tokens:,} tokens"
         most = f"at most {calls:,} calls" if calls > 1 else "1 call"
-        lines.append(f"{dataset}  {_named(cell.strategy)}: {attempts:,} attempts, {most} each, {length}")
+        lines.append(f"{dataset}  {named(cell.strategy)}: {attempts:,} attempts, {most} each, {length}")
     length = f"about {all_tokens:,} tokens at the paper's lengths" if all_tokens else "tokens unknown"
     if all_tokens and unknown:
         length += f", without {', '.join(unknown)}, whose length is unknown"
@@ -57,6 +57,7 @@ def _tokens(strategy: Mapping[str, JSON], dataset: str, lengths: Mapping[tuple[s
     return None if length is None else round(length)
 
 
-def _named(strategy: Mapping[str, JSON]) -> str:
+def named(strategy: Mapping[str, JSON]) -> str:
+    """A strategy with the knobs that tell it from its neighbours."""
     shown = ", ".join(f"{key} {value}" for key, value in strategy.items() if key in ("tau", "samples", "route"))
     return f"{strategy['name']} ({shown})" if shown else str(strategy["name"])

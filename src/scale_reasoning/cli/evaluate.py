@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scale_reasoning.cli import options, running
+from scale_reasoning.cli import chosen, dry, options, running
 from scale_reasoning.cli.options import Commands
+from scale_reasoning.cli.place import here, require_system1
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.lm import Strategy
 from scale_reasoning.runs import manifest as manifests
 from scale_reasoning.runs import shard as shards
 from scale_reasoning.runs.manifest import CellSpec, DatasetSpec, Manifest, ModelSpec
@@ -28,14 +28,16 @@ SETTLED_BY_A_RUN = (
     "model", "system1_model", "profile", "profiles", "window", "temperature", "top_p",
 )  # fmt: skip
 """Flags that change what a run asks; where its servers are, keys, limits and time-outs may change."""
+_OF_DATA = ("data_dir", "split", "level", "problem_field", "answer_field")
+_OF_MODEL = ("model", "system1_model", "profile", "window", "temperature", "top_p")
 
 
 def add(commands: Commands) -> None:
     """Adds the verbs."""
     evaluate = commands.add_parser("eval", help="evaluate strategies on datasets; resumable")
     evaluate.add_argument("what", nargs="*", help="dataset names or files, or one recipe (.toml) or manifest (.json)")
-    evaluate.add_argument("--resume", type=Path, metavar="RUN", help="go on with a run")
-    add_run(evaluate)
+    evaluate.add_argument("--resume", type=Path, metavar="RUN", help="resume a run with its settings")
+    add_run(evaluate, several=True)
     evaluate.set_defaults(run=run_eval)
     sweep = commands.add_parser("sweep", help="evaluate at several values of a knob; shared calls are paid once")
     sweep.add_argument("knob", help="tau, system2-max-tokens, or any setting of the strategy")
@@ -45,7 +47,7 @@ def add(commands: Commands) -> None:
     sweep.set_defaults(run=run_sweep)
 
 
-def add_run(parser: argparse.ArgumentParser) -> None:
+def add_run(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
     """Flags of the verbs that make a run."""
     add = parser.add_argument
     add("--out", type=Path, metavar="RUN", help="the run's folder (default runs/NAME-TIME)")
@@ -66,21 +68,18 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     )
     add("--shard", metavar="I/N", help="only share I of N, to be merged with the others' (scale merge)")
     add("--ray", metavar="ADDRESS", help="make the attempts on Ray: auto, local or ray://HOST:PORT")
-    add("--ray-workers", type=int, default=4, metavar="N", help="processes of Ray that make them (default 4)")
-    add("--dry-run", action="store_true", help="print what would run: attempts, calls, tokens")
-    options.add_strategy(parser, without=("samples",))
+    add("--ray-workers", type=int, metavar="N", help="processes of Ray that make them (default 4)")
+    add("--dry-run", action="store_true", help="print what would run (attempts, calls, tokens), call and write nothing")
+    options.add_strategy(parser, without=("samples",), several=several)
     options.add_connection(parser)
-    parser.set_defaults(strategy=None, seed=None)  # so that what was said is told from what was not
+    parser.set_defaults(seed=None)  # so that what was said is told from what was not
 
 
 def run_eval(args: argparse.Namespace) -> int:
-    """Starts or goes on with a run; exit code 1 when attempts are owed."""
+    """Starts or resumes a run; exit code 1 when attempts are owed."""
+    refuse_contradictions(args)
     if args.resume is not None:
-        if args.what:
-            raise ConfigError("--resume: takes no dataset or recipe, the run has its own manifest")
-        refuse(args, "--resume", *SETTLED_BY_A_RUN)
-        with running.resumed(args.resume) as store:
-            return _work(args, store)
+        return _resumed(args)
     if not args.what:
         raise ConfigError("what to evaluate? name a dataset, a recipe, or --resume RUN")
     file = Path(args.what[0])
@@ -89,26 +88,69 @@ def run_eval(args: argparse.Namespace) -> int:
             raise ConfigError(f"{file}: one recipe or manifest at a time")
         refuse(args, str(file), "split", "level", "problem_field", "answer_field")
         return start(args, with_flags(manifests.read(file), args), file.stem)
-    strategy = describe(strategy_of(args))
-    named = "-".join([*(Path(name).stem for name in args.what), str(strategy["name"])])
-    return start(args, manifest(args, args.what, [strategy]), named)
+    strategies = [describe(each) for each in chosen.strategies(args)]
+    named = "-".join(
+        [*(Path(name).stem for name in args.what), *dict.fromkeys(str(each["name"]) for each in strategies)]
+    )
+    return start(args, manifest(args, args.what, strategies), named)
+
+
+def _resumed(args: argparse.Namespace) -> int:
+    from scale_reasoning.runs.folder import read_manifest
+
+    if args.what:
+        raise ConfigError("--resume: takes no dataset or recipe, the run has its own manifest")
+    if args.out not in (None, args.resume):
+        raise ConfigError(f"--out {args.out}: --resume {args.resume} resumes the run in its own folder")
+    before = read_manifest(args.resume)
+    if before.synthesis:
+        raise ConfigError(f"--resume {args.resume}: traces are made from this run, and a resume keeps to their target: "
+                          f"scale synth --resume {args.resume.parent}")  # fmt: skip
+    require_unchanged(args, before)
+    if args.dry_run:
+        print(dry.left(args.resume))
+        return 0
+    with running.resumed(args.resume) as store:
+        return _work(args, store)
 
 
 def run_sweep(args: argparse.Namespace) -> int:
     """One cell a value, over one journal with one seed."""
+    refuse_contradictions(args)
     knob = args.knob.replace("-", "_")
     strategies: list[dict[str, JSON]] = []
     for value in args.values:
         again = argparse.Namespace(**{**vars(args), "set": [*args.set, f"{knob}={value}"]})
         if getattr(args, knob, None) is not None:
             raise ConfigError(f"--{args.knob}: is what the sweep sets")
-        strategies.append(describe(strategy_of(again)))
+        strategies.append(describe(chosen.strategy(again)))
     return start(args, manifest(args, args.dataset, strategies), f"sweep-{args.knob}")
 
 
-def strategy_of(args: argparse.Namespace) -> Strategy:
-    """SCALE where the flags name no other."""
-    return options.strategy(argparse.Namespace(**{**vars(args), "strategy": args.strategy or "scale"}))
+def require_unchanged(args: argparse.Namespace, before: Manifest) -> None:
+    """Raises ConfigError when a flag asks for something else than a run that is resumed asked for.
+
+    Where its servers are, keys, limits and time-outs may change.
+    """
+    data = {"limit": "count", **{name: name for name in _OF_DATA}}
+    said = [(flag, getattr(args, flag), [getattr(before, flag)]) for flag in ("samples", "seed", "grader")]
+    said += [(flag, getattr(args, flag), [getattr(cell.dataset, key) for cell in before.cells])
+             for flag, key in data.items()]  # fmt: skip
+    said += [(flag, getattr(args, flag), [getattr(cell.model, flag) for cell in before.cells]) for flag in _OF_MODEL]
+    said += [("profiles", args.profiles and str(args.profiles), [cell.model.profiles for cell in before.cells]),
+             ("shard", _shard(args), [before.shard])]  # fmt: skip
+    asked = [
+        f"--{flag.replace('_', '-')} {value} (the run has {was[0] if was[0] is not None else 'none'})"
+        for flag, value, was in said
+        if value is not None and any(each != value for each in was)
+    ]
+    strategies = [cell.strategy for number, cell in enumerate(before.normalised().cells)
+                  if cell.strategy not in [each.strategy for each in before.normalised().cells[:number]]]  # fmt: skip
+    asked += chosen.changed(args, strategies)
+    if args.no_reuse and before.reuse:
+        asked.append("--no-reuse")
+    if asked:
+        raise ConfigError(f"--resume keeps what the run asked for; begin another run for {', '.join(asked)}")
 
 
 def refuse(args: argparse.Namespace, where: str, *more: str) -> None:
@@ -123,6 +165,7 @@ def refuse(args: argparse.Namespace, where: str, *more: str) -> None:
 
 def manifest(args: argparse.Namespace, datasets: list[str], strategies: list[dict[str, JSON]]) -> Manifest:
     """The manifest that the flags describe: every dataset by every strategy."""
+    require_system1(args)
     model = _model(args)
     return Manifest(
         cells=tuple(
@@ -138,6 +181,14 @@ def manifest(args: argparse.Namespace, datasets: list[str], strategies: list[dic
     )
 
 
+def refuse_contradictions(args: argparse.Namespace) -> None:
+    """Raises ConfigError for flags of a run that exclude each other."""
+    if args.ray and args.shard:
+        raise ConfigError("--ray and --shard: both share out the attempts; give one of them")
+    if args.ray_workers is not None and not args.ray:
+        raise ConfigError("--ray-workers: needs --ray ADDRESS")
+
+
 def _shard(args: argparse.Namespace) -> Shard | None:
     return None if args.shard is None else shards.read(args.shard)
 
@@ -150,7 +201,7 @@ def _dataset(args: argparse.Namespace, name: str) -> DatasetSpec:
 
 
 def _model(args: argparse.Namespace) -> ModelSpec:
-    said = options.connection(args)
+    said = options.partial_connection(args)
     for url in (said.base_url, *said.more_base_urls, said.system1_base_url):
         if url and "@" in url:
             raise ConfigError("a base URL with a user or password in it would stand in the manifest: use --api-key-env")
@@ -162,25 +213,37 @@ def with_flags(manifest: Manifest, args: argparse.Namespace) -> Manifest:
     """A recipe with what the command line adds: the model's whereabouts, data, how much of it."""
     flags = _model(args)
     given = {f.name: getattr(flags, f.name) for f in fields(ModelSpec) if getattr(args, f.name) is not None}
+    servers = running.servers_of(args)
+    for name in servers:
+        given.pop(name, None)
     data = {"data_dir": args.data_dir, "count": args.limit}
+    models = {cell.model: replace(cell.model, **given) for cell in manifest.cells}
+    models = running.with_servers(args, models)
     cells = tuple(
         replace(
             cell,
-            model=replace(cell.model, **{"base_url": cell.model.base_url or flags.base_url, **given}),
+            model=_with_a_server(models[cell.model], flags.base_url),
             dataset=replace(cell.dataset, **{key: value for key, value in data.items() if value is not None}),
         )
         for cell in manifest.cells
     )
     said = {"samples": args.samples, "seed": args.seed, "grader": args.grader, "shard": _shard(args)}
     given_too = {key: value for key, value in said.items() if value is not None}
-    return replace(manifest, cells=cells, reuse=manifest.reuse and not args.no_reuse, **given_too)
+    return replace(manifest, cells=cells, reuse=manifest.reuse and not args.no_reuse, synthesis={}, **given_too)
+
+
+def _with_a_server(model: ModelSpec, base_url: str | None) -> ModelSpec:
+    """The model on the server that the environment names, where it needs one and has none."""
+    return model if model.base_url or here(model.model) else replace(model, base_url=base_url)
 
 
 def start(args: argparse.Namespace, manifest: Manifest, named: str) -> int:
     """A new run of a manifest in a folder of its own."""
     from scale_reasoning.runs.store import create
 
-    manifest, problems = running.prepared(manifest)
+    if args.out is not None:
+        vacant(args.out)
+    manifest, problems = running.prepared(running.named(args, manifest))
     if args.dry_run:
         from scale_reasoning.cli.estimate import estimate
 
@@ -190,6 +253,16 @@ def start(args: argparse.Namespace, manifest: Manifest, named: str) -> int:
     folder = args.out or Path("runs") / f"{named}-{time}"
     with create(folder, manifest, problems) as store:
         return _work(args, store)
+
+
+def vacant(out: Path) -> None:
+    """Raises ConfigError where a run, or something written of one, is in the folder already."""
+    from scale_reasoning.runs.folder import DATABASE, MANIFEST
+
+    if (out / DATABASE).exists():
+        raise ConfigError(f"--out {out}: it holds a run already: scale eval --resume {out}, or name another folder")
+    if (out / MANIFEST).exists():
+        raise ConfigError(f"--out {out}: its {MANIFEST} would be replaced; name another folder")
 
 
 def _work(args: argparse.Namespace, store: Store) -> int:

@@ -11,8 +11,7 @@ from typing import Any, TypeAlias
 from scale_reasoning.engines import Connection, key_from_environment
 from scale_reasoning.engines.limit import InFlight
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.lm import Strategy
-from scale_reasoning.strategies import EFFORTS, STRATEGIES, make, prompts_of
+from scale_reasoning.strategies import EFFORTS, STRATEGIES
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
@@ -37,10 +36,14 @@ KNOBS: dict[str, str] = {
 """Strategy settings with a flag of their own; every field is reachable by --set."""
 
 
-def add_strategy(parser: argparse.ArgumentParser, *, without: Collection[str] = ()) -> None:
-    """Flags that choose a strategy and its hyper-parameters, but for those that mean something else to the verb."""
+def add_strategy(parser: argparse.ArgumentParser, *, without: Collection[str] = (), several: bool = False) -> None:
+    """Flags that choose a strategy, or several, with hyper-parameters; `without` those that mean something else."""
     group = parser.add_argument_group("strategy")
-    group.add_argument("--strategy", default="scale", metavar="NAME", help=f"{', '.join(STRATEGIES)} (default scale)")
+    once = "; once for each strategy" if several else ""
+    group.add_argument(
+        "--strategy", action="append", metavar="NAME",
+        help=f"{', '.join(STRATEGIES)} (default scale), or NAME:key=value,key=value{once}",
+    )  # fmt: skip
     group.add_argument("--effort", choices=tuple(EFFORTS), help="tau by a word: low 0.8, medium 0.5, high 0.2")
     for knob, meaning in KNOBS.items():
         if knob not in without:
@@ -50,38 +53,6 @@ def add_strategy(parser: argparse.ArgumentParser, *, without: Collection[str] = 
         "--set", action="append", default=[], metavar="KEY=VALUE", help="any other field of the strategy"
     )
     group.add_argument("--seed", type=int, default=0, help="the run's seed (default 0)")
-
-
-def strategy(args: argparse.Namespace) -> Strategy:
-    """The strategy that the flags describe. Raises ConfigError naming the flag or key that is wrong."""
-    settings: dict[str, Any] = {}
-    for pair in args.set:
-        key, equals, value = pair.partition("=")
-        if not equals or not key:
-            raise ConfigError(f"--set {pair}: must be KEY=VALUE")
-        settings[key.replace("-", "_")] = value
-    if args.effort is not None:
-        if args.tau is not None:
-            raise ConfigError("--effort and --tau: both set tau; give one of them")
-        args.tau = EFFORTS[args.effort]
-    for knob in [knob for knob in KNOBS if knob not in args.without]:
-        value = getattr(args, knob.replace("-", "_"))
-        if value is None:
-            continue
-        field = _field(args.strategy, settings, knob.replace("-", "_"))
-        if field in settings:
-            raise ConfigError(f"--{knob} and --set {field}: both set it; give one of them")
-        settings[field] = value
-    made = make(args.strategy, settings)
-    prompts_of(made)  # a prompts file that cannot be used is refused before anything is started
-    return made
-
-
-def _field(name: str, settings: dict[str, Any], knob: str) -> str:
-    """The knob itself, or the base strategy's where only that has it: `--strategy vote --set base=scale --tau 0.2`."""
-    fields = getattr(STRATEGIES.get(name), "__dataclass_fields__", {})
-    base = getattr(STRATEGIES.get(settings.get("base", "cot")), "__dataclass_fields__", {})
-    return f"base.{knob}" if knob not in fields and "base" in fields and knob in base else knob
 
 
 def add_connection(parser: argparse.ArgumentParser) -> None:
@@ -113,8 +84,15 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
 
 def connection(args: argparse.Namespace) -> Connection:
     """The connection that the flags and the environment describe. Raises ConfigError."""
-    import os
+    from scale_reasoning.cli.place import require_system1
 
+    require_system1(args)
+    return partial_connection(args)
+
+
+def partial_connection(args: argparse.Namespace) -> Connection:
+    """The same where a recipe or a run names the models, or some of them. Raises ConfigError."""
+    from scale_reasoning.cli.place import place
     from scale_reasoning.engines.openai import Timeouts
 
     if args.temperature is not None and not 0 <= args.temperature <= 10:
@@ -124,12 +102,13 @@ def connection(args: argparse.Namespace) -> Connection:
             raise ConfigError("--base-url: with several servers none may have a user or password in it: --api-key-env")
     if args.top_p is not None and not 0 < args.top_p <= 1:
         raise ConfigError(f"--top-p {args.top_p}: must be above 0 and at most 1")
+    found = place(args)
     return Connection(
         model=args.model,
-        base_url=args.base_url or os.environ.get("OPENAI_BASE_URL") or None,
+        base_url=found.base_url,
         more_base_urls=args.more_base_urls or (),
         system1_model=args.system1_model,
-        system1_base_url=args.system1_base_url,
+        system1_base_url=found.system1_base_url,
         api_key=key_from_environment(args.api_key_env),
         profile=args.profile,
         profiles=args.profiles,

@@ -6,16 +6,28 @@ import argparse
 import asyncio
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scale_reasoning.cli.options import Commands
 from scale_reasoning.errors import ConfigError
 
+if TYPE_CHECKING:
+    from scale_reasoning.runs.regrade import Regraded
+    from scale_reasoning.runs.store import Store
+
+MOST_LINES = 5
+"""Records named that could not be graded."""
+
 
 def add(commands: Commands) -> None:
     """Adds the verbs."""
-    grade = commands.add_parser("grade", help="grade and vote anew over a run's saved text, no model needed")
+    grade = commands.add_parser(
+        "grade", help="bring a run's verdicts up to date: graded and voted anew, no model needed"
+    )
     grade.add_argument("runs", nargs="+", type=Path, metavar="RUN")
-    grade.add_argument("--grader", metavar="NAME", help="integer or symbolic (default: as each gold answer asks)")
+    grade.add_argument("--grader", metavar="NAME", help="integer or symbolic (default: the run's, else as each gold "
+                       "answer asks)")  # fmt: skip
+    grade.add_argument("--dry-run", action="store_true", help="print what would change, write nothing")
     grade.set_defaults(run=run_grade)
     merge = commands.add_parser("merge", help="one run of a run's shards, or of copies that went on apart")
     merge.add_argument("out", type=Path, metavar="OUT", help="the merged run's folder")
@@ -29,18 +41,42 @@ def add(commands: Commands) -> None:
 
 
 def run_grade(args: argparse.Namespace) -> int:
-    """Prints how many verdicts changed in each run."""
+    """Prints how many verdicts changed in each run, and which way; 1 where some could not be given."""
     from scale_reasoning.graders import GRADERS
-    from scale_reasoning.runs.regrade import regrade
-    from scale_reasoning.runs.store import resume
+    from scale_reasoning.runs.store import reading, resume
 
     if args.grader is not None and args.grader not in GRADERS:
         raise ConfigError(f"--grader {args.grader}: must be one of {', '.join(GRADERS)}")
+    code = 0
     for folder in args.runs:
-        with resume(folder) as store:
-            graded, changed = asyncio.run(regrade(store, args.grader))
-        print(f"{folder}: {graded} records graded anew, {changed} verdicts changed")
-    return 0
+        with (reading if args.dry_run else resume)(folder) as store:
+            found = asyncio.run(_graded(store, args.grader, dry_run=args.dry_run))
+        print(f"{folder}: {_verdicts(found, dry_run=args.dry_run)}")
+        for line in found.ungraded[:MOST_LINES]:
+            print(f"scale: not graded, and kept as it was: {line}", file=sys.stderr)
+        if len(found.ungraded) > MOST_LINES:
+            print(f"scale: and {len(found.ungraded) - MOST_LINES:,} more", file=sys.stderr)
+        code = 1 if found.ungraded else code
+    return code
+
+
+async def _graded(store: Store, grader: str | None, *, dry_run: bool) -> Regraded:
+    from scale_reasoning.runs.regrade import Regraded, judged, regrade
+
+    if not dry_run:
+        return await regrade(store, grader)
+    found = Regraded()
+    async for _ in judged(store, found, grader):
+        pass
+    return found
+
+
+def _verdicts(found: Regraded, *, dry_run: bool) -> str:
+    kinds = {"from wrong to right": found.to_right, "from right to wrong": found.to_wrong, "given at all": found.first}
+    ways = ", ".join(f"{count:,} {way}" for way, count in kinds.items() if count)
+    graded, changed = ("would be graded", "would change") if dry_run else ("graded", "changed")
+    said = f"{found.records:,} records {graded} anew, {found.changed:,} verdicts {changed}"
+    return f"{said}: {ways}" if ways else said
 
 
 def run_merge(args: argparse.Namespace) -> int:

@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     found = rows.read(Path(recipe.rows))
     out: Path = args.out or Path("runs") / f"scale-{args.recipe.stem}"
     if args.dry_run:
-        return _dry_run(recipe, found, out)
+        return _dry_run(recipe, found, out, resume=args.resume)
     job = _job(recipe, found)
     if _begun(out, job, resume=args.resume):
         return _introduced(out, job)
@@ -123,12 +123,12 @@ def _introduced(out: Path, job: Job) -> int:
     return 0
 
 
-def _dry_run(recipe: Recipe, found: Rows, out: Path) -> int:
-    """Prints what can be known; what cannot is said so, with the reason."""
-    from scale_reasoning.synth import launch
+def _dry_run(recipe: Recipe, found: Rows, out: Path, *, resume: bool) -> int:
+    """Prints what can be known, and for what cannot be known the reason."""
+    from scale_reasoning.synth import folder, launch
     from scale_reasoning.synth.plan import plan
 
-    planned = plan(recipe, found, _told)
+    planned = plan(recipe, found)
     lines = {
         "rows": f"{len(found.rows):,} of {found.file} (sha256 {found.sha256[:16]})",
         "tokens": _tokens(planned),
@@ -141,6 +141,9 @@ def _dry_run(recipe: Recipe, found: Rows, out: Path) -> int:
         "out": str(out),
         "command": shlex.join(launch.command(recipe, out)) if recipe.gpus > 1 else "in this process",
     }
+    if resume:
+        whole, _ = folder.checkpoints(out, recipe.gpus)
+        lines["resumes"] = f"after step {folder.step_of(whole[-1]):,}" if whole else "from the start: no checkpoint yet"
     for name, said in lines.items():
         print(f"{name:<12}{said}")
     for reason in dict.fromkeys(planned.unknown):

@@ -10,14 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scale_reasoning.cli import options
+from scale_reasoning.cli import chosen, options
 from scale_reasoning.cli.options import Commands
 from scale_reasoning.errors import ConfigError, GradeError
 from scale_reasoning.types import Failure, Problem, Record, Solution
 
 if TYPE_CHECKING:
+    from scale_reasoning.engines import Connection
     from scale_reasoning.events import Event
     from scale_reasoning.graders import Grader
+    from scale_reasoning.lm import Strategy
     from scale_reasoning.web.viewer.replay import Recorder
 
 _LONG_OPTION = re.compile("--[a-z]")
@@ -65,7 +67,10 @@ def spaced(words: Sequence[str]) -> list[str]:
 
 def run(args: argparse.Namespace) -> int:
     """Solves, prints, and says by the exit code how it went."""
-    record = asyncio.run(_attempt(args))
+    strategy, connection = chosen.strategy(args), options.connection(args)
+    record = asyncio.run(_attempt(args, strategy, connection))
+    for line in _advice(record, connection):
+        print(f"scale: {line}", file=sys.stderr)
     if args.json:
         import msgspec
 
@@ -77,15 +82,13 @@ def run(args: argparse.Namespace) -> int:
     return _exit_code(record)
 
 
-async def _attempt(args: argparse.Namespace) -> Record:
+async def _attempt(args: argparse.Namespace, strategy: Strategy, connection: Connection) -> Record:
     from scale_reasoning.cli.live import Trace
     from scale_reasoning.engines import connect
     from scale_reasoning.runs.attempt import attempt, problem_of
 
     problem = problem_of(_text(args.problem), args.answer)
     grader = await _grader(args.grader, problem)
-    strategy = options.strategy(args)
-    connection = options.connection(args)
     html: Path | None = args.html
     page = None if html is None else _page(html)
     with Trace(quiet=args.quiet) as trace:
@@ -159,6 +162,15 @@ def _text(argument: str) -> str:
     if len(text) > LONGEST_PROBLEM:
         raise ConfigError(f"the problem has over {LONGEST_PROBLEM} characters")
     return text.strip()
+
+
+def _advice(record: Record, connection: Connection) -> list[str]:
+    """What the server has, where it refuses a model that it does not list."""
+    if record.failure is None or record.failure.kind != "rejected":
+        return []
+    from scale_reasoning.cli.servers import unlisted
+
+    return unlisted([connection])
 
 
 def _exit_code(record: Record) -> int:

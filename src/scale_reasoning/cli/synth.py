@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from dataclasses import dataclass
+import sys
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from scale_reasoning.cli import evaluate, running
+from scale_reasoning.cli import chosen, dry, evaluate, running
 from scale_reasoning.cli.options import Commands
+from scale_reasoning.cli.traces import Made, filtered, filters_of, finish, table
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.runs import manifest as manifests
 from scale_reasoning.runs.manifest import Manifest
 from scale_reasoning.strategies import describe
 
 if TYPE_CHECKING:
-    from scale_reasoning.runs.outcome import Outcome
     from scale_reasoning.runs.store import Store
-    from scale_reasoning.synth.collect import Collected
-    from scale_reasoning.synth.filters import Filters
-    from scale_reasoning.synth.funnel import Funnel
-    from scale_reasoning.types import JSON
+    from scale_reasoning.synth.settings import Settings
+    from scale_reasoning.synth.target import Target
 
 SAMPLES = 4
+_OF_CALLS = ("base_url", "system1_base_url", "api_key_env", "ray", "ray_workers", "attempts_in_flight", "no_reuse")
 RUN = "run"
 """The folder of a bundle that holds the run it was made from."""
 
@@ -35,19 +34,21 @@ def add(commands: Commands) -> None:
     add = parser.add_argument
     add("--dataset", nargs="+", metavar="NAME", help="problems: limo, limo-v2, arithmetic, a file, a name on the Hub")
     add("--from", dest="runs", nargs="+", type=Path, metavar="RUN", help="take runs already made instead of a new one")
-    add("--resume", type=Path, metavar="OUT", help="go on with the run in OUT, then filter again")
+    add("--resume", type=Path, metavar="OUT", help="resume the run in OUT with its settings, then filter again")
     evaluate.add_run(parser)
     group = parser.add_argument_group("traces")
     add = group.add_argument
-    add("--target", type=int, metavar="N", help="stop when N traces are kept")
+    add("--target", type=int, metavar="N", help="traces wanted: no more attempts are started than that can need")
     add("--max-tokens", type=int, metavar="N", help="longest trace in response tokens (default 16384)")
     add("--choose", metavar="RULE", help="which trace of a problem: fewest tokens (default), most, first, all")
-    add("--decontaminate", nargs="+", default=[], metavar="NAME", help="further datasets or files to keep out")
-    add("--layout", default="", metavar="FILE", help="how a trace reads, instead of trace.md's sections")
-    add("--student-prompts", default="", metavar="FILE", help="a CoT prompts file: what the student is asked")
+    add("--decontaminate", nargs="+", metavar="NAME", help="further datasets or files to keep out")
+    add("--layout", metavar="FILE", help="how a trace reads, instead of trace.md's sections")
+    add("--student-prompts", metavar="FILE", help="a CoT prompts file: what the student is asked")
     add("--bundle", choices=("llamafactory",), help="a folder for another trainer as well")
     add("--base-model", metavar="MODEL", help="the model that the bundle trains (default Qwen/Qwen2.5-32B-Instruct)")
     add("--gpus", type=int, metavar="N", help="GPUs that the bundle trains on (default 8)")
+    add("--allow-test-split", action="store_true", default=None, help="take a test split's or a benchmark's problems")
+    add("--overwrite", action="store_true", help="replace the traces that are in OUT")
     add("--push", metavar="OWNER/NAME", help="put the bundle on the Hub as a private dataset")
     parser.set_defaults(run=run_synth)
 
@@ -55,37 +56,14 @@ def add(commands: Commands) -> None:
 def run_synth(args: argparse.Namespace) -> int:
     """Makes or reads runs, filters, writes the bundle; 1 when attempts are owed or nothing was kept."""
     _one_source(args)
-    _readable_words(args)
+    evaluate.refuse_contradictions(args)
+    if args.push:
+        from scale_reasoning.synth import push
+
+        push.check(args.push)
     if args.runs:
-        return _finish(args, _filtered(args, args.runs), code=0)
-    args.samples = args.samples or (None if args.resume or args.recipe else SAMPLES)
-    if args.resume:
-        evaluate.refuse(args, "--resume", *evaluate.SETTLED_BY_A_RUN)
-        args.out = args.resume
-        with running.resumed(args.out / RUN) as store:
-            return _make(args, store)
-    from scale_reasoning.runs.store import create
-
-    if (args.out / RUN).exists():
-        raise ConfigError(
-            f"--out {args.out}: its run has begun: scale synth --resume {args.out}, or name another folder"
-        )
-    manifest, problems = running.prepared(_manifest(args))
-    if args.dry_run:
-        from scale_reasoning.cli.estimate import estimate
-
-        print(estimate(manifest, problems))
-        return 0
-    with create(args.out / RUN, manifest, problems) as store:
-        return _make(args, store)
-
-
-def _readable_words(args: argparse.Namespace) -> None:
-    """Reads the files of --layout and --student-prompts before a token is spent. Raises ConfigError."""
-    from scale_reasoning.synth.trace import layout, student_prompts
-
-    layout(args.layout)
-    student_prompts(args.student_prompts)
+        return _from_runs(args)
+    return _resumed(args) if args.resume else _begun(args)
 
 
 def _one_source(args: argparse.Namespace) -> None:
@@ -95,116 +73,189 @@ def _one_source(args: argparse.Namespace) -> None:
     if len(named) != 1:
         raise ConfigError(f"traces come from one of {', '.join(sources)}; found {' and '.join(named) or 'none'}")
     if args.runs:
-        evaluate.refuse(args, "--from", *(key for key in evaluate.SETTLED_BY_A_RUN if key != "out"))
+        evaluate.refuse(args, "--from", *(key for key in evaluate.SETTLED_BY_A_RUN if key not in ("out", "data_dir")))
+        for name in _OF_CALLS:
+            if getattr(args, name):
+                raise ConfigError(f"--{name.replace('_', '-')}: --from makes no calls")
     if args.out is None and not args.resume:
         raise ConfigError("--out DIR: say where the traces go")
-    if args.bundle is None and (args.base_model or args.gpus):
-        raise ConfigError("--base-model and --gpus say what a --bundle trains, and on what")
 
 
-def _manifest(args: argparse.Namespace) -> Manifest:
+# The three sources
+
+
+def _from_runs(args: argparse.Namespace) -> int:
+    from scale_reasoning.synth.splits import require_allowed
+
+    settings = _settings(args)
+    made = filtered(settings, args.runs)
+    require_allowed(made.collected.evaluations, allow=settings.allow_test_split)
+    if args.dry_run:
+        print(f"{table(made)}\n{len(made.funnel.kept):,} traces would be kept; nothing was written")
+        return 0
+    _check(args, settings, made)
+    return finish(args, settings, made, code=0)
+
+
+def _begun(args: argparse.Namespace) -> int:
+    from scale_reasoning.runs.store import create
+
+    settings = _settings(args)
+    _vacant(args, settings)
+    args.samples = args.samples or (None if args.recipe else SAMPLES)
+    manifest, problems = running.prepared(running.named(args, _manifest(args, settings)))
+    _check_problems(manifest, problems, settings)
+    if args.dry_run:
+        from scale_reasoning.cli.estimate import estimate
+
+        print("\n".join([estimate(manifest, problems), *_until(settings)]))
+        return 0
+    with create(args.out / RUN, manifest, problems) as store:
+        return _make(args, settings, store)
+
+
+def _resumed(args: argparse.Namespace) -> int:
+    """With the settings that the run remembers; others need --overwrite, for they replace the traces."""
+    if args.out not in (None, args.resume):
+        raise ConfigError(f"--out {args.out}: the traces of --resume {args.resume} go there; to put them elsewhere, "
+                          f"scale synth --from {args.resume / RUN} --out {args.out}")  # fmt: skip
+    args.out = args.resume
+    from scale_reasoning.runs.store import reading
+
+    with reading(args.out / RUN) as store:
+        evaluate.require_unchanged(args, store.manifest)
+        settings = _remembered(args, store.manifest)
+    made = filtered(settings, [args.out / RUN])
+    _check(args, settings, made)
+    if args.dry_run:
+        print("\n".join([dry.left(args.out / RUN), *_until(settings, len(made.funnel.kept))]))
+        return 0
+    with running.resumed(args.out / RUN) as store:
+        store.remember(settings.encoded())
+        return _make(args, settings, store, made)
+
+
+def _manifest(args: argparse.Namespace, settings: Settings) -> Manifest:
+    from scale_reasoning.synth.splits import from_train
+
     if args.recipe:
         evaluate.refuse(args, str(args.recipe), "split", "level", "problem_field", "answer_field")
-        return evaluate.with_flags(manifests.read(args.recipe), args)
-    return evaluate.manifest(args, args.dataset, [describe(evaluate.strategy_of(args))])
+        manifest = evaluate.with_flags(manifests.read(args.recipe), args)
+    else:
+        manifest = evaluate.manifest(args, args.dataset, [describe(chosen.strategy(args))])
+    return replace(from_train(manifest), synthesis=settings.encoded())
 
 
-class _Target:
-    """Enough problems solved for the number of traces wanted, as far as is known before they are filtered."""
-
-    def __init__(self, store: Store, wanted: int | None) -> None:
-        self.wanted = wanted
-        self.solved: set[tuple[int, str]] = set()
-        for cell in range(len(store.manifest.cells)):
-            for outcome in store.outcomes(cell):
-                self.heard(cell, outcome)
-
-    def heard(self, cell: int, outcome: Outcome) -> None:
-        if outcome.correct and not outcome.truncated:
-            self.solved.add((cell, outcome.problem_id))
-
-    def enough(self) -> bool:
-        return self.wanted is not None and len(self.solved) >= self.wanted
+# Settings
 
 
-def _make(args: argparse.Namespace, store: Store) -> int:
+def _given(args: argparse.Namespace) -> dict[str, Any]:
+    """The settings of the traces that the command line names."""
+    from scale_reasoning.synth.settings import Settings
+
+    given = {each.name: getattr(args, each.name) for each in fields(Settings)}
+    given["decontaminate"] = None if args.decontaminate is None else tuple(args.decontaminate)
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _settings(args: argparse.Namespace) -> Settings:
+    from scale_reasoning.synth.settings import Settings
+
+    settings = Settings(**_given(args)).in_full()
+    settings.check_files()
+    return settings
+
+
+def _remembered(args: argparse.Namespace, manifest: Manifest) -> Settings:
+    """What the run remembers, with what the command line changes. Raises ConfigError for a change unasked."""
+    from scale_reasoning.synth import settings as synthesis
+    from scale_reasoning.synth.bundle import previous
+
+    given = _given(args)
+    if manifest.synthesis:
+        before = synthesis.decode(manifest.synthesis, args.out / RUN)
+    else:  # a run from before runs remembered their settings
+        unnamed = {} if given.keys() & {"layout", "student_prompts"} else previous(args.out) or {}
+        before = synthesis.of_a_bundle(unnamed, args.out)
+    now = replace(before, **given).in_full()
+    now.check_files()
+    changed = synthesis.changes(before, now)
+    if changed and manifest.synthesis and not args.overwrite:
+        raise ConfigError(f"{args.out}: {'; '.join(changed)}: add --overwrite to replace its traces by others, or take "
+                          f"them elsewhere: scale synth --from {args.out / RUN} --out DIR")  # fmt: skip
+    return now
+
+
+def _vacant(args: argparse.Namespace, settings: Settings) -> None:
+    """Raises ConfigError where a run has begun in OUT, or there is something that would be replaced."""
+    from scale_reasoning.synth import bundle
+
+    if (args.out / RUN).exists():
+        raise ConfigError(
+            f"--out {args.out}: its run has begun: scale synth --resume {args.out}, or name another folder"
+        )
+    bundle.check(args.out, settings.shown(), (), overwrite=args.overwrite)
+
+
+def _check(args: argparse.Namespace, settings: Settings, made: Made) -> None:
+    """Raises ConfigError where the traces must not be written."""
+    from scale_reasoning.synth import bundle
+
+    bundle.check(args.out, settings.shown(), made.collected.origins, overwrite=args.overwrite)
+
+
+def _check_problems(manifest: Manifest, problems: Any, settings: Settings) -> None:
+    """Refuses evaluation problems, and says how many problems can give no trace."""
+    from scale_reasoning.synth.contamination import judge
+    from scale_reasoning.synth.splits import evaluation, require_allowed
+
+    specs = dict.fromkeys(cell.dataset for cell in manifest.cells)
+    found = [evaluation(manifest, spec, problems[spec.name]) for spec in specs]
+    allowed = require_allowed(filter(None, found), allow=settings.allow_test_split)
+    reason = judge(filters_of(settings).against, allowed)
+    useless = sum(reason(problem.text) is not None for listed in problems.values() for problem in listed)
+    if useless:
+        print(f"scale: {useless:,} of {sum(map(len, problems.values())):,} problems share a passage with one that is "
+              "kept out; no trace of theirs is kept", file=sys.stderr)  # fmt: skip
+
+
+def _until(settings: Settings, kept: int = 0) -> list[str]:
+    if settings.target is None:
+        return []
+    missing = max(0, settings.target - kept)
+    return [f"{kept:,} of {settings.target:,} traces so far; no more is started than the {missing:,} missing can need"]
+
+
+# The run and its traces
+
+
+def _make(args: argparse.Namespace, settings: Settings, store: Store, made: Made | None = None) -> int:
     """The run, and more of it as long as the filters leave too few and there is more."""
-    target = _Target(store, args.target)
+    from scale_reasoning.runs.run import needed
+
+    target = _target(settings, store)
+    if target and made:
+        target.settle(made.funnel)
     again = f"scale synth --resume {args.out}"
     while True:
         code = running.work(args, store, again=again, after=f"the traces in {args.out}", goal=target)
-        made = _filtered(args, [store.folder])
-        missing = 0 if args.target is None else args.target - len(made.funnel.kept)
-        if code or missing <= 0 or not target.enough():
-            return _finish(args, made, code)
-        target.wanted = len(target.solved) + missing
+        made = filtered(settings, [store.folder])
+        if target is None:
+            return finish(args, settings, made, code)
+        target.settle(made.funnel)
+        if code or not needed(store, target):
+            return finish(args, settings, made, code)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Made:
-    collected: Collected
-    filters: Filters
-    funnel: Funnel
+def _target(settings: Settings, store: Store) -> Target | None:
+    if settings.target is None:
+        return None
+    from scale_reasoning.synth.collect import evaluations_of
+    from scale_reasoning.synth.contamination import judge
+    from scale_reasoning.synth.target import Target
 
-
-def _filtered(args: argparse.Namespace, folders: Sequence[Path]) -> _Made:
-    from scale_reasoning.synth import funnel
-    from scale_reasoning.synth.collect import collect
-    from scale_reasoning.synth.filters import stages
-    from scale_reasoning.synth.trace import layout
-
-    filters = _filters(args)
-    collected = collect(folders, layout(args.layout))
-    return _Made(collected=collected, filters=filters, funnel=funnel.run(collected.candidates, stages(filters)))
-
-
-def _filters(args: argparse.Namespace) -> Filters:
-    from scale_reasoning.datasets import load
-    from scale_reasoning.synth.filters import Filters
-
-    folder = Path(args.data_dir) if args.data_dir else None
-    said = {"max_tokens": args.max_tokens, "choose": args.choose, "target": args.target}
-    return Filters(
-        **{key: value for key, value in said.items() if value is not None},
-        against={name: load(name, data_dir=folder).problems for name in args.decontaminate},
-    )
-
-
-def _finish(args: argparse.Namespace, made: _Made, code: int) -> int:
-    """Writes the bundle, shows the funnel."""
-    from scale_reasoning.synth import bundle, llamafactory
-    from scale_reasoning.synth.trace import LIMO, layout, student_prompts
-
-    student = student_prompts(args.student_prompts)
-    kept_by = {key: getattr(made.filters, key) for key in ("max_tokens", "choose", "target")}
-    settings: dict[str, JSON] = {
-        "layout": layout(args.layout).fingerprint,
-        "student_prompts": student.fingerprint,
-        "filters": {**kept_by, "against": args.decontaminate},
-    }
-    files = bundle.write(args.out, made.funnel, made.collected.origins, student=student, settings=settings)
-    if args.bundle:
-        own = student_prompts(args.student_prompts or LIMO)
-        llamafactory.write(
-            args.out, made.funnel.kept, student=own, prompts_file=args.student_prompts,
-            model=args.base_model or llamafactory.DEFAULT_MODEL, gpus=args.gpus or llamafactory.DEFAULT_GPUS,
-        )  # fmt: skip
-        files.append(f"{llamafactory.FOLDER}/")
-    print(_table(made))
-    print(f"{len(made.funnel.kept):,} traces in {args.out}: {', '.join(files)}")
-    if args.push:
-        from scale_reasoning.synth.push import push
-
-        print(f"pushed to {push(args.out, args.push)}")
-    return code or (0 if made.funnel.kept else 1)
-
-
-def _table(made: _Made) -> str:
-    from scale_reasoning.report.formats import Column, Grid, markdown
-
-    origins = made.collected.origins
-    columns = [Column(name="stage"), *(Column(name=name, number=True) for name in ("came", "dropped", "kept"))]
-    rows = [[c.stage, f"{c.came:,}", f"{c.dropped:,}", f"{c.kept:,}"] for c in made.funnel.counts]
-    planned, done = sum(origin.planned for origin in origins), sum(origin.made for origin in origins)
-    note = f"{planned:,} attempts planned, {done:,} made; every dropped one is in dropped.jsonl with its reason"
-    return markdown(Grid(columns=columns, rows=rows, notes=[note]))
+    allowed = {name for each in evaluations_of(store) for name in each.benchmarks if settings.allow_test_split}
+    reason = judge(filters_of(settings).against, allowed)
+    names = dict.fromkeys(cell.dataset.name for cell in store.manifest.cells)
+    hopeless = [(name, problem.id) for name in names for problem in store.problems(name) if reason(problem.text)]
+    return Target(store, settings.target, every=settings.choose == "all", hopeless=hopeless)

@@ -117,14 +117,16 @@ ENGINES: dict[str, Opener] = {"openai": _openai, "llama": _llama, "teacher": _te
 
 
 def engine_of(connection: Connection) -> str:
-    """Which row of ENGINES serves it: here the teacher, a GGUF path, the model in the box and, unless a base URL says
+    """Which row of ENGINES serves it: here the teacher, a GGUF file, the model in the box and, unless a base URL says
     that it is served, a checkpoint folder; all else its server.
     """
     model, base_url = connection.model, connection.base_url
     if model == TEACHER:
         return "teacher"
-    if model in (EMBEDDED, UNTAUGHT) or (model is None and base_url is None) or str(model).lower().endswith(".gguf"):
+    if model in (EMBEDDED, UNTAUGHT) or (model is None and base_url is None):
         return "llama"
+    if str(model).lower().endswith(".gguf") and (base_url is None or Path(str(model)).is_file()):
+        return "llama"  # else it is a server's name for its model
     # A server, too, may know a checkpoint by its path.
     return "transformers" if model and base_url is None and Path(model, "config.json").is_file() else "openai"
 

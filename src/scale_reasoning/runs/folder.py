@@ -1,4 +1,4 @@
-"""A run's folder on disk: manifest.json, the database, a lock. Raises StoreError with the mend, whatever goes wrong.
+"""A run's folder on disk: manifest.json, the database, a lock. Every error is a StoreError that says what to do.
 
 With runs.store the one door to sqlite3. Knows nothing of what the rows mean.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import sqlite3
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from typing import IO
 
@@ -36,6 +36,8 @@ def read_manifest(folder: Path) -> Manifest:
     with told(folder):
         if not file.exists():
             raise ConfigError(f"{folder} holds no run: there is no {MANIFEST} in it")
+        if not (folder / DATABASE).exists() and (folder / "run" / MANIFEST).exists():
+            raise ConfigError(f"{folder} holds traces: the run that they were made from is {folder / 'run'}")
         content = file.read_bytes()
     try:
         return decode(msgspec.json.decode(content), str(file))
@@ -53,21 +55,22 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         part.replace(folder / MANIFEST)
 
 
-@contextlib.contextmanager
-def made(folder: Path) -> Generator[None]:
-    """The folder, made where it is missing."""
+def make(folder: Path) -> list[Path]:
+    """Makes the folder where it is missing; every folder that was made, the innermost first."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
     with told(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    yield
+    return missing
 
 
-def clear(folder: Path) -> None:
-    """Removes a run and, where nothing else is in it, its folder."""
+def clear(folder: Path, made: Iterable[Path] = ()) -> None:
+    """Removes a run and, of the folders `made` for it, those with nothing else in them."""
     with told(folder):
-        for name in (MANIFEST, DATABASE, LOCK):
-            (folder / name).unlink()
-        with contextlib.suppress(OSError):  # something of somebody else's is in it
-            folder.rmdir()
+        for name in (MANIFEST, f"{MANIFEST}.part", DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", LOCK):
+            (folder / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # something of the user's is in it
+        for each in made:
+            each.rmdir()
 
 
 @contextlib.contextmanager
@@ -85,10 +88,10 @@ def locked(folder: Path) -> Generator[None]:
 
 @contextlib.contextmanager
 def opened(folder: Path, *, new: bool) -> Generator[sqlite3.Connection]:
-    """The folder's database."""
+    """The folder's database, to be written to."""
     file = folder / DATABASE
-    if not new and not file.exists():
-        raise StoreError(f"{folder}: its {DATABASE} is gone; without it there is no run to go on with")
+    if not new:
+        _require(file)
     with told(folder):
         connection = sqlite3.connect(file, timeout=30)
         try:
@@ -96,20 +99,57 @@ def opened(folder: Path, *, new: bool) -> Generator[sqlite3.Connection]:
         except BaseException:
             connection.close()
             raise
-    try:
+    with contextlib.closing(connection):
         yield connection
-    finally:
-        connection.close()
+
+
+@contextlib.contextmanager
+def opened_to_read(folder: Path) -> Generator[sqlite3.Connection]:
+    """The folder's database, of which no byte is changed; a process may be writing to it."""
+    file = folder / DATABASE
+    _require(file)
+    with told(folder):
+        connection = _reader(file)
+        try:
+            _check(connection, folder)
+        except BaseException:
+            connection.close()
+            raise
+    with contextlib.closing(connection):
+        yield connection
+
+
+def _reader(file: Path) -> sqlite3.Connection:
+    """A connection that only reads. SQLite would otherwise create, empty or remove files next to the database."""
+    address = f"{file.resolve().as_uri()}?mode=ro"
+    log = file.with_name(f"{file.name}-wal")
+    if not log.exists() or not log.stat().st_size:  # everything is in the one file, and nobody writes to it
+        return sqlite3.connect(f"{address}&immutable=1", uri=True)
+    try:  # what a killed process left: its shared memory is read but not repaired
+        connection = sqlite3.connect(f"{address}&readonly_shm=1", uri=True, timeout=30)
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError:  # the shared memory is gone or in use
+        return sqlite3.connect(address, uri=True, timeout=30)
+    return connection
+
+
+def _require(file: Path) -> None:
+    if not file.exists():
+        raise StoreError(f"{file.parent}: its {DATABASE} is gone; without it there is no run to resume")
 
 
 def _prepare(connection: sqlite3.Connection, folder: Path, *, new: bool) -> None:
     if new:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.executescript(f"PRAGMA application_id = {APPLICATION}; {SCHEMA}")
-    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
-        raise StoreError(f"{folder}: its {DATABASE} is not a run of this program; name another folder")
+    _check(connection, folder)
     # Committed writes survive a killed process; only a power cut may lose the newest.
     connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def _check(connection: sqlite3.Connection, folder: Path) -> None:
+    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
+        raise StoreError(f"{folder}: its {DATABASE} is not a run of this program; name another folder")
 
 
 @contextlib.contextmanager

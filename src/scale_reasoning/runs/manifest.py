@@ -83,7 +83,8 @@ class CellSpec:
 class Manifest:
     """A whole run, or one `shard` of it.
 
-    `resolved` says what names stood for when it was made: it is shown and compared, never obeyed.
+    `resolved` says what names stood for when it was made: it is shown and compared, never obeyed. `synthesis` is what
+    the traces that a run is made for are to be like (synth.settings), empty for an evaluation.
     """
 
     cells: tuple[CellSpec, ...]
@@ -94,6 +95,7 @@ class Manifest:
     shard: Shard | None = None
     format: int = FORMAT
     resolved: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
+    synthesis: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
 
     def __post_init__(self) -> None:
         if self.format != FORMAT:

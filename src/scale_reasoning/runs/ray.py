@@ -22,6 +22,7 @@ from scale_reasoning.engines.limit import InFlight
 from scale_reasoning.engines.spread import Limits
 from scale_reasoning.errors import ConfigError, Unreachable
 from scale_reasoning.runs.manifest import Manifest, ModelSpec
+from scale_reasoning.runs.pace import Goal
 from scale_reasoning.runs.run import Heard, Maker, run_by
 from scale_reasoning.runs.store import Store
 from scale_reasoning.together import together
@@ -150,7 +151,7 @@ async def run_on_ray(
     workers: int,
     attempts_in_flight: int = 1024,
     heard: Heard | None = None,
-    enough: Callable[[], bool] = lambda: False,
+    goal: Goal | None = None,
 ) -> None:
     """`run` by workers of a connected cluster, who share out the attempts and the requests in flight.
 
@@ -167,7 +168,7 @@ async def run_on_ray(
     async def work() -> None:
         try:
             await crew.gathered()
-            await run_by(crew.make, store, attempts_in_flight=attempts_in_flight, heard=heard, enough=enough)
+            await run_by(crew.make, store, attempts_in_flight=attempts_in_flight, heard=heard, goal=goal)
         finally:
             crew.end()
 
@@ -209,7 +210,7 @@ class _Crew:
             try:
                 await self._at_least(1)
             except TimeoutError as error:
-                raise Unreachable(f"no worker for {START_SECONDS:.0f} s: {self._free()} free; then --resume") from error
+                raise Unreachable(f"no worker for {START_SECONDS:.0f} s: {self._free()} free") from error
             hand = min(self._ready, key=lambda each: each.attempts)
             hand.attempts += 1
             try:
@@ -221,7 +222,7 @@ class _Crew:
             hand.attempts -= 1
             self._lost = 0
             return record
-        raise Unreachable(f"problem {problem.id}, sample {sample}: {HOPELESS} workers died over it; then --resume")
+        raise Unreachable(f"problem {problem.id}, sample {sample}: {HOPELESS} workers died over it")
 
     async def keep(self, place: int) -> None:
         """Has a worker in this place until the end, and answers it from the store."""
@@ -239,7 +240,7 @@ class _Crew:
                 self._lost += 1
                 if self._lost >= HOPELESS and not self._ended:
                     why = _first_line(error)
-                    raise Unreachable(f"{self._lost} workers died, the last: {why}; then --resume") from error
+                    raise Unreachable(f"{self._lost} workers died, the last: {why}") from error
 
     def end(self) -> None:
         """Ends all workers, and with them every `keep`."""

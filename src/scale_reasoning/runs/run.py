@@ -7,7 +7,7 @@ are tried once more at the end, and are owed after that. Knows nothing of printi
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from scale_reasoning.engines.policy import Scheduled
 from scale_reasoning.errors import ConfigError, Unreachable
@@ -18,6 +18,7 @@ from scale_reasoning.lm import Endpoints, Strategy
 from scale_reasoning.runs.attempt import attempt
 from scale_reasoning.runs.manifest import CellSpec, Manifest, ModelSpec
 from scale_reasoning.runs.outcome import Outcome
+from scale_reasoning.runs.pace import All, Goal, Towards, Unit
 from scale_reasoning.runs.store import Store
 from scale_reasoning.together import together
 from scale_reasoning.types import Mode, Problem, Record
@@ -27,18 +28,6 @@ PASSES = 2
 
 HOPELESS = 16
 """World failures in a row after which nothing more is started: the server is gone."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unit:
-    """One sample of one problem by every cell that shares its dataset and model, in turn.
-
-    Cells in turn, so that a call two of them have in common is paid for once.
-    """
-
-    problem: Problem
-    sample: int
-    cells: tuple[int, ...]
 
 
 Heard = Callable[[int, Outcome], None]
@@ -55,16 +44,16 @@ async def run(
     attempts_in_flight: int = 1024,
     heard: Heard | None = None,
     listener: Listener | None = None,
-    enough: Callable[[], bool] = lambda: False,
+    goal: Goal | None = None,
 ) -> None:
-    """Runs what is left of the store's manifest, or as much of it as it takes until there is `enough`.
+    """Runs what is left of the store's manifest, or no more of it than the `goal` needs.
 
     `endpoints` are each model's, open; `listener` hears the events of all attempts. Raises StoreError when a result
     cannot be kept, ConfigError when the model cannot be used at all, Unreachable when the server seems to be gone; what
     was done is kept in every case.
     """
     maker = Maker(store.manifest, endpoints, journal=store, listener=listener)
-    await run_by(maker.make, store, attempts_in_flight=attempts_in_flight, heard=heard, enough=enough)
+    await run_by(maker.make, store, attempts_in_flight=attempts_in_flight, heard=heard, goal=goal)
 
 
 async def run_by(
@@ -73,36 +62,50 @@ async def run_by(
     *,
     attempts_in_flight: int,
     heard: Heard | None = None,
-    enough: Callable[[], bool] = lambda: False,
+    goal: Goal | None = None,
 ) -> None:
     """The same, with attempts made by `make`, whose calls must be in the store when it returns."""
     for _ in range(PASSES):
         done = store.done()
-        left = [unit for unit in units(store) if any((c, unit.problem.id, unit.sample) not in done for c in unit.cells)]
-        if not left or enough():
+        planned = units(store) if goal is None else in_their_order(store)
+        left = [unit for unit in planned if any((c, unit.problem.id, unit.sample) not in done for c in unit.cells)]
+        if not left or (goal is not None and goal.enough()):
             return
-        work = _Work(make, store, done, heard)
-        await work.through(_until(enough, left), attempts_in_flight)
+        work = _Work(make, store, done, heard, All(left) if goal is None else Towards(goal, left))
+        await work.through(min(attempts_in_flight, len(left)))
         if not work.owed:
             return
 
 
-def _until(enough: Callable[[], bool], left: Sequence[Unit]) -> Iterator[Unit]:
-    for unit in left:
-        if enough():
-            return
-        yield unit
+def needed(store: Store, goal: Goal) -> bool:
+    """Whether an attempt that is not done could still help towards the goal."""
+    done = store.done()
+    return not goal.enough() and any(
+        (cell, unit.problem.id, unit.sample) not in done
+        and not goal.reached(goal.place(cell, unit.problem.id, unit.sample))
+        for unit in units(store)
+        for cell in unit.cells
+    )
 
 
 def units(store: Store) -> Iterator[Unit]:
     """Every unit of a run. Long problems first: their chains are the likelier to be long."""
+    return _units(store, lambda problem: -len(problem.text))
+
+
+def in_their_order(store: Store) -> Iterator[Unit]:
+    """Every unit of a run, problems as in their datasets."""
+    return _units(store, lambda _: 0)
+
+
+def _units(store: Store, rank: Callable[[Problem], int]) -> Iterator[Unit]:
     manifest = store.manifest
     groups: dict[tuple[str, ModelSpec], list[int]] = {}
     for number, spec in enumerate(manifest.cells):
         groups.setdefault((spec.dataset.name, spec.model), []).append(number)
     for (dataset, _), cells in groups.items():
         ordered = tuple(sorted(cells, key=lambda number: -_limit(manifest.cells[number])))
-        problems = sorted(store.problems(dataset), key=lambda problem: -len(problem.text))
+        problems = sorted(store.problems(dataset), key=rank)
         for problem, sample in manifest.units(dataset, problems):
             yield Unit(problem=problem, sample=sample, cells=ordered)
 
@@ -173,20 +176,23 @@ class Maker:
 class _Work:
     """One pass over units."""
 
-    def __init__(self, make: Make, store: Store, done: set[tuple[int, str, int]], heard: Heard | None) -> None:
-        self.make, self.store, self.done, self.heard = make, store, done, heard
+    def __init__(
+        self, make: Make, store: Store, done: set[tuple[int, str, int]], heard: Heard | None, source: All | Towards
+    ) -> None:
+        self.make, self.store, self.done, self.heard, self.source = make, store, done, heard, source
         self.owed = self.in_a_row = 0
 
-    async def through(self, left: Iterator[Unit], attempts_in_flight: int) -> None:
+    async def through(self, attempts_in_flight: int) -> None:
         async def worker() -> None:
-            for unit in left:
+            while (unit := await self.source.next()) is not None:
                 await self.unit(unit)
+                await self.source.ended(unit)
 
         await together(worker() for _ in range(attempts_in_flight))
 
     async def unit(self, unit: Unit) -> None:
         for cell in unit.cells:
-            if (cell, unit.problem.id, unit.sample) not in self.done:
+            if (cell, unit.problem.id, unit.sample) not in self.done and self.source.needs(cell, unit):
                 await self.attempt(cell, unit)
 
     async def attempt(self, cell: int, unit: Unit) -> None:
@@ -203,6 +209,6 @@ class _Work:
             return
         self.owed, self.in_a_row = self.owed + 1, self.in_a_row + 1
         if failure.kind == "rejected":
-            raise ConfigError(f"the server refuses: {failure.message}; mend it, then --resume")
+            raise ConfigError(f"the server refuses: {failure.message}")
         if self.in_a_row >= HOPELESS:
-            raise Unreachable(f"{self.in_a_row} attempts failed in a row, the last: {failure.message}; then --resume")
+            raise Unreachable(f"{self.in_a_row} attempts failed in a row, the last: {failure.message}")

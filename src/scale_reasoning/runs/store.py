@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from scale_reasoning.errors import ConfigError, StoreError
+from scale_reasoning.errors import ConfigError, EngineError, StoreError
 from scale_reasoning.journal import key as key_of
 from scale_reasoning.runs.folder import (
     DAMAGED,
@@ -25,8 +25,9 @@ from scale_reasoning.runs.folder import (
     MANIFEST,
     clear,
     locked,
-    made,
+    make,
     opened,
+    opened_to_read,
     read_manifest,
     told,
     trouble,
@@ -50,8 +51,8 @@ class Paid(NamedTuple):
 class Store:
     """An open run. Use `create`, `resume` or `reading`, each a context manager."""
 
-    def __init__(self, folder: Path, connection: sqlite3.Connection, manifest: Manifest) -> None:
-        self.folder, self.manifest = folder, manifest
+    def __init__(self, folder: Path, connection: sqlite3.Connection, manifest: Manifest, *, new: bool = False) -> None:
+        self.folder, self.manifest, self.new = folder, manifest, new
         self._db = connection
         self._pending: list[tuple[str, tuple[Any, ...]]] = []
         self._flushed: asyncio.Future[None] | None = None
@@ -138,8 +139,8 @@ class Store:
 
     @property
     def begun(self) -> bool:
-        """Whether a completion or an attempt was kept."""
-        return self.written() > 0 or self.paid()[0] > 0
+        """Whether a call has succeeded: a completion, or an attempt that is not owed, was kept."""
+        return self.paid()[0] > 0 or bool(self.done())
 
     def problems(self, dataset: str) -> list[Problem]:
         """The problems of a dataset as the run has them, in order."""
@@ -159,6 +160,11 @@ class Store:
     def resolve(self, resolved: Mapping[str, JSON]) -> None:
         """Adds to what the manifest says its names stood for."""
         self.manifest = replace(self.manifest, resolved={**self.manifest.resolved, **resolved})
+        write_manifest(self.folder, self.manifest)
+
+    def remember(self, synthesis: Mapping[str, JSON]) -> None:
+        """Says in the manifest what traces the run is made for."""
+        self.manifest = replace(self.manifest, synthesis=synthesis)
         write_manifest(self.folder, self.manifest)
 
     # SQLite
@@ -220,26 +226,40 @@ _LONG_STEPS = """
 
 @contextlib.contextmanager
 def create(folder: Path, manifest: Manifest, problems: Mapping[str, Iterable[Problem]]) -> Generator[Store]:
-    """A new run in a folder that does not hold one yet. A ConfigError before anything is kept leaves no run behind."""
+    """A new run in a folder that does not hold one yet.
+
+    Where it cannot be set up, or ends with a ConfigError or EngineError before any call has succeeded, no run is left
+    behind.
+    """
     if (folder / MANIFEST).exists() or (folder / DATABASE).exists():
-        raise StoreError(f"{folder} holds a run already: go on with it (--resume {folder}) or name another --out")
+        raise StoreError(f"{folder} holds a run already: resume it (--resume {folder}) or name another --out")
+    made = make(folder)
     unused = contextlib.ExitStack()
-    with made(folder), locked(folder), unused, opened(folder, new=True) as connection:
-        rows = [
-            (dataset, position, problem.id, problem.text, problem.answer)
-            for dataset, listed in problems.items()
-            for position, problem in enumerate(listed)
-        ]
-        with told(folder), connection:
-            connection.executemany("INSERT INTO problems VALUES (?, ?, ?, ?, ?)", rows)
-        write_manifest(folder, manifest)
-        store = Store(folder, connection, manifest)
-        try:
-            yield store
-        except ConfigError:
-            if not store.begun:
-                unused.callback(clear, folder)
-            raise
+    with unused, locked(folder):
+        unused.callback(clear, folder, made)
+        with opened(folder, new=True) as connection:
+            _fill(folder, connection, problems)
+            write_manifest(folder, manifest)
+            store = Store(folder, connection, manifest, new=True)
+            keep = True
+            try:
+                yield store
+            except (ConfigError, EngineError):
+                keep = store.begun
+                raise
+            finally:
+                if keep:
+                    unused.pop_all()
+
+
+def _fill(folder: Path, connection: sqlite3.Connection, problems: Mapping[str, Iterable[Problem]]) -> None:
+    rows = [
+        (dataset, position, problem.id, problem.text, problem.answer)
+        for dataset, listed in problems.items()
+        for position, problem in enumerate(listed)
+    ]
+    with told(folder), connection:
+        connection.executemany("INSERT INTO problems VALUES (?, ?, ?, ?, ?)", rows)
 
 
 @contextlib.contextmanager
@@ -252,9 +272,9 @@ def resume(folder: Path) -> Generator[Store]:
 
 @contextlib.contextmanager
 def reading(folder: Path) -> Generator[Store]:
-    """A run to look at, also while it is in progress."""
+    """A run to look at, also while it is in progress. Nothing in the folder changes."""
     manifest = read_manifest(folder)
-    with opened(folder, new=False) as connection:
+    with opened_to_read(folder) as connection:
         yield Store(folder, connection, manifest)
 
 

@@ -7,23 +7,71 @@ Files appear whole or not at all. Decides nothing about what is kept.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
-from scale_reasoning.errors import StoreError
+from scale_reasoning.errors import ConfigError, StoreError
 from scale_reasoning.prompts import Prompts
+from scale_reasoning.runs.folder import DATABASE
 from scale_reasoning.synth.card import card
 from scale_reasoning.synth.collect import Origin
 from scale_reasoning.synth.funnel import Candidate, Dropped, Funnel
 from scale_reasoning.synth.trace import chain_of, prompt_of
 from scale_reasoning.types import JSON
 
-ROWS = "train.jsonl"
+ROWS, PARQUET, MANIFEST = "train.jsonl", "train.parquet", "manifest.json"
+FILES = (ROWS, PARQUET, "dropped.jsonl", "funnel.json", MANIFEST, "README.md")
+
+
+def previous(out: Path) -> Mapping[str, Any] | None:
+    """The manifest of the bundle in `out`; None where there is none, or its rows are not those that it names."""
+    try:
+        made: Any = msgspec.json.decode((out / MANIFEST).read_bytes())
+        rows = sha256((out / ROWS).read_bytes()).hexdigest()
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    if not isinstance(made, dict):
+        return None
+    manifest = cast("dict[str, Any]", made)
+    return manifest if "origins" in manifest and manifest.get("train_sha256") == rows else None
+
+
+def check(out: Path, settings: Mapping[str, JSON], origins: Sequence[Origin], *, overwrite: bool) -> None:
+    """Raises ConfigError unless a bundle with these settings, of runs from `origins`, may be written into `out`.
+
+    It may where there is nothing to replace but an earlier bundle of the same runs and settings; with `overwrite`, any
+    bundle is replaced, and a run never is.
+    """
+    if (out / DATABASE).exists():
+        raise ConfigError(f"--out {out}: it holds a run; name another folder for the traces")
+    found = [name for name in FILES if (out / name).exists()]
+    if not found or overwrite:
+        return
+    made = previous(out)
+    if made is None:
+        why = f"{', '.join(found)} would be replaced, and this command did not write what is there"
+    elif changed := [key for key in settings if made.get("settings", {}).get(key) != settings[key]]:
+        why = f"its traces were made with other settings ({', '.join(changed)})"
+    elif [_identity(each) for each in made["origins"]] != [_identity(each) for each in _json(origins)]:
+        why = "its traces were made from other runs"
+    else:
+        return
+    raise ConfigError(f"{out}: {why}; name another --out, or add --overwrite to replace them")
+
+
+def _json(value: JSON) -> Any:
+    """The value as it comes back from a file."""
+    return msgspec.json.decode(msgspec.json.encode(value))
+
+
+def _identity(origin: Mapping[str, JSON]) -> list[JSON]:
+    """What stays the same of a run while it is resumed."""
+    return [origin.get(key) for key in ("run", "seed", "strategies", "datasets")]
 
 
 def write(
@@ -42,7 +90,7 @@ def write(
         ROWS: lines,
         "dropped.jsonl": _lines(map(_dropped, funnel.dropped)),
         "funnel.json": indented(counts),
-        "manifest.json": indented(made),
+        MANIFEST: indented(made),
         "README.md": card(rows, funnel.counts, origins).encode(),
     }
     try:
@@ -119,7 +167,8 @@ def indented(value: JSON) -> bytes:
 
 
 def _parquet(out: Path, rows: list[dict[str, JSON]]) -> list[str]:
-    """The rows for those who read Parquet, where pyarrow is installed and there are any."""
+    """The rows for those who read Parquet, where pyarrow is installed and there are any; never those of before."""
+    (out / PARQUET).unlink(missing_ok=True)
     if not rows:
         return []
     try:
@@ -127,7 +176,7 @@ def _parquet(out: Path, rows: list[dict[str, JSON]]) -> list[str]:
         parquet: Any = importlib.import_module("pyarrow.parquet")
     except ImportError:
         return []
-    part = out / "train.parquet.part"
+    part = out / f"{PARQUET}.part"
     parquet.write_table(arrow.Table.from_pylist(rows), part)
-    part.replace(out / "train.parquet")
-    return ["train.parquet"]
+    part.replace(out / PARQUET)
+    return [PARQUET]

@@ -79,7 +79,11 @@ def _sources(origins: Sequence[Origin], licences: Mapping[str, str]) -> str:
     for origin in origins:
         for name, source in origin.datasets.items():
             place = " ".join(str(source[key]) for key in ("origin", "revision") if source.get(key))
-            lines.append(f"- {name}: {place}, {source.get('rows')} rows; licence: {licences[name]}")
+            split = f", {origin.splits[name]} split" if origin.splits.get(name) else ""
+            lines.append(f"- {name}: {place}{split}, {source.get('rows')} rows; licence: {licences[name]}")
+    if found := dict.fromkeys(each for origin in origins for each in origin.evaluation):
+        why = f"**These are evaluation problems** ({'; '.join(found)})"
+        lines += ["", f"{why}: do not evaluate on them a model that was trained on these rows."]
     return "\n".join(dict.fromkeys(lines)) + "\n"
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import blake2b
 from importlib.resources import files
@@ -65,17 +65,38 @@ class Header(TypedDict):
     lists: list[Listed]
 
 
-def stage(against: Lists) -> Stage:
-    """Drops every problem that the shipped benchmarks or the lists of `against` know."""
-    shipped = known()
-    lists = (shipped, learnt(against, shipped.phrases)) if against else (shipped,)
+def stage(against: Lists, allowed: Collection[str] = ()) -> Stage:
+    """Drops every problem that the shipped benchmarks, except those `allowed`, or the lists of `against` know."""
+    reason = judge(against, allowed)
 
-    def judge(candidates: Sequence[Candidate]) -> list[str | None]:
+    def judged(candidates: Sequence[Candidate]) -> list[str | None]:
         texts = {candidate.problem.text for candidate in candidates}
-        reasons = {text: next(filter(None, (overlap(text, one) for one in lists)), None) for text in texts}
+        reasons = {text: reason(text) for text in texts}
         return [reasons[candidate.problem.text] for candidate in candidates]
 
-    return judge
+    return judged
+
+
+def judge(against: Lists, allowed: Collection[str] = ()) -> Callable[[str], str | None]:
+    """Gives a problem's text the reason why no row may come from it; None where one may."""
+    shipped = _without(known(), allowed)
+    lists = (shipped, learnt(against, shipped.phrases)) if against else (shipped,)
+    return lambda text: next(filter(None, (overlap(text, one) for one in lists)), None)
+
+
+def listed(text: str) -> str | None:
+    """The benchmark that a whole problem is of, but for notation; None for none."""
+    return known().texts.get(_whole(text))
+
+
+def _without(lists: Known, names: Collection[str]) -> Known:
+    if not names:
+        return lists
+    return replace(
+        lists,
+        runs={run: name for run, name in lists.runs.items() if name not in names},
+        texts={text: name for text, name in lists.texts.items() if name not in names},
+    )
 
 
 def overlap(text: str, lists: Known) -> str | None:

@@ -35,13 +35,15 @@ class Filters:
 
     `max_tokens` is of the response; the default is LIMO's cut-off length. `choose` says which of a problem's samples
     stays, by tokens or the first. `target` is the most rows wanted, None for all. `against` has further lists of
-    problems, by name, that no row may come from. Raises `ConfigError` for a setting out of range.
+    problems, by name, that no row may come from; `allowed` names the benchmarks that rows may come from. Raises
+    `ConfigError` for a setting out of range.
     """
 
     max_tokens: int = 16_384
     choose: Choice = "fewest"
     target: int | None = None
     against: Lists = field(default_factory=dict[str, Sequence[Problem]])
+    allowed: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if self.choose not in CHOICES:
@@ -62,7 +64,7 @@ def stages(settings: Filters) -> Mapping[str, Stage]:
         "length": _each(partial(too_long, max_tokens=settings.max_tokens)),
         "one a problem": partial(one_a_problem, choose=settings.choose),
         "duplicates": duplicates.stage,
-        "contamination": contamination.stage(settings.against),
+        "contamination": contamination.stage(settings.against, settings.allowed),
         **({} if settings.target is None else {"target": partial(beyond, target=settings.target)}),
     }
 

@@ -89,14 +89,19 @@ _INFO: JSON = {
 }
 
 
+def check(gpus: int) -> None:
+    """Raises ConfigError for GPUs that do not divide the global batch."""
+    if gpus < 1 or GLOBAL_BATCH % gpus:
+        fits = ", ".join(str(n) for n in range(1, GLOBAL_BATCH + 1) if GLOBAL_BATCH % n == 0)
+        raise ConfigError(f"--gpus {gpus}: a global batch of {GLOBAL_BATCH} is shared by {fits} GPUs")
+
+
 def write(out: Path, kept: Sequence[Candidate], *, student: Prompts, prompts_file: str, model: str, gpus: int) -> None:
     """Writes the folder `llamafactory` into `out`. Raises ConfigError for GPUs that do not divide the global batch.
 
     `student` are the prompts of the rows, `prompts_file` where they stand: a copy goes along, for the evaluation.
     """
-    if gpus < 1 or GLOBAL_BATCH % gpus:
-        fits = ", ".join(str(n) for n in range(1, GLOBAL_BATCH + 1) if GLOBAL_BATCH % n == 0)
-        raise ConfigError(f"--gpus {gpus}: a global batch of {GLOBAL_BATCH} is shared by {fits} GPUs")
+    check(gpus)
     template = "llama3" if "llama" in model.lower() else "qwen"
     training = _TRAINING.format(
         model=msgspec.json.encode(model).decode(), template=template, gpus=gpus, accumulation=GLOBAL_BATCH // gpus

@@ -1,11 +1,10 @@
-"""What a recipe would do, before it is done: tokens, steps, memory a GPU. No weights are loaded.
+"""What a recipe would do, before it is done: tokens, steps, memory a GPU. No weights are loaded, nothing is unpacked.
 
 Decides nothing; what cannot be known (a model that cannot be reached) is left unknown, with the reason.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from scale_reasoning.errors import ConfigError
@@ -15,7 +14,7 @@ from scale_reasoning.synth.rows import Rows
 from scale_reasoning.synth.sft import Recipe
 from scale_reasoning.synth.tokens import Examples, tokenised
 from scale_reasoning.synth.train import packs
-from scale_reasoning.synth.weights import loaded, place_of
+from scale_reasoning.synth.weights import loaded, place_if_here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,13 +45,13 @@ class Plan:
         return max((len(each) for each in self.examples.kept), default=0) if self.examples else 0
 
 
-def plan(recipe: Recipe, rows: Rows, say: Callable[[str], None]) -> Plan:
+def plan(recipe: Recipe, rows: Rows) -> Plan:
     """What the recipe would do with the rows. Raises `ConfigError` for unusable rows and a missing extra."""
     library("torch")
     unknown = list[str]()
     examples = sequences = shape = memory = None
     try:
-        place = place_of(recipe.model, say)
+        place = place_if_here(recipe.model)
         config = loaded("AutoConfig", place, recipe.revision)
         tokenizer = loaded("AutoTokenizer", place, recipe.revision)
     except ConfigError as error:

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import importlib
+import re
 from pathlib import Path
 from typing import Any
 
 from scale_reasoning.errors import ConfigError
+
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+def check(repo: str) -> None:
+    """Raises ConfigError when the library is missing or this is no dataset's name."""
+    if not _NAME.fullmatch(repo):
+        raise ConfigError(f"--push {repo}: must be OWNER/NAME")
+    _library()
 
 
 def push(out: Path, repo: str) -> str:
@@ -14,11 +24,7 @@ def push(out: Path, repo: str) -> str:
 
     Raises ConfigError when the library is missing, nobody is logged in, or the Hub refuses.
     """
-    try:
-        hub: Any = importlib.import_module("huggingface_hub")
-    except ImportError as error:
-        raise ConfigError("--push needs huggingface_hub: pip install 'scale-reasoning[data]'") from error
-    api = hub.HfApi()
+    api = _library().HfApi()
     try:
         address = api.create_repo(repo, repo_type="dataset", private=True, exist_ok=True)
         api.upload_folder(repo_id=repo, repo_type="dataset", folder_path=out, ignore_patterns=["run/*", "*.part"])
@@ -26,3 +32,10 @@ def push(out: Path, repo: str) -> str:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise ConfigError(f"--push {repo}: {reason}; log in with `hf auth login`, the bundle stays in {out}") from error
     return str(address)
+
+
+def _library() -> Any:
+    try:
+        return importlib.import_module("huggingface_hub")
+    except ImportError as error:
+        raise ConfigError("--push needs huggingface_hub: pip install 'scale-reasoning[data]'") from error

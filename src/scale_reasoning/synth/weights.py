@@ -23,9 +23,19 @@ def place_of(model: str, say: Callable[[str], None]) -> str:
     return str(dequantised(smollm2.fetch(say), smollm2.cache(), say)) if model.lower() in EMBEDDED else model
 
 
+def place_if_here(model: str) -> str:
+    """The same where nothing need be fetched or unpacked for it. Raises `ConfigError` where something must be."""
+    if model.lower() not in EMBEDDED:
+        return model
+    folder = _unpacked(smollm2.cache(), Path(smollm2.FILE))
+    if not (folder / "config.json").exists():
+        raise ConfigError(f"model {model}: its weights are not in {folder} yet; the first training puts them there")
+    return str(folder)
+
+
 def dequantised(file: Path, cache: Path, say: Callable[[str], None]) -> Path:
     """A transformers folder, in float32, of a GGUF file; made in `cache` where it is not there yet, at a stroke."""
-    folder = cache / f"{file.stem}-{smollm2.SHA256[:12]}"
+    folder = _unpacked(cache, file)
     if (folder / "config.json").exists():
         return folder
     transformers = library("transformers")
@@ -41,6 +51,10 @@ def dequantised(file: Path, cache: Path, say: Callable[[str], None]) -> Path:
         if not (folder / "config.json").exists():  # another process may have made it meanwhile
             raise ConfigError(f"the model's weights could not be stored in {folder}: {error}") from error
     return folder
+
+
+def _unpacked(cache: Path, file: Path) -> Path:
+    return cache / f"{file.stem}-{smollm2.SHA256[:12]}"
 
 
 def loaded(kind: str, place: str, revision: str | None = None, **options: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import Strategy
-from scale_reasoning.strategies import EFFORTS, STRATEGIES, make
+from scale_reasoning.strategies import EFFORTS, STRATEGIES, make, spelling
 from scale_reasoning.types import JSON
 from scale_reasoning.web.proxy.refusals import Refusal, invalid
 
@@ -41,10 +41,11 @@ def parse(name: str, served: str) -> Name:
             known = ", ".join(f"{served}@{strategy}" for strategy in STRATEGIES)
             raise Refusal(404, "model_not_found", f"{model!r} has no strategies here; there are: {known}", "model")
         return Name(name)
-    strategy, _, knobs = name.removeprefix(f"{served}@").partition(":")
-    if strategy not in STRATEGIES:
-        raise Refusal(404, "model_not_found", f"no strategy {strategy!r}; there are: {', '.join(STRATEGIES)}", "model")
-    return Name(served, strategy, tuple(knob for knob in knobs.split(",") if knob))
+    spelled = spelling.split(name.removeprefix(f"{served}@"))
+    if spelled.name not in STRATEGIES:
+        known = ", ".join(STRATEGIES)
+        raise Refusal(404, "model_not_found", f"no strategy {spelled.name!r}; there are: {known}", "model")
+    return Name(served, spelled.name, spelled.settings)
 
 
 def strategy_of(name: Name, settings: Mapping[str, JSON], effort: str | None = None) -> Strategy:
@@ -83,10 +84,10 @@ def capped(strategy: Strategy, most: int) -> Strategy:
 
 
 def _pair(knob: str) -> tuple[str, str]:
-    key, equals, value = knob.partition("=")
-    if not equals or not key:
-        raise invalid("model", f"{knob!r} in the name must be KNOB=VALUE")
-    return key, value
+    try:
+        return spelling.pair(knob)
+    except ConfigError as error:
+        raise invalid("model", f"in the name, {error}") from None
 
 
 def _tau(name: Name, effort: str) -> float:
