@@ -5,7 +5,7 @@ from scale_reasoning.answers.numbers import is_relation, other_variable, stated
 
 VALUES = [
     "x = 5", "x_1 = 5", "5 = x", "S = m+n = 5", "m+n = 5", "100m + n = 5", "p+q+r = 5", "a - b = 5", "AB = 5",
-    r"\angle ABC = 5^\circ", "f(2) = 5", "P(A) = 5", "P(X=2) = 5", r"\frac{m}{n} = 5", 
+    r"\angle ABC = 5^\circ", "f(2) = 5", "P(A) = 5", "P(X=2) = 5", r"\frac{m}{n} = 5",
     "|AB| = 5", "[ABC] = 5", r"\text{Area} = 5", "x_1 + x_2 = 5",
     r"\alpha+\beta = 5", r"\cos A = 5", "total number of ways = 5",
 ]  # fmt: skip
