@@ -83,7 +83,11 @@ class Endpoint:
         """(text, reasoning)."""
         if "response_format" in body and self.schema == "honoured":
             return '{"choice": 3}', ""
-        words = {"repeatable": f"seed {body.get('seed', self.asked)}", "ignored": f"call {self.asked}", "constant": "blue"}[self.seed]
+        words = {
+            "repeatable": f"seed {body.get('seed', self.asked)}",
+            "ignored": f"call {self.asked}",
+            "constant": "blue",
+        }[self.seed]
         text = f"The answer to that is 42, I believe {words}. {self.key}"
         how = self.system2 if thinks(body) else self.system1
         return {

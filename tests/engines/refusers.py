@@ -276,6 +276,53 @@ KEYS: dict[str, Refuser] = {
         said="refuses thinking: it is left out$",
         sends=has("chat_template_kwargs"),
     ),
+    "a TypeError: 500": Refuser(
+        refuses=has("chat_template_kwargs"),
+        status=500,
+        words={"detail": "create() got an unexpected keyword argument 'chat_template_kwargs'"},
+        said="refuses chat_template_kwargs",
+    ),
+    "Ollama: no thinking": Refuser(
+        model=HOSTED,
+        refuses=has("reasoning_effort"),
+        words=openai('"llama3.2" does not support thinking'),
+        said="refuses reasoning_effort: .*a sentence",
+    ),
+    "Bedrock: an extraneous key": Refuser(
+        refuses=has("min_p"),
+        words={
+            "message": "Malformed input request: #: extraneous key [min_p] is not permitted, please reformat your input and try again."
+        },
+        said="refuses min_p",
+    ),
+    "Azure: extra parameters": Refuser(
+        refuses=has("min_p"),
+        words=openai(
+            "Extra parameters ['min_p'] are not allowed when extra-parameters is not set or set to be 'error'."
+        ),
+        said="refuses min_p",
+    ),
+    "zod: unrecognized keys": Refuser(
+        refuses=has("seed"),
+        words={
+            "error": {
+                "name": "ZodError",
+                "issues": [
+                    {"code": "unrecognized_keys", "path": [], "message": "Unrecognized key(s) in object: 'seed'"}
+                ],
+            }
+        },
+        said="refuses seed",
+    ),
+    "vLLM: pydantic's list as Python writes it": Refuser(
+        refuses=has("min_p"),
+        words={
+            "object": "error",
+            "message": "[{'type': 'extra_forbidden', 'loc': ('body', 'min_p'), 'msg': 'Extra inputs are not permitted', 'input': 0.0}]",
+            "type": "BadRequestError",
+        },
+        said="refuses min_p",
+    ),
     "501: not implemented": Refuser(
         refuses=has("min_p"), status=501, words=openai("min_p is not implemented"), said="refuses min_p"
     ),
@@ -332,6 +379,18 @@ VALUES: dict[str, Refuser] = {
     ),
     "a schema and a thought": Refuser(
         model=CLAUDE, schema=True, refuses=lambda body: "response_format" in body and "thinking" in body, words=openai("'response_format' and 'thinking' are mutually exclusive"), said="refuses response_format: it is left out", sends=has("thinking")
+    ),
+    "Groq: its own efforts": Refuser(
+        model=HOSTED, mode="system2", refuses=lambda body: body.get("reasoning_effort") not in (None, "default"), words=openai("`reasoning_effort` must be one of `none` or `default`", "reasoning_effort"), said="refuses reasoning_effort: default is sent for high"
+    ),
+    "Bedrock: a limit in prose": Refuser(
+        refuses=over("max_tokens", 4096), words=openai("The maximum tokens you requested exceeds the model limit of 4096. Try again with a maximum tokens value that is lower than 4096."), said="at most 4,096"
+    ),
+    "Zhipu: a limit in Chinese": Refuser(
+        refuses=over("max_tokens", 4096), words=openai("max_tokens参数非法:限制数值范围[1,4096]"), said="at most 4,096"
+    ),
+    "a seed in bounds": Refuser(
+        refuses=over("seed", 65535), words=openai("seed must be between 0 and 65535"), said="refuses seed: it is left out"
     ),
     "OpenAI: max_completion_tokens instead": Refuser(
         refuses=has("max_tokens"), words=openai("Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.", "max_tokens", "unsupported_parameter"), said="refuses max_tokens: it is sent as max_completion_tokens", sends=has("max_completion_tokens")

@@ -171,6 +171,23 @@ OVERFLOWS: dict[str, tuple[int, str, tuple[int | None, int | None, int | None]]]
         "max_tokens is too large for this model's context length of 8192 tokens",
         (None, 8192, None),
     ),
+    "SambaNova": (
+        400,
+        "Requested generation length 8192 is not possible! The provided prompt is 1000 tokens long, so generating 8192 tokens requires a sequence length of 9192, but the maximum supported sequence length is just 8192!",
+        (1000, 8192, None),
+    ),
+    "Cerebras": (
+        400,
+        "Please reduce the length of the messages or completion. Current length is 9192 while limit is 8192",
+        (None, 8192, None),
+    ),
+    "Moonshot": (
+        400,
+        "Invalid request: Your request exceeded model token limit: 8192 (requested: 9000)",
+        (None, 8192, None),
+    ),
+    "Zhipu": (400, "Prompt exceeds max length", (None, None, None)),
+    "tabbyAPI": (400, "Prompt length 5000 is greater than max_seq_len 4096", (5000, 4096, None)),
 }
 
 OTHERS: dict[str, tuple[int, str]] = {

@@ -30,6 +30,9 @@ SWITCHES = {
 """Keys by which System 1 and System 2 are told apart."""
 
 _BUSY = re.compile(r"memory|overload|capacity|busy|rate.?limit|loading|unavailable|time.?out|quota|died|dead", re.I)
+_UNKNOWN_KEY = re.compile(
+    r"un(?:supported|recogni[sz]ed|expected keyword)|unknown (?:param|arg|field|key)|extra inputs|n[o']t support", re.I
+)
 _GRAMMAR = re.compile(r"grammar|schema|guided|structured|json|regex|outlines|guidance|enforcer|automat", re.I)
 
 
@@ -125,7 +128,7 @@ class Trial:
         self._last = str(error)
         said = error.said or str(error)
         offered = objections(said, sent)
-        if error.status == 500:  # it broke: by its template, by its grammar compiler, or by itself
+        if error.status == 500 and not _UNKNOWN_KEY.search(said):  # by its template, its grammar compiler, or by itself
             offered = [change for change in offered if isinstance(change, Fold | Simplify)]
         change = next((each for each in offered if each not in self._tried and each.applied(sent) != sent), None)
         if change is not None:

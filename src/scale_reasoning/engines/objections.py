@@ -7,12 +7,12 @@ changes that may answer it, the mildest first; adapting.py decides which of them
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple, cast
 
 from scale_reasoning.engines.changes import Body, Bound, Change, Drop, Fold, Put, Rename, Simplify
 from scale_reasoning.engines.statements import Statement, statements
-from scale_reasoning.types import JSON, Message
+from scale_reasoning.types import JSON
 
 LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens")
 """What servers call the cap on new tokens. It is renamed or lowered, never left out: it bounds the cost."""
@@ -25,8 +25,14 @@ _PARTS = {
 """Keywords that a schema keeps its sense without."""
 
 _INDIRECT = {
-    "response_format": r"response[_ ]?(?:format|schema)|json[_ ]schema|structured.output|\bschema\b|guided|grammar",
+    "response_format": r"response[_ ]?(?:format|schema)|json[_ ](?:schema|mode|output|object)|structured.output"
+    r"|\bschema\b|guided|grammar",
     "stream_options": r"include[_ ]usage",
+    **dict.fromkeys(LIMITS, r"max(?:imum)? (?:new |output |completion )?tokens|(?:completion|output) tokens"),
+    **dict.fromkeys(
+        ("reasoning_effort", "thinking", "reasoning", "enable_thinking", "chat_template_kwargs"),
+        r"\b(?:thinking|reasoning|think)\b",
+    ),
 }
 """Other words for what was sent, where the refusal has none of the keys."""
 
@@ -37,7 +43,7 @@ _REFUSES = re.compile(
     r"un(?:support|recogni|known|expected|available)|n[o']t (?:\w+ ){0,2}(?:support|permit|allow|recogni|implement"
     r"|accept|enabl|avail|valid|defin)|can(?:not|'t)|invalid|illegal|forbid|disallow|extra (?:input|field|key|param)"
     r"|deprecat|\bonly\b|\bmust\b|should|\btoo\b|range|greater|less than|exceed|at (?:most|least)|m(?:ax|in)imum|both"
-    r"|exclusive|remove|no longer|incompatible|reject|refus|conflict|between|[<>]=?|限制|非法",
+    r"|exclusive|remove|no longer|incompatible|reject|refus|conflict|between|[<>]=?|\bis not\b|\bbad\b|非法",
     re.IGNORECASE,
 )
 _UNKNOWN = re.compile(
@@ -67,7 +73,7 @@ _SYSTEM = re.compile(
     r"\b(?:not|un\w+|must be|should be|cannot|can only|invalid)\b"
     r"|n[o']t (?:support|allow|accept|permit)\w* (?:the |a |any )?['\"`]?(?:system|developer)\b"
     r"|(?:unknown|unexpected|invalid|unsupported) (?:message )?role\W+(?:system|developer)"
-    r"|roles? must alternate|successive user"
+    r"|roles? (?:must|should|have to) (?:be )?alternat|successive user"
     r"|only (?:the )?(?:user,?|first).{0,40}(?:assistant|system).{0,20}(?:role|message)"
     r"|input should be 'user'|first message (?:must|should|has to) be",
     re.IGNORECASE,
@@ -77,7 +83,7 @@ _TO = rf"\[\s*{_N}\s*,\s*{_N}\s*\]|between {_N} and {_N}|{_N} ?(?:\.\.\.?|to|-) 
 _RANGE = re.compile(_TO, re.IGNORECASE)
 _OPEN = re.compile(rf"from {_N} \(inclusive\) to {_N} \(exclusive\)", re.IGNORECASE)
 _MOST = re.compile(
-    rf"(?:<=|≤|less than or equal to|at most|maximum(?: value| limit)?(?: allowed)?(?: is| of|:)?"
+    rf"(?:<=|≤|less (?:than )?or equal to|at most|maximum(?: value| limit)?(?: allowed)?(?: is| of|:)?"
     rf"|no (?:more|greater|larger) than|(?:not|cannot) (?:exceed|be (?:greater|larger|higher) than)"
     rf"|up to|limit (?:is|of))\s*[`'\"(]*{_N}"
     rf"|\d\)? > {_N}|maximum (?:output|completion) tokens \({_N}\)",
@@ -89,9 +95,10 @@ _LEAST = re.compile(
 _ONLY = re.compile(
     rf"only (?:be (?:set to )?)?(?:the )?(?:value )?[`'\"(]*{_N}|must be (?:exactly |equal to |set to )?{_N}", re.I
 )
-_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+_EFFORTS = ("none", "minimal", "low", "medium", "default", "high", "xhigh", "max")
 _LIST = re.compile(
-    r"(?:values?(?: are|:)|one of|should be|expected|allowed|options?(?: are|:)|levels?(?: are|:))(?=(.{3,200}))", re.I
+    r"(?:values?(?: are|:)|one of|(?:should|must) be|expected|allowed|(?:options?|levels?)(?: are|:))(?=(.{3,200}))",
+    re.I,
 )
 
 
@@ -105,8 +112,9 @@ def objections(said: str, body: Body) -> list[Change]:
 
 def _answers(statement: Statement, body: Body) -> list[Change]:
     words = statement.words
-    system = any(message.role == "system" for message in cast("Sequence[Message]", body["messages"]))
-    if system and (_SYSTEM.search(words) or re.search(r"messages\W+0\W+role", statement.place)):
+    if Fold().applied(body) is not body and (
+        _SYSTEM.search(words) or re.search(r"messages\W+0\W+role", statement.place)
+    ):
         return [Fold()]
     simpler = _simpler(words, body)
     keys = [] if simpler else _named(statement, body)
@@ -125,7 +133,7 @@ def _simpler(words: str, body: Body) -> list[Change]:
     if re.search(r"required to be supplied|must be (?:set to )?false", words):
         return [Drop("response_format")]  # it was: the server reads schemas in its own way
     named = {part for part in _PARTS & _keywords(body["response_format"]) if re.search(rf"\b{part}\b", words)}
-    if "strict" in named and not re.search(r"['\"`.]strict|\bstrict['\"`]|\bstrict (?:mode|schema|is )", words):
+    if "strict" in named and not re.search(r"['\"`.]strict|\bstrict['\"`]|\bstrict(?:: | (?:mode|schema|is ))", words):
         named.discard("strict")
     return [Simplify(frozenset(named)), Drop("response_format")] if named else []
 
@@ -177,7 +185,7 @@ def _subject(sentence: str, body: Body) -> list[str]:
 
 def _mentions(words: str, body: Body) -> Iterator[_Mention]:
     names = _names(body)
-    for found in re.finditer(r"[A-Za-z][\w-]*(?:\.[\w-]+)*", words):
+    for found in re.finditer(r"[A-Za-z][\w-]*(?:\.[\w-]+)*", words, re.ASCII):
         parts = [_plain(part) for part in found.group().split(".")]
         key = next((names[part] for part in parts if part in names), None)
         if key is not None and (key not in _PROSE or len(parts) > 1 or _as_key(words, found)):
@@ -234,6 +242,8 @@ def _limited(key: str, words: str, value: JSON) -> list[Change]:
 
 def _bounded(key: str, words: str, value: float) -> Change | None:
     """A number that the refusal allows; None where leaving the key out is the better answer."""
+    if key == "seed":
+        return None  # kept in bounds, many seeds would become one
     only = _ONLY.search(words)
     if only is not None and "default" not in words.lower():
         return Put(key, _number(*only.groups()))
@@ -262,6 +272,8 @@ def _nearest(value: str, words: str) -> str | None:
     """Of the efforts that a refusal lists, the one nearest to what was sent; None where it lists none."""
     for found in _LIST.finditer(words):
         listed = [word for word in re.findall(r"\w+", found.group(1).lower()) if word in _EFFORTS]
+        if value != "none":  # a thought may be longer or shorter; turned off it would be another mode
+            listed = [word for word in listed if word != "none"]
         if listed and value in _EFFORTS and value not in listed:
             return min(listed, key=lambda word: abs(_EFFORTS.index(word) - _EFFORTS.index(value)))
     return None
