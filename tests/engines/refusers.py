@@ -53,6 +53,9 @@ class Refuser:
             text = words if isinstance(words, str) else json.dumps(words)
             return web.Response(status=self.status, text=text, content_type="application/json")
         assert self.sends(body), body
+        if not body.get("stream"):
+            message = {"role": "assistant", "content": "42"}
+            return web.json_response({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]})
         return await stream(request, '{"choice": 2}' if self.schema else "42")
 
 
@@ -367,6 +370,9 @@ VALUES: dict[str, Refuser] = {
     ),
     "TGI: an open range of top_p": Refuser(
         refuses=has("top_p"), status=422, words={"error": "Input validation error: `top_p` must be > 0.0 and < 0.8", "error_type": "validation"}, said="refuses top_p"
+    ),
+    "OpenAI: no streams": Refuser(
+        refuses=lambda body: "stream" in body or "stream_options" in body, words=lambda body: openai("Unsupported value: 'stream' does not support true with this model. Only the default (false) value is supported.", "stream") if "stream" in body else openai("The 'stream_options' parameter is only allowed when 'stream' is enabled.", "stream_options"), said="refuses stream: it is left out", requests=3
     ),
     "OpenAI: an effort that it lacks": Refuser(
         model=HOSTED, refuses=lambda body: body.get("reasoning_effort") == "none", words=openai("Unsupported value: 'reasoning_effort' does not support 'none' with this model. Supported values are: 'low', 'medium', and 'high'.", "reasoning_effort"), said="refuses reasoning_effort: low is sent for none", sends=lambda body: body["reasoning_effort"] == "low"

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from aiohttp import web
 from tests.engines.faults import running
 from tests.engines.refusers import QWEN3, REFUSERS, Refuser, has, openai
+from tests.servers import send, stream
 
 from scale_reasoning.engines import Connection, connect
-from scale_reasoning.errors import ScaleError
+from scale_reasoning.errors import Rejected, ScaleError
 from scale_reasoning.lm import LM, MemoryJournal, key, request_for
 from scale_reasoning.replies import outline_schema
 from scale_reasoning.together import together
@@ -145,6 +147,53 @@ def test_a_server_that_is_broken_is_not_asked_more_and_more() -> None:
     heard = calls(refuser, (Mode.SYSTEM1,) * 3)
     assert heard.outcomes == ["world"] * 3
     assert [len(bodies) for bodies in heard.bodies] == [3, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"message": "Unrecognized request argument supplied: top_k", "code": 400},
+        {"message": "Unrecognized request argument supplied: top_k"},
+        "Unrecognized request argument supplied: top_k",
+    ],
+)
+def test_a_refusal_within_a_stream_is_understood_too(error: Any) -> None:
+    async def strict(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        if "top_k" not in body:
+            return await stream(request, "42")
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        await send(response, {"error": error})
+        return response
+
+    async def run() -> tuple[str, int]:
+        async with running(strict) as server, connect(Connection(model=QWEN3, base_url=server.base_url)) as endpoints:
+            lm = LM(endpoints, attempt=Attempt(problem_id="p")).at("x")
+            reply = await lm.chat((Message("user", "What is 6 x 7?"),), mode=Mode.SYSTEM1)
+            return reply.text, len(server.bodies)
+
+    assert asyncio.run(run()) == ("42", 2)
+
+
+def test_the_names_of_a_server_that_does_not_know_the_model_are_told_and_asked_for_once() -> None:
+    async def strict(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        if request.path.endswith("/models"):
+            return web.json_response({"data": [{"id": "Qwen/Qwen3-32B-AWQ"}, {"id": "other"}]})
+        return web.json_response(openai(f"The model `{body['model']}` does not exist."), status=400)
+
+    async def run() -> tuple[list[str], list[str]]:
+        async with running(strict) as server, connect(Connection(model=QWEN3, base_url=server.base_url)) as endpoints:
+            lm = LM(endpoints, attempt=Attempt(problem_id="p"))
+            told: list[str] = []
+            for place in "abc":
+                with pytest.raises(Rejected) as caught:
+                    await lm.at(place).chat((Message("user", "Hi."),), mode=Mode.SYSTEM1)
+                told.append(str(caught.value))
+            return told, [path for path in server.paths if path.endswith("/models")]
+
+    told, listed = asyncio.run(run())
+    assert all(each.endswith("does not exist.; the server has Qwen/Qwen3-32B-AWQ") for each in told)
+    assert len(listed) == 1
 
 
 def test_an_empty_system_prompt_is_not_sent() -> None:

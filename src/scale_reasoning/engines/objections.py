@@ -17,7 +17,7 @@ from scale_reasoning.types import JSON
 LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens")
 """What servers call the cap on new tokens. It is renamed or lowered, never left out: it bounds the cost."""
 
-_FIXED = {"model", "messages", "stream"}
+_FIXED = {"model", "messages"}
 _PARTS = {
     "minItems", "maxItems", "uniqueItems", "additionalProperties", "enum", "const", "minimum", "maximum", "pattern",
     "format", "minLength", "maxLength", "default", "strict",
@@ -28,6 +28,7 @@ _INDIRECT = {
     "response_format": r"response[_ ]?(?:format|schema)|json[_ ](?:schema|mode|output|object)|structured.output"
     r"|\bschema\b|guided|grammar",
     "stream_options": r"include[_ ]usage",
+    "stream": r"\bstreaming\b",
     **dict.fromkeys(LIMITS, r"max(?:imum)? (?:new |output |completion )?tokens|(?:completion|output) tokens"),
     **dict.fromkeys(
         ("reasoning_effort", "thinking", "reasoning", "enable_thinking", "chat_template_kwargs"),
@@ -36,7 +37,7 @@ _INDIRECT = {
 }
 """Other words for what was sent, where the refusal has none of the keys."""
 
-_PROSE = {"thinking", "reasoning", "think", "user", "stop", "n"}
+_PROSE = {"thinking", "reasoning", "think", "stream", "user", "stop", "n"}
 """Keys that are words of the language too: they count where they are written as a key."""
 
 _REFUSES = re.compile(
