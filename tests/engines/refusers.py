@@ -395,6 +395,12 @@ VALUES: dict[str, Refuser] = {
     "Zhipu: a limit in Chinese": Refuser(
         refuses=over("max_tokens", 4096), words=openai("max_tokens参数非法:限制数值范围[1,4096]"), said="at most 4,096"
     ),
+    "a cap below a number": Refuser(
+        refuses=over("max_tokens", 4096), words=openai("max_tokens must be less than 4097"), said="at most 4,096"
+    ),
+    "a model's own maximum": Refuser(
+        refuses=over("max_tokens", 4096), words=openai("max_tokens is out of range: the maximum output length is 4096"), said="at most 4,096"
+    ),
     "a seed in bounds": Refuser(
         refuses=over("seed", 65535), words=openai("seed must be between 0 and 65535"), said="refuses seed: it is left out"
     ),
@@ -479,7 +485,7 @@ WINDOWS: dict[str, Refuser] = {
     "vLLM: context length is only": Refuser(refuses=full(4096), words=passed(4096), prompt=LONG, requests=3),
     "vLLM 0.15: the window less the reply": Refuser(refuses=full(16384), words=less_the_reply(16384), max_tokens=16300),
     "vLLM: max_tokens must be at most": Refuser(
-        refuses=full(4096), words=lambda body: openai(f"max_tokens ({body['max_tokens']}) must be at most {4096 - tokens(body)}"), said="refuses max_tokens: at most"
+        refuses=full(4096), words=lambda body: openai(f"max_tokens ({body['max_tokens']}) must be at most {4096 - tokens(body)}")
     ),
     "TGI: inputs and new tokens": Refuser(
         refuses=full(4096), status=422, prompt=LONG, words=lambda body: {"error": f"Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: {tokens(body)} `inputs` tokens and {body['max_tokens']} `max_new_tokens`", "error_type": "validation"}

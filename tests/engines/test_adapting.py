@@ -132,6 +132,26 @@ def test_many_calls_at_once_learn_the_same_and_say_it_once() -> None:
     assert len(said) == 2
 
 
+def test_what_one_prompt_left_of_a_window_caps_no_other_call() -> None:
+    def left(body: dict[str, Any]) -> int:
+        return 4096 - sum(len(message["content"]) for message in body["messages"]) // 3
+
+    refuser = Refuser(
+        refuses=lambda body: body["max_tokens"] > left(body),
+        words=lambda body: openai(f"max_tokens ({body['max_tokens']}) must be at most {left(body)}"),
+    )
+    prompts = ("x" * 9000, "Hi.")
+
+    async def run() -> list[int]:
+        async with running(refuser) as server, connect(Connection(model=QWEN3, base_url=server.base_url)) as endpoints:
+            lm = LM(endpoints, attempt=Attempt(problem_id="p"))
+            for n, prompt in enumerate(prompts):
+                await lm.at(f"call{n}").chat((Message("user", prompt),), mode=Mode.SYSTEM1)
+            return [body["max_tokens"] for body in server.bodies]
+
+    assert asyncio.run(run()) == [8192, 1096, 8192, 4095]
+
+
 def test_one_server_failure_that_passes_costs_no_schema() -> None:
     failures = [True]
     refuser = Refuser(

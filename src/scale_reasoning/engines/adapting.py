@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from scale_reasoning.engines.changes import Body, Change, Drop, Fold, Simplify
-from scale_reasoning.engines.objections import objections
+from scale_reasoning.engines.changes import Body, Bound, Change, Drop, Fold, Simplify
+from scale_reasoning.engines.objections import LIMITS, objections
 from scale_reasoning.errors import EngineError, Overloaded, Rejected
 from scale_reasoning.profiles import profile_for
 from scale_reasoning.types import JSON, Mode, Request
@@ -73,7 +73,7 @@ class Adapting:
         if changes == before:
             return
         dropped = {change.key for change in before if isinstance(change, Drop)}  # by a request beside this one
-        new = tuple(change for change in changes if change.key not in dropped)
+        new = tuple(change for change in changes if change.key not in dropped and not _of_one_prompt(change))
         own = {change.key for change in new}
         self._kept[request.model, request.mode] = (*(each for each in before if each.key not in own), *new)
         for change in new:
@@ -173,6 +173,12 @@ class Trial:
         gone = {change.key for change in self._changes if isinstance(change, Drop)}
         switches = [each for each in self._request.extras if each in SWITCHES and each not in gone]
         return switches == [key]
+
+
+def _of_one_prompt(change: Change) -> bool:
+    """Whether a cap on new tokens is what one prompt left of a window; a model's own cap is a round number."""
+    most = change.most if isinstance(change, Bound) and change.key in LIMITS else None
+    return most is not None and int(most) % 64 not in (0, 63) and int(most) % 100 != 0
 
 
 def changed(body: Body, changes: Sequence[Change]) -> dict[str, JSON]:

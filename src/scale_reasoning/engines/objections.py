@@ -84,12 +84,13 @@ _TO = rf"\[\s*{_N}\s*,\s*{_N}\s*\]|between {_N} and {_N}|{_N} ?(?:\.\.\.?|to|-) 
 _RANGE = re.compile(_TO, re.IGNORECASE)
 _OPEN = re.compile(rf"from {_N} \(inclusive\) to {_N} \(exclusive\)", re.IGNORECASE)
 _MOST = re.compile(
-    rf"(?:<=|≤|less (?:than )?or equal to|at most|maximum(?: value| limit)?(?: allowed)?(?: is| of|:)?"
+    rf"(?:<=|≤|less (?:than )?or equal to|at most|max(?:imum)?(?: \w+){{0,3}}?(?: is| of|:)?"
     rf"|no (?:more|greater|larger) than|(?:not|cannot) (?:exceed|be (?:greater|larger|higher) than)"
     rf"|up to|limit (?:is|of))\s*[`'\"(]*{_N}"
     rf"|\d\)? > {_N}|maximum (?:output|completion) tokens \({_N}\)",
     re.IGNORECASE,
 )
+_BELOW = re.compile(rf"(?:<|less than|lower than|below|smaller than)\s*[`'\"(]*{_N}", re.IGNORECASE)
 _LEAST = re.compile(
     rf"(?:>=|≥|greater than or equal to|at least|minimum(?: value)?(?: is| of|:)?)\s*[`'\"(]*{_N}", re.I
 )
@@ -232,7 +233,10 @@ def _remedies(key: str, words: str, body: Body) -> list[Change]:
 def _limited(key: str, words: str, value: JSON) -> list[Change]:
     """A lower cap where the refusal tells one, else another name."""
     open_end = _OPEN.search(words)
-    most = _number(open_end.group(2)) - 1 if open_end else _highest(words)
+    below = open_end.group(2) if open_end else None
+    most = _highest(words) if below is None else None
+    if most is None and (found := below or _first(_BELOW.search(words))):
+        most = _number(found) - 1
     if most is not None and isinstance(value, int) and 0 < most < value:
         return [Bound(key, None, most)]
     other = next((name for name in LIMITS if name != key and re.search(rf"\b{name}\b", words)), None)
@@ -262,6 +266,10 @@ def _highest(words: str) -> float | None:
     if range_ is not None:
         return _number(*range_.groups()[1::2])
     return _number(*most.groups()) if most else None
+
+
+def _first(found: re.Match[str] | None) -> str | None:
+    return found.group(1) if found else None
 
 
 def _number(*groups: str | None) -> float:

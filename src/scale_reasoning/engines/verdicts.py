@@ -162,6 +162,7 @@ _COSTS = {
     "seed": "a run asked anew gives other texts (the journal still replays what was paid for)",
     "stream_options": "tokens may not be counted: reports and comparisons show unknown then",
     "the system role": "nothing, if the model heeds a user turn as it would a system prompt",
+    "stream": "a reply must be whole within --first-byte-timeout, and the live view stands still",
     "max_tokens": "longer replies are cut off there",
     "max_completion_tokens": "longer replies are cut off there",
 }
@@ -177,6 +178,8 @@ def keys(found: Sequence[Adaptation]) -> Finding:
         if each.lost_switch
         else UNSTRUCTURED
         if each.key == "response_format"
+        else "nothing"
+        if " is sent as " in each.told
         else _COSTS.get(each.key, "replies are drawn as the server pleases")
         for each in found
     }
