@@ -14,7 +14,7 @@ from tests.engines.refusers import QWEN3, REFUSERS, Refuser, has, openai
 from tests.servers import send, stream
 
 from scale_reasoning.engines import Connection, connect
-from scale_reasoning.errors import Rejected, ScaleError
+from scale_reasoning.errors import ScaleError
 from scale_reasoning.lm import LM, MemoryJournal, key, request_for
 from scale_reasoning.replies import outline_schema
 from scale_reasoning.together import together
@@ -206,7 +206,7 @@ def test_the_names_of_a_server_that_does_not_know_the_model_are_told_and_asked_f
             lm = LM(endpoints, attempt=Attempt(problem_id="p"))
             told: list[str] = []
             for place in "abc":
-                with pytest.raises(Rejected) as caught:
+                with pytest.raises(ScaleError) as caught:
                     await lm.at(place).chat((Message("user", "Hi."),), mode=Mode.SYSTEM1)
                 told.append(str(caught.value))
             return told, [path for path in server.paths if path.endswith("/models")]
