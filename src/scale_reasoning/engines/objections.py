@@ -44,20 +44,19 @@ _REFUSES = re.compile(
     r"un(?:support|recogni|known|expected|available)|n[o']t (?:\w+ ){0,2}(?:support|permit|allow|recogni|implement"
     r"|accept|enabl|avail|valid|defin)|can(?:not|'t)|invalid|illegal|forbid|disallow|extra (?:input|field|key|param)"
     r"|deprecat|\bonly\b|\bmust\b|should|\btoo\b|range|greater|less than|exceed|at (?:most|least)|m(?:ax|in)imum|both"
-    r"|exclusive|remove|no longer|incompatible|reject|refus|conflict|between|[<>]=?|\bis not\b|\bbad\b|非法",
+    r"|exclusive|remove|no longer|incompatible|reject|refus|conflict|between|[<>]=?|\bis not\b|\bbad\b"
+    r"|fixed|fail|require|limit|in place of|非法",
     re.IGNORECASE,
 )
 _UNKNOWN = re.compile(
     r"un(?:support|recogni|known|expected)|n[o']t (?:\w+ ){0,2}(?:support|permit|allow|recogni|implement|accept|avail)"
     r"|extra (?:input|field|key|param)|cannot find|deprecat|forbid|disallow|no longer|remove|instead"
-    r"|invalid (?:parameter|argument|field|key)",
+    r"|in place of|invalid (?:parameter|argument|field|key)",
     re.IGNORECASE,
 )
 _PAIR = re.compile(
-    r"cannot both|can(?:not|'t) be (?:\w+ )?(?:together|with|at the same time|simultaneously|combined)"
-    r"|mutually exclusive"
-    r"|\bboth\b.{0,90}(?:specified|set|provided|used|given|sent)|not both|only one of|\beither\b.{0,60}\bor\b"
-    r"|incompatible with|conflicts? with|at the same time|simultaneously|in combination with",
+    r"\bboth\b|\btogether\b|can(?:not|'t) be (?:\w+ )?(?:with|combined)|mutually exclusive|only one of"
+    r"|\beither\b.{0,60}\bor\b|incompatible with|conflicts? with|at the same time|simultaneously|in combination with",
     re.IGNORECASE,
 )
 _DISPENSABLE = ("stream_options", "seed", "min_p", "top_k", "top_p", "response_format", "temperature")
@@ -76,7 +75,7 @@ _SYSTEM = re.compile(
     r"|(?:unknown|unexpected|invalid|unsupported) (?:message )?role\W+(?:system|developer)"
     r"|roles? (?:must|should|have to) (?:be )?alternat|successive user"
     r"|only (?:the )?(?:user,?|first).{0,40}(?:assistant|system).{0,20}(?:role|message)"
-    r"|input should be 'user'|first message (?:must|should|has to) be",
+    r"|input should be 'user'|(?:first (?:message|role|turn)|conversation) (?:must|should|has to)",
     re.IGNORECASE,
 )
 _N = r"(-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+(?:\.\d+)?))"
@@ -86,7 +85,7 @@ _OPEN = re.compile(rf"from {_N} \(inclusive\) to {_N} \(exclusive\)", re.IGNOREC
 _MOST = re.compile(
     rf"(?:<=|≤|less (?:than )?or equal to|at most|max(?:imum)?(?: \w+){{0,3}}?(?: is| of|:)?"
     rf"|no (?:more|greater|larger) than|(?:not|cannot) (?:exceed|be (?:greater|larger|higher) than)"
-    rf"|up to|limit (?:is|of))\s*[`'\"(]*{_N}"
+    rf"|up to|limit(?: is| of|:)?)\s*[`'\"(]*{_N}"
     rf"|\d\)? > {_N}|maximum (?:output|completion) tokens \({_N}\)",
     re.IGNORECASE,
 )
