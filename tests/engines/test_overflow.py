@@ -188,6 +188,14 @@ OVERFLOWS: dict[str, tuple[int, str, tuple[int | None, int | None, int | None]]]
     ),
     "Zhipu": (400, "Prompt exceeds max length", (None, None, None)),
     "tabbyAPI": (400, "Prompt length 5000 is greater than max_seq_len 4096", (5000, 4096, None)),
+    "Azure: a configured limit": (
+        400,
+        "Input tokens exceed the configured limit of 272000 tokens. Your messages resulted in 275000 tokens. Please reduce the length of the messages.",
+        (275000, 272000, None),
+    ),
+    "GitHub: a token count": (400, "prompt token count of 5000 exceeds the limit of 4096", (5000, 4096, None)),
+    "two numbers in brackets": (400, "Input is longer than the context window (5000 > 4096)", (5000, 4096, None)),
+    "a sum in words": (400, "max_tokens (5000) + prompt (1000) exceeds context size 4096", (1000, 4096, None)),
 }
 
 OTHERS: dict[str, tuple[int, str]] = {

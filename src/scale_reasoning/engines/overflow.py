@@ -37,6 +37,7 @@ _CAP = re.compile(
 
 _WINDOW = _patterns(
     r"context limit: [\d,]+ \+ [\d,]+ > #",
+    r"context[ _](?:length|size|window|limit) \([\d,]+ > #",
     r"n_ctx\W{1,6}#",
     r"max_(?:model_len|seq_len|total_tokens)[^\d.;]{0,30}#",
     r"context[ _](?:length|size|window|limit)(?: is only| of only| is| of|:|=)? ?\(?#",
@@ -51,6 +52,8 @@ _WINDOW = _patterns(
     r"sequence length is (?:just )?#",
     r"while limit is #",
     r"token limit: #",
+    r"limit of #",
+    r"[\d,]+ > #\b",
 )
 _AT_LEAST = _patterns(r"at least # input tokens", r"at least # tokens in the (?:prompt|input)")
 _PROMPT = _patterns(
@@ -62,7 +65,9 @@ _PROMPT = _patterns(
     r"given: # `inputs`",
     r"(?:resulted in|too long:|input|request|prompt) ?\(?# ?(?:tokens|,|>|input)",
     r"(?:prompt|input) ?\(?(?:total )?length:? ?\(?#",
-    r"token count \(#",
+    r"token count (?:of |is )?\(?#",
+    r"\bprompt \(#\)",
+    r"\(# > \d",
     r"prompt is # tokens long",
 )
 
