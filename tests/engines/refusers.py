@@ -53,6 +53,9 @@ class Refuser:
             text = words if isinstance(words, str) else json.dumps(words)
             return web.Response(status=self.status, text=text, content_type="application/json")
         assert self.sends(body), body
+        if not body.get("stream"):
+            message = {"role": "assistant", "content": "42"}
+            return web.json_response({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]})
         return await stream(request, '{"choice": 2}' if self.schema else "42")
 
 
@@ -276,6 +279,53 @@ KEYS: dict[str, Refuser] = {
         said="refuses thinking: it is left out$",
         sends=has("chat_template_kwargs"),
     ),
+    "a TypeError: 500": Refuser(
+        refuses=has("chat_template_kwargs"),
+        status=500,
+        words={"detail": "create() got an unexpected keyword argument 'chat_template_kwargs'"},
+        said="refuses chat_template_kwargs",
+    ),
+    "Ollama: no thinking": Refuser(
+        model=HOSTED,
+        refuses=has("reasoning_effort"),
+        words=openai('"llama3.2" does not support thinking'),
+        said="refuses reasoning_effort: .*a sentence",
+    ),
+    "Bedrock: an extraneous key": Refuser(
+        refuses=has("min_p"),
+        words={
+            "message": "Malformed input request: #: extraneous key [min_p] is not permitted, please reformat your input and try again."
+        },
+        said="refuses min_p",
+    ),
+    "Azure: extra parameters": Refuser(
+        refuses=has("min_p"),
+        words=openai(
+            "Extra parameters ['min_p'] are not allowed when extra-parameters is not set or set to be 'error'."
+        ),
+        said="refuses min_p",
+    ),
+    "zod: unrecognized keys": Refuser(
+        refuses=has("seed"),
+        words={
+            "error": {
+                "name": "ZodError",
+                "issues": [
+                    {"code": "unrecognized_keys", "path": [], "message": "Unrecognized key(s) in object: 'seed'"}
+                ],
+            }
+        },
+        said="refuses seed",
+    ),
+    "vLLM: pydantic's list as Python writes it": Refuser(
+        refuses=has("min_p"),
+        words={
+            "object": "error",
+            "message": "[{'type': 'extra_forbidden', 'loc': ('body', 'min_p'), 'msg': 'Extra inputs are not permitted', 'input': 0.0}]",
+            "type": "BadRequestError",
+        },
+        said="refuses min_p",
+    ),
     "501: not implemented": Refuser(
         refuses=has("min_p"), status=501, words=openai("min_p is not implemented"), said="refuses min_p"
     ),
@@ -321,6 +371,9 @@ VALUES: dict[str, Refuser] = {
     "TGI: an open range of top_p": Refuser(
         refuses=has("top_p"), status=422, words={"error": "Input validation error: `top_p` must be > 0.0 and < 0.8", "error_type": "validation"}, said="refuses top_p"
     ),
+    "OpenAI: no streams": Refuser(
+        refuses=lambda body: "stream" in body or "stream_options" in body, words=lambda body: openai("Unsupported value: 'stream' does not support true with this model. Only the default (false) value is supported.", "stream") if "stream" in body else openai("The 'stream_options' parameter is only allowed when 'stream' is enabled.", "stream_options"), said="refuses stream: it is left out", requests=3
+    ),
     "OpenAI: an effort that it lacks": Refuser(
         model=HOSTED, refuses=lambda body: body.get("reasoning_effort") == "none", words=openai("Unsupported value: 'reasoning_effort' does not support 'none' with this model. Supported values are: 'low', 'medium', and 'high'.", "reasoning_effort"), said="refuses reasoning_effort: low is sent for none", sends=lambda body: body["reasoning_effort"] == "low"
     ),
@@ -332,6 +385,24 @@ VALUES: dict[str, Refuser] = {
     ),
     "a schema and a thought": Refuser(
         model=CLAUDE, schema=True, refuses=lambda body: "response_format" in body and "thinking" in body, words=openai("'response_format' and 'thinking' are mutually exclusive"), said="refuses response_format: it is left out", sends=has("thinking")
+    ),
+    "Groq: its own efforts": Refuser(
+        model=HOSTED, mode="system2", refuses=lambda body: body.get("reasoning_effort") not in (None, "default"), words=openai("`reasoning_effort` must be one of `none` or `default`", "reasoning_effort"), said="refuses reasoning_effort: default is sent for high"
+    ),
+    "Bedrock: a limit in prose": Refuser(
+        refuses=over("max_tokens", 4096), words=openai("The maximum tokens you requested exceeds the model limit of 4096. Try again with a maximum tokens value that is lower than 4096."), said="at most 4,096"
+    ),
+    "Zhipu: a limit in Chinese": Refuser(
+        refuses=over("max_tokens", 4096), words=openai("max_tokens参数非法:限制数值范围[1,4096]"), said="at most 4,096"
+    ),
+    "a cap below a number": Refuser(
+        refuses=over("max_tokens", 4096), words=openai("max_tokens must be less than 4097"), said="at most 4,096"
+    ),
+    "a model's own maximum": Refuser(
+        refuses=over("max_tokens", 4096), words=openai("max_tokens is out of range: the maximum output length is 4096"), said="at most 4,096"
+    ),
+    "a seed in bounds": Refuser(
+        refuses=over("seed", 65535), words=openai("seed must be between 0 and 65535"), said="refuses seed: it is left out"
     ),
     "OpenAI: max_completion_tokens instead": Refuser(
         refuses=has("max_tokens"), words=openai("Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.", "max_tokens", "unsupported_parameter"), said="refuses max_tokens: it is sent as max_completion_tokens", sends=has("max_completion_tokens")
@@ -414,7 +485,7 @@ WINDOWS: dict[str, Refuser] = {
     "vLLM: context length is only": Refuser(refuses=full(4096), words=passed(4096), prompt=LONG, requests=3),
     "vLLM 0.15: the window less the reply": Refuser(refuses=full(16384), words=less_the_reply(16384), max_tokens=16300),
     "vLLM: max_tokens must be at most": Refuser(
-        refuses=full(4096), words=lambda body: openai(f"max_tokens ({body['max_tokens']}) must be at most {4096 - tokens(body)}"), said="refuses max_tokens: at most"
+        refuses=full(4096), words=lambda body: openai(f"max_tokens ({body['max_tokens']}) must be at most {4096 - tokens(body)}")
     ),
     "TGI: inputs and new tokens": Refuser(
         refuses=full(4096), status=422, prompt=LONG, words=lambda body: {"error": f"Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: {tokens(body)} `inputs` tokens and {body['max_tokens']} `max_new_tokens`", "error_type": "validation"}

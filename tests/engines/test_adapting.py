@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from aiohttp import web
 from tests.engines.faults import running
 from tests.engines.refusers import QWEN3, REFUSERS, Refuser, has, openai
+from tests.servers import send, stream
 
 from scale_reasoning.engines import Connection, connect
 from scale_reasoning.errors import ScaleError
@@ -131,6 +133,26 @@ def test_many_calls_at_once_learn_the_same_and_say_it_once() -> None:
     assert len(said) == 2
 
 
+def test_what_one_prompt_left_of_a_window_caps_no_other_call() -> None:
+    def left(body: dict[str, Any]) -> int:
+        return 4096 - sum(len(message["content"]) for message in body["messages"]) // 3
+
+    refuser = Refuser(
+        refuses=lambda body: body["max_tokens"] > left(body),
+        words=lambda body: openai(f"max_tokens ({body['max_tokens']}) must be at most {left(body)}"),
+    )
+    prompts = ("x" * 9000, "Hi.")
+
+    async def run() -> list[int]:
+        async with running(refuser) as server, connect(Connection(model=QWEN3, base_url=server.base_url)) as endpoints:
+            lm = LM(endpoints, attempt=Attempt(problem_id="p"))
+            for n, prompt in enumerate(prompts):
+                await lm.at(f"call{n}").chat((Message("user", prompt),), mode=Mode.SYSTEM1)
+            return [body["max_tokens"] for body in server.bodies]
+
+    assert asyncio.run(run()) == [8192, 1096, 8192, 4095]
+
+
 def test_one_server_failure_that_passes_costs_no_schema() -> None:
     failures = [True]
     refuser = Refuser(
@@ -146,6 +168,53 @@ def test_a_server_that_is_broken_is_not_asked_more_and_more() -> None:
     heard = calls(refuser, (Mode.SYSTEM1,) * 3)
     assert heard.outcomes == ["world"] * 3
     assert [len(bodies) for bodies in heard.bodies] == [3, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"message": "Unrecognized request argument supplied: top_k", "code": 400},
+        {"message": "Unrecognized request argument supplied: top_k"},
+        "Unrecognized request argument supplied: top_k",
+    ],
+)
+def test_a_refusal_within_a_stream_is_understood_too(error: Any) -> None:
+    async def strict(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        if "top_k" not in body:
+            return await stream(request, "42")
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        await send(response, {"error": error})
+        return response
+
+    async def run() -> tuple[str, int]:
+        async with running(strict) as server, connect(Connection(model=QWEN3, base_url=server.base_url)) as endpoints:
+            lm = LM(endpoints, attempt=Attempt(problem_id="p")).at("x")
+            reply = await lm.chat((Message("user", "What is 6 x 7?"),), mode=Mode.SYSTEM1)
+            return reply.text, len(server.bodies)
+
+    assert asyncio.run(run()) == ("42", 2)
+
+
+def test_the_names_of_a_server_that_does_not_know_the_model_are_told_and_asked_for_once() -> None:
+    async def strict(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        if request.path.endswith("/models"):
+            return web.json_response({"data": [{"id": "Qwen/Qwen3-32B-AWQ"}, {"id": "other"}]})
+        return web.json_response(openai(f"The model `{body['model']}` does not exist."), status=400)
+
+    async def run() -> tuple[list[str], list[str]]:
+        async with running(strict) as server, connect(Connection(model=QWEN3, base_url=server.base_url)) as endpoints:
+            lm = LM(endpoints, attempt=Attempt(problem_id="p"))
+            told: list[str] = []
+            for place in "abc":
+                with pytest.raises(ScaleError) as caught:
+                    await lm.at(place).chat((Message("user", "Hi."),), mode=Mode.SYSTEM1)
+                told.append(str(caught.value))
+            return told, [path for path in server.paths if path.endswith("/models")]
+
+    told, listed = asyncio.run(run())
+    assert all(each.endswith("does not exist.; the server has Qwen/Qwen3-32B-AWQ") for each in told)
+    assert len(listed) == 1
 
 
 def test_an_empty_system_prompt_is_not_sent() -> None:

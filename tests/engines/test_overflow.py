@@ -171,6 +171,31 @@ OVERFLOWS: dict[str, tuple[int, str, tuple[int | None, int | None, int | None]]]
         "max_tokens is too large for this model's context length of 8192 tokens",
         (None, 8192, None),
     ),
+    "SambaNova": (
+        400,
+        "Requested generation length 8192 is not possible! The provided prompt is 1000 tokens long, so generating 8192 tokens requires a sequence length of 9192, but the maximum supported sequence length is just 8192!",
+        (1000, 8192, None),
+    ),
+    "Cerebras": (
+        400,
+        "Please reduce the length of the messages or completion. Current length is 9192 while limit is 8192",
+        (None, 8192, None),
+    ),
+    "Moonshot": (
+        400,
+        "Invalid request: Your request exceeded model token limit: 8192 (requested: 9000)",
+        (None, 8192, None),
+    ),
+    "Zhipu": (400, "Prompt exceeds max length", (None, None, None)),
+    "tabbyAPI": (400, "Prompt length 5000 is greater than max_seq_len 4096", (5000, 4096, None)),
+    "Azure: a configured limit": (
+        400,
+        "Input tokens exceed the configured limit of 272000 tokens. Your messages resulted in 275000 tokens. Please reduce the length of the messages.",
+        (275000, 272000, None),
+    ),
+    "GitHub: a token count": (400, "prompt token count of 5000 exceeds the limit of 4096", (5000, 4096, None)),
+    "two numbers in brackets": (400, "Input is longer than the context window (5000 > 4096)", (5000, 4096, None)),
+    "a sum in words": (400, "max_tokens (5000) + prompt (1000) exceeds context size 4096", (1000, 4096, None)),
 }
 
 OTHERS: dict[str, tuple[int, str]] = {

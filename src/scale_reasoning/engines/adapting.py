@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from scale_reasoning.engines.changes import Body, Change, Drop, Fold, Simplify
-from scale_reasoning.engines.objections import objections
+from scale_reasoning.engines.changes import Body, Bound, Change, Drop, Fold, Simplify
+from scale_reasoning.engines.objections import LIMITS, objections
 from scale_reasoning.errors import EngineError, Overloaded, Rejected
 from scale_reasoning.profiles import profile_for
 from scale_reasoning.types import JSON, Mode, Request
@@ -30,6 +30,9 @@ SWITCHES = {
 """Keys by which System 1 and System 2 are told apart."""
 
 _BUSY = re.compile(r"memory|overload|capacity|busy|rate.?limit|loading|unavailable|time.?out|quota|died|dead", re.I)
+_UNKNOWN_KEY = re.compile(
+    r"un(?:supported|recogni[sz]ed|expected keyword)|unknown (?:param|arg|field|key)|extra inputs|n[o']t support", re.I
+)
 _GRAMMAR = re.compile(r"grammar|schema|guided|structured|json|regex|outlines|guidance|enforcer|automat", re.I)
 
 
@@ -70,7 +73,7 @@ class Adapting:
         if changes == before:
             return
         dropped = {change.key for change in before if isinstance(change, Drop)}  # by a request beside this one
-        new = tuple(change for change in changes if change.key not in dropped)
+        new = tuple(change for change in changes if change.key not in dropped and not _of_one_prompt(change))
         own = {change.key for change in new}
         self._kept[request.model, request.mode] = (*(each for each in before if each.key not in own), *new)
         for change in new:
@@ -125,7 +128,7 @@ class Trial:
         self._last = str(error)
         said = error.said or str(error)
         offered = objections(said, sent)
-        if error.status == 500:  # it broke: by its template, by its grammar compiler, or by itself
+        if error.status == 500 and not _UNKNOWN_KEY.search(said):  # by its template, its grammar compiler, or by itself
             offered = [change for change in offered if isinstance(change, Fold | Simplify)]
         change = next((each for each in offered if each not in self._tried and each.applied(sent) != sent), None)
         if change is not None:
@@ -170,6 +173,12 @@ class Trial:
         gone = {change.key for change in self._changes if isinstance(change, Drop)}
         switches = [each for each in self._request.extras if each in SWITCHES and each not in gone]
         return switches == [key]
+
+
+def _of_one_prompt(change: Change) -> bool:
+    """Whether a cap on new tokens is what one prompt left of a window; a model's own cap is a round number."""
+    most = change.most if isinstance(change, Bound) and change.key in LIMITS else None
+    return most is not None and int(most) % 64 not in (0, 63) and int(most) % 100 != 0
 
 
 def changed(body: Body, changes: Sequence[Change]) -> dict[str, JSON]:

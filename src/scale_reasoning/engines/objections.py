@@ -7,17 +7,17 @@ changes that may answer it, the mildest first; adapting.py decides which of them
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple, cast
 
 from scale_reasoning.engines.changes import Body, Bound, Change, Drop, Fold, Put, Rename, Simplify
 from scale_reasoning.engines.statements import Statement, statements
-from scale_reasoning.types import JSON, Message
+from scale_reasoning.types import JSON
 
 LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens")
 """What servers call the cap on new tokens. It is renamed or lowered, never left out: it bounds the cost."""
 
-_FIXED = {"model", "messages", "stream"}
+_FIXED = {"model", "messages"}
 _PARTS = {
     "minItems", "maxItems", "uniqueItems", "additionalProperties", "enum", "const", "minimum", "maximum", "pattern",
     "format", "minLength", "maxLength", "default", "strict",
@@ -25,32 +25,38 @@ _PARTS = {
 """Keywords that a schema keeps its sense without."""
 
 _INDIRECT = {
-    "response_format": r"response[_ ]?(?:format|schema)|json[_ ]schema|structured.output|\bschema\b|guided|grammar",
+    "response_format": r"response[_ ]?(?:format|schema)|json[_ ](?:schema|mode|output|object)|structured.output"
+    r"|\bschema\b|guided|grammar",
     "stream_options": r"include[_ ]usage",
+    "stream": r"\bstreaming\b",
+    **dict.fromkeys(LIMITS, r"max(?:imum)? (?:new |output |completion )?tokens|(?:completion|output) tokens"),
+    **dict.fromkeys(
+        ("reasoning_effort", "thinking", "reasoning", "enable_thinking", "chat_template_kwargs"),
+        r"\b(?:thinking|reasoning|think)\b",
+    ),
 }
 """Other words for what was sent, where the refusal has none of the keys."""
 
-_PROSE = {"thinking", "reasoning", "think", "user", "stop", "n"}
+_PROSE = {"thinking", "reasoning", "think", "stream", "user", "stop", "n"}
 """Keys that are words of the language too: they count where they are written as a key."""
 
 _REFUSES = re.compile(
     r"un(?:support|recogni|known|expected|available)|n[o']t (?:\w+ ){0,2}(?:support|permit|allow|recogni|implement"
     r"|accept|enabl|avail|valid|defin)|can(?:not|'t)|invalid|illegal|forbid|disallow|extra (?:input|field|key|param)"
     r"|deprecat|\bonly\b|\bmust\b|should|\btoo\b|range|greater|less than|exceed|at (?:most|least)|m(?:ax|in)imum|both"
-    r"|exclusive|remove|no longer|incompatible|reject|refus|conflict|between|[<>]=?|限制|非法",
+    r"|exclusive|remove|no longer|incompatible|reject|refus|conflict|between|[<>]=?|\bis not\b|\bbad\b"
+    r"|fixed|fail|require|limit|in place of|非法",
     re.IGNORECASE,
 )
 _UNKNOWN = re.compile(
     r"un(?:support|recogni|known|expected)|n[o']t (?:\w+ ){0,2}(?:support|permit|allow|recogni|implement|accept|avail)"
     r"|extra (?:input|field|key|param)|cannot find|deprecat|forbid|disallow|no longer|remove|instead"
-    r"|invalid (?:parameter|argument|field|key)",
+    r"|in place of|invalid (?:parameter|argument|field|key)",
     re.IGNORECASE,
 )
 _PAIR = re.compile(
-    r"cannot both|can(?:not|'t) be (?:\w+ )?(?:together|with|at the same time|simultaneously|combined)"
-    r"|mutually exclusive"
-    r"|\bboth\b.{0,90}(?:specified|set|provided|used|given|sent)|not both|only one of|\beither\b.{0,60}\bor\b"
-    r"|incompatible with|conflicts? with|at the same time|simultaneously|in combination with",
+    r"\bboth\b|\btogether\b|can(?:not|'t) be (?:\w+ )?(?:with|combined)|mutually exclusive|only one of"
+    r"|\beither\b.{0,60}\bor\b|incompatible with|conflicts? with|at the same time|simultaneously|in combination with",
     re.IGNORECASE,
 )
 _DISPENSABLE = ("stream_options", "seed", "min_p", "top_k", "top_p", "response_format", "temperature")
@@ -67,9 +73,9 @@ _SYSTEM = re.compile(
     r"\b(?:not|un\w+|must be|should be|cannot|can only|invalid)\b"
     r"|n[o']t (?:support|allow|accept|permit)\w* (?:the |a |any )?['\"`]?(?:system|developer)\b"
     r"|(?:unknown|unexpected|invalid|unsupported) (?:message )?role\W+(?:system|developer)"
-    r"|roles? must alternate|successive user"
+    r"|roles? (?:must|should|have to) (?:be )?alternat|successive user"
     r"|only (?:the )?(?:user,?|first).{0,40}(?:assistant|system).{0,20}(?:role|message)"
-    r"|input should be 'user'|first message (?:must|should|has to) be",
+    r"|input should be 'user'|(?:first (?:message|role|turn)|conversation) (?:must|should|has to)",
     re.IGNORECASE,
 )
 _N = r"(-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+(?:\.\d+)?))"
@@ -77,21 +83,23 @@ _TO = rf"\[\s*{_N}\s*,\s*{_N}\s*\]|between {_N} and {_N}|{_N} ?(?:\.\.\.?|to|-) 
 _RANGE = re.compile(_TO, re.IGNORECASE)
 _OPEN = re.compile(rf"from {_N} \(inclusive\) to {_N} \(exclusive\)", re.IGNORECASE)
 _MOST = re.compile(
-    rf"(?:<=|≤|less than or equal to|at most|maximum(?: value| limit)?(?: allowed)?(?: is| of|:)?"
+    rf"(?:<=|≤|less (?:than )?or equal to|at most|max(?:imum)?(?: \w+){{0,3}}?(?: is| of|:)?"
     rf"|no (?:more|greater|larger) than|(?:not|cannot) (?:exceed|be (?:greater|larger|higher) than)"
-    rf"|up to|limit (?:is|of))\s*[`'\"(]*{_N}"
+    rf"|up to|limit(?: is| of|:)?)\s*[`'\"(]*{_N}"
     rf"|\d\)? > {_N}|maximum (?:output|completion) tokens \({_N}\)",
     re.IGNORECASE,
 )
+_BELOW = re.compile(rf"(?:<|less than|lower than|below|smaller than)\s*[`'\"(]*{_N}", re.IGNORECASE)
 _LEAST = re.compile(
     rf"(?:>=|≥|greater than or equal to|at least|minimum(?: value)?(?: is| of|:)?)\s*[`'\"(]*{_N}", re.I
 )
 _ONLY = re.compile(
     rf"only (?:be (?:set to )?)?(?:the )?(?:value )?[`'\"(]*{_N}|must be (?:exactly |equal to |set to )?{_N}", re.I
 )
-_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+_EFFORTS = ("none", "minimal", "low", "medium", "default", "high", "xhigh", "max")
 _LIST = re.compile(
-    r"(?:values?(?: are|:)|one of|should be|expected|allowed|options?(?: are|:)|levels?(?: are|:))(?=(.{3,200}))", re.I
+    r"(?:values?(?: are|:)|one of|(?:should|must) be|expected|allowed|(?:options?|levels?)(?: are|:))(?=(.{3,200}))",
+    re.I,
 )
 
 
@@ -105,8 +113,9 @@ def objections(said: str, body: Body) -> list[Change]:
 
 def _answers(statement: Statement, body: Body) -> list[Change]:
     words = statement.words
-    system = any(message.role == "system" for message in cast("Sequence[Message]", body["messages"]))
-    if system and (_SYSTEM.search(words) or re.search(r"messages\W+0\W+role", statement.place)):
+    if Fold().applied(body) is not body and (
+        _SYSTEM.search(words) or re.search(r"messages\W+0\W+role", statement.place)
+    ):
         return [Fold()]
     simpler = _simpler(words, body)
     keys = [] if simpler else _named(statement, body)
@@ -125,7 +134,7 @@ def _simpler(words: str, body: Body) -> list[Change]:
     if re.search(r"required to be supplied|must be (?:set to )?false", words):
         return [Drop("response_format")]  # it was: the server reads schemas in its own way
     named = {part for part in _PARTS & _keywords(body["response_format"]) if re.search(rf"\b{part}\b", words)}
-    if "strict" in named and not re.search(r"['\"`.]strict|\bstrict['\"`]|\bstrict (?:mode|schema|is )", words):
+    if "strict" in named and not re.search(r"['\"`.]strict|\bstrict['\"`]|\bstrict(?:: | (?:mode|schema|is ))", words):
         named.discard("strict")
     return [Simplify(frozenset(named)), Drop("response_format")] if named else []
 
@@ -177,7 +186,7 @@ def _subject(sentence: str, body: Body) -> list[str]:
 
 def _mentions(words: str, body: Body) -> Iterator[_Mention]:
     names = _names(body)
-    for found in re.finditer(r"[A-Za-z][\w-]*(?:\.[\w-]+)*", words):
+    for found in re.finditer(r"[A-Za-z][\w-]*(?:\.[\w-]+)*", words, re.ASCII):
         parts = [_plain(part) for part in found.group().split(".")]
         key = next((names[part] for part in parts if part in names), None)
         if key is not None and (key not in _PROSE or len(parts) > 1 or _as_key(words, found)):
@@ -223,7 +232,10 @@ def _remedies(key: str, words: str, body: Body) -> list[Change]:
 def _limited(key: str, words: str, value: JSON) -> list[Change]:
     """A lower cap where the refusal tells one, else another name."""
     open_end = _OPEN.search(words)
-    most = _number(open_end.group(2)) - 1 if open_end else _highest(words)
+    below = open_end.group(2) if open_end else None
+    most = _highest(words) if below is None else None
+    if most is None and (found := below or _first(_BELOW.search(words))):
+        most = _number(found) - 1
     if most is not None and isinstance(value, int) and 0 < most < value:
         return [Bound(key, None, most)]
     other = next((name for name in LIMITS if name != key and re.search(rf"\b{name}\b", words)), None)
@@ -234,6 +246,8 @@ def _limited(key: str, words: str, value: JSON) -> list[Change]:
 
 def _bounded(key: str, words: str, value: float) -> Change | None:
     """A number that the refusal allows; None where leaving the key out is the better answer."""
+    if key == "seed":
+        return None  # kept in bounds, many seeds would become one
     only = _ONLY.search(words)
     if only is not None and "default" not in words.lower():
         return Put(key, _number(*only.groups()))
@@ -253,6 +267,10 @@ def _highest(words: str) -> float | None:
     return _number(*most.groups()) if most else None
 
 
+def _first(found: re.Match[str] | None) -> str | None:
+    return found.group(1) if found else None
+
+
 def _number(*groups: str | None) -> float:
     digits = next(group for group in groups if group).replace(",", "")
     return float(digits) if "." in digits else int(digits)
@@ -262,6 +280,8 @@ def _nearest(value: str, words: str) -> str | None:
     """Of the efforts that a refusal lists, the one nearest to what was sent; None where it lists none."""
     for found in _LIST.finditer(words):
         listed = [word for word in re.findall(r"\w+", found.group(1).lower()) if word in _EFFORTS]
+        if value != "none":  # a thought may be longer or shorter; turned off it would be another mode
+            listed = [word for word in listed if word != "none"]
         if listed and value in _EFFORTS and value not in listed:
             return min(listed, key=lambda word: abs(_EFFORTS.index(word) - _EFFORTS.index(value)))
     return None

@@ -24,7 +24,7 @@ _OVERFLOW = re.compile(
     r"|\b(?:prompt|inputs?|messages?)\b[^.]{0,40}\btoo (?:long|large|many)\b|too many (?:input )?tokens"
     r"|longer than the (?:model|maximum)|\b(?:input|prompt) (?:token )?(?:length|count)|`max_new_tokens` must be"
     r"|reduce the length of the|maximum number of (?:input )?tokens|max_tokens must be at least 1, got"
-    r"|must have less than \d+ tokens",
+    r"|must have less than \d+ tokens|prompt exceeds|sequence length|exceeded model token limit",
     re.IGNORECASE,
 )
 _CAP = re.compile(
@@ -37,6 +37,7 @@ _CAP = re.compile(
 
 _WINDOW = _patterns(
     r"context limit: [\d,]+ \+ [\d,]+ > #",
+    r"context[ _](?:length|size|window|limit) \([\d,]+ > #",
     r"n_ctx\W{1,6}#",
     r"max_(?:model_len|seq_len|total_tokens)[^\d.;]{0,30}#",
     r"context[ _](?:length|size|window|limit)(?: is only| of only| is| of|:|=)? ?\(?#",
@@ -48,6 +49,11 @@ _WINDOW = _patterns(
     r"tokens allowed:? ?\(?#",
     r"input length should be \[\d+, ?#",
     r"cannot exceed #",
+    r"sequence length is (?:just )?#",
+    r"while limit is #",
+    r"token limit: #",
+    r"limit of #",
+    r"[\d,]+ > #\b",
 )
 _AT_LEAST = _patterns(r"at least # input tokens", r"at least # tokens in the (?:prompt|input)")
 _PROMPT = _patterns(
@@ -59,7 +65,10 @@ _PROMPT = _patterns(
     r"given: # `inputs`",
     r"(?:resulted in|too long:|input|request|prompt) ?\(?# ?(?:tokens|,|>|input)",
     r"(?:prompt|input) ?\(?(?:total )?length:? ?\(?#",
-    r"token count \(#",
+    r"token count (?:of |is )?\(?#",
+    r"\bprompt \(#\)",
+    r"\(# > \d",
+    r"prompt is # tokens long",
 )
 
 

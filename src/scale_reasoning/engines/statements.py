@@ -18,18 +18,9 @@ from scale_reasoning.types import JSON
 MOST_STATEMENTS, LONGEST, DEEPEST = 32, 4_000, 8
 
 _WORDS = (
-    "message",
-    "msg",
-    "detail",
-    "details",
-    "error",
-    "errors",
-    "description",
-    "reason",
-    "title",
-    "raw",
+    "message", "msg", "detail", "details", "error", "errors", "issues", "description", "reason", "title", "raw",
     "error_msg",
-)
+)  # fmt: skip
 _INNER = (*_WORDS, "metadata", "fieldViolations", "field_violations", "data", "cause", "body")
 _PLACES = ("param", "loc", "field", "parameter", "path", "argument")
 """Where OpenAI, pydantic, Google and others say which key they mean."""

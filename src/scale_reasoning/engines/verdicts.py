@@ -162,6 +162,7 @@ _COSTS = {
     "seed": "a run asked anew gives other texts (the journal still replays what was paid for)",
     "stream_options": "tokens may not be counted: reports and comparisons show unknown then",
     "the system role": "nothing, if the model heeds a user turn as it would a system prompt",
+    "stream": "a reply must be whole within --first-byte-timeout, and the live view stands still",
     "max_tokens": "longer replies are cut off there",
     "max_completion_tokens": "longer replies are cut off there",
 }
@@ -172,21 +173,25 @@ def keys(found: Sequence[Adaptation]) -> Finding:
     if not found:
         return yes("every key that was sent is taken")
     lost = any(each.lost_switch for each in found)
-    costs = {
-        "System 1 and System 2 may be answered alike, at one price"
-        if each.lost_switch
-        else UNSTRUCTURED
-        if each.key == "response_format"
-        else _COSTS.get(each.key, "replies are drawn as the server pleases")
-        for each in found
-    }
+    costs = dict.fromkeys(_cost_of(each) for each in found)
+    costs.pop("", None)
     return no(
-        "; ".join(each.told for each in found),
-        "; ".join(sorted(costs)),
+        "refused: " + "; ".join(each.told.partition(" refuses ")[2].partition(", and a sentence")[0] for each in found),
+        "; ".join(costs) or "nothing",
         "--profile NAME of another family, --system1-model, or a server that takes the switch"
         if lost
         else "nothing must be done: what is refused is changed in every request, and a run's manifest keeps it",
     )
+
+
+def _cost_of(adaptation: Adaptation) -> str:
+    if adaptation.lost_switch:
+        return "System 1 and System 2 may be answered alike, at one price"
+    if adaptation.key == "response_format":
+        return UNSTRUCTURED
+    if " is sent as " in adaptation.told:
+        return ""
+    return _COSTS.get(adaptation.key, "replies are drawn by the server's own sampling")
 
 
 UNSTRUCTURED = "plain text with repair is used: now and then a call more, or a candidate lost"
