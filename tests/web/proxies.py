@@ -161,7 +161,7 @@ def proxied(base_url: str, **told: Any) -> Iterator[Proxy]:
 
 @contextlib.contextmanager
 def both(handler: Handler | None = None, **told: Any) -> Iterator[tuple[Proxy, ModelServer]]:
-    with servers.serving(handler) as server, proxied(server.base_url, **told) as proxy:
+    with servers.serving(handler, lists=handler is not listing) as server, proxied(server.base_url, **told) as proxy:
         yield proxy, server
 
 
