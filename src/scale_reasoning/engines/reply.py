@@ -6,7 +6,7 @@ Decides what is text, what is reasoning and what was counted. Knows nothing of c
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated
 
 import msgspec
 
@@ -16,8 +16,17 @@ from scale_reasoning.engines.think import ThinkSplitter
 from scale_reasoning.errors import Malformed
 from scale_reasoning.types import Completion, Delta, OnDelta, Usage
 
-LARGEST_BODY = 64 * 2**20
-"""Bytes of a reply; a larger one is cut off as malformed."""
+LARGEST_BODY, LARGEST_WHOLE = 64 * 2**20, 2 * 2**20
+"""Bytes of a reply's stream, and of a reply that comes as one JSON body; a larger one is cut off as malformed."""
+
+LARGEST_TEXT = 2**21
+"""Characters of a reply, reasoning included; a longer one is cut off as malformed."""
+
+LARGEST_ERROR = 2**16
+"""Bytes of an error in a reply that are read for its reason."""
+
+MOST_CHOICES = 128
+"""Choices of one event: what asks for one has no use for more."""
 
 
 class _Details(msgspec.Struct, gc=False):
@@ -57,10 +66,10 @@ class _Choice(msgspec.Struct, gc=False):
 
 
 class _Chunk(msgspec.Struct, gc=False):
-    choices: list[_Choice] | None = None
+    choices: Annotated[list[_Choice], msgspec.Meta(max_length=MOST_CHOICES)] | None = None
     usage: _Usage | None = None
     model: str | None = None
-    error: Any = None
+    error: msgspec.Raw = msgspec.Raw(b"null")
 
 
 _chunk = msgspec.json.Decoder(_Chunk).decode
@@ -75,7 +84,7 @@ class Reply:
         """What the listener raised: nobody's failure but its own."""
         self._on_delta, self._where, self._secrets = on_delta, where, secrets
         self._events, self._split = EventReader(), ThinkSplitter(inside=inside)
-        self._body, self._size = bytearray(), 0
+        self._body, self._size, self._characters = bytearray(), 0, 0
         self._apart: list[str] = []
         self._choices = False
         self._finish_reason: str | None = None
@@ -86,8 +95,9 @@ class Reply:
         """Takes in bytes of the body; `whole` says that it is one JSON value. Raises EngineErrors."""
         self.began = True
         self._size += len(chunk)
-        if self._size > LARGEST_BODY:
-            raise Malformed(f"{self._where} sent a reply of over {LARGEST_BODY} bytes")
+        largest = LARGEST_WHOLE if whole else LARGEST_BODY
+        if self._size > largest:
+            raise Malformed(f"{self._where} sent a reply of over {largest} bytes")
         if whole:
             self._body += chunk
         else:
@@ -125,8 +135,9 @@ class Reply:
             chunk = _chunk(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise Malformed(f"{self._where} sent what is not a chat completion: {one_line(str(error))}") from None
-        if chunk.error is not None:
-            raise stream_error(chunk.error, where=self._where, secrets=self._secrets)
+        if bytes(chunk.error) != b"null":
+            error = msgspec.json.decode(chunk.error) if len(bytes(chunk.error)) <= LARGEST_ERROR else "a long error"
+            raise stream_error(error, where=self._where, secrets=self._secrets)
         if chunk.usage is not None:
             self._usage = chunk.usage
         self._model = chunk.model or self._model
@@ -137,6 +148,9 @@ class Reply:
                 self._message(choice.delta or choice.message or _Message())
 
     def _message(self, message: _Message) -> None:
+        self._characters += len(message.reasoning or message.reasoning_content or "") + len(message.content or "")
+        if self._characters > LARGEST_TEXT:
+            raise Malformed(f"{self._where} sent a reply of over {LARGEST_TEXT} characters")
         if reasoning := message.reasoning or message.reasoning_content:
             self._split.served_apart()
             self._apart.append(reasoning)

@@ -49,6 +49,9 @@ KEPT_BACK = {
 LARGEST_ERROR, LARGEST_ANSWER = 2**20, 2**26
 """Bytes of an error's body that are looked through for the server's key; and of any other body that are passed on."""
 
+REST = 1.0
+"""Reading what model servers send all at once takes at most half of the time: the rest is other clients'."""
+
 LISTED_SECONDS = 60.0
 """How long a fetched list of models is kept."""
 
@@ -66,6 +69,9 @@ class Upstream:
         if not self._servers:
             raise ConfigError(f"model {endpoint.model}: nothing to pass requests on to")
         _, first = self._servers[0]
+        for each in asked:
+            if isinstance(each.server, OpenAI):
+                each.server.rest = REST
         self._key = first.key if isinstance(first, Llama) else connection.api_key
         self._timeouts = connection.timeouts or Timeouts()
         self._sessions: dict[str, aiohttp.ClientSession] = {}
