@@ -24,7 +24,7 @@ class ModelServer:
     """
 
     def __init__(
-        self, handler: Handler | None = None, models: Sequence[str] | None = None, *, lists: bool = True
+        self, handler: Handler | None = None, models: Sequence[str] | None = None, *, lists: bool = False
     ) -> None:
         self.handler = handler or self.answer
         self.models, self.lists = models, lists
@@ -99,11 +99,9 @@ async def send(response: web.StreamResponse, chunk: dict[str, Any]) -> None:
 
 @contextlib.contextmanager
 def serving(
-    handler: Handler | None = None, *, models: Sequence[str] | None = None, lists: bool = True
+    handler: Handler | None = None, *, models: Sequence[str] | None = None, lists: bool = False
 ) -> Iterator[ModelServer]:
-    """A running server; `server.base_url` ends in /v1. The handler answers GET /models too where the server does not
-    list (`lists`).
-    """
+    """A running server; `server.base_url` ends in /v1. With `lists` it answers GET /models itself, with `models`."""
     server, ready, stop = ModelServer(handler, models, lists=lists), threading.Event(), asyncio.Event()
     loop = asyncio.new_event_loop()
 

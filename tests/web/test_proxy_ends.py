@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.servers import Handler, ModelServer, send, serving
-from tests.web.proxies import MODEL, PROBLEM, Answer, Proxy, both, command, endless, mute, opened, until
+from tests.servers import Handler, ModelServer, send
+from tests.web.proxies import MODEL, PROBLEM, Answer, Proxy, both, command, endless, mute, opened, serving, until
 
 from scale_reasoning.web.proxy import app, wire
 from scale_reasoning.web.proxy.gate import Limits

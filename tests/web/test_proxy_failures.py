@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.servers import Handler, send, serving
-from tests.web.proxies import MODEL, both, command, endless, environment, mute, opened, proxied, until, words
+from tests.servers import Handler, send
+from tests.web.proxies import MODEL, both, command, endless, environment, mute, opened, proxied, serving, until, words
 
 from scale_reasoning.engines.openai import Timeouts
 from scale_reasoning.web.proxy.gate import Limits, read_keys
