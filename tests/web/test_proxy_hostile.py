@@ -72,13 +72,14 @@ def test_a_later_head_on_a_kept_connection_has_a_deadline_too(monkeypatch: pytes
 
 
 def test_a_connection_that_is_being_answered_is_not_closed_for_new_ones() -> None:
-    with both(endless, limits=Limits(max_connections=3)) as (proxy, server):
-        with contextlib.closing(proxy.begin(COT, stream=True)) as connection:
-            response = connection.getresponse()
+    with both(endless, limits=Limits(max_connections=3)) as (proxy, server), contextlib.closing(
+        proxy.begin(COT, stream=True)
+    ) as connection:  # fmt: skip
+        response = connection.getresponse()
+        assert response.read1(10)
+        with half_open(proxy, 20):
             assert response.read1(10)
-            with half_open(proxy, 20):
-                assert response.read1(10)
-                assert server.open == 1
+            assert server.open == 1
 
 
 def test_files_are_kept_for_what_is_not_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,9 +243,8 @@ def test_control_characters_in_a_servers_header_do_not_break_a_pass_through(valu
 
     with raw_server(handle) as base_url, proxied(base_url) as proxy:
         answered = proxy.ask(MODEL)
-        assert answered.status in (200, 502), "aiohttp's client may refuse such a head itself"
-        if answered.status == 200:
-            assert answered.headers["x-fine"] == "yes"
+        assert (answered.status, answered.headers["x-fine"]) == (200, "yes")
+        assert ("x-odd" in answered.headers) is (value == "a\tb")
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -227,3 +228,18 @@ NEUTRAL: dict[str, Any] = {
 def test_a_value_that_asks_for_nothing_is_accepted(key: str) -> None:
     said = {"model": "m@cot", "messages": [{"role": "user", "content": "2 + 2?"}], key: NEUTRAL[key]}
     assert read(decoded(json.dumps(said).encode()), Name("m", "cot"), max_calls=10).choices == 1
+
+
+@pytest.mark.parametrize("filler", ["{},", "[],", "1,", '"",', '{"a":1},'])
+def test_a_body_of_millions_of_values_is_refused_before_it_is_read(filler: str) -> None:
+    content = HEAD.encode() + b'"x": [' + filler.encode() * (4_000_000 // len(filler)) + b"1]}"
+    began = time.process_time()
+    with pytest.raises(Refusal, match="50,000 values"):
+        decoded(content)
+    assert time.process_time() - began < 0.7
+
+
+def test_commas_and_brackets_in_texts_are_no_values() -> None:
+    text = 'a, [b], {c} \\ "quoted" \\\\' * 50_000
+    content = json.dumps({"model": "m", "messages": [{"role": "user", "content": text}]}).encode()
+    assert decoded(content)["messages"][0]["content"] == text

@@ -38,7 +38,9 @@ JSON_TYPE = {"content-type": "application/json"}
 BODY_SECONDS = 30.0
 """Seconds for a request's body to come: it has a place meanwhile."""
 LARGE_BODY = 2**16
-"""Bytes; a larger body is read as JSON beside the loop, one at a time."""
+"""Bytes; larger bodies are read as JSON one at a time, with rests in between."""
+REST = 2.0
+"""Seconds of rest after each second that reading large bodies took."""
 
 KIND = web.RequestKey("kind", str)
 """A word for the metrics; the route's name until more is known."""
@@ -186,7 +188,11 @@ class App:
         if len(content) < LARGE_BODY:
             return decoded(content)
         async with self._large:
-            return await asyncio.to_thread(decoded, content)
+            began = time.monotonic()
+            try:
+                return decoded(content)
+            finally:
+                await asyncio.sleep(REST * (time.monotonic() - began))
 
     def _refusal(self, error: Exception, request: web.Request) -> Refusal:
         refusal = _refusal(error, request)

@@ -18,9 +18,13 @@ from scale_reasoning.web.proxy.refusals import Refusal, invalid
 MOST_DIGITS = 40
 """Digits of a whole number: more than any seed or count has."""
 
+MOST_VALUES = 50_000
+"""Values in a body, keys left out: no conversation has as many, and each takes time to read."""
+
 SHOWN_KEY = 60
 """Characters of a key that are quoted."""
 
+_TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -28,9 +32,11 @@ def decoded(content: bytes) -> dict[str, JSON]:
     """The object in a request's body.
 
     Raises Refusal (400) for what is not UTF-8, not JSON or no object, for a key that is set twice, for numbers that no
-    float holds (NaN, Infinity, 1e999) or of over 40 digits, for half a surrogate pair, and for too deep nesting.
+    float holds (NaN, Infinity, 1e999) or of over 40 digits, for half a surrogate pair, for too deep nesting and too many values.
     """
     value: JSON
+    if _separators(content) > MOST_VALUES and _separators(_TEXT.sub(b"", content)) > MOST_VALUES:
+        raise Refusal(400, "invalid_json", f"the body is not accepted: it holds over {MOST_VALUES:,} values")
     try:
         value = json.loads(content.decode("utf-8"), object_pairs_hook=_object, parse_int=_whole, parse_float=_float,
                            parse_constant=_constant)  # fmt: skip
@@ -46,6 +52,10 @@ def decoded(content: bytes) -> dict[str, JSON]:
 
 
 _NAMES: dict[type, str] = {list: "an array", str: "a text", bool: "true or false", type(None): "null"}
+
+
+def _separators(content: bytes) -> int:
+    return sum(map(content.count, (b",", b"[", b"{")))
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -49,8 +49,8 @@ KEPT_BACK = {
 LARGEST_ERROR, LARGEST_ANSWER = 2**20, 2**26
 """Bytes of an error's body that are looked through for the server's key; and of any other body that are passed on."""
 
-REST = 1.0
-"""Reading what model servers send all at once takes at most half of the time: the rest is other clients'."""
+REST = 3.0
+"""Reading what model servers send all at once takes at most a quarter of the time: the rest is other requests'."""
 
 LISTED_SECONDS = 60.0
 """How long a fetched list of models is kept."""
