@@ -2,13 +2,17 @@
 
     python benchmarks/hostile.py [rounds] [seconds]
 
-`scale serve` with two keys, before a good model server (half a second a reply, delayed_server.py) for System 2 and a
-hostile one for System 1. In turn, for so many seconds each, an honest client keeps 8 requests to `@cot` in flight alone,
-and beside a hostile client (48 requests at a time: votes as large as are allowed, streams that reach the hostile server,
-bodies of 3.9 MB, bodies that do not come, numbers that no float holds), a hostile server (events without end, a gzip bomb,
-a line without end, a million choices) and 1,100 connections with half a head, opened again when they are closed. A new
-connection asks for `/healthz` every 50 ms. The attackers run at the lowest priority, so that the processors are shared
-with what they do to the proxy and not with their own work.
+`scale serve` with two keys, in front of a good model server for System 2 (half a second per reply, delayed_server.py)
+and a hostile one for System 1. In turn, for so many seconds each, an honest client keeps 8 requests to `@cot` in flight,
+first alone and then with these three at work:
+
+- a hostile client, 48 requests at a time: votes as large as are allowed, streams that reach the hostile server, bodies
+  of 3.9 MB, bodies that do not come, numbers that no float holds;
+- a hostile server: events without end, a gzip bomb, a line without end, a million choices;
+- 1,100 connections with half a head, opened again when they are closed.
+
+A new connection asks for `/healthz` every 50 ms. The attackers run at the lowest priority, so that what is measured is
+what they do to the proxy, and not that they use the same processors.
 
 Goals: `/healthz` within 250 ms at the 99th percentile, and the honest client loses under 10 % of its rate.
 """
@@ -116,12 +120,12 @@ async def hostile_client(base_url: str, key: str) -> None:
                         pass
             await asyncio.sleep(0.02)
 
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(HALF_OPEN):
-                group.create_task(half_open())
-            for number in range(AT_A_TIME):
-                group.create_task(ask(session, number))
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(connector=connector) as session, asyncio.TaskGroup() as group:
+        for _ in range(HALF_OPEN):
+            group.create_task(half_open())
+        for number in range(AT_A_TIME):
+            group.create_task(ask(session, number))
 
 
 async def measured(base_url: str, key: str, seconds: float) -> tuple[float, list[float]]:
@@ -186,13 +190,14 @@ def main(rounds: int = 3, seconds: float = 15) -> None:
             time.sleep(2)
             kept.append(beside / alone)
             all_waits += waits
-            print(f"round {number}: @cot {alone:.2f}/s alone, {beside:.2f}/s beside them ({beside / alone:.1%}); /healthz p99 "
-                  f"{percentile(quiet, 0.99):.0f} ms alone, {percentile(waits, 0.5):.0f} ms at the median and "
-                  f"{percentile(waits, 0.99):.0f} ms at p99 beside them; load {os.getloadavg()[0]:.1f}", flush=True)  # fmt: skip
+            print(f"round {number}: @cot {alone:.2f}/s alone, {beside:.2f}/s attacked ({beside / alone:.1%}); "
+                  f"/healthz p99 {percentile(quiet, 0.99):.0f} ms alone, {percentile(waits, 0.99):.0f} ms attacked "
+                  f"(median {percentile(waits, 0.5):.0f} ms); load {os.getloadavg()[0]:.1f}", flush=True)  # fmt: skip
         status = Path(f"/proc/{proxy.pid}/status")
         peak = status.read_text().partition("VmHWM:")[2].split()[0] if status.exists() else "0"
-        print(f"@cot keeps {statistics.median(kept):.1%} of its rate ({min(kept):.1%} to {max(kept):.1%}); /healthz "
-              f"p99 {percentile(all_waits, 0.99):.0f} ms of {len(all_waits)}; the proxy's memory {int(peak) / 1024:.0f} MB at most")  # fmt: skip
+        print(f"@cot keeps {statistics.median(kept):.1%} of its rate ({min(kept):.1%} to {max(kept):.1%}); "
+              f"/healthz p99 {percentile(all_waits, 0.99):.0f} ms of {len(all_waits)}; "
+              f"the proxy's memory {int(peak) / 1024:.0f} MB at most")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -32,7 +32,8 @@ def decoded(content: bytes) -> dict[str, JSON]:
     """The object in a request's body.
 
     Raises Refusal (400) for what is not UTF-8, not JSON or no object, for a key that is set twice, for numbers that no
-    float holds (NaN, Infinity, 1e999) or of over 40 digits, for half a surrogate pair, for too deep nesting and too many values.
+    float holds (NaN, Infinity, 1e999) or of over 40 digits, for half a surrogate pair, for too deep nesting
+    and for too many values.
     """
     value: JSON
     if _separators(content) > MOST_VALUES and _separators(_TEXT.sub(b"", content)) > MOST_VALUES:
