@@ -3,8 +3,8 @@
     python benchmarks/hostile.py [rounds] [seconds]
 
 `scale serve` with two keys, in front of a good model server for System 2 (half a second per reply, delayed_server.py)
-and a hostile one for System 1. In turn, for so many seconds each, an honest client keeps 8 requests to `@cot` in flight,
-first alone and then with these three at work:
+and a hostile one for System 1. In turn, for so many seconds each, an honest client keeps 8 requests to `@cot` in
+flight, first alone and then with these three at work:
 
 - a hostile client, 48 requests at a time: votes as large as are allowed, streams that reach the hostile server, bodies
   of 3.9 MB, bodies that do not come, numbers that no float holds;

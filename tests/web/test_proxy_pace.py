@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.web.proxies import MODEL, PROBLEM, both
+from tests.web.proxies import MODEL, PROBLEM, command, serving
 
 from scale_reasoning.engines.limit import Fixed, Places
 from scale_reasoning.engines.policy import Limited, Retrying
@@ -68,7 +68,7 @@ def test_every_strategy_is_held_to_the_bound(knobs: tuple[str, ...]) -> None:
 
 
 def test_the_flag_of_the_command_is_the_bound() -> None:
-    with both(limits=Limits(max_calls=10)) as (proxy, server):
+    with serving() as server, command("--base-url", server.base_url, "--model", MODEL, "--max-calls", "10") as proxy:
         refused = proxy.ask(f"{MODEL}@vote:samples=11")
         assert (refused.status, refused.json["error"]["code"]) == (400, "too_many_calls")
         assert proxy.ask(f"{MODEL}@vote:samples=10").status == 200
