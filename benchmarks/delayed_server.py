@@ -62,6 +62,7 @@ class Delayed(asyncio.Protocol):
         self.buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
         self.transport = transport
 
     def data_received(self, data: bytes) -> None:
@@ -81,7 +82,11 @@ class Delayed(asyncio.Protocol):
         words = [text, *[" and so on"] * (self.pieces - 1)] if schema is None else [text]
         for number, word in enumerate(words, 1):
             head, tail = HEAD if number == 1 else b"", END if number == len(words) else b""
-            loop.call_later(seconds * number / len(words), self.transport.write, head + said(word) + tail)
+            loop.call_later(seconds * number / len(words), self.write, head + said(word) + tail)
+
+    def write(self, content: bytes) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(content)
 
 
 @contextlib.contextmanager

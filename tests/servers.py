@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import json
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -18,10 +18,16 @@ Handler = Callable[[web.Request, dict[str, Any]], Awaitable[web.StreamResponse]]
 
 
 class ModelServer:
-    """What the server was asked: `bodies` of generations, `paths` of all requests, `open` requests right now."""
+    """What the server was asked: `bodies` of generations, `paths` of all requests, `open` requests right now.
 
-    def __init__(self, handler: Handler | None = None) -> None:
+    `models` are the names that it lists; None: it has no list.
+    """
+
+    def __init__(
+        self, handler: Handler | None = None, models: Sequence[str] | None = None, *, lists: bool = False
+    ) -> None:
         self.handler = handler or self.answer
+        self.models, self.lists = models, lists
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.paths: list[str] = []
@@ -30,6 +36,11 @@ class ModelServer:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         self.paths.append(request.path)
+        if request.method == "GET" and request.path.endswith("/models") and self.lists:
+            if self.models is None:
+                return web.json_response({"error": {"message": "no such path"}}, status=404)
+            entries = [{"id": name, "object": "model", "created": 1, "owned_by": "them"} for name in self.models]
+            return web.json_response({"object": "list", "data": entries})
         self.headers.append(dict(request.headers))
         body = await request.json() if request.can_read_body else {}
         if request.path.endswith("/chat/completions"):
@@ -87,9 +98,11 @@ async def send(response: web.StreamResponse, chunk: dict[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def serving(handler: Handler | None = None) -> Iterator[ModelServer]:
-    """A running server; `server.base_url` ends in /v1."""
-    server, ready, stop = ModelServer(handler), threading.Event(), asyncio.Event()
+def serving(
+    handler: Handler | None = None, *, models: Sequence[str] | None = None, lists: bool = False
+) -> Iterator[ModelServer]:
+    """A running server; `server.base_url` ends in /v1. With `lists` it answers GET /models itself, with `models`."""
+    server, ready, stop = ModelServer(handler, models, lists=lists), threading.Event(), asyncio.Event()
     loop = asyncio.new_event_loop()
 
     async def main() -> None:

@@ -18,6 +18,7 @@ from scale_reasoning.events import Event, Finished, Listener, Started, Streamed
 from scale_reasoning.fit import HOPEFUL, MIN_NEW_TOKENS, Fit, prompt_tokens
 from scale_reasoning.journal import Journal, key
 from scale_reasoning.profiles import NO_PAIR, ModeProfile
+from scale_reasoning.together import Turn
 from scale_reasoning.types import (
     NO_USAGE,
     Attempt,
@@ -78,6 +79,7 @@ class _Ledger:
     endpoints: Endpoints
     journal: Journal | None
     listener: Listener | None
+    turn: Turn | None
     paths: set[str] = field(default_factory=set[str])
     calls: list[Call] = field(default_factory=list[Call])
 
@@ -95,11 +97,13 @@ class LM:
         seed: int = 0,
         journal: Journal | None = None,
         listener: Listener | None = None,
+        turn: Turn | None = None,
     ) -> None:
         """`seed` is the run's; every call's own seed is derived from it, the attempt and the call's path. Without a
-        journal every call is paid for: within one attempt no two requests are equal.
+        journal every call is paid for: within one attempt no two requests are equal. `turn` paces what a strategy
+        starts concurrently (see together.py).
         """
-        self._ledger = _Ledger(attempt, seed, endpoints, journal, listener)
+        self._ledger = _Ledger(attempt, seed, endpoints, journal, listener, turn)
         self.path = ""
 
     def at(self, name: str) -> LM:
@@ -118,6 +122,11 @@ class LM:
     def calls(self) -> tuple[Call, ...]:
         """The finished calls so far, by path (step2 before step10), so that concurrency cannot reorder them."""
         return tuple(sorted(self._ledger.calls, key=lambda call: _natural(call.path)))
+
+    @property
+    def turn(self) -> Turn | None:
+        """What a strategy waits for before it starts one more call or chain concurrently; None: start all at once."""
+        return self._ledger.turn
 
     def derived_seed(self) -> int:
         """The seed of this place: a hash, so that no order of events can change it. 31 bits, as servers take."""

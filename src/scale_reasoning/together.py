@@ -6,24 +6,48 @@ A bare TaskGroup raises an ExceptionGroup, which no `except ParseError` matches.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any, TypeAlias, TypeVar
 
 T = TypeVar("T")
 
+Turn: TypeAlias = Callable[[], Awaitable[None]]
+"""Returns when one more coroutine may be started."""
 
-async def together(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+
+async def together(coroutines: Iterable[Coroutine[Any, Any, T]], *, turn: Turn | None = None) -> list[T]:
     """Results in the order of `coroutines`.
 
-    Raises the first exception any of them raised, after the others are cancelled and have ended.
+    With a `turn` the first is started at once and each further one after another turn, so that as many are taken from
+    `coroutines` as there is room for; without one, all are started at once. Raises the first exception any of them
+    raised, after the others are cancelled and have ended.
     """
     tasks: list[asyncio.Task[T]] = []
     failure: BaseException | None = None
+    waiting = iter(coroutines)
     try:
         async with asyncio.TaskGroup() as group:
-            tasks.extend(group.create_task(coroutine) for coroutine in coroutines)
+            if turn is None:
+                tasks.extend(map(group.create_task, waiting))
+            else:
+                await _by_turns(waiting, turn, lambda coroutine: tasks.append(group.create_task(coroutine)))
     except BaseExceptionGroup as failures:
         failure = failures.exceptions[0]
     if failure is not None:  # raised outside the except, so that it keeps its own cause and context
         raise failure
     return [task.result() for task in tasks]
+
+
+async def _by_turns(
+    waiting: Iterable[Coroutine[Any, Any, T]], turn: Turn, start: Callable[[Coroutine[Any, Any, T]], None]
+) -> None:
+    first = True
+    for coroutine in waiting:
+        try:
+            if not first:
+                await turn()
+        except BaseException:
+            coroutine.close()
+            raise
+        start(coroutine)
+        first = False

@@ -12,7 +12,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,7 +23,8 @@ from tests import servers
 from tests.servers import Handler, ModelServer, reply_to, send, stream
 
 from scale_reasoning.engines import Connection
-from scale_reasoning.web.proxy.server import Settings, serving
+from scale_reasoning.web.proxy.server import Settings
+from scale_reasoning.web.proxy.server import serving as serving_proxy
 
 MODEL = "Qwen/Qwen3-8B"
 PROBLEM = "A shop sells pens at 3 for 2 dollars. How many dollars do 18 pens cost?"
@@ -123,7 +125,7 @@ def command(*flags: str, **env: str) -> Iterator[Process]:
         while not (line := process.stderr.readline()).startswith("scale: serving "):
             assert line, f"it ended: {log}"
             log.append(line)
-        yield Process(line.split()[-1], process=process)
+        yield Process(line.split()[-1], log, process=process)
     finally:
         process.kill()
         process.wait()
@@ -142,7 +144,7 @@ def proxied(base_url: str, **told: Any) -> Iterator[Proxy]:
     log: list[str] = []
 
     async def main() -> None:
-        async with serving(connection, chosen, log=log.append) as served:
+        async with serving_proxy(connection, chosen, log=log.append) as served:
             ready.put(served.base_url)
             await stopping.wait()
 
@@ -159,9 +161,14 @@ def proxied(base_url: str, **told: Any) -> Iterator[Proxy]:
         thread.join(10)
 
 
+def serving(handler: Handler | None = None, models: Sequence[str] | None = None) -> AbstractContextManager[ModelServer]:
+    """A model server that lists `models`; None: it has no list."""
+    return servers.serving(handler, models=models, lists=True)
+
+
 @contextlib.contextmanager
 def both(handler: Handler | None = None, **told: Any) -> Iterator[tuple[Proxy, ModelServer]]:
-    with servers.serving(handler) as server, proxied(server.base_url, **told) as proxy:
+    with servers.serving(handler, lists=handler is not listing) as server, proxied(server.base_url, **told) as proxy:
         yield proxy, server
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.servers import ModelServer, send, serving
-from tests.web.proxies import MODEL, PROBLEM, Proxy, both, command, listing, proxied, until
+from tests.servers import ModelServer, send
+from tests.web.proxies import MODEL, PROBLEM, Proxy, both, command, listing, proxied, serving, until
 
 from scale_reasoning.web.proxy.gate import Limits
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from scale_reasoning.strategies.scale import Scale
+from scale_reasoning.web.proxy.body import decoded
 from scale_reasoning.web.proxy.chat import Chat, envelope, read
 from scale_reasoning.web.proxy.conversation import problem_text
 from scale_reasoning.web.proxy.names import Name
@@ -18,7 +19,8 @@ USER = {"role": "user", "content": "What is 2 + 2?"}
 
 
 def asked(**more: Any) -> Chat:
-    return read(json.dumps({"model": "m@scale", "messages": [USER], **more}).encode(), SCALE)
+    said = decoded(json.dumps({"model": "m@scale", "messages": [USER], **more}).encode())
+    return read(said, SCALE, max_calls=2000)
 
 
 def refused(**more: Any) -> Refusal:
@@ -119,18 +121,18 @@ def test_the_record_is_of_one_attempt_and_usage_options_are_of_streams() -> None
 
 @pytest.mark.parametrize(
     ("content", "code"),
-    [(b"", "invalid_json"), (b"{", "invalid_json"), (b"\xff", "invalid_json"), (b"[" * 10**5, "invalid_value"),
+    [(b"", "invalid_json"), (b"{", "invalid_json"), (b"\xff", "invalid_json"), (b"[" * 10**5, "invalid_json"),
      (b"[]", "invalid_value"), (b'{"model": 3}', "invalid_value"), (b"{}", "invalid_value")],
 )  # fmt: skip
 def test_a_body_that_is_no_request_is_refused(content: bytes, code: str) -> None:
     with pytest.raises(Refusal) as caught:
-        envelope(content, most_messages=1)
+        envelope(decoded(content), most_messages=1)
     assert (caught.value.status, caught.value.code) == (400, code)
 
 
 def test_too_many_messages_are_refused() -> None:
     with pytest.raises(Refusal) as caught:
-        envelope(json.dumps({"model": "m", "messages": [USER] * 3}).encode(), most_messages=2)
+        envelope({"model": "m", "messages": [USER] * 3}, most_messages=2)
     assert (caught.value.status, caught.value.param) == (400, "messages")
 
 

@@ -8,13 +8,14 @@ import http.client
 import signal
 import socket
 import subprocess
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.servers import Handler, send, serving
-from tests.web.proxies import MODEL, both, command, endless, environment, mute, opened, proxied, until, words
+from tests.servers import Handler, send
+from tests.web.proxies import MODEL, both, command, endless, environment, mute, opened, proxied, serving, until, words
 
 from scale_reasoning.engines.openai import Timeouts
 from scale_reasoning.web.proxy.gate import Limits, read_keys
@@ -267,5 +268,10 @@ def test_the_log_has_a_line_a_request_without_content_or_keys(tmp_path: Path) ->
         proxy.ask(headers=bearer)
         proxy.get("/v1/models/alpha-key?key=alpha-key", **bearer)
         proxy.end(signal.SIGTERM)
-    assert [line.rsplit(" ", 1)[0] for line in proxy.log] == ["127.0.0.1 POST scale 200", "127.0.0.1 GET models 404"]
+    lines = [line.split() for line in proxy.log]
+    assert [(line[2:7], line[7]) for line in lines] == [
+        (["127.0.0.1", "POST", f"{MODEL}@scale", "200", "650+130"], "tokens"),
+        (["127.0.0.1", "GET", "models", "404", "-"], "tokens"),
+    ]
+    assert all(datetime.fromisoformat(line[0]).tzinfo and line[8].endswith("s") for line in lines)
     assert not any(word in "".join(proxy.log) for word in ("alpha-key", "sk-upstream", "pens"))

@@ -33,6 +33,9 @@ def add(commands: Commands) -> None:
     add("--port", type=int, default=9000, help="port, 0 for a free one (default 9000)")
     add("--api-keys-file", type=Path, metavar="FILE", help="clients' keys, one a line, # for comments")
     add("--max-concurrent", type=int, default=64, metavar="N", help="chats at a time (default 64)")
+    add("--max-connections", type=int, default=1000, metavar="N", help="of all clients together (default 1000)")
+    add("--max-calls", type=int, default=2000, metavar="N", help="model calls that one request could make at most; a "
+        "request that could make more is refused (default 2000)")  # fmt: skip
     add("--max-body-bytes", type=int, default=4 * 2**20, metavar="N", help="of a request (default 4 MiB)")
     add("--max-messages", type=int, default=512, metavar="N", help="of a request (default 512)")
     add("--token-budget", type=int, metavar="N", help="new tokens of all calls of a request (default: any)")
@@ -56,6 +59,8 @@ def run(args: argparse.Namespace) -> int:
         keys=read_keys(args.api_keys_file) if args.api_keys_file else (),
         limits=Limits(
             max_concurrent=args.max_concurrent,
+            max_connections=args.max_connections,
+            max_calls=args.max_calls,
             max_body_bytes=args.max_body_bytes,
             max_messages=args.max_messages,
             token_budget=args.token_budget,
@@ -74,11 +79,10 @@ async def _serve(connection: Connection, settings: Settings, log: Callable[[str]
     from scale_reasoning.web.proxy.server import serving
 
     loop, task = asyncio.get_running_loop(), cast("asyncio.Task[None]", asyncio.current_task())
-    async with serving(connection, settings, log=log) as served:
+    async with serving(connection, settings, log=log, say=lambda line: _say(f"scale: {line}")) as served:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, task.cancel)
-        model = served.model
-        _say(f"scale: serving {model} and {model}@scale, @vote, @cot, @inftythink on {served.base_url}")
+        _say(f"scale: serving {', '.join(served.models)} on {served.base_url}")
         await asyncio.Event().wait()
 
 

@@ -62,7 +62,11 @@ class Chunk(msgspec.Struct, gc=False):
     x_groq: Aside | None = None
 
 
+MOST_CHOICES = 128
+"""Choices of one event: a request for one reply has no use for more."""
+
 _NO_TEXT = "its content is neither text nor a list of parts"
+_TOO_MANY = f"over {MOST_CHOICES} choices in one event"
 _strict = msgspec.json.Decoder(Chunk).decode
 
 
@@ -75,6 +79,8 @@ def read(data: bytes) -> Chunk | list[Chunk]:
         chunk = _strict(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         return _tolerant(data, str(error))
+    if len(chunk.choices or ()) > MOST_CHOICES:
+        raise Unreadable(_TOO_MANY)
     plain = chunk.choices[0].delta is not None if chunk.choices else chunk.usage
     return chunk if plain and chunk.error is None else _tolerant(data, "")
 
@@ -121,6 +127,8 @@ def _chunk(value: JSON) -> Chunk:
     if table is not value or not isinstance(choices, list):
         raise Unreadable
     choices = _list(choices)
+    if len(choices) > MOST_CHOICES:
+        raise Unreadable(_TOO_MANY)
     model = table.get("model")
     places = (table, _table(choices[0]) if choices else {}, _table(table.get("x_groq")))  # Moonshot's is the choice's
     usage, error = (next((place[key] for place in places if place.get(key)), None) for key in ("usage", "error"))

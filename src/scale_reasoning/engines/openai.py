@@ -28,8 +28,11 @@ from scale_reasoning.types import JSON, Completion, Mode, OnDelta, Request
 if TYPE_CHECKING:
     import aiohttp
 
-LARGEST_BODY = 64 * 2**20
+LARGEST_BODY = 4 * 2**20
 """Bytes of a fetched JSON body that are read."""
+
+SLICE = 4096
+"""Bytes of a reply that are read without a pause. No model writes as much between two looks at its stream."""
 
 LARGEST_REFUSAL = 100_000
 """Bytes of a refusal that are read for its reason."""
@@ -89,6 +92,9 @@ class OpenAI:
         self._waiting: set[asyncio.Timeout] = set()
         self._names: Mapping[str, JSON] | None = None
         self._listing = asyncio.Lock()
+        self.rest = 0.0
+        """Seconds of rest after each second that reading large chunks took, of all replies together."""
+        self._turn = asyncio.Lock()
         self._closed = False
 
     async def __aenter__(self) -> OpenAI:
@@ -199,7 +205,7 @@ class OpenAI:
         """Reads a reply to its end, and the response to its own, so that the connection can be kept."""
         now, moved = asyncio.get_running_loop().time, 0.0
         async for chunk in response.content.iter_any():
-            reply.chunk(chunk)
+            await self._take(chunk, reply)
             if reply.done:
                 break
             # Moving a timer costs more than reading a piece; ten times in a silence is near enough.
@@ -209,6 +215,20 @@ class OpenAI:
         if not response.content.at_eof():
             patience.reschedule(None)
             await _linger(response)
+
+    async def _take(self, chunk: bytes, reply: Reply) -> None:
+        """Reads a chunk, a large one in slices: a server that sends faster than any model does not stop the loop."""
+        if len(chunk) <= SLICE:
+            reply.chunk(chunk)
+            return
+        now = asyncio.get_running_loop().time
+        for at in range(0, len(chunk), SLICE):
+            async with self._turn if self.rest else contextlib.nullcontext():
+                began = now()
+                reply.chunk(chunk[at : at + SLICE])
+                if reply.done:
+                    return
+                await asyncio.sleep((now() - began) * self.rest)
 
     async def _send(self, path: str, data: bytes | None) -> aiohttp.ClientResponse:
         """The head of an answer; sent once more, at once, when the connection ends before there is one.

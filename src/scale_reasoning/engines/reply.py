@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from scale_reasoning.engines import chunks
 from scale_reasoning.engines.chunks import Choice, Chunk, Message, Unreadable
 from scale_reasoning.engines.counts import Counts, counted
@@ -20,8 +22,14 @@ from scale_reasoning.types import THINK, Completion, Delta, Marks, OnDelta, Usag
 
 _BOM = b"\xef\xbb\xbf"
 
-LARGEST_BODY = 64 * 2**20
-"""Bytes of a reply; a larger one is cut off as malformed."""
+LARGEST_BODY, LARGEST_WHOLE = 64 * 2**20, 2 * 2**20
+"""Bytes of a reply's stream, and of a reply that comes as one JSON body; a larger one is cut off as malformed."""
+
+LARGEST_TEXT = 2**21
+"""Characters of a reply, reasoning included; a longer one is cut off as malformed."""
+
+LARGEST_ERROR = 2**16
+"""Bytes of an error in a reply that are read for its reason."""
 
 
 class Reply:
@@ -37,7 +45,7 @@ class Reply:
         self._inside, self._marks = inside, think
         self._events, self._split = EventReader(), ThinkSplitter(inside=inside, think=think)
         self._text, self._thought = Pieces(), Pieces()
-        self._body, self._size = bytearray(), 0
+        self._body, self._size, self._characters = bytearray(), 0, 0
         self._whole: bool | None = None
         self._apart: list[str] = []
         self._full: list[Message] = []
@@ -51,8 +59,9 @@ class Reply:
         """Takes in bytes of the body. Raises EngineErrors."""
         self.began = True
         self._size += len(chunk)
-        if self._size > LARGEST_BODY:
-            raise Malformed(f"{self._where} sent a reply of over {LARGEST_BODY} bytes")
+        largest = LARGEST_WHOLE if self._whole else LARGEST_BODY
+        if self._size > largest:
+            raise Malformed(f"{self._where} sent a reply of over {largest} bytes")
         if self._whole is None:
             chunk = (bytes(self._body) + chunk).removeprefix(_BOM).lstrip()
             self._body.clear()
@@ -122,6 +131,8 @@ class Reply:
         if chunk.x_groq is not None:
             usage, error = usage or chunk.x_groq.usage, error or chunk.x_groq.error
         if error:
+            if len(msgspec.json.encode(error)) > LARGEST_ERROR:
+                error = "a long error"
             raise stream_error(error, where=self._where, secrets=self._secrets)
         if usage:
             self._counts = self._counts or Counts()
@@ -144,6 +155,9 @@ class Reply:
 
     def _message(self, message: Message) -> None:
         thought = message.reasoning or message.reasoning_content
+        self._characters += len(thought or "") + len(message.content or "")
+        if self._characters > LARGEST_TEXT:
+            raise Malformed(f"{self._where} sent a reply of over {LARGEST_TEXT} characters")
         if thought and (piece := self._thought.add(thought)):
             self._split.served_apart()
             self._think(piece)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scale_reasoning.errors import Malformed
 
-LONGEST_LINE = 16 * 2**20
+LONGEST_LINE = 2 * 2**20
 """Bytes; a longer line is not an event stream."""
 
 
@@ -15,17 +15,24 @@ BEATS = {b"ping", b"keepalive", b"keep-alive", b"heartbeat"}
 class EventReader:
     """Feed it chunks, get the data of complete events. Comments and other fields are passed over."""
 
-    __slots__ = ("_data", "_kind", "_rest")
+    __slots__ = ("_data", "_held", "_kind", "_rest")
 
     def __init__(self) -> None:
-        self._rest = self._kind = b""
+        self._rest: list[bytes] = []
+        self._held = 0
+        self._kind = b""
         self._data: list[bytes] = []
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Data of the events that `chunk` completes. Raises Malformed when a line never ends."""
-        buffer = self._rest + chunk
-        *lines, self._rest = buffer.split(b"\n") if b"\r" not in buffer else _lines(buffer)
-        if len(self._rest) > LONGEST_LINE:
+        self._rest.append(chunk)
+        self._held += len(chunk)
+        lines: list[bytes] = []
+        if b"\n" in chunk or b"\r" in chunk:  # a long line is put together once, not with every chunk
+            buffer = b"".join(self._rest)
+            *lines, rest = buffer.split(b"\n") if b"\r" not in buffer else _lines(buffer)
+            self._rest, self._held = [rest], len(rest)
+        if self._held > LONGEST_LINE:
             raise Malformed(f"a line of over {LONGEST_LINE} bytes in the event stream")
         events: list[bytes] = []
         for line in lines:

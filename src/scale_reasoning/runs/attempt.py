@@ -14,6 +14,7 @@ from scale_reasoning.journal import Journal
 from scale_reasoning.lm import LM, Endpoints, Listener, Strategy, spending
 from scale_reasoning.strategies import describe
 from scale_reasoning.strategies.scale import Scale
+from scale_reasoning.together import Turn
 from scale_reasoning.types import Attempt, Failure, Grade, Mode, Problem, Record, Solution
 
 
@@ -27,15 +28,16 @@ async def attempt(
     grader: Grader | None = None,
     journal: Journal | None = None,
     listener: Listener | None = None,
+    turn: Turn | None = None,
 ) -> Record:
-    """Runs one attempt and grades it when the problem has a gold answer.
+    """Runs one attempt and grades it when the problem has a gold answer. `turn` paces its calls (see together.py).
 
     World and model failures end in the record (`failure`); raises ConfigError, which is nobody's attempt.
     """
     now = asyncio.get_running_loop().time
     started = now()
     named = Attempt(problem_id=problem.id, sample=sample)
-    lm = LM(endpoints, attempt=named, seed=seed, journal=journal, listener=listener)
+    lm = LM(endpoints, attempt=named, seed=seed, journal=journal, listener=listener, turn=turn)
     solution, failure = await _solved(problem, strategy, lm)
     grade, ungraded = await _graded(problem, solution, failure, grader)
     calls = lm.calls

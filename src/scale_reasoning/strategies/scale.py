@@ -154,7 +154,7 @@ class _Run:
     async def sampled(self, places: Sequence[LM]) -> Sequence[Outline | None]:
         """A round's candidates: all of them, or those that were in when the quorum was."""
         if self.knobs.quorum is None:
-            return await together(map(self.candidate, places))
+            return await together(map(self.candidate, places), turn=self.lm.turn)
         found = await hedged(places, self.candidate, quorum=self.knobs.quorum, mode=Mode.SYSTEM1)
         if cancelled := len(places) - len(found):
             self.notes.append(f"{cancelled} of {len(places)} decompositions were cancelled: a quorum was in")
@@ -203,7 +203,8 @@ class _Run:
             return {}
         assessed = [n for n in range(1, len(outline) + 1) if self.is_assessed(outline, n)]
         ratings = await together(
-            self.assess(self.lm.at(f"step{n}"), self.messages(self.ahead(outline, n))) for n in assessed
+            (self.assess(self.lm.at(f"step{n}"), self.messages(self.ahead(outline, n))) for n in assessed),
+            turn=self.lm.turn,
         )
         return {n: self.counted(n, rating) for n, rating in zip(assessed, ratings, strict=True)}
 

@@ -23,37 +23,48 @@ from scale_reasoning.types import JSON, NO_USAGE, Failure, Record, Solution, Usa
 from scale_reasoning.web.proxy.chat import Chat
 from scale_reasoning.web.proxy.metered import Meter, OnUsage
 from scale_reasoning.web.proxy.narrate import Narrator, Piece, Stops, answer_text, finish_reason
+from scale_reasoning.web.proxy.pace import Pace, Share
 from scale_reasoning.web.proxy.refusals import Refusal, refusal_for
 from scale_reasoning.web.proxy.wire import DONE, EVENTS, KEEP_ALIVE, Choice, Stream, Wire
+
+METER = web.RequestKey("meter", Meter)
+"""Of a request that a strategy answers: what its calls have spent so far."""
 
 NO_SOLUTION = Failure(kind="unfinished", blame="model", message="the strategy ended without a solution")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Solver:
-    """What answers: the endpoints, the server's token budget (None: no bound), the seconds between signs of life."""
+    """What answers: the endpoints, the server's token budget (None: no bound), the seconds between signs of life.
+
+    `in_flight` is how many calls the model server is sent at a time: no request starts more than that concurrently.
+    """
 
     endpoints: Endpoints
     token_budget: int | None
+    in_flight: int
     keep_alive: float
     on_usage: OnUsage
 
-    async def answer(self, chat: Chat, request: web.Request) -> web.StreamResponse:
+    async def answer(self, chat: Chat, request: web.Request, share: Share) -> web.StreamResponse:
         """The answer, sent already where it streams. Raises Refusal for what cannot be answered, sent before or not."""
-        return await (self._stream(chat, request) if chat.stream else self._whole(chat))
+        bounds = [bound for bound in (self.token_budget, chat.token_budget) if bound is not None]
+        meter = Meter(budget=min(bounds, default=None), on_usage=self.on_usage, pace=Pace(self.in_flight), share=share)
+        request[METER] = meter
+        return await (self._stream(chat, meter, request) if chat.stream else self._whole(chat, meter))
 
-    async def _whole(self, chat: Chat) -> web.Response:
+    async def _whole(self, chat: Chat, meter: Meter) -> web.Response:
         narrators = [Narrator(lambda _: None) for _ in range(chat.choices)]
-        records = await self._solved(chat, narrators)
+        records = await self._solved(chat, meter, narrators)
         choices = [_choice(record, told, chat.stops) for record, told in zip(records, narrators, strict=True)]
         content = Wire(model=chat.model).completion(choices, _usage(records), _scale(chat, records))
         return web.Response(body=content, headers={"content-type": "application/json", **_seed(chat)})
 
-    async def _stream(self, chat: Chat, request: web.Request) -> web.StreamResponse:
+    async def _stream(self, chat: Chat, meter: Meter, request: web.Request) -> web.StreamResponse:
         wire, outbox, opened = Wire(model=chat.model), _Outbox(), set[int]()
         stream = Stream(request, {**EVENTS, **_seed(chat)})
         narrators = [Narrator(partial(outbox.put, index), chat.stops) for index in range(chat.choices)]
-        solving = asyncio.create_task(self._solved(chat, narrators))
+        solving = asyncio.create_task(self._solved(chat, meter, narrators))
         solving.add_done_callback(lambda _: outbox.wake())
         try:
             while True:
@@ -68,21 +79,20 @@ class Solver:
         await stream.write(_events(wire, outbox.take(), opened) + _ending(chat, wire, records, opened))
         return stream.response
 
-    async def _solved(self, chat: Chat, narrators: Sequence[Narrator]) -> list[Record]:
-        bounds = [bound for bound in (self.token_budget, chat.token_budget) if bound is not None]
-        meter = Meter(budget=min(bounds, default=None), on_usage=self.on_usage)
+    async def _solved(self, chat: Chat, meter: Meter, narrators: Sequence[Narrator]) -> list[Record]:
         endpoints = meter.over(self.endpoints, chat.sampling)
 
         async def one(sample: int, narrator: Narrator) -> Record:
             record = await attempt(chat.problem, chat.strategy, endpoints, sample=sample, seed=chat.seed,
-                                   listener=narrator.hear)  # fmt: skip
+                                   listener=narrator.hear, turn=meter.pace.turn)  # fmt: skip
             if record.solution is None:
                 raise refusal_for(record.failure or NO_SOLUTION, meter.errors)
             narrator.end(record)
             return record
 
         try:
-            return await together(one(sample, narrator) for sample, narrator in enumerate(narrators))
+            attempts = (one(sample, narrator) for sample, narrator in enumerate(narrators))
+            return await together(attempts, turn=meter.pace.turn)
         except ConfigError as error:
             raise Refusal(400, "config", str(error), "model") from None
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+import re
 import time
+import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,25 +13,45 @@ from typing import TypeAlias
 
 from aiohttp import web
 
+from scale_reasoning.types import JSON
 from scale_reasoning.web.proxy import chat
-from scale_reasoning.web.proxy.answer import Solver
+from scale_reasoning.web.proxy.answer import METER, Solver
+from scale_reasoning.web.proxy.body import decoded
+from scale_reasoning.web.proxy.door import Door
 from scale_reasoning.web.proxy.gate import Gate, Limits
+from scale_reasoning.web.proxy.log import Log, shown, stamp
 from scale_reasoning.web.proxy.metrics import Metrics
 from scale_reasoning.web.proxy.names import parse
+from scale_reasoning.web.proxy.pace import Share
+from scale_reasoning.web.proxy.readiness import Readiness
 from scale_reasoning.web.proxy.refusals import Refusal
 from scale_reasoning.web.proxy.upstream import Upstream
-from scale_reasoning.web.proxy.wire import BEGUN, STALLED, event
+from scale_reasoning.web.proxy.wire import BEGUN, ID, event
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-CHAT, MODELS, HEALTH = "/v1/chat/completions", "/v1/models", "/healthz"
+CHAT, MODELS, HEALTH, READY = "/v1/chat/completions", "/v1/models", "/healthz", "/readyz"
+OPEN = (HEALTH, READY)
+"""Paths that need no key."""
 JSON_TYPE = {"content-type": "application/json"}
+
+BODY_SECONDS = 30.0
+"""Seconds for a request's body to come: it has a place meanwhile."""
+LARGE_BODY = 2**16
+"""Bytes; larger bodies are read as JSON one at a time, with rests in between."""
+REST = 2.0
+"""Seconds of rest after each second that reading large bodies took."""
+
 KIND = web.RequestKey("kind", str)
-"""A word for the log and the metrics; the route's name until more is known."""
+"""A word for the metrics; the route's name until more is known."""
+NAME = web.RequestKey("name", str)
+"""What answers, for the log: `MODEL@STRATEGY`, a model of the server's, or the kind."""
+SHARE = web.RequestKey("share", Share)
+"""What the client has in use."""
 GONE = 499
 """The status that the log and the metrics show for a client that went away (nginx' word for it)."""
 
-_faults = logging.getLogger(__name__)
+_PLAIN_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,13 +59,16 @@ class App:
     """Answers requests; `log` gets a line for each, without content or keys."""
 
     upstream: Upstream
+    readiness: Readiness
     solver: Solver
     gate: Gate
+    door: Door
     limits: Limits
     metrics: Metrics
-    log: Callable[[str], None]
+    log: Log
     drain_seconds: float
     _patience: set[asyncio.Timeout] = field(default_factory=set[asyncio.Timeout], init=False)
+    _large: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     def application(self) -> web.Application:
         """What a runner serves. Its shutdown gives requests in flight `drain_seconds`, then ends and tells them."""
@@ -52,9 +76,11 @@ class App:
             middlewares=[self._noted, self._guarded], client_max_size=self.limits.max_body_bytes
         )
         application.on_shutdown.append(self._drain)
+        application.on_response_prepare.append(_named)
         application.add_routes(
             [
                 web.get(HEALTH, self._health, name="health"),
+                web.get(READY, self._ready, name="ready"),
                 web.post(CHAT, self._chat, name="chat"),
                 web.get(MODELS, self._models, name="models"),
                 web.get(f"{MODELS}/{{name:.+}}", self._model),
@@ -66,30 +92,44 @@ class App:
     @web.middleware
     async def _noted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         started, status = time.monotonic(), GONE
+        asked = request.headers.get("x-request-id", "")
+        request[ID] = asked if _PLAIN_ID.fullmatch(asked) else uuid.uuid4().hex
+        self.door.begin(request.protocol)
         self.metrics.in_flight += 1
         try:
             response = await handler(request)
             status = response.status
             return response
         finally:
-            kind = request.get(KIND) or request.match_info.route.name or "other"
-            seconds = time.monotonic() - started
             self.metrics.in_flight -= 1
-            self.metrics.served(kind, status, seconds)
-            self.log(f"{request.remote} {request.method} {kind} {status} {seconds:.3f}s")
+            self.door.end(request.protocol)
+            self._note(request, status, time.monotonic() - started)
+
+    def _note(self, request: web.Request, status: int, seconds: float) -> None:
+        kind = request.get(KIND) or request.match_info.route.name or "other"
+        self.metrics.served(kind, status, seconds)
+        meter = request.get(METER)
+        read, written = (None, None) if meter is None else (meter.spent.prompt_tokens, meter.spent.completion_tokens)
+        tokens = "-" if read is None or written is None else f"{read}+{written}"
+        method, name = shown(request.method), request.get(NAME) or kind
+        line = f"{stamp()} {request[ID]} {request.remote} {method} {name} {status} {tokens} tokens {seconds:.3f}s"
+        if status < 400:
+            self.log.line(line)
+        else:
+            self.log.failed(line, request.remote, kind, status)
 
     @web.middleware
     async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Every failure in OpenAI's shape; a client that went away (cancelled, or ConnectionError) hears none."""
         try:
-            if request.path != HEALTH:
-                self.gate.admit(request)
+            if request.path not in OPEN:
+                request[SHARE] = self.gate.admit(request)
             async with self._in_time():
                 return await handler(request)
         except ConnectionError:
             raise
         except Exception as error:  # noqa: BLE001  a server's last line of defence
-            return await _refused(request, _refusal(error, request))
+            return await _refused(request, self._refusal(error, request))
 
     @asynccontextmanager
     async def _in_time(self) -> AsyncGenerator[None]:
@@ -115,6 +155,11 @@ class App:
     async def _health(self, _: web.Request) -> web.Response:
         return web.Response(body=b'{"status":"ok"}', headers=JSON_TYPE)
 
+    async def _ready(self, _: web.Request) -> web.Response:
+        if (why := self.readiness.why) is not None:
+            raise Refusal(503, "not_ready", why, retry_after=self.readiness.seconds)
+        return web.Response(body=b'{"status":"ready"}', headers=JSON_TYPE)
+
     async def _metrics(self, _: web.Request) -> web.Response:
         kind = {"content-type": "text/plain; version=0.0.4; charset=utf-8"}
         return web.Response(body=self.metrics.text().encode(), headers=kind)
@@ -127,14 +172,40 @@ class App:
         return web.Response(body=await self.upstream.model_named(request.match_info["name"]), headers=JSON_TYPE)
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
-        content = await _body(request)
-        envelope = chat.envelope(content, most_messages=self.limits.max_messages)
-        name = parse(envelope.model, self.upstream.model)
-        request[KIND] = name.strategy or "passthrough"
-        with self.gate.place():
+        share = request[SHARE]
+        with self.gate.place(share):
+            content = await _body(request)
+            envelope = chat.envelope(await self._decoded(content), most_messages=self.limits.max_messages)
+            name = parse(envelope.model, self.upstream.model)
             if name.strategy is None:
-                return await self.upstream.relay(content, request)
-            return await self.solver.answer(chat.read(content, name), request)
+                request[KIND], request[NAME] = "passthrough", shown(envelope.model)
+                return await self.upstream.relay(content, envelope.said, request, share)
+            request[KIND], request[NAME] = name.strategy, f"{shown(self.upstream.model)}@{name.strategy}"
+            asked = chat.read(envelope.said, name, max_calls=self.limits.max_calls)
+            return await self.solver.answer(asked, request, share)
+
+    async def _decoded(self, content: bytes) -> dict[str, JSON]:
+        if len(content) < LARGE_BODY:
+            return decoded(content)
+        async with self._large:
+            began = time.monotonic()
+            try:
+                return decoded(content)
+            finally:
+                await asyncio.sleep(REST * (time.monotonic() - began))
+
+    def _refusal(self, error: Exception, request: web.Request) -> Refusal:
+        refusal = _refusal(error, request)
+        if refusal is not None:
+            return refusal
+        self.log.fault(error)
+        return Refusal(500, "internal_error", "a fault of this server: its log says more")
+
+
+async def _named(request: web.Request, response: web.StreamResponse) -> None:
+    """The request's id goes out with its answer, of whichever kind that is."""
+    if ID in request:
+        response.headers["x-request-id"] = request[ID]
 
 
 async def _body(request: web.Request) -> bytes:
@@ -143,32 +214,33 @@ async def _body(request: web.Request) -> bytes:
         raise Refusal(415, "unsupported_media_type", "the body must be sent as content-type: application/json")
     if request.headers.get("content-encoding", "identity") != "identity":
         raise Refusal(415, "unsupported_encoding", "the body must be sent as it is, not compressed")
+    if (request.content_length or 0) > request.client_max_size:
+        raise web.HTTPRequestEntityTooLarge(request.client_max_size)
     try:
-        async with asyncio.timeout(STALLED):
+        async with asyncio.timeout(BODY_SECONDS):
             return await request.read()
     except TimeoutError:
-        raise Refusal(408, "body_timeout", f"the body did not come within {STALLED:g} s") from None
+        raise Refusal(408, "body_timeout", f"the body did not come within {BODY_SECONDS:g} s") from None
 
 
-def _refusal(error: Exception, request: web.Request) -> Refusal:
+def _refusal(error: Exception, request: web.Request) -> Refusal | None:
     match error:
         case Refusal():
             return error
         case web.HTTPRequestEntityTooLarge():
             return Refusal(413, "body_too_large", f"the body has over {request.client_max_size:,} bytes")
         case web.HTTPNotFound():
-            return Refusal(404, "not_found", f"there is {CHAT}, {MODELS}, /metrics and {HEALTH}")
+            return Refusal(404, "not_found", f"there is {CHAT}, {MODELS}, /metrics, {HEALTH} and {READY}")
         case web.HTTPMethodNotAllowed():
             return Refusal(
                 405, "method_not_allowed", f"only {', '.join(sorted(error.allowed_methods))} is answered here"
             )
         case web.HTTPException():
-            return Refusal(error.status, "invalid_request", error.reason)
+            return Refusal(error.status, "invalid_request", str(error.reason))
         case web.RequestPayloadError():
             return Refusal(400, "invalid_body", "the body is not sent as HTTP has it")
         case _:
-            _faults.error("a fault of this server", exc_info=error)
-            return Refusal(500, "internal_error", "a fault of this server: its log says more")
+            return None
 
 
 async def _refused(request: web.Request, refusal: Refusal) -> web.StreamResponse:

@@ -10,7 +10,7 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, TypeAlias, cast
 
 import msgspec
 
@@ -18,12 +18,12 @@ from scale_reasoning.lm import Strategy
 from scale_reasoning.runs.attempt import problem_of
 from scale_reasoning.types import JSON, Problem
 from scale_reasoning.web.proxy.conversation import problem_text
-from scale_reasoning.web.proxy.names import Name, capped, strategy_of
+from scale_reasoning.web.proxy.names import Name, capped, strategy_of, token_limit
 from scale_reasoning.web.proxy.refusals import Refusal, invalid, unsupported
 
 MOST_CHOICES, MOST_STOPS, LONGEST_STOP = 16, 16, 500
 
-Positive: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
+Positive: TypeAlias = Annotated[int, msgspec.Meta(ge=1, lt=2**31)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +47,12 @@ class Chat:
     record: bool
 
 
-class Envelope(msgspec.Struct):
-    """What is read of every request, those that are passed through too."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """What is read of every request, those that are passed through too; `said` is the whole body."""
 
     model: str
-    messages: list[msgspec.Raw] = []
+    said: Mapping[str, JSON]
 
 
 class _Body(msgspec.Struct, forbid_unknown_fields=True):
@@ -63,34 +64,55 @@ class _Body(msgspec.Struct, forbid_unknown_fields=True):
     max_completion_tokens: Positive | None = None
     temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
     top_p: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
-    top_k: int | None = None
+    top_k: Annotated[int, msgspec.Meta(ge=-1, lt=2**31)] | None = None
     min_p: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
-    seed: int | None = None
+    seed: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | None = None
     stop: str | list[str] | None = None
     n: Annotated[int, msgspec.Meta(ge=1, le=MOST_CHOICES)] | None = None
     reasoning_effort: str | None = None
     scale: dict[str, Any] | None = None
 
 
-_SAID_NOTHING: dict[str, tuple[JSON, ...]] = {
+_NEUTRAL: dict[str, tuple[JSON, ...]] = {
+    "add_generation_prompt": (True,),
+    "best_of": (1,),
+    "chat_template_kwargs": ({},),
+    "echo": (False,),
+    "extra_body": ({},),
     "frequency_penalty": (0,),
-    "presence_penalty": (0,),
-    "logit_bias": ({},),
-    "logprobs": (False,),
-    "top_logprobs": (0,),
-    "tools": ([],),
-    "tool_choice": ("none", "auto"),
-    "functions": ([],),
     "function_call": ("none", "auto"),
-    "parallel_tool_calls": (True, False),
-    "response_format": ({"type": "text"},),
+    "functions": ([],),
+    "ignore_eos": (False,),
+    "include_reasoning": (True,),
+    "length_penalty": (1,),
+    "logit_bias": ({}, []),
+    "logprobs": (False, 0),
+    "min_tokens": (0,),
     "modalities": (["text"],),
-    "store": (False,),
+    "parallel_tool_calls": (True, False),
+    "presence_penalty": (0,),
+    "reasoning": ({},),
+    "repeat_penalty": (1,),
+    "repetition_penalty": (1,),
+    "response_format": ({"type": "text"}, {}),
+    "skip_special_tokens": (True,),
+    "spaces_between_special_tokens": (True,),
+    "stop_token_ids": ([],),
+    "tool_choice": ("none", "auto"),
+    "tools": ([],),
+    "top_a": (0,),
+    "top_logprobs": (0,),
+    "typical_p": (1,),
+    "use_beam_search": (False,),
+    "verbosity": ("medium",),
 }
-"""Values of parameters without support that ask for nothing: some clients send them always."""
+"""Values of unsupported parameters that ask for nothing: some clients send them always."""
 
-_ABOUT_THE_CALLER = {"user", "metadata", "service_tier", "safety_identifier", "prompt_cache_key"}
-"""What says nothing of the answer wanted, and is read by nobody here."""
+_ABOUT_THE_CALLER = {
+    "cache_prompt", "metadata", "priority", "prompt_cache_key", "prompt_cache_retention", "request_id",
+    "safety_identifier", "service_tier", "store", "user",
+}  # fmt: skip
+"""What says nothing about the answer wanted, and is not read here."""
 
 _REASONS = {
     "tools": "a method's calls use none",
@@ -103,24 +125,23 @@ _REASONS = {
 }
 
 
-def envelope(content: bytes, *, most_messages: int) -> Envelope:
+def envelope(said: Mapping[str, JSON], *, most_messages: int) -> Envelope:
     """The model's name in a request's body. Raises Refusal for a body that is no chat request, or too long a one."""
-    try:
-        read = msgspec.json.decode(content, type=Envelope)
-    except msgspec.ValidationError as error:
-        raise _invalid(error) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Refusal(400, "invalid_json", f"the body is not JSON: {error}") from None
-    if len(read.messages) > most_messages:
-        raise invalid(
-            "messages", f"{len(read.messages)} of them, at most {most_messages} here", "array_above_max_length"
-        )
-    return read
+    model, messages = said.get("model"), said.get("messages", [])
+    if not isinstance(model, str):
+        raise invalid("model", "must be given, as a text" if model is None else "must be a text")
+    if not isinstance(messages, list):
+        raise invalid("messages", "must be an array")
+    if (count := len(cast("list[JSON]", messages))) > most_messages:
+        raise invalid("messages", f"{count} of them, at most {most_messages} here", "array_above_max_length")
+    return Envelope(model=model, said=said)
 
 
-def read(content: bytes, name: Name) -> Chat:
-    """The request in full. Raises Refusal naming the parameter that is wrong or cannot be honoured."""
-    said: dict[str, Any] = {key: value for key, value in msgspec.json.decode(content).items() if value is not None}
+def read(body_said: Mapping[str, JSON], name: Name, *, max_calls: int) -> Chat:
+    """The request in full. Raises Refusal naming the parameter that is wrong or cannot be honoured, and when the
+    request could make more than `max_calls` model calls.
+    """
+    said: dict[str, Any] = {key: value for key, value in body_said.items() if value is not None}
     body = _body(said)
     record, budget, knobs = _own(body.scale or {})
     strategy = strategy_of(name, knobs, body.reasoning_effort)
@@ -128,9 +149,11 @@ def read(content: bytes, name: Name) -> Chat:
     choices = body.n or 1
     if record and choices > 1:
         raise invalid("scale.record", "needs n = 1")
+    strategy = capped(strategy, min(limits)) if limits else strategy
+    _bounded(strategy, choices, max_calls)
     return Chat(
         model=body.model,
-        strategy=capped(strategy, min(limits)) if limits else strategy,
+        strategy=strategy,
         problem=problem_of(problem_text(body.messages)),
         seed=secrets.randbits(31) if body.seed is None else body.seed,
         choices=choices,
@@ -143,12 +166,24 @@ def read(content: bytes, name: Name) -> Chat:
     )
 
 
+def _bounded(strategy: Strategy, choices: int, max_calls: int) -> None:
+    calls, tokens = choices * strategy.most_calls(), token_limit(strategy)
+    if calls > max_calls:
+        attempts = f"{choices} attempts of up to {calls // choices:,}" if choices > 1 else "one attempt"
+        size = f" of up to {tokens:,} new tokens" if tokens else ""
+        raise Refusal(
+            400, "too_many_calls", f"this request could make {calls:,} model calls{size} ({attempts}), and this server "
+            f"allows {max_calls:,}: ask for fewer (n, samples, candidates, max_steps), or have --max-calls raised",
+            "n" if choices > 1 else "model",
+        )  # fmt: skip
+
+
 def _body(said: Mapping[str, Any]) -> _Body:
     known: dict[str, Any] = {}
     for key, value in said.items():
         if key in _Body.__struct_fields__:
             known[key] = value
-        elif key not in _ABOUT_THE_CALLER and value not in _SAID_NOTHING.get(key, ()):
+        elif key not in _ABOUT_THE_CALLER and value not in _NEUTRAL.get(key, ()):
             raise unsupported(key, _REASONS.get(key, "it would be without effect"))
     try:
         return msgspec.convert(known, _Body)
@@ -178,7 +213,7 @@ def _include_usage(options: Mapping[str, JSON], *, streams: bool) -> bool:
     for key, value in options.items():
         if key not in ("include_usage", "include_obfuscation") or not isinstance(value, bool):
             raise invalid(f"stream_options.{key}", "only include_usage is known, true or false")
-    if options and not streams:
+    if options.get("include_usage") and not streams:
         raise invalid("stream_options", "needs stream = true")
     return bool(options.get("include_usage"))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+from scale_reasoning.engines.listing import at
 from scale_reasoning.types import JSON
 from scale_reasoning.web.proxy.refusals import invalid
 
@@ -16,9 +17,17 @@ LONGEST_PROBLEM = 200_000
 
 _SPEAKERS = {"user": "User", "assistant": "Assistant"}
 _INSTRUCTIONS = ("system", "developer")
-_READ = {"role", "content", "name"}
-_LEFT_OUT = {"reasoning", "reasoning_content", "annotations", "refusal"}
-"""What clients send back of earlier replies, and no model is shown again."""
+_PASSED_OVER = {
+    "annotations", "cache_control", "id", "metadata", "name", "provider_specific_fields", "reasoning",
+    "reasoning_content", "reasoning_details", "refusal", "thinking_blocks",
+}  # fmt: skip
+"""Keys of any message that say nothing to a model."""
+_CALLS = {"tool_calls", "function_call", "audio"}
+"""What an assistant's turn may hold beside its text that a problem cannot carry. Everything else in it is some server's
+note about an earlier reply, and no model is shown it again.
+"""
+_THOUGHTS = {"thinking", "redacted_thinking", "reasoning"}
+"""Parts of an assistant's content that are left out: its working, not its answer."""
 
 
 def problem_text(messages: Sequence[Mapping[str, JSON]]) -> str:
@@ -49,30 +58,41 @@ def _with_context(earlier: Sequence[tuple[str, str]], problem: str) -> str:
 
 def _turn(message: Mapping[str, JSON], param: str) -> tuple[str, str]:
     role = message.get("role")
-    if role not in _SPEAKERS and role not in _INSTRUCTIONS:
-        raise invalid(f"{param}.role", f"{role!r} is not supported by strategy models: system, user or assistant are")
+    if not isinstance(role, str) or (role not in _SPEAKERS and role not in _INSTRUCTIONS):
+        raise invalid(f"{param}.role", f"{_shown(role)} is not supported here: system, user or assistant are")
     for key, value in message.items():
-        if key not in _READ | _LEFT_OUT and value not in (None, [], {}):
+        refused = key in _CALLS if role == "assistant" else key not in _PASSED_OVER | {"role", "content"}
+        if refused and value not in (None, [], {}, ""):
             raise invalid(
                 f"{param}.{key}", "not supported by strategy models, which read text only", "unsupported_value"
             )
-    return role, _text(message.get("content"), f"{param}.content")
+    return role, _text(message.get("content"), f"{param}.content", of_assistant=role == "assistant")
 
 
-def _text(content: JSON, param: str) -> str:
+def _text(content: JSON, param: str, *, of_assistant: bool) -> str:
     if isinstance(content, str):
         return content
     if content is None:
         return ""
     if not isinstance(content, list):
         raise invalid(param, "must be a text or a list of text parts")
-    return "\n".join(_part(part, f"{param}[{index}]") for index, part in enumerate(cast("list[JSON]", content)))
+    parts = enumerate(cast("list[JSON]", content))
+    return "\n".join(
+        _part(part, f"{param}[{index}]", of_assistant=of_assistant)
+        for index, part in parts
+        if not (of_assistant and at(part, "type") in _THOUGHTS)
+    )
 
 
-def _part(part: JSON, param: str) -> str:
-    kind = cast("dict[str, JSON]", part).get("type") if isinstance(part, dict) else None
-    text = cast("dict[str, JSON]", part).get("text") if isinstance(part, dict) else None
-    if kind != "text" or not isinstance(text, str):
-        raise invalid(param, f"a part of type {kind!r} is not supported by strategy models, which read text only",
+def _part(part: JSON, param: str, *, of_assistant: bool) -> str:
+    kind = at(part, "type")
+    key = "refusal" if of_assistant and kind == "refusal" else "text"
+    text = at(part, key)
+    if kind not in ("text", "input_text", "output_text", "refusal") or not isinstance(text, str):
+        raise invalid(param, f"a part of type {_shown(kind)} is not supported by strategy models, which read text only",
                       "unsupported_value")  # fmt: skip
     return text
+
+
+def _shown(value: JSON) -> str:
+    return repr(value)[:80] if isinstance(value, str | int | float | None) else f"a {type(value).__name__}"

@@ -15,54 +15,76 @@ from aiohttp import web
 
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.strategies.knobs import positive
+from scale_reasoning.web.proxy.pace import Share
 from scale_reasoning.web.proxy.refusals import Refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one request may be, and how many at a time. `token_budget`: new tokens of all its calls (None: no bound)."""
+    """What one request may be, and how many at a time.
+
+    `max_calls`: model calls that a request could make at most. `token_budget`: new tokens of all its calls (None: no
+    bound). `max_connections`: of all clients together.
+    """
 
     max_concurrent: int = 64
+    max_connections: int = 1000
+    max_calls: int = 2000
     max_body_bytes: int = 4 * 2**20
     max_messages: int = 512
     token_budget: int | None = None
 
     def __post_init__(self) -> None:
-        positive(self, "max_concurrent", "max_body_bytes", "max_messages", "token_budget")
+        positive(self, "max_concurrent", "max_connections", "max_calls")
+        positive(self, "max_body_bytes", "max_messages", "token_budget")
+
+
+LEFT_FREE = 3
+"""A client has at most this many times the places that are free: so it never takes the last ones from the others."""
 
 
 class Gate:
-    """Lets in who has one of `keys`, or, where there are none, who speaks to this machine by a name of its own."""
+    """Lets in who has one of `keys`, or, where there are none, who speaks to this machine by a name of its own.
+
+    With several keys each is a client with a share of its own; without keys every request counts as a client.
+    """
 
     def __init__(self, keys: tuple[str, ...], *, places: int) -> None:
-        self._keys = tuple(_digest(key) for key in keys)
+        self._shares = {_digest(key): Share() for key in keys}
         self._places = places
         self._taken = 0
 
-    def admit(self, request: web.Request) -> None:
-        """Raises Refusal (401, 403) for who may not come in."""
-        if not self._keys:
+    def admit(self, request: web.Request) -> Share:
+        """What the client has in use. Raises Refusal (401, 403) for who may not come in."""
+        if not self._shares:
             # A page in a browser here may reach loopback by a name of its own that leads there.
             if not is_loopback(_hostname(request.headers.get("host", ""))):
                 raise Refusal(403, "host_not_allowed", "without API keys only requests to a loopback host are served")
-            return
+            return Share()
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         given = _digest(key.strip())
-        known = [hmac.compare_digest(given, each) for each in self._keys]
-        if scheme.lower() != "bearer" or not any(known):
+        known = [share for each, share in self._shares.items() if hmac.compare_digest(given, each)]
+        if scheme.lower() != "bearer" or not known:
             raise Refusal(401, "invalid_api_key", "no or a wrong API key: send one of this server's as a bearer token")
+        return known[0]
 
     @contextlib.contextmanager
-    def place(self) -> Generator[None]:
-        """A place for one request. Raises Refusal (429) when all are taken."""
-        if self._taken >= self._places:
+    def place(self, share: Share) -> Generator[None]:
+        """A place for one request. Raises Refusal (429) when all are taken, or the client has too many of them."""
+        free = self._places - self._taken
+        if free <= 0:
             raise Refusal(429, "rate_limit_exceeded", f"{self._places} requests are being answered, which is the limit",
                           retry_after=1.0)  # fmt: skip
+        if len(self._shares) > 1 and share.requests >= LEFT_FREE * free:
+            raise Refusal(429, "rate_limit_exceeded", f"{share.requests} requests with this key are being answered: "
+                          f"the other {free} places are left to other keys", retry_after=1.0)  # fmt: skip
         self._taken += 1
+        share.requests += 1
         try:
             yield
         finally:
             self._taken -= 1
+            share.requests -= 1
 
 
 def read_keys(file: Path) -> tuple[str, ...]:
@@ -95,4 +117,4 @@ def _hostname(host: str) -> str:
 
 
 def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode()).digest()
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()

@@ -9,9 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
+from scale_reasoning.engines.policy import Scheduled
 from scale_reasoning.errors import EngineError
 from scale_reasoning.lm import Endpoint, Endpoints
-from scale_reasoning.types import Completion, Delta, Engine, Mode, OnDelta, Request, Usage
+from scale_reasoning.types import NO_USAGE, Completion, Delta, Engine, Mode, OnDelta, Request, Usage
+from scale_reasoning.web.proxy.pace import Pace, Share
 from scale_reasoning.web.proxy.refusals import OverBudget
 
 OnUsage: TypeAlias = Callable[[Mode, Usage], None]
@@ -22,12 +24,16 @@ class Meter:
     """What all calls of one request share.
 
     `budget` bounds new tokens (None: no bound). `written` counts them: a piece of a reply as one until the server says
-    how many they were. `errors` holds the newest failure of each kind.
+    how many they were. `spent` is what the server counted. `errors` holds the newest failure of each kind. `pace` and
+    `share` decide when its calls are sent.
     """
 
     on_usage: OnUsage
+    pace: Pace
+    share: Share
     budget: int | None = None
     written: int = 0
+    spent: Usage = NO_USAGE
     errors: dict[str, EngineError] = field(default_factory=dict[str, EngineError])
 
     def write(self, tokens: int) -> None:
@@ -49,7 +55,8 @@ class Meter:
 
 class _Metered:
     def __init__(self, engine: Engine, meter: Meter) -> None:
-        self._engine, self._meter = engine, meter
+        self._engine = engine.urgent(meter.share.urgency) if isinstance(engine, Scheduled) else engine
+        self._meter = meter
 
     async def generate(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
         meter, pieces = self._meter, 0
@@ -65,12 +72,22 @@ class _Metered:
                 meter.write(1)
 
         try:
-            completion = await self._engine.generate(request, listen)
+            completion = await self._sent(request, listen)
         except EngineError as error:
             meter.errors[error.kind] = error
             raise
         usage = completion.usage
+        meter.spent += usage
         meter.on_usage(request.mode, usage)
         if usage.completion_tokens is not None:
-            meter.write(usage.completion_tokens - pieces)
+            meter.write(max(usage.completion_tokens - pieces, 0))
         return completion
+
+    async def _sent(self, request: Request, listen: OnDelta) -> Completion:
+        pace = self._meter.pace
+        pace.begin()
+        try:
+            with self._meter.share.call():
+                return await self._engine.generate(request, listen)
+        finally:
+            pace.end()

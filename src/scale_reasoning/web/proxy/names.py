@@ -83,6 +83,15 @@ def capped(strategy: Strategy, most: int) -> Strategy:
     return cast("Strategy", replace(cast("Any", strategy), **changes))
 
 
+def token_limit(strategy: Strategy) -> int | None:
+    """The strategy's largest limit on new tokens of a call; None where it leaves one to the model family."""
+    limits = [getattr(strategy, limit) for limit in LIMITS if hasattr(strategy, limit)]
+    base = getattr(strategy, "base", None)
+    if base is not None:
+        limits.append(token_limit(base))
+    return None if None in limits else max(limits, default=None)
+
+
 def _pair(knob: str) -> tuple[str, str]:
     try:
         return spelling.pair(knob)

@@ -39,8 +39,10 @@ class Narrator:
     def __init__(self, tell: Callable[[Piece], None], stops: Sequence[str] = ()) -> None:
         self._tell, self._stops = tell, Stops(stops)
         self._reasoning: list[str] = []
-        self._last_place = ""
-        self._sent = self._draft = self._kept_back = self._head = ""
+        self._last_place = self._head = ""
+        self._sent: list[str] = []
+        self._kept_back: list[str] = []
+        self._begin_draft()
 
     @property
     def reasoning(self) -> str:
@@ -69,9 +71,9 @@ class Narrator:
         votes = ", ".join(f"{tally.answer} ({tally.votes})" for tally in solution.votes)
         for line in ([f"votes: {votes}"] if votes else []) + [f"note: {note}" for note in solution.notes]:
             self._reason(f"\n{line}\n")
-        text = answer_text(solution)
-        if text.startswith(self._sent):
-            self._content(text[len(self._sent) :])
+        text, sent = answer_text(solution), "".join(self._sent)
+        if text.startswith(sent):
+            self._content(text[len(sent) :])
         else:
             self._content(f"\n\n{text}")
         if rest := self._stops.end():
@@ -90,28 +92,27 @@ class Narrator:
 
     def _started(self, event: Started) -> None:
         if self._is_answer(event.path):
-            self._draft = ""
+            self._begin_draft()
         if found := _ROUND.fullmatch(event.path):
             head = f"Round {found[1]}" if found[1] else "The answer is forced"
-            self._head = f"{self._kept_back}\n\n### {head}\n\n{NAMES[event.mode]}\n\n"
-            self._kept_back = ""
+            self._head = f"{''.join(self._kept_back)}\n\n### {head}\n\n{NAMES[event.mode]}\n\n"
+            self._kept_back.clear()
 
     def _streamed(self, path: str, delta: Delta) -> None:
         self._reason(self._head)
         self._head = ""
         if delta.restarted:
-            self._draft = self._kept_back = ""
+            self._begin_draft()
+            self._kept_back.clear()
             self._reason("\n(the reply begins anew)\n")
         if delta.reasoning:
             self._reason(delta.reasoning)
         if not delta.text:
             return
         if _ROUND.fullmatch(path):  # whether a round answers is known when it has ended
-            self._kept_back += delta.text
+            self._kept_back.append(delta.text)
         elif self._is_answer(path):
-            self._draft += delta.text
-            if self._draft.startswith(self._sent):
-                self._content(self._draft[len(self._sent) :])
+            self._draft(delta.text)
         else:
             self._reason(delta.text)
 
@@ -133,40 +134,74 @@ class Narrator:
             self._reasoning.append(text)
             self._tell(Piece(reasoning=text))
 
+    def _begin_draft(self) -> None:
+        """The answer is written from its beginning, again where some of it was sent: `_told`."""
+        self._told, self._drafted, self._agrees = "".join(self._sent), 0, True
+
+    def _draft(self, text: str) -> None:
+        """Sends what a piece of the answer adds to what was sent, as long as the two agree."""
+        told = self._told[self._drafted : self._drafted + len(text)]
+        self._drafted += len(text)
+        self._agrees = self._agrees and text.startswith(told)
+        if self._agrees:
+            self._content(text[len(told) :])
+
     def _content(self, text: str) -> None:
-        self._sent += text
+        self._sent.append(text)
         if shown := self._stops.feed(text):
             self._tell(Piece(content=shown))
 
 
 class Stops:
-    """Lets text through up to the first of `stops`, however it is cut into pieces. `met` says that one was found."""
+    """Lets text through up to the first of `stops` to be complete, however it is cut into pieces. `met` says that one
+    was found. Takes time in proportion to the text.
+    """
 
     def __init__(self, stops: Sequence[str]) -> None:
         self._stops, self._held, self.met = tuple(stops), "", False
+        self._longest = max(map(len, self._stops), default=0)
+        self._borders = [_borders(stop) for stop in self._stops]
+        self._begun = [0] * len(self._stops)
 
     def feed(self, text: str) -> str:
         """What may be shown now that `text` came too."""
         if self.met:
             return ""
         self._held += text
-        found = [at for stop in self._stops if (at := self._held.find(stop)) >= 0]
+        found = [(at + len(stop), at) for stop in self._stops if (at := self._held.find(stop)) >= 0]
         if found:
             self.met = True
-            return self._held[: min(found)]
-        return self._let_go(len(self._held) - self._begun())
+            return self._held[: min(found)[1]]
+        if len(text) >= self._longest:  # nothing before its end can be part of a sequence that is still to come
+            text, self._begun = text[len(text) - self._longest :], [0] * len(self._stops)
+        each = zip(self._stops, self._borders, self._begun, strict=True)
+        self._begun = [_begun(stop, borders, begun, text) for stop, borders, begun in each]
+        return self._let_go(len(self._held) - max(self._begun, default=0))
 
     def end(self) -> str:
         """What was held back, now that no more comes."""
         return "" if self.met else self._let_go(len(self._held))
 
-    def _begun(self) -> int:
-        """How many characters at the end may begin a stop sequence."""
-        return max((n for stop in self._stops for n in range(1, len(stop)) if self._held.endswith(stop[:n])), default=0)
-
     def _let_go(self, upto: int) -> str:
         shown, self._held = self._held[:upto], self._held[upto:]
         return shown
+
+
+def _borders(stop: str) -> list[int]:
+    """Of each beginning of `stop`, the longest shorter beginning that it ends with (Knuth, Morris and Pratt 1977)."""
+    borders = [0] * len(stop)
+    for at in range(1, len(stop)):
+        borders[at] = _begun(stop, borders, borders[at - 1], stop[at])
+    return borders
+
+
+def _begun(stop: str, borders: Sequence[int], begun: int, text: str) -> int:
+    """How many characters of `stop` a text ends with, which ended with `begun` of them before `text` came."""
+    for character in text:
+        while begun and (begun == len(stop) or stop[begun] != character):
+            begun = borders[begun - 1]
+        begun += stop[begun] == character
+    return begun
 
 
 def answer_text(solution: Solution) -> str:

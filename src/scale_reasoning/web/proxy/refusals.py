@@ -21,12 +21,15 @@ from scale_reasoning.errors import (
 )
 from scale_reasoning.types import JSON, Blame, Failure
 
-LONGEST_MESSAGE = 2000
+LONGEST_MESSAGE, LONGEST_PARAM = 2000, 100
 """Characters: what a client sent is quoted, but not in full length."""
 
+LONGEST_WAIT = 86_400.0
+"""Seconds: a model server that asks for more, or for infinity, is not quoted."""
+
 _TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
-_OUR_KEY = (401, 403, 407)
-"""Statuses that blame the server's own key, which no client can mend."""
+KEY_REFUSED = (401, 403, 407)
+"""Statuses by which a model server refuses this server's own key, which no client can correct."""
 
 
 class OverBudget(ScaleError):
@@ -51,7 +54,8 @@ class Refusal(Exception):
         """The error as OpenAI's protocol spells it."""
         kind = _TYPES.get(self.status, "invalid_request_error" if self.status < 500 else "server_error")
         message = self.message if len(self.message) <= LONGEST_MESSAGE else f"{self.message[:LONGEST_MESSAGE]}…"
-        return {"error": {"message": message, "type": kind, "param": self.param, "code": self.code}}
+        param = None if self.param is None else self.param[:LONGEST_PARAM]
+        return {"error": {"message": message, "type": kind, "param": param, "code": self.code}}
 
     @property
     def content(self) -> bytes:
@@ -64,8 +68,8 @@ class Refusal(Exception):
         headers = {"content-type": "application/json"}
         if self.status == 401:
             headers["www-authenticate"] = "Bearer"
-        if self.retry_after is not None:
-            headers["retry-after"] = str(math.ceil(self.retry_after))
+        if self.retry_after is not None and not math.isnan(self.retry_after):
+            headers["retry-after"] = str(math.ceil(min(max(self.retry_after, 0.0), LONGEST_WAIT)))
         return headers
 
 
@@ -89,7 +93,9 @@ def refusal_of(error: EngineError) -> Refusal:
             limited = error.status is not None and error.status < 500
             code = "rate_limit_exceeded" if limited else "upstream_overloaded"
             return Refusal(429 if limited else 503, code, str(error), retry_after=error.retry_after)
-        case Rejected() if 400 <= error.status < 500 and error.status not in _OUR_KEY:
+        case Rejected() if error.status in KEY_REFUSED:
+            return Refusal(502, "upstream_rejected", f"the operator's upstream key was refused: {error}")
+        case Rejected() if 400 <= error.status < 500:
             return Refusal(error.status, "upstream_rejected", str(error))
         case TimedOut():
             return Refusal(504, "upstream_timeout", str(error))

@@ -6,10 +6,12 @@ is up, the rest is cancelled.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+import asyncio
+import resource
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiohttp import web
 
@@ -17,15 +19,15 @@ from scale_reasoning.engines import Connection, connect
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.web.proxy.answer import Solver
 from scale_reasoning.web.proxy.app import App
+from scale_reasoning.web.proxy.door import Door, Site
 from scale_reasoning.web.proxy.gate import Gate, Limits, is_loopback
+from scale_reasoning.web.proxy.log import Log
 from scale_reasoning.web.proxy.metrics import Metrics
+from scale_reasoning.web.proxy.readiness import Readiness
 from scale_reasoning.web.proxy.upstream import Upstream
 
-IDLE = 75.0
-"""Seconds an idle connection is kept: longer than clients keep theirs, so that none meets one that just closed."""
-
-_UNHEARD = logging.Logger("unheard", level=logging.CRITICAL + 1)
-"""For what aiohttp has to say of broken requests: it quotes them, keys included."""
+SPARE_FILES = 128
+"""Files that the process has open beside connections."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,44 +53,84 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
-    """Where a server answers, and the model it is in front of."""
+    """Where a server answers, and under which names: the model it is in front of, then the strategies over it."""
 
     base_url: str
-    model: str
+    models: tuple[str, ...]
 
 
 @asynccontextmanager
-async def serving(connection: Connection, settings: Settings, *, log: Callable[[str], None]) -> AsyncGenerator[Serving]:
-    """A running server, which ends in order on leaving.
+async def serving(
+    connection: Connection,
+    settings: Settings,
+    *,
+    log: Callable[[str], None],
+    say: Callable[[str], None] = lambda _: None,
+) -> AsyncGenerator[Serving]:
+    """A running server, which ends in order on leaving. `log` gets a line for each request, `say` what the model server
+    lacks and when it has it.
 
-    Raises ConfigError when the address cannot be bound, or the model cannot be opened.
+    Raises ConfigError when the address cannot be bound, the model cannot be opened, the model server refuses the key
+    or does not have the model.
     """
-    async with connect(connection) as endpoints, Upstream(connection, endpoints) as upstream:
-        metrics = Metrics()
+    lines, budget = Log(log), settings.limits.token_budget
+    async with AsyncExitStack() as stack:
+        endpoints = await stack.enter_async_context(connect(connection))
+        upstream = await stack.enter_async_context(Upstream(connection, endpoints, budget))
+        stack.enter_context(lines.of_loop())
+        readiness, metrics = Readiness(upstream.asked), Metrics()
+        in_flight = upstream.in_flight
+        door = Door(_connections(settings.limits.max_connections, in_flight))
         app = App(
             upstream=upstream,
-            solver=Solver(endpoints=endpoints, token_budget=settings.limits.token_budget,
+            readiness=readiness,
+            solver=Solver(endpoints=endpoints, token_budget=budget, in_flight=in_flight,
                           keep_alive=settings.keep_alive_seconds, on_usage=metrics.used),
             gate=Gate(settings.keys, places=settings.limits.max_concurrent),
+            door=door,
             limits=settings.limits,
             metrics=metrics,
-            log=log,
+            log=lines,
             drain_seconds=settings.drain_seconds,
         )  # fmt: skip
         runner = web.AppRunner(
-            app.application(), handler_cancellation=True, keepalive_timeout=IDLE, auto_decompress=False,
-            access_log=None, logger=_UNHEARD, shutdown_timeout=settings.drain_seconds + 1,
-        )  # fmt: skip
+            app.application(), handler_cancellation=True, shutdown_timeout=settings.drain_seconds + 1
+        )
         await runner.setup()
-        try:
-            yield Serving(base_url=await _bound(runner, settings), model=upstream.model)
-        finally:
-            await runner.cleanup()
+        stack.push_async_callback(runner.cleanup)
+        base_url = await _bound(runner, settings, door)
+        await stack.enter_async_context(door.watched())
+        await readiness.first()
+        if readiness.why is not None:
+            say(f"not ready: {readiness.why}; asking again every {readiness.seconds:g} s")
+        await stack.enter_async_context(_beside(readiness.settle(say)))
+        yield Serving(base_url=base_url, models=upstream.own)
 
 
-async def _bound(runner: web.AppRunner, settings: Settings) -> str:
+@asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
+    """Runs until left, or done."""
+    task = asyncio.create_task(work)
     try:
-        await web.TCPSite(runner, settings.host, settings.port, backlog=1024).start()
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait((task,))
+
+
+def _connections(wanted: int, in_flight: int) -> int:
+    """How many clients' connections the process has files for, if it may not open as many as are wanted."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    others = SPARE_FILES + 2 * in_flight
+    if soft != resource.RLIM_INFINITY and soft < wanted + others:
+        soft = wanted + others if hard == resource.RLIM_INFINITY else min(wanted + others, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return wanted if soft == resource.RLIM_INFINITY else max(1, min(wanted, soft - others))
+
+
+async def _bound(runner: web.AppRunner, settings: Settings, door: Door) -> str:
+    try:
+        await Site(runner, settings.host, settings.port, door).start()
     except (OSError, OverflowError) as error:
         raise ConfigError(f"--host {settings.host} --port {settings.port}: cannot be bound: {error}") from error
     host, port = runner.addresses[0][:2]

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
-from contextlib import suppress
-from typing import Any, Self, cast
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -18,18 +18,22 @@ import msgspec
 from aiohttp import web
 
 from scale_reasoning.engines import Connection
-from scale_reasoning.engines.listing import at
+from scale_reasoning.engines.limit import CEILING, Fixed, Places, enter
+from scale_reasoning.engines.listing import at, listed
 from scale_reasoning.engines.llama import Llama
 from scale_reasoning.engines.openai import OpenAI, Timeouts
 from scale_reasoning.engines.policy import Limited, Retrying
-from scale_reasoning.engines.refusals import one_line
+from scale_reasoning.engines.refusals import error_for, one_line
 from scale_reasoning.engines.spread import Spread
-from scale_reasoning.errors import ConfigError, EngineError
+from scale_reasoning.errors import ConfigError, EngineError, Rejected
 from scale_reasoning.lm import Endpoints
 from scale_reasoning.strategies import STRATEGIES
 from scale_reasoning.types import JSON, Mode
-from scale_reasoning.web.proxy.refusals import Refusal
-from scale_reasoning.web.proxy.wire import Gone, Stream
+from scale_reasoning.web.proxy.budget import within
+from scale_reasoning.web.proxy.pace import Share
+from scale_reasoning.web.proxy.readiness import NO_LIST, PROBE_SECONDS, Asked
+from scale_reasoning.web.proxy.refusals import KEY_REFUSED, Refusal, refusal_of
+from scale_reasoning.web.proxy.wire import ID, Gone, Stream
 
 SENT = ("content-type", "accept", "user-agent", "x-request-id", "traceparent", "idempotency-key")
 """Headers of a client that the model server sees: none that could carry a client's key."""
@@ -38,12 +42,15 @@ KEPT_BACK = {
     "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
     "transfer-encoding", "upgrade",  # of one connection only (RFC 9110, 7.6.1)
     "set-cookie", "www-authenticate", "server", "date", "alt-svc", "strict-transport-security",  # of another server
+    "x-request-id",  # this server has its own
 }  # fmt: skip
 """Headers of a model server that the client does not see."""
 
-LARGEST_ERROR = 2**20
-"""Bytes of an error's body that are looked through for the server's key."""
+LARGEST_ERROR, LARGEST_ANSWER = 2**20, 2**26
+"""Bytes of an error's body that are looked through for the server's key; and of any other body that are passed on."""
 
+REST = 3.0
+"""Reading what model servers send all at once takes at most a quarter of the time: the rest is other requests'."""
 
 LISTED_SECONDS = 60.0
 """How long a fetched list of models is kept."""
@@ -52,21 +59,30 @@ LISTED_SECONDS = 60.0
 class Upstream:
     """The model server behind `endpoints`, or several, asked in turn. Use as an async context manager."""
 
-    def __init__(self, connection: Connection, endpoints: Endpoints) -> None:
+    def __init__(self, connection: Connection, endpoints: Endpoints, token_budget: int | None = None) -> None:
         endpoint = endpoints.get(Mode.SYSTEM2) or endpoints[Mode.SYSTEM1]
         self.model = endpoint.model
+        asked = [Asked(server, each.model) for each in endpoints.values() for _, server in _servers(each.engine)]
+        self.asked = tuple(dict.fromkeys(asked))
+        self._budget, self._limit_key = token_budget, endpoint.profile.limit_key
         self._servers = deque(_servers(endpoint.engine))
         if not self._servers:
             raise ConfigError(f"model {endpoint.model}: nothing to pass requests on to")
-        first = self._servers[0]
+        _, first = self._servers[0]
+        for each in asked:
+            if isinstance(each.server, OpenAI):
+                each.server.rest = REST
         self._key = first.key if isinstance(first, Llama) else connection.api_key
         self._timeouts = connection.timeouts or Timeouts()
         self._sessions: dict[str, aiohttp.ClientSession] = {}
+        both = {"scale", "inftythink"} if len(endpoints) < len(Mode) else set[str]()
+        own = [self.model, *(f"{self.model}@{name}" for name in STRATEGIES if name not in both)]
+        self._own = {name: _entry(name) for name in own}
         self._entries: dict[str, JSON] = {}
         self._listed_until = 0.0
 
     async def __aenter__(self) -> Self:
-        hosts = [urlsplit(server.base_url).hostname or "" for server in self._servers]
+        hosts = [urlsplit(server.base_url).hostname or "" for _, server in self._servers]
         patience = aiohttp.ClientTimeout(
             total=None, sock_connect=self._timeouts.connect, sock_read=self._timeouts.first_byte
         )
@@ -84,6 +100,17 @@ class Upstream:
         for session in self._sessions.values():
             await session.close()
 
+    @property
+    def own(self) -> tuple[str, ...]:
+        """The served model's name, and the strategies over it."""
+        return tuple(self._own)
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that the model servers are sent at a time; an adaptive limit counts as the most it may grow to."""
+        limits = [places.limit for places, _ in self._servers]
+        return sum(limit.most if isinstance(limit, Fixed) else CEILING for limit in limits)
+
     async def models(self) -> bytes:
         """The server's own models and the strategies of the served one, as the protocol lists them."""
         return msgspec.json.encode({"object": "list", "data": list((await self._listed()).values())})
@@ -96,37 +123,38 @@ class Upstream:
         return msgspec.json.encode(entry)
 
     async def _listed(self) -> dict[str, JSON]:
+        """What exists: nothing before the server answered for the first time."""
         now = asyncio.get_running_loop().time()
         if now >= self._listed_until:
-            listed = await self._fetched()
-            own = [self.model, *(f"{self.model}@{name}" for name in STRATEGIES)]
-            self._entries = {name: _entry(name) for name in own} | {
-                str(at(entry, "id")): entry for entry in listed if at(entry, "id")
-            }
-            self._listed_until = now + (LISTED_SECONDS if listed else 0)
+            entries = await self._fetched()
+            if entries is not None:
+                self._entries = self._own | {name: entry for name, entry in entries.items() if at(entry, "id") == name}
+            self._listed_until = now + (LISTED_SECONDS if entries else 1.0)
         return self._entries
 
-    async def _fetched(self) -> list[JSON]:
-        """The entries of the server's own list of models, [] when it has none or does not answer."""
+    async def _fetched(self) -> Mapping[str, JSON] | None:
+        """The server's own list of models, empty when it has none; None when it does not answer."""
         try:
-            entries = at(await self._servers[0].fetch("/models"), "data")
-        except EngineError:
-            return []
-        return cast("list[JSON]", entries) if isinstance(entries, list) else []
+            async with asyncio.timeout(PROBE_SECONDS):
+                return listed(await self._servers[0][1].fetch("/models")) or {}
+        except Rejected as error:
+            return {} if error.status in NO_LIST else None
+        except (EngineError, TimeoutError):
+            return None
 
-    async def relay(self, content: bytes, request: web.Request) -> web.StreamResponse:
-        """Passes a chat request on and its answer back. Raises Refusal when the server fails, sent before or not."""
+    async def relay(
+        self, content: bytes, said: Mapping[str, JSON], request: web.Request, share: Share
+    ) -> web.StreamResponse:
+        """Passes a chat request on and its answer back, in a place of the server's as any call. `said` is what the
+        body says: it goes up instead of the body where there is a token budget that it does not keep.
+
+        Raises Refusal when the server fails, sent before or not.
+        """
+        if self._budget is not None:
+            content = within(self._budget, content, said, limit_key=self._limit_key)
         try:
-            async with await self._asked(content, self._sent(request.headers)) as response:
-                if 300 <= response.status < 400:
-                    raise Refusal(502, "upstream_redirects", "the model server redirects: the base URL is not its own")
-                if response.status >= 400:
-                    headers = _kept(response, "content-length")
-                    return web.Response(status=response.status, body=await self._error(response), headers=headers)
-                stream = Stream(request, _kept(response), response.status)
-                async for chunk in response.content.iter_any():
-                    await stream.write(chunk)
-                return stream.response
+            async with self._asked(content, self._sent(request), share) as response:
+                return await self._passed_back(response, request)
         except Gone:
             raise
         except TimeoutError:
@@ -135,14 +163,48 @@ class Upstream:
             told = one_line(str(error), (self._key,) if self._key else ()) or type(error).__name__
             raise Refusal(502, "upstream_unreachable", f"the model server: {told}") from None
 
-    async def _asked(self, content: bytes, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+    async def _passed_back(self, response: aiohttp.ClientResponse, request: web.Request) -> web.StreamResponse:
+        if 300 <= response.status < 400:
+            raise Refusal(502, "upstream_redirects", "the model server redirects: the base URL is not its own")
+        if response.status in KEY_REFUSED:
+            told = await self._error(response)
+            raise refusal_of(error_for(response.status, told, where="the model server", retry_after=None, location=None,
+                                       secrets=()))  # fmt: skip
+        if response.status >= 400:
+            headers = _kept(response, "content-length")
+            return web.Response(status=response.status, body=await self._error(response), headers=headers)
+        stream, size = Stream(request, _kept(response), response.status), 0
+        async for chunk in response.content.iter_any():
+            size += len(chunk)
+            if size > LARGEST_ANSWER:
+                raise Refusal(502, "upstream_too_large", f"the model server sent over {LARGEST_ANSWER:,} bytes")
+            await stream.write(chunk)
+        return stream.response
+
+    @asynccontextmanager
+    async def _asked(
+        self, content: bytes, headers: Mapping[str, str], share: Share
+    ) -> AsyncGenerator[aiohttp.ClientResponse]:
         """The head of the answer, of the server whose turn it is; where that cannot be reached, of the next."""
         self._servers.rotate()
-        *others, last = (f"{server.base_url}/chat/completions" for server in self._servers)
-        for url in others:
-            with suppress(aiohttp.ClientConnectorError):
-                return await self._posted(url, content, headers)
-        return await self._posted(last, content, headers)
+        left = list(self._servers)
+        with share.call():
+            while left:
+                up = [places for places, _ in left if places.most] or [left[0][0]]
+                async with _place(up, share) as taken:
+                    if taken is None:  # one of them went down meanwhile
+                        continue
+                    places, server = next(each for each in left if each[0] is taken)
+                    left.remove((places, server))
+                    try:
+                        response = await self._posted(f"{server.base_url}/chat/completions", content, headers)
+                    except aiohttp.ClientConnectorError:
+                        if not left:
+                            raise
+                        continue
+                    async with response:
+                        yield response
+                    return
 
     async def _posted(self, url: str, content: bytes, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
         """As `_asked`, of one; asked once more where a kept connection turned out to have ended."""
@@ -153,8 +215,10 @@ class Upstream:
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
             return await self._sessions["fresh"].post(url, data=content, headers=headers, allow_redirects=False)
 
-    def _sent(self, headers: Mapping[str, str]) -> dict[str, str]:
-        sent = {name: headers[name] for name in SENT if name in headers}
+    def _sent(self, request: web.Request) -> dict[str, str]:
+        headers = request.headers
+        sent = {name: headers[name] for name in SENT if name in headers and _passable(headers[name])}
+        sent["x-request-id"] = request[ID]
         sent["accept-encoding"] = "identity"  # the key must be found in an error's body
         return {**sent, "authorization": f"Bearer {self._key}"} if self._key else sent
 
@@ -171,19 +235,37 @@ def _kept(response: aiohttp.ClientResponse, *without: str) -> dict[str, str]:
     return {
         name.lower(): value
         for name, value in response.headers.items()
-        if name.lower() not in KEPT_BACK | of_connection | set(without)
+        if name.lower() not in KEPT_BACK | of_connection | set(without) and _passable(value)
     }
 
 
-def _servers(engine: Any) -> list[OpenAI | Llama]:
-    """What speaks HTTP below an engine's policies."""
+def _passable(value: str) -> bool:
+    """Whether a header's value can go out again: without control characters, or bytes that are no UTF-8."""
+    return "".join(value.split("\t")).isprintable()
+
+
+@asynccontextmanager
+async def _place(choice: Sequence[Places], share: Share) -> AsyncGenerator[Places | None]:
+    """A place on one of `choice`; None: choose again. A server that is down has no places: it is tried without."""
+    down = not choice[0].most
+    taken = choice[0] if down else await enter(choice, share.urgency())
+    try:
+        yield taken
+    finally:
+        if taken is not None and not down:
+            taken.leave()
+
+
+def _servers(engine: Any) -> list[tuple[Places, OpenAI | Llama]]:
+    """What speaks HTTP below an engine's policies, and the places for requests on it."""
     match engine:
-        case Retrying() | Limited():
+        case Retrying():
             return _servers(engine.engine)
+        case Limited():
+            server = engine.engine
+            return [(engine.places, server)] if isinstance(server, OpenAI | Llama) else []
         case Spread():
-            return [server for limited in engine.engines.values() for server in _servers(limited)]
-        case OpenAI() | Llama():
-            return [engine]
+            return [found for limited in engine.engines.values() for found in _servers(limited)]
         case _:
             return []
 

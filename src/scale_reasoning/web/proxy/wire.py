@@ -19,7 +19,10 @@ EVENTS = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "
 """Headers of a stream: no proxy on the way may hold it back."""
 
 STALLED = 60.0
-"""Seconds: a client that takes longer to send its body, or to read what it is sent, is gone."""
+"""Seconds: a client that takes longer to read what it is sent is gone."""
+
+ID = web.RequestKey("id", str)
+"""The request's id: the client's own where it sent a plain one."""
 
 BEGUN = web.RequestKey("begun", web.StreamResponse)
 """Of a request: the answer whose head went out."""
@@ -73,7 +76,7 @@ class Wire:
             {
                 **self._head("chat.completion"),
                 "choices": [_choice(index, choice) for index, choice in enumerate(choices)],
-                "usage": usage_object(usage),
+                **_counted(usage),
                 **_scale(scale),
             }
         )
@@ -94,9 +97,9 @@ class Wire:
         return self._chunk([_delta(index, {}, finish_reason)])
 
     def last(self, usage: Usage | None, scale: JSON) -> bytes:
-        """The event after all choices; what was not asked for is left out."""
-        counted = {} if usage is None else {"usage": usage_object(usage)}
-        return self._chunk([], **counted, **_scale(scale))
+        """The event after all choices; what was not asked for or is unknown is left out, and the event with it."""
+        more = ({} if usage is None else _counted(usage)) | _scale(scale)
+        return self._chunk([], **more) if more else b""
 
     def _chunk(self, choices: list[JSON], **more: JSON) -> bytes:
         return event({**self._head("chat.completion.chunk"), "choices": choices, **more})
@@ -110,16 +113,21 @@ def event(body: JSON) -> bytes:
     return b"data: " + msgspec.json.encode(body) + b"\n\n"
 
 
-def usage_object(usage: Usage) -> dict[str, JSON]:
-    """Token counts as the protocol spells them; what is unknown is null."""
+def _counted(usage: Usage) -> dict[str, JSON]:
+    """Token counts as the protocol spells them. What is unknown is left out, for clients add up what they find."""
     read, written = usage.prompt_tokens, usage.completion_tokens
-    return {
+    if read is None or written is None:
+        return {}
+    counted: dict[str, JSON] = {
         "prompt_tokens": read,
         "completion_tokens": written,
-        "total_tokens": None if read is None or written is None else read + written,
-        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
-        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+        "total_tokens": read + written,
     }
+    if usage.cached_tokens is not None:
+        counted["prompt_tokens_details"] = {"cached_tokens": usage.cached_tokens}
+    if usage.reasoning_tokens is not None:
+        counted["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning_tokens}
+    return {"usage": counted}
 
 
 def _choice(index: int, choice: Choice) -> JSON:

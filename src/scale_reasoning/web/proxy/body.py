@@ -1,0 +1,91 @@
+"""A request's bytes as one JSON object, read strictly: what two readers could take for two things is refused.
+
+Decides which JSON is accepted. Knows nothing of what its keys mean.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any, NoReturn, cast
+
+import msgspec
+
+from scale_reasoning.types import JSON
+from scale_reasoning.web.proxy.refusals import Refusal, invalid
+
+MOST_DIGITS = 40
+"""Digits of a whole number: more than any seed or count has."""
+
+MOST_VALUES = 50_000
+"""Values in a body, keys left out: no conversation has as many, and each takes time to read."""
+
+SHOWN_KEY = 60
+"""Characters of a key that are quoted."""
+
+_TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+def decoded(content: bytes) -> dict[str, JSON]:
+    """The object in a request's body.
+
+    Raises Refusal (400) for what is not UTF-8, not JSON or no object, for a key that is set twice, for numbers that no
+    float holds (NaN, Infinity, 1e999) or of over 40 digits, for half a surrogate pair, for too deep nesting
+    and for too many values.
+    """
+    value: JSON
+    if _separators(content) > MOST_VALUES and _separators(_TEXT.sub(b"", content)) > MOST_VALUES:
+        raise Refusal(400, "invalid_json", f"the body is not accepted: it holds over {MOST_VALUES:,} values")
+    try:
+        value = json.loads(content.decode("utf-8"), object_pairs_hook=_object, parse_int=_whole, parse_float=_float,
+                           parse_constant=_constant)  # fmt: skip
+        if _SURROGATE.search(content):
+            msgspec.json.decode(content)  # which refuses half a pair, as the json module does not
+    except RecursionError:
+        raise Refusal(400, "invalid_json", "the body is not accepted: it is nested too deep") from None
+    except (UnicodeDecodeError, ValueError, msgspec.MsgspecError) as error:
+        raise Refusal(400, "invalid_json", f"the body is not JSON as accepted here: {_told(error)}") from None
+    if not isinstance(value, dict):
+        raise invalid("body", f"expected an object, got {_NAMES.get(type(cast('object', value)), 'a number')}")
+    return cast("dict[str, JSON]", value)
+
+
+_NAMES: dict[type, str] = {list: "an array", str: "a text", bool: "true or false", type(None): "null"}
+
+
+def _separators(content: bytes) -> int:
+    return sum(map(content.count, (b",", b"[", b"{")))
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        seen = set[str]()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
+        raise ValueError(f"the key {twice[:SHOWN_KEY]!r} is set twice")
+    return made
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > MOST_DIGITS:
+        raise ValueError(f"a whole number of over {MOST_DIGITS} digits")
+    return int(digits)
+
+
+def _float(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(f"the number {digits[:SHOWN_KEY]} is too large")
+    return number
+
+
+def _constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.start} is not UTF-8"
+    return str(error)

@@ -1,0 +1,49 @@
+"""A token budget for requests that are passed through: what their body has to say so that the model server keeps it.
+
+Decides which keys servers read as a limit. Knows nothing of connections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from scale_reasoning.types import JSON
+from scale_reasoning.web.proxy.refusals import invalid
+
+LIMIT_KEYS = ("max_tokens", "max_completion_tokens", "n_predict", "num_predict")
+"""Keys by which servers read the most new tokens of one choice."""
+
+CHOICE_KEYS = ("n", "best_of", "n_cmpl")
+"""Keys by which servers read how many choices are made."""
+
+
+def within(budget: int, content: bytes, said: Mapping[str, JSON], *, limit_key: str) -> bytes:
+    """A request's body with a limit that keeps all its choices together within `budget` new tokens.
+
+    `said` is what `content` says; `limit_key` is set where it has no limit at all. Raises Refusal (400) for more
+    choices than the budget has tokens.
+    """
+    most = budget // _choices(budget, said)
+    kept = {key: _limit(said[key], most) for key in LIMIT_KEYS if said.get(key) is not None} or {limit_key: most}
+    if all(said.get(key) == limit for key, limit in kept.items()):
+        return content
+    return msgspec.json.encode({**said, **kept})
+
+
+def _choices(budget: int, said: Mapping[str, JSON]) -> int:
+    counts = {key: said[key] for key in CHOICE_KEYS if said.get(key) is not None}
+    for key, count in counts.items():
+        if not _is_count(count) or count > budget:
+            raise invalid(key, f"must be from 1 to {budget:,}, which is this server's budget of new tokens")
+    return max(counts.values(), default=1)
+
+
+def _limit(asked: JSON, most: int) -> int:
+    """The smaller of the two; to some servers a limit of 0 or -1 is none."""
+    return min(asked, most) if _is_count(asked) else most
+
+
+def _is_count(value: JSON) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

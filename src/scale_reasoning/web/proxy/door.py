@@ -1,0 +1,183 @@
+"""The connections of clients: how many there may be, and how long each may take to say what it wants.
+
+Decides who has to leave when there is no room. Knows nothing of keys, places or what a request asks for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from scale_reasoning.web.proxy.refusals import Refusal
+
+HEAD_SECONDS = 10.0
+"""Seconds from a connection's beginning, or from the first byte of a later request, to the end of the head."""
+
+IDLE = 75.0
+"""Seconds an idle connection is kept: longer than clients keep theirs, so that none meets one that just closed."""
+
+AT_ONCE, BACKLOG = 100, 1024
+"""Connections accepted in one turn of the loop, and those that the system keeps until then."""
+
+READ_AHEAD = 2**16
+"""Bytes of a body that are read before it is asked for."""
+
+LINGER = 2.0
+"""Seconds that the rest of a refused body is read for, so that the client reads the refusal."""
+
+_UNHEARD = logging.Logger("unheard", level=logging.CRITICAL + 1)
+"""For what aiohttp has to say of broken requests: it quotes them, keys included."""
+
+
+class Door:
+    """Keeps at most `most` connections. One more takes the place of the one that has said nothing complete for longest.
+
+    A connection is busy from the end of a request's head to the end of its answer; none that is busy is closed.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._open: set[Connection] = set()
+        self._heads: dict[Connection, float] = {}  # a head is to come by that time, the earliest first
+        self._idle: dict[Connection, None] = {}  # an answer was had, the one that waits longest first
+
+    def enter(self, connection: Connection) -> None:
+        """A new connection. Closes another one, or this one where all are busy, when there are too many."""
+        self._open.add(connection)
+        self._heads[connection] = asyncio.get_running_loop().time() + HEAD_SECONDS
+        if len(self._open) > self.most:
+            self._close(next(iter(self._heads if len(self._heads) > 1 else self._idle), connection))
+
+    def hear(self, connection: Connection) -> None:
+        """Bytes came; the first after an answer begin a head."""
+        if connection in self._idle:
+            del self._idle[connection]
+            self._heads[connection] = asyncio.get_running_loop().time() + HEAD_SECONDS
+
+    def begin(self, connection: asyncio.BaseProtocol | None) -> None:
+        """A request's head is complete."""
+        if isinstance(connection, Connection):
+            self._heads.pop(connection, None)
+            self._idle.pop(connection, None)
+
+    def end(self, connection: asyncio.BaseProtocol | None) -> None:
+        """A request was answered."""
+        if isinstance(connection, Connection) and connection in self._open:
+            self._idle[connection] = None
+
+    def leave(self, connection: Connection) -> None:
+        """The connection is closed."""
+        self._open.discard(connection)
+        self._heads.pop(connection, None)
+        self._idle.pop(connection, None)
+
+    def close_late(self) -> None:
+        """Closes the connections whose head did not come in time."""
+        now = asyncio.get_running_loop().time()
+        for connection, deadline in list(self._heads.items()):
+            if deadline > now:
+                break
+            self._close(connection, Refusal(408, "head_timeout", f"no request came within {HEAD_SECONDS:g} s"))
+
+    @asynccontextmanager
+    async def watched(self) -> AsyncGenerator[None]:
+        """Closes late connections meanwhile."""
+
+        async def watch() -> None:
+            while True:
+                await asyncio.sleep(min(1.0, HEAD_SECONDS / 4))
+                self.close_late()
+
+        watching = asyncio.create_task(watch())
+        try:
+            yield
+        finally:
+            watching.cancel()
+            await asyncio.wait((watching,))
+
+    def _close(self, connection: Connection, refusal: Refusal | None = None) -> None:
+        self.leave(connection)
+        if (transport := connection.transport) is not None:
+            if refusal is not None and connection.heard:
+                head = f"HTTP/1.1 {refusal.status} Request Timeout\r\ncontent-type: application/json\r\n"
+                length = f"content-length: {len(refusal.content)}\r\nconnection: close\r\n\r\n"
+                transport.write(f"{head}{length}".encode() + refusal.content)
+            transport.close()
+
+
+class Connection(web.RequestHandler):
+    """aiohttp's connection, which tells the door what happens on it and refuses what is no HTTP in OpenAI's shape."""
+
+    def __init__(self, server: web.Server, door: Door) -> None:
+        super().__init__(
+            server, loop=asyncio.get_running_loop(), keepalive_timeout=IDLE, auto_decompress=False, logger=_UNHEARD,
+            access_log=_UNHEARD, read_bufsize=READ_AHEAD, lingering_time=LINGER,
+        )  # fmt: skip
+        self._door = door
+        self.heard = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio.Protocol."""
+        super().connection_made(transport)
+        self._door.enter(self)
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio.Protocol."""
+        if data:
+            self.heard = True
+            self._door.hear(self)
+        super().data_received(data)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """See asyncio.Protocol."""
+        self._door.leave(self)
+        super().connection_lost(exc)
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """The answer to what aiohttp could not read as a request, or to a fault of its own."""
+        self._door.begin(self)
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer has begun already")
+        if status < 500:
+            refusal = Refusal(status, "invalid_http", "this is not an HTTP request as this server reads it")
+        else:
+            refusal = Refusal(status, "internal_error", "a fault of this server")
+        response = web.Response(status=status, body=refusal.content, headers=refusal.headers)
+        response.force_close()
+        return response
+
+
+class Site(web.BaseSite):
+    """A listening socket whose connections come through a door."""
+
+    def __init__(self, runner: web.AppRunner, host: str, port: int, door: Door) -> None:
+        super().__init__(runner, backlog=AT_ONCE)
+        self._where, self._door = (host, port), door
+
+    @property
+    def name(self) -> str:
+        """See web.BaseSite."""
+        return f"http://{self._where[0]}:{self._where[1]}"
+
+    async def start(self) -> None:
+        """See web.BaseSite. Raises OSError or OverflowError when the address cannot be bound."""
+        await super().start()
+        server = self._runner.server
+        if server is None:
+            raise RuntimeError("the site's runner was not set up")
+        listening = await asyncio.get_running_loop().create_server(
+            lambda: Connection(server, self._door), *self._where, backlog=self._backlog
+        )
+        self._server = listening
+        # asyncio accepts as many at once as the system may keep; the loop must not stand still for a thousand.
+        for listener in listening.sockets:
+            with contextlib.suppress(OSError), socket.socket(fileno=socket.dup(listener.fileno())) as same:
+                same.listen(BACKLOG)

@@ -1,0 +1,94 @@
+"""The lines that a server writes about requests and faults: what they show, and how often the same thing is said.
+
+Decides that a line is one line, and that no client can fill a disk. Knows nothing of where lines go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+LONGEST_NAME = 100
+"""Characters of a model's name that are shown."""
+
+SAME, SECONDS, MOST_KINDS = 20, 10.0, 1000
+"""So many lines of one kind of failure are written in so many seconds; so many kinds are told apart."""
+
+_faults = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Seen:
+    since: float
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Writes lines with `say`, but of failures of one kind only the first few."""
+
+    say: Callable[[str], None]
+    _seen: dict[tuple[object, ...], _Seen] = field(default_factory=dict[tuple[object, ...], _Seen], init=False)
+
+    def line(self, text: str) -> None:
+        """Writes a line."""
+        self.say(text)
+
+    def failed(self, text: str, *kind: object) -> None:
+        """Writes a line about a failure of this kind, unless there were too many of late; they are counted later."""
+        if self._again(kind, SAME, SECONDS):
+            self.say(text)
+
+    def fault(self, error: BaseException) -> None:
+        """Writes a fault of this server with its traceback, one of each place a minute."""
+        place, frame = "", error.__traceback__
+        while frame is not None:
+            place, frame = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}", frame.tb_next
+        if self._again((type(error).__name__, place), 1, 60.0):
+            _faults.error("a fault of this server", exc_info=error)
+
+    @contextmanager
+    def of_loop(self) -> Generator[None]:
+        """What the event loop complains of (no file left for one more connection, say) is said once a minute each."""
+        loop = asyncio.get_running_loop()
+        before = loop.get_exception_handler()
+
+        def complain(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+            if self._again((context.get("message"), type(context.get("exception")).__name__), 1, 60.0):
+                (before or type(loop).default_exception_handler)(loop, context)
+
+        loop.set_exception_handler(complain)
+        try:
+            yield
+        finally:
+            loop.set_exception_handler(before)
+
+    def _again(self, kind: tuple[object, ...], most: int, seconds: float) -> bool:
+        """Whether this one is written. Says how many were not, once their time is over."""
+        now = time.monotonic()
+        seen = self._seen.get(kind)
+        if seen is None or now >= seen.since + seconds:
+            if seen is not None and seen.count > most:
+                self.say(f"{stamp()} {seen.count - most:,} more like the next one were not written")
+            if len(self._seen) >= MOST_KINDS:
+                self._seen.clear()
+            seen = self._seen[kind] = _Seen(now)
+        seen.count += 1
+        return seen.count <= most
+
+
+def stamp() -> str:
+    """The time, as lines begin with it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def shown(name: str) -> str:
+    """A client's word as one word of printable characters."""
+    word = "".join(c if "!" <= c <= "~" and c != "\\" else f"\\u{ord(c):04x}" for c in name[:LONGEST_NAME])
+    return f"{word}…" if len(name) > LONGEST_NAME else word or "-"
