@@ -118,10 +118,30 @@ def test_world_failures_are_owed_tried_again_at_the_end_and_on_resume_and_never_
     assert not any(o.owed for o in cells_of(tmp_path / "run")[0].outcomes)
 
 
+class Dying:
+    """An engine that answers so many calls and cannot be reached after that."""
+
+    def __init__(self, calls: int) -> None:
+        self.engine, self.left = Sim(), calls
+
+    async def generate(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
+        self.left -= 1
+        if self.left < 0:
+            raise Unreachable("no route")
+        return await self.engine.generate(request, on_delta)
+
+
 def test_a_server_that_is_gone_ends_the_run_early_and_keeps_what_was_done(tmp_path: Path) -> None:
     with pytest.raises(Unreachable, match="attempts failed in a row"):
-        fresh(tmp_path / "run", manifest([{"name": "cot"}]), 300, Scripted([("", Unreachable("no route"))]), attempts=4)
+        fresh(tmp_path / "run", manifest([{"name": "cot"}]), 300, Dying(5), attempts=4)
     assert len(cells_of(tmp_path / "run")[0].outcomes) < 40
+    assert any(not each.owed for each in cells_of(tmp_path / "run")[0].outcomes)
+
+
+def test_a_server_that_was_never_there_leaves_no_run(tmp_path: Path) -> None:
+    with pytest.raises(Unreachable, match="attempts failed in a row"):
+        fresh(tmp_path / "run", manifest([{"name": "cot"}]), 300, Dying(0), attempts=4)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_model_that_answers_nonsense_is_scored_wrong_and_labelled(tmp_path: Path) -> None:

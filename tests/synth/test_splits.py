@@ -114,6 +114,12 @@ def test_a_test_split_needs_a_flag_wherever_it_comes_from(tmp_path: Path, capsys
         )
 
 
+def test_a_benchmark_is_refused_before_it_is_loaded(tmp_path: Path, capsys: Capture) -> None:
+    for name in ("aime24", "gsm8k", "HuggingFaceH4/aime_2024", "nowhere/aime25.jsonl"):
+        assert main(["synth", "--dataset", name, "--model", "q", "--out", str(tmp_path / "out")]) == 2
+        assert "--allow-test-split" in capsys.readouterr().err
+
+
 def test_a_benchmark_that_is_allowed_is_no_contamination_of_itself(tmp_path: Path, capsys: Capture) -> None:
     run, out = str(tmp_path / "aime24.jsonl"), str(tmp_path / "out")
     rows = [{"id": f"a{n}", "problem": each.text, "answer": each.answer}

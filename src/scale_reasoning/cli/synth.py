@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from scale_reasoning.runs.store import Store
     from scale_reasoning.synth.settings import Settings
     from scale_reasoning.synth.target import Target
+    from scale_reasoning.types import Problem
 
 SAMPLES = 4
 _OF_CALLS = ("base_url", "system1_base_url", "api_key_env", "ray", "ray_workers", "attempts_in_flight", "no_reuse")
@@ -103,7 +105,9 @@ def _begun(args: argparse.Namespace) -> int:
     settings = _settings(args)
     _vacant(args, settings)
     args.samples = args.samples or (None if args.recipe else SAMPLES)
-    manifest, problems = running.prepared(running.named(args, _manifest(args, settings)))
+    manifest = _manifest(args, settings)
+    _evaluation(manifest, {}, settings)  # what names alone tell, before anything is loaded
+    manifest, problems = running.prepared(running.named(args, manifest))
     _check_problems(manifest, problems, settings)
     if args.dry_run:
         from scale_reasoning.cli.estimate import estimate
@@ -204,14 +208,20 @@ def _check(args: argparse.Namespace, settings: Settings, made: Made) -> None:
     bundle.check(args.out, settings.shown(), made.collected.origins, overwrite=args.overwrite)
 
 
-def _check_problems(manifest: Manifest, problems: Any, settings: Settings) -> None:
-    """Refuses evaluation problems, and says how many problems can give no trace."""
-    from scale_reasoning.synth.contamination import judge
+def _evaluation(manifest: Manifest, problems: Mapping[str, Sequence[Problem]], settings: Settings) -> frozenset[str]:
+    """The benchmarks that rows may come from. Raises ConfigError for evaluation problems that are not allowed."""
     from scale_reasoning.synth.splits import evaluation, require_allowed
 
     specs = dict.fromkeys(cell.dataset for cell in manifest.cells)
-    found = [evaluation(manifest, spec, problems[spec.name]) for spec in specs]
-    allowed = require_allowed(filter(None, found), allow=settings.allow_test_split)
+    found = [evaluation(manifest, spec, problems.get(spec.name, ())) for spec in specs]
+    return require_allowed(filter(None, found), allow=settings.allow_test_split)
+
+
+def _check_problems(manifest: Manifest, problems: Mapping[str, Sequence[Problem]], settings: Settings) -> None:
+    """Refuses evaluation problems, and says how many problems can give no trace."""
+    from scale_reasoning.synth.contamination import judge
+
+    allowed = _evaluation(manifest, problems, settings)
     reason = judge(filters_of(settings).against, allowed)
     useless = sum(reason(problem.text) is not None for listed in problems.values() for problem in listed)
     if useless:
