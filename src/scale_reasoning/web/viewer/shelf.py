@@ -17,10 +17,10 @@ from typing import TypeAlias, cast
 
 import msgspec
 
-from scale_reasoning.errors import ConfigError, ScaleError
+from scale_reasoning.errors import ConfigError, ScaleError, StoreError
 from scale_reasoning.graders import GRADERS, Grader, grader_for
 from scale_reasoning.report.metrics import Summary, summarise
-from scale_reasoning.runs.folder import MANIFEST, read_manifest
+from scale_reasoning.runs.folder import DAMAGED, MANIFEST, read_manifest
 from scale_reasoning.runs.manifest import CellSpec, Manifest
 from scale_reasoning.runs.outcome import Cell
 from scale_reasoning.runs.store import Store, model_of, reading
@@ -132,8 +132,9 @@ class Viewed:
         with self._lock, reading(self.folder) as store:
             written = store.written()
             if written != self._written:
-                for blob in store.outcomes_since(self.cell, max(self._written, 0)):
-                    mark = msgspec.json.decode(blob, type=Mark)
+                for mark in store.outcomes_since(self.cell, max(self._written, 0), Mark):
+                    if mark.problem_id not in self.positions or not 0 <= mark.sample < self.manifest.samples:
+                        raise StoreError(f"{self.folder}: an attempt at no problem of the run: {DAMAGED}")
                     self.marks[self.positions[mark.problem_id], mark.sample] = mark
                 self._written = written
                 marks = self.marks.values()
