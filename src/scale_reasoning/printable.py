@@ -7,7 +7,7 @@ import unicodedata
 
 def printable(text: str) -> str:
     """The text without control, format and private characters (escape sequences, reordering marks); lines stay."""
-    if text.isascii() and text.isprintable():
+    if text.replace("\n", "").replace("\t", "").isprintable():
         return text
     return "".join(c for c in text if c in "\n\t" or not unicodedata.category(c).startswith("C"))
 

@@ -14,8 +14,11 @@ from functools import cache
 from pathlib import Path
 
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.files import read_bounded
 
 HOLE = re.compile(r"\{\{(\w+)\}\}")
+MOST_BYTES = 1 << 20
+"""Of a prompts file."""
 SECTION = re.compile(r"^## +(\S+) *$", re.MULTILINE)
 
 
@@ -55,7 +58,7 @@ def load(path: Path) -> Prompts:
     Raises ConfigError when it cannot be read, has no section, or names one twice.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_bounded(path, MOST_BYTES).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"prompts file {path}: {error}") from error
     _, *parts = SECTION.split(text)

@@ -79,6 +79,11 @@ class CellSpec:
         return make(str(settings.pop("name", "scale")), settings)
 
 
+MOST_CELLS = 10_000
+"""A recipe that multiplies out to more is a slip."""
+MOST_SAMPLES = 100_000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """A whole run, or one `shard` of it.
@@ -98,14 +103,22 @@ class Manifest:
     def __post_init__(self) -> None:
         if self.format != FORMAT:
             raise ConfigError(f"manifest format {self.format}: this version reads {FORMAT}")
-        if self.samples < 1:
-            raise ConfigError(f"samples = {self.samples}: must be at least 1")
+        if not 1 <= self.samples <= MOST_SAMPLES:
+            raise ConfigError(f"samples = {self.samples}: must be from 1 to {MOST_SAMPLES:,}")
+        if len(self.cells) > MOST_CELLS:
+            raise ConfigError(f"{len(self.cells):,} cells: at most {MOST_CELLS:,}")
         if not self.cells:
             raise ConfigError("nothing to run: a run needs a dataset, a model and a strategy")
 
     def normalised(self) -> Manifest:
         """With every strategy spelled out in full, each checked. Raises ConfigError."""
         return replace(self, cells=tuple(replace(cell, strategy=describe(cell.made())) for cell in self.cells))
+
+    def planned(self, dataset: str, problems: Iterable[Problem]) -> int:
+        """How many units there are, counted without listing them."""
+        if self.shard is None:
+            return sum(self.samples for _ in problems)
+        return sum(self.shard.count(dataset, problem.id, self.samples) for problem in problems)
 
     def units(self, dataset: str, problems: Iterable[Problem]) -> Iterator[tuple[Problem, int]]:
         """The samples of a dataset's problems that are this run's to make: (problem, sample), in the order given."""
@@ -115,8 +128,6 @@ class Manifest:
                     yield problem, sample
 
 
-MOST_CELLS = 10_000
-"""A recipe that multiplies out to more is a slip."""
 _SHARED_KEYS = ("samples", "seed", "grader", "reuse")
 RECIPE_KEYS = {*_SHARED_KEYS, "data_dir", "count", "datasets", "models", "strategies"}
 

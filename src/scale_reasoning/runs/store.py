@@ -167,7 +167,7 @@ class Store:
     def planned_of(self, cell: int) -> int:
         """Attempts that the manifest asks of a cell."""
         dataset = self._dataset(cell)
-        return sum(1 for _ in self.manifest.units(dataset, self.problems(dataset)))
+        return self.manifest.planned(dataset, self.problems(dataset))
 
     def resolve(self, resolved: Mapping[str, JSON]) -> None:
         """Adds to what the manifest says its names stood for."""
@@ -206,7 +206,8 @@ class Store:
 
     def _all(self, sql: str, values: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         try:
-            yield from self._db.execute(sql, values)
+            for row in self._db.execute(sql, values):  # noqa: UP028  `yield from` would close it after the database
+                yield row
         except sqlite3.Error as error:
             raise trouble(self.folder, error) from error
 
