@@ -329,7 +329,7 @@ def test_a_query_that_takes_more_work_than_any_run_asks_for_is_ended(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database, "MOST_WORK", 2)
-    with pytest.raises(StoreError, match="interrupted.*damaged"), reading(run) as store:
+    with pytest.raises(StoreError, match=r"interrupted.*damaged"), reading(run) as store:
         list(store._all(f"{FOREVER} x FROM n WHERE x < 0"))
 
 
@@ -451,7 +451,8 @@ def test_a_run_for_whose_beginning_the_disk_is_too_full_leaves_nothing(tmp_path:
     words = f"eval {tmp_path}/d.jsonl --model q --base-url http://127.0.0.1:9/v1 --out {place}/run --retries 0"
     script = (
         f"mount -t tmpfs -o size=300k none {place} || exit 77; "
-        f"{sys.executable} -m scale_reasoning {words} 2>{tmp_path}/said; echo $? >{tmp_path}/code; ls -A {place} >{tmp_path}/left"
+        f"{sys.executable} -m scale_reasoning {words} 2>{tmp_path}/said; "
+        f"echo $? >{tmp_path}/code; ls -A {place} >{tmp_path}/left"
     )
     if subprocess.run(["unshare", "-m", "sh", "-c", script], check=False, capture_output=True).returncode == 77:
         pytest.skip("nothing can be mounted here")

@@ -1,4 +1,4 @@
-"""Runs of unknown origin in the viewer: one that is broken breaks no other page, and nothing that it names is waited for."""
+"""Runs of unknown origin in the viewer: a broken one breaks no other page, and nothing that it names is waited for."""
 
 from __future__ import annotations
 

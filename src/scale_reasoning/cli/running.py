@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from scale_reasoning.cli import options
+from scale_reasoning.cli.consent import refuse_unknown_servers
 from scale_reasoning.engines import Connection, connect, engine_of, key_from_environment
 from scale_reasoning.engines.llama import SLOTS
 from scale_reasoning.engines.spread import Limits
@@ -125,6 +126,7 @@ def _connections(args: argparse.Namespace, manifest: Manifest) -> dict[ModelSpec
         key = key_from_environment(spec.api_key_env) if spec.api_key_env else base.api_key
         there = replace(spec, **_whereabouts(args))
         connections[spec] = there.connection(replace(base, api_key=key))
+    refuse_unknown_servers(args, connections)
     return connections
 
 
