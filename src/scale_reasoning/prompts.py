@@ -58,7 +58,7 @@ def load(path: Path) -> Prompts:
     Raises ConfigError when it cannot be read, has no section, or names one twice.
     """
     try:
-        text = read_bounded(path, MOST_BYTES).decode()
+        text = read_bounded(path, MOST_BYTES).decode().replace("\r\n", "\n").replace("\r", "\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"prompts file {path}: {error}") from error
     _, *parts = SECTION.split(text)
