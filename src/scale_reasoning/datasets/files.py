@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from scale_reasoning.datasets.dataset import Dataset, Wanted, dataset_of
+from scale_reasoning.datasets.parquet import bounded_table
 from scale_reasoning.datasets.rows import Row, problems_of
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.files import read_bounded
 from scale_reasoning.types import JSON
 
 MAX_BYTES = 256 * 2**20
@@ -97,7 +99,7 @@ def _parquet(path: Path) -> Iterator[Row]:
     except ImportError:
         raise ConfigError(f"{path}: Parquet needs pyarrow: pip install 'scale-reasoning[data]'") from None
     try:
-        rows: list[dict[str, JSON]] = parquet.read_table(path, partitioning=None).to_pylist()
+        rows: list[dict[str, JSON]] = bounded_table(path, parquet, MAX_BYTES).to_pylist()
     except ValueError as error:  # ArrowInvalid is one
         raise ConfigError(f"{path}: not Parquet ({error})") from error
     return (Row(where=f"{path}, row {number}", fields=row) for number, row in enumerate(rows, 1))
@@ -105,7 +107,7 @@ def _parquet(path: Path) -> Iterator[Row]:
 
 def _text(path: Path) -> str:
     """The file's text. A byte that is no UTF-8 is named by its line."""
-    data = path.read_bytes()
+    data = read_bounded(path, MAX_BYTES)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -17,7 +17,6 @@ import sys
 import threading
 from typing import Any, TypedDict
 
-
 SET_PDEATHSIG = 1
 """Of Linux's prctl: which signal a process gets when its parent ends."""
 

@@ -17,6 +17,7 @@ import msgspec
 
 from scale_reasoning.engines import Connection
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.files import read_bounded
 from scale_reasoning.lm import Strategy
 from scale_reasoning.runs.shard import Shard
 from scale_reasoning.strategies import describe, make
@@ -79,6 +80,8 @@ class CellSpec:
         return make(str(settings.pop("name", "scale")), settings)
 
 
+MOST_BYTES = 16 << 20
+"""Of a recipe or a manifest that a run is begun from."""
 MOST_CELLS = 10_000
 """A recipe that multiplies out to more is a slip."""
 MOST_SAMPLES = 100_000
@@ -135,7 +138,7 @@ RECIPE_KEYS = {*_SHARED_KEYS, "data_dir", "count", "datasets", "models", "strate
 def read(file: Path) -> Manifest:
     """The manifest in a JSON file, or the one that a TOML recipe resolves to. Raises ConfigError naming the place."""
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_bounded(file, MOST_BYTES).decode()
         if file.suffix == ".toml":
             return recipe(tomllib.loads(text), file.name).normalised()
         return decode(json.loads(text), file.name).normalised()
