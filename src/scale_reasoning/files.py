@@ -31,11 +31,14 @@ def read_bounded(file: Path, most: int, *, follow: bool = True) -> bytes:
     Raises OSError for anything else than a regular file (without waiting for one), and for over `most` bytes.
     """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
-    with os.fdopen(_open(file, flags), "rb") as opened:
-        content = opened.read(most + 1) or b""  # None where it would have to be waited for
-    if len(content) > most:
+    with os.fdopen(_open(file, flags), "rb", buffering=0) as opened:
+        size = os.fstat(opened.fileno()).st_size
+        content = bytearray()
+        while len(content) <= most >= size and (piece := opened.read(min(size, most - len(content)) + 1)):
+            content += piece
+    if max(size, len(content)) > most:
         raise OSError(errno.EFBIG, f"over {most:,} bytes", str(file))
-    return content
+    return bytes(content)
 
 
 def open_regular(file: Path) -> IO[bytes]:

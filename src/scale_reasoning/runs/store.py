@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import re
 import sqlite3
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -96,7 +97,7 @@ class Store:
         """A cell's outcomes, owed ones included, in the order of the dataset."""
         for blob, *place in self._all(f"SELECT outcome, problem, sample {_OF_CELL}", (self._dataset(cell), cell)):
             outcome = self._decoded(blob, Outcome)
-            if not possible(outcome):
+            if _LARGE.search(blob) and not possible(outcome):
                 raise self._damaged("a number in an outcome is impossible")
             self._check_place(place, outcome.problem_id, outcome.sample)
             yield outcome
@@ -237,6 +238,9 @@ class Store:
     def _dataset(self, cell: int) -> str:
         return self.manifest.cells[cell].dataset.name
 
+
+_LARGE = re.compile(rb"[:,\[]\s*-?(?:[0-9]{13}|[0-9.]+[eE])")
+"""Where JSON may have a number of 13 digits or an exponent; few outcomes do, and only those are looked at closely."""
 
 _OF_CELL = """FROM attempts JOIN problems ON problems.id = attempts.problem AND problems.dataset = ?
               WHERE cell = ? ORDER BY position, sample"""
