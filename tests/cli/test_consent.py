@@ -78,6 +78,16 @@ def test_resuming_sends_no_key_to_a_server_that_only_the_manifest_names(
         assert not (tmp_path / "state").exists()
 
 
+def test_the_variable_that_a_flag_names_takes_the_place_of_the_manifest_s(tmp_path: Path, home: dict[str, str]) -> None:
+    with serving() as server:
+        url = elsewhere(server)
+        run = half(tmp_path, server, lambda model: model.update(base_url=url, api_key_env="SECRET"))
+        more = {**home, "SECRET": "sk-another-service-0123"}
+        done = scale("eval", "--resume", str(run), "--api-key-env", "MY_KEY", "--base-url", url, env=more)
+        assert done.returncode == 0, done.stderr
+        assert keys_sent(server) == len(server.headers) > 0
+
+
 def test_without_a_key_there_is_nothing_to_ask(tmp_path: Path) -> None:
     with serving() as server:
         run = half(tmp_path, server, lambda model: model.update(base_url=elsewhere(server)))

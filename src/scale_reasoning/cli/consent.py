@@ -35,7 +35,7 @@ Sent: TypeAlias = tuple[str, str]
 def refuse_unknown_servers(args: argparse.Namespace, connections: Mapping[ModelSpec, Connection]) -> None:
     """Raises ConfigError where a key would go to a server that the user has never named together with its variable."""
     sent = {
-        (url.rstrip("/"), spec.api_key_env or args.api_key_env or DEFAULT_VARIABLE)
+        (url.rstrip("/"), args.api_key_env or spec.api_key_env or DEFAULT_VARIABLE)
         for spec, connection in connections.items()
         if connection.api_key
         for url in (connection.base_url, *connection.more_base_urls, connection.system1_base_url)

@@ -123,7 +123,8 @@ def _connections(args: argparse.Namespace, manifest: Manifest) -> dict[ModelSpec
     base = options.connection(args)
     connections: dict[ModelSpec, Connection] = {}
     for spec in dict.fromkeys(cell.model for cell in manifest.cells):
-        key = key_from_environment(spec.api_key_env) if spec.api_key_env else base.api_key
+        named = spec.api_key_env if not args.api_key_env else None  # a flag is the user's own word
+        key = key_from_environment(named) if named else base.api_key
         there = replace(spec, **_whereabouts(args))
         connections[spec] = there.connection(replace(base, api_key=key))
     refuse_unknown_servers(args, connections)
