@@ -1,7 +1,36 @@
-"""`python -m scale_reasoning` is the `scale` command."""
+"""The `scale` command, also as `python -m scale_reasoning`: Ctrl-C ends it in one line, while it still loads too."""
 
+import os
+import signal
 import sys
+from types import FrameType
+from typing import NoReturn
 
-from scale_reasoning.cli import main
+INTERRUPTED = 130
 
-sys.exit(main())
+
+def main() -> int:
+    """The command's exit code."""
+    own = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # else it was started to ignore Ctrl-C
+    if own:
+        signal.signal(signal.SIGINT, _leave)
+    from scale_reasoning.cli import main as command
+
+    if own:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return command()
+    except KeyboardInterrupt:
+        _leave()
+    finally:
+        if own:
+            signal.signal(signal.SIGINT, _leave)
+
+
+def _leave(number: int = 0, frame: FrameType | None = None) -> NoReturn:
+    os.write(2, b"scale: interrupted\n")
+    os._exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -17,6 +17,7 @@ from typing import Annotated, Any, TypeAlias, cast
 import msgspec
 
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.files import read_bounded
 from scale_reasoning.types import JSON, THINK, Marks, Mode, Sampling
 
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
@@ -105,7 +106,7 @@ def profile_for(model: str, *, name: str | None = None, file: Path | None = None
         raise ConfigError(f"no profile {name!r}; there are: {', '.join(f.name for f in families)}")
     telling = [part for part in model.lower().split("/") if part and not _CHECKPOINT.fullmatch(part)]
     bare = telling[-1] if telling else model.lower()
-    return next(f for f in families if any(re.search(pattern, bare) for pattern in f.match))
+    return next(f for f in families if any(re.search(pattern, bare[-LONGEST_NAME:]) for pattern in f.match))
 
 
 @cache
@@ -115,14 +116,27 @@ def prompt_sets() -> tuple[str, ...]:
     return tuple(sorted({file.parent.name for file in strategies.glob("*/*.md")}))
 
 
+MOST_BYTES = 1 << 20
+"""Of a profiles file."""
+LONGEST_NAME = 100
+"""Characters of a model's name that patterns are searched in, from its end."""
+MOST_REPEATS, MOST_CHOICES = 3, 6
+"""In a pattern: a search then takes well under a second, whoever wrote the file."""
+_REPEATS = re.compile(r"[*+?{](?<!\(\?)")
+_HARD = re.compile(r"\)[*+{]|\\[1-9]|\(\?P=")
 _CHECKPOINT = re.compile(r"final|checkpoint-\d+")
+
+
+def _ends_soon(pattern: str) -> bool:
+    repeats = len(_REPEATS.findall(pattern))
+    return repeats <= MOST_REPEATS and repeats + pattern.count("|") <= MOST_CHOICES and not _HARD.search(pattern)
 
 
 @cache
 def _read(file: Path) -> tuple[Profile, ...]:
     try:
-        tables = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        tables = tomllib.loads(read_bounded(file, MOST_BYTES).decode())
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"profiles file {file}: {error}") from error
     return tuple(_profile(file, name, table) for name, table in tables.items())
 
@@ -149,6 +163,11 @@ def _profile(file: Path, name: str, table: JSON) -> Profile:
     if profile.prompts and profile.prompts not in prompt_sets():
         raise ConfigError(f"{where}: no prompt set {profile.prompts!r}; there are: {', '.join(prompt_sets())}")
     for pattern in profile.match:
+        if not _ends_soon(pattern):
+            raise ConfigError(
+                f"{where}: match = {pattern!r:.80}: may take too long: at most {MOST_REPEATS} of * + ? {{, "
+                f"none of * + {{ after a group, at most {MOST_CHOICES} of these and | together"
+            )
         try:
             re.compile(pattern)
         except re.error as error:

@@ -14,12 +14,12 @@ from functools import cache
 from pathlib import Path
 
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.files import read_bounded
 
 HOLE = re.compile(r"\{\{(\w+)\}\}")
+MOST_BYTES = 1 << 20
+"""Of a prompts file."""
 SECTION = re.compile(r"^## +(\S+) *$", re.MULTILINE)
-
-MAX_BYTES = 2**20
-"""A larger file is not one of prompts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +58,7 @@ def load(path: Path) -> Prompts:
     Raises ConfigError when it cannot be read, is no regular file or a large one, has no section, or names one twice.
     """
     try:
-        if not path.is_file():
-            raise ConfigError(f"prompts file {path}: {'not a regular file' if path.exists() else 'no such file'}")
-        if path.stat().st_size > MAX_BYTES:
-            raise ConfigError(f"prompts file {path}: over {MAX_BYTES:,} bytes")
-        text = path.read_text(encoding="utf-8")
+        text = read_bounded(path, MOST_BYTES).decode().replace("\r\n", "\n").replace("\r", "\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"prompts file {path}: {error}") from error
     _, *parts = SECTION.split(text)

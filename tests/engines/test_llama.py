@@ -257,6 +257,30 @@ def test_a_parent_that_is_killed_leaves_no_child(model: Path) -> None:
 
 
 @needs_model
+@pytest.mark.parametrize("seconds", [0.3, 0.8])
+def test_a_parent_that_is_killed_while_the_model_loads_leaves_no_child(seconds: float, model: Path) -> None:
+    script = (
+        "import asyncio, pathlib, sys\n"
+        "from scale_reasoning.engines import llama\n"
+        "spawn = llama._spawn\n"
+        "async def told(log):\n"
+        "    process = await spawn(log)\n"
+        "    print(process.pid, flush=True)\n"
+        "    return process\n"
+        "llama._spawn = told\n"
+        "asyncio.run(llama.Llama.start(pathlib.Path(sys.argv[1]), slots=1))\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script, str(model)], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        time.sleep(seconds)
+        parent.kill()
+    ended = time.monotonic()
+    assert gone(child)
+    assert time.monotonic() - ended < 1
+
+
+@needs_model
 def test_nobody_without_the_key_is_served(model: Path) -> None:
     async def run() -> int:
         async with (

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import hashlib
 import importlib.util
+import os
+import shutil
 import zipfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from scale_reasoning.engines import smollm2
+from scale_reasoning.engines import cached, smollm2
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.files import HELD, workspace
 
 not_installed = pytest.mark.skipif(
     importlib.util.find_spec(smollm2.PACKAGE) is not None, reason="the model's package is installed here"
@@ -30,16 +35,20 @@ def isolate(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder / "scale-reasoning"
 
 
+MODEL = b"GGUF" + bytes(range(256)) * 400
+
+
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache with nothing in it, of a model that is MODEL's bytes."""
+    monkeypatch.setattr(smollm2, "SHA256", hashlib.sha256(MODEL).hexdigest())
     return isolate(tmp_path, monkeypatch)
 
 
 def whole(folder: Path) -> Path:
-    """A file of the model's size, all holes."""
+    """The model's file."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / smollm2.FILE).open("wb") as file:
-        file.truncate(smollm2.BYTES)
+    (folder / smollm2.FILE).write_bytes(MODEL)
     return folder / smollm2.FILE
 
 
@@ -70,8 +79,87 @@ def test_the_model_is_found_in_the_cache(cache: Path) -> None:
 @not_installed
 def test_a_cut_file_is_not_the_model(cache: Path) -> None:
     with whole(cache).open("r+b") as file:
-        file.truncate(smollm2.BYTES - 1)
+        file.truncate(len(MODEL) - 1)
     assert smollm2.find() is None
+
+
+def zeros(file: Path) -> None:
+    file.write_bytes(bytes(len(MODEL)))
+
+
+def four_bytes(file: Path) -> None:
+    with file.open("r+b") as opened:
+        opened.seek(50_000)
+        opened.write(b"DAMN")
+
+
+def four_bytes_in_silence(file: Path) -> None:
+    """The time at which it was written says nothing."""
+    before = file.stat()
+    four_bytes(file)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@not_installed
+@with_pip
+@pytest.mark.parametrize("seen", ["seen before", "never seen"])
+@pytest.mark.parametrize("damage", [zeros, four_bytes, four_bytes_in_silence])
+def test_a_damaged_file_of_the_right_size_is_found_and_fetched_again(
+    damage: Callable[[Path], None], seen: str, cache: Path, tmp_path: Path
+) -> None:
+    file, said = whole(cache), list[str]()
+    if seen == "seen before":
+        assert smollm2.find() == file
+    damage(file)
+    assert smollm2.find() is None
+    wheel(tmp_path / "wheels", MODEL)
+    assert smollm2.fetch(said.append) == file
+    assert file.read_bytes() == MODEL
+    assert "damaged" in said[0]
+
+
+@not_installed
+def test_the_hash_is_computed_once_and_again_when_the_file_has_moved(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, computed = whole(cache), list[Path]()
+
+    def counted(hashed: Path) -> str:
+        computed.append(hashed)
+        return hashlib.sha256(hashed.read_bytes()).hexdigest()
+
+    monkeypatch.setattr(cached, "hash_of", counted)
+    for _ in range(3):
+        assert smollm2.find() == file
+    assert len(computed) == 1
+    shutil.copy(file, file.with_name("copy"))
+    file.with_name("copy").replace(file)
+    for _ in range(3):
+        assert smollm2.find() == file
+    assert len(computed) == 2
+
+
+@not_installed
+@pytest.mark.parametrize("record", [b"", b"{", b"[1]", b'{"a": 1}', b"\xff" * 9, b"[" * 9000, b" " * (2 << 20)])
+def test_a_record_of_checked_files_may_be_anything(record: bytes, cache: Path) -> None:
+    file = whole(cache)
+    (cache / cached.RECORD).write_bytes(record)
+    assert smollm2.find() == file
+
+
+@not_installed
+@with_pip
+def test_what_a_killed_fetch_left_is_removed_by_the_next(cache: Path, tmp_path: Path) -> None:
+    wheel(tmp_path / "wheels", MODEL)
+    with workspace(tmp_path, ".fetch-") as used:  # as another process has it at this moment
+        cache.mkdir()
+        for name in (".fetch-abandoned", ".student-abandoned", "kept"):
+            (cache / name).mkdir()
+            (cache / name / HELD).touch()
+        used.rename(cache / used.name)
+        smollm2.fetch(lambda _: None)
+        left = {each.name for each in cache.iterdir()}
+    assert left == {used.name, ".student-abandoned", "kept", smollm2.FILE}
 
 
 @not_installed
@@ -136,4 +224,4 @@ def test_two_fetches_at_once_leave_one_whole_model(tmp_path: Path, monkeypatch: 
         paths = list(pool.map(smollm2.fetch, [lambda _: None] * 2))
     assert paths == [tmp_path / "scale-reasoning" / smollm2.FILE] * 2
     assert list(paths[0].parent.iterdir()) == paths[:1]
-    assert smollm2.adopt(paths[0], tmp_path / "checked.gguf").stat().st_size == smollm2.BYTES
+    assert smollm2.adopt(paths[0], tmp_path / "checked.gguf").stat().st_size == model.stat().st_size

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
+from threading import Event
 
 import gguf
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from scale_reasoning import Connection, Scale, connect, solve
 from scale_reasoning.arithmetic.problems import LAPTOP, problem
-from scale_reasoning.engines import smollm2, student
+from scale_reasoning.engines import cached, smollm2, student
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.types import Mode, Record
 
@@ -82,6 +83,38 @@ def test_without_an_adapter_the_student_is_refused_with_the_way_to_make_one(
 
 def test_the_shipped_adapter_is_small() -> None:
     assert student.ADAPTER.stat().st_size <= 12e6
+
+
+def test_a_student_that_is_not_what_was_merged_is_merged_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = tmp_path / "scale-reasoning"
+    cache.mkdir()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    name = "blk.0.attn_q.weight"
+    base = written(cache / smollm2.FILE, {name: numbers(4, 64)})
+    adapter = {f"{name}.lora_a": numbers(RANK, 64), f"{name}.lora_b": numbers(4, RANK)}
+    monkeypatch.setattr(student, "ADAPTER", written(tmp_path / "a.gguf", adapter, adapter_lora_alpha=ALPHA))
+    monkeypatch.setattr(smollm2, "SHA256", cached.hash_of(base))
+    said = list[str]()
+    file = student.fetch(said.append)
+    assert student.fetch(said.append) == file
+    whole, merges = file.read_bytes(), 1
+    assert len(said) == merges
+    for damage in (b"\0" * len(whole), whole[:-4] + b"DAMN", whole[:-1]):
+        file.write_bytes(damage)
+        assert student.fetch(said.append) == file
+        assert file.read_bytes() == whole
+        merges += 1
+        assert len(said) == merges
+    (cache / cached.RECORD).unlink()
+    student.fetch(said.append)
+    assert len(said) == merges + 1
+    stop = Event()
+    stop.set()
+    file.unlink()
+    with pytest.raises(ConfigError, match="interrupted"):
+        student.fetch(said.append, stop=stop)
+    assert not file.exists()
+    assert not list(cache.glob(".student-*"))
 
 
 @pytest.mark.llama

@@ -6,11 +6,13 @@ Exit codes: 0 done, 1 not solved or failed, 2 usage or configuration, 3 the engi
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 
 from scale_reasoning.cli import doctor, evaluate, fetch, plot, records, report, serve, sft, solve, synth, view
 from scale_reasoning.errors import ConfigError, EngineError, ScaleError
+from scale_reasoning.printable import printable
 
 INTERRUPTED = 130
 
@@ -22,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return args.run(args)
     except ScaleError as error:
-        print(f"scale: error: {error}", file=sys.stderr)
+        print(f"scale: error: {shortened(str(error))}", file=sys.stderr)
         return exit_code(error)
     except KeyboardInterrupt:
         print("scale: interrupted", file=sys.stderr)
@@ -30,6 +32,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # the reader went away; nothing is left to tell it
         return 1
+    except OSError as error:  # a path that no file can have, wherever it was looked for
+        print(f"scale: error: {shortened(str(error))}", file=sys.stderr)
+        return 2
+
+
+MOST_WORD, MOST_LINE = 400, 4000
+"""Characters of a word (a path, say) and of all that is told of an error."""
+
+
+def shortened(text: str) -> str:
+    """The text as it may be printed: without terminal codes, and no longer than a reader can take in."""
+    text = re.sub(rf"(\S{{{MOST_WORD}}})\S+", r"\1…", printable(text[: 10 * MOST_LINE]))
+    return text if len(text) <= MOST_LINE else f"{text[:MOST_LINE]}…"
 
 
 def exit_code(error: ScaleError) -> int:

@@ -87,7 +87,7 @@ def _print(findings: Sequence[Finding]) -> None:
 def _line(text: str) -> Text:
     from rich.text import Text
 
-    from scale_reasoning.cli.live import printable
+    from scale_reasoning.printable import printable
 
     return Text(printable(" ".join(text.split())))
 

@@ -70,6 +70,7 @@ def add_run(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
     add("--ray", metavar="ADDRESS", help="make the attempts on Ray: auto, local or ray://HOST:PORT")
     add("--ray-workers", type=int, metavar="N", help="processes of Ray that make them (default 4)")
     add("--dry-run", action="store_true", help="print what would run (attempts, calls, tokens), call and write nothing")
+    add("--trust-manifest", action="store_true", help="send keys to the servers that a manifest or recipe names")
     options.add_strategy(parser, without=("samples",), several=several)
     options.add_connection(parser)
     parser.set_defaults(seed=None)  # so that what was said is told from what was not

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import sys
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from rich.text import Text
 
 from scale_reasoning.events import Decomposed, Event, Finished, Routed, Started, Streamed
 from scale_reasoning.lm import Endpoints, Strategy, stage_of
+from scale_reasoning.printable import printable
 from scale_reasoning.strategies import describe
 from scale_reasoning.types import Completion, Mode, Record, Stage, Usage
 
@@ -38,11 +38,6 @@ DOING = {
 TAIL_LINES, TAIL_CHARACTERS = 8, 4000
 SHOWN_KNOBS = ("tau", "route", "candidates", "base", "samples", "mode", "max_rounds")
 ROUND = re.compile(r"(?:round(?P<number>[0-9]+)|forced)/solve")
-
-
-def printable(text: str) -> str:
-    """The text without control, format and private characters (escape sequences, reordering marks); lines stay."""
-    return "".join(c for c in text if c in "\n\t" or not unicodedata.category(c).startswith("C"))
 
 
 @dataclass(slots=True)

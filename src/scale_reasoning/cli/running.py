@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scale_reasoning.cli import options
+from scale_reasoning.cli.consent import refuse_unknown_servers
 from scale_reasoning.cli.place import here
 from scale_reasoning.engines import Connection, adaptations, connect, engine_of, key_from_environment
 from scale_reasoning.engines.llama import SLOTS
@@ -151,6 +152,7 @@ def _connections(args: argparse.Namespace, manifest: Manifest) -> dict[ModelSpec
         if spec.api_key_env and not args.api_key_env:
             key = key_from_environment(spec.api_key_env)
         connections[spec] = there.connection(replace(base, api_key=key))
+    refuse_unknown_servers(args, connections)
     return connections
 
 

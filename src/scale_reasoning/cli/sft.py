@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scale_reasoning.children import running
 from scale_reasoning.cli.options import Commands
 from scale_reasoning.errors import ConfigError, ScaleError
 
@@ -104,8 +104,9 @@ def _trained(out: Path, job: Job) -> None:
     from scale_reasoning.synth import launch, train
 
     if job.recipe.gpus > 1:
-        done = subprocess.run(launch.command(job.recipe, out), check=False)  # noqa: S603 the words are launch.py's own
-        if done.returncode:
+        with running(launch.command(job.recipe, out)) as launched:
+            failed = launched.wait()
+        if failed:
             raise ScaleError(f"the training failed, see above; once that is mended, go on with --resume --out {out}")
     else:
         train.train(out, _told)

@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
 
         print(msgspec.json.encode(record).decode(), flush=True)
     elif record.solution is not None and record.solution.answer is not None:
-        from scale_reasoning.cli.live import printable
+        from scale_reasoning.printable import printable
 
         print(printable(record.solution.answer), flush=True)
     return _exit_code(record)

@@ -15,8 +15,10 @@ from typing import Any, NoReturn
 
 from scale_reasoning.datasets.dataset import Dataset, Wanted, dataset_of
 from scale_reasoning.datasets.numbers import SHORT_FLOATS, float_text, integer_text, with_short_floats
+from scale_reasoning.datasets.parquet import bounded_table
 from scale_reasoning.datasets.rows import Row, problems_of
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.files import read_bounded
 from scale_reasoning.types import JSON
 
 MAX_BYTES = 256 * 2**20
@@ -98,7 +100,7 @@ def _parquet(path: Path) -> Iterator[Row]:
     except ImportError:
         raise ConfigError(f"{path}: Parquet needs pyarrow: pip install 'scale-reasoning[data]'") from None
     try:
-        table = parquet.read_table(path, partitioning=None)
+        table = bounded_table(path, parquet, MAX_BYTES)
         rows: list[dict[str, JSON]] = table.to_pylist()
         types = {field.name: str(field.type) for field in table.schema}
     except ValueError as error:  # ArrowInvalid is one
@@ -109,7 +111,7 @@ def _parquet(path: Path) -> Iterator[Row]:
 
 def _text(path: Path) -> str:
     """The file's text. A byte that is no UTF-8 is named by its line."""
-    data = path.read_bytes()
+    data = read_bounded(path, MAX_BYTES)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -19,6 +19,8 @@ from scale_reasoning.types import JSON, Problem
 PROBLEM_FIELDS = ("problem", "question", "text", "prompt")
 ANSWER_FIELDS = ("answer", "solution", "final_answer", "gold")
 """Tried in this order, whatever their case, where no field is named."""
+MOST_ROWS, MOST_CHARACTERS = 1_000_000, 1_000_000
+"""Rows of a dataset, and characters of a field."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,8 @@ def problems_of(
         if problem.id in places:
             same = "the problem, without an id," if problem.id == digest_id(text) else f"the id {problem.id!r}"
             raise ConfigError(f"{row.where}: {same} is that of {places[problem.id]} again")
+        if len(problems) == MOST_ROWS:
+            raise ConfigError(f"{source} has over {MOST_ROWS:,} rows, which is the most that is read; cut it first")
         places[problem.id] = row.where
         problems.append(problem)
     if not problems:
@@ -86,6 +90,8 @@ def _value(row: Row, field: str) -> str:
         return number
     if not isinstance(value, str):
         raise ConfigError(f"{row.where}: {field!r} is {_kind(value)}; text or a number is needed")
+    if len(value) > MOST_CHARACTERS:
+        raise ConfigError(f"{row.where}: {field!r} has {len(value):,} characters; at most {MOST_CHARACTERS:,} are read")
     if not value.strip():
         raise ConfigError(f"{row.where}: {field!r} is empty")
     try:

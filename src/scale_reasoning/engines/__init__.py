@@ -5,11 +5,13 @@ To add an engine: one file with one `generate`, one row in ENGINES. Heavy import
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, TypeAlias
 
 from scale_reasoning.arithmetic.teacher import TEACHER, Teacher
@@ -95,10 +97,19 @@ async def _llama(connection: Connection, stack: AsyncExitStack) -> Opened:
 
     named = connection.model or EMBEDDED
     boxed = {EMBEDDED: student.fetch, UNTAUGHT: smollm2.fetch}.get(named)
-    path = boxed(connection.say) if boxed else Path(named)
+    path = await _fetched(boxed, connection.say) if boxed else Path(named)
     asked = {} if connection.window is None else {"window": connection.window}
     engine = await stack.enter_async_context(await Llama.start(path, **asked))
     return Opened(engine=engine, model=named if boxed else path.stem, window=engine.window)
+
+
+async def _fetched(fetch: Callable[..., Path], say: Callable[[str], None]) -> Path:
+    """In a thread, for it may take minutes; whoever is cancelled meanwhile stops it."""
+    stop = Event()
+    try:
+        return await asyncio.to_thread(fetch, say, stop=stop)
+    finally:
+        stop.set()
 
 
 async def _teacher(connection: Connection, stack: AsyncExitStack) -> Opened:

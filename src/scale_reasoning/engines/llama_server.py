@@ -7,6 +7,7 @@ line of settings, writes one line when it serves, logs errors to standard error.
 
 from __future__ import annotations
 
+import ctypes
 import http.client
 import importlib
 import json
@@ -15,6 +16,9 @@ import signal
 import sys
 import threading
 from typing import Any, TypedDict
+
+SET_PDEATHSIG = 1
+"""Of Linux's prctl: which signal a process gets when its parent ends."""
 
 
 class Settings(TypedDict):
@@ -38,6 +42,8 @@ class Ready(TypedDict):
 def main() -> None:
     """Serves until standard input closes or a signal comes; never returns."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if sys.platform == "linux":  # no thread of Python's runs while llama.cpp loads a model
+        ctypes.CDLL(None).prctl(SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     settings: Settings = json.loads(sys.stdin.readline())
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     llama_cpp = importlib.import_module("xllamacpp")

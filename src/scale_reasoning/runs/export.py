@@ -1,4 +1,4 @@
-"""A run's records as files for other tools: JSON lines, a record of `scale solve --json` a line, or Parquet."""
+"""A run's records as files for other tools: JSON lines (a record of `scale solve --json` per line) or Parquet."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from scale_reasoning.errors import ConfigError, StoreError
+from scale_reasoning.files import replacing
 from scale_reasoning.runs.store import Store
 from scale_reasoning.types import Record
 
@@ -24,22 +25,20 @@ def records(store: Store) -> Iterator[tuple[str, Record]]:
 
 
 def to_jsonl(store: Store, file: Path) -> int:
-    """Writes the records a line each, at a stroke; how many. Raises StoreError."""
-    part = file.with_name(f"{file.name}.part")
+    """Writes a record per line into a file that appears whole; how many. Raises StoreError."""
     count = 0
     try:
-        with part.open("wb") as out:
+        with replacing(file) as out:
             for _, record in records(store):
                 out.write(msgspec.json.encode(record) + b"\n")
                 count += 1
-        part.replace(file)
     except OSError as error:
-        raise StoreError(f"export to {file}: {error}") from error
+        raise StoreError(f"export to {file}: {error}; name another file with --out") from error
     return count
 
 
 def to_parquet(store: Store, file: Path) -> int:
-    """Writes one row a record: flat columns for what is sorted and filtered by, the record itself as JSON."""
+    """Writes one row per record: flat columns for what is sorted and filtered by, the record itself as JSON."""
     try:
         arrow: Any = importlib.import_module("pyarrow")
         parquet: Any = importlib.import_module("pyarrow.parquet")
@@ -52,7 +51,7 @@ def to_parquet(store: Store, file: Path) -> int:
     schema = arrow.schema(columns)
     count = 0
     try:
-        with parquet.ParquetWriter(file, schema) as writer:
+        with replacing(file) as out, parquet.ParquetWriter(out, schema) as writer:
             rows: list[dict[str, Any]] = []
             for dataset, record in records(store):
                 rows.append(_row(dataset, record))
@@ -62,7 +61,7 @@ def to_parquet(store: Store, file: Path) -> int:
                     rows.clear()
             writer.write_table(arrow.Table.from_pylist(rows, schema=schema))
     except OSError as error:
-        raise StoreError(f"export to {file}: {error}") from error
+        raise StoreError(f"export to {file}: {error}; name another file with --out") from error
     return count
 
 

@@ -1,58 +1,63 @@
 """A run's folder on disk: manifest.json, the database, a lock. Every error is a StoreError that says what to do.
 
-With runs.store the one door to sqlite3. Knows nothing of what the rows mean.
+A folder may come from anybody: its files must be regular ones, no link is followed, and to read a run changes nothing.
+With runs.store and runs.database the one door to sqlite3. Knows nothing of what the rows mean.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
+import os
 import sqlite3
-from collections.abc import Callable, Generator, Iterable
+import stat
+from collections.abc import Generator, Iterable
 from pathlib import Path
-from typing import IO
+from typing import TypeAlias
 
 import msgspec
 
 from scale_reasoning.errors import ConfigError, StoreError
+from scale_reasoning.files import kind_of, open_regular, read_bounded, replacing
+from scale_reasoning.printable import one_line
+from scale_reasoning.runs import database
 from scale_reasoning.runs.manifest import Manifest, decode, encode
 
-APPLICATION = 0x5CA1E001
 DATABASE, MANIFEST, LOCK = "run.sqlite", "manifest.json", "lock"
-DAMAGED = "the database is damaged: restore it from a copy, or start anew with another --out"
+LOG, INDEX, JOURNAL = (f"{DATABASE}-{suffix}" for suffix in ("wal", "shm", "journal"))
+"""SQLite's own files: its log, the log's index, and the journal that a run never has."""
+MANIFEST_BYTES = 64 << 20
+"""Of a manifest: 10,000 cells take a tenth of it."""
+DAMAGED = "the database is damaged: restore it from a copy, or start a new run with another --out"
 
-SCHEMA = """
-CREATE TABLE problems (dataset TEXT, position INTEGER, id TEXT, text TEXT, answer TEXT, PRIMARY KEY (dataset, id));
-CREATE TABLE completions (key TEXT PRIMARY KEY, loose TEXT, tokens INTEGER, cut INTEGER, request BLOB, completion BLOB);
-CREATE INDEX completions_by_loose ON completions (loose);
-CREATE TABLE attempts (cell INTEGER, problem TEXT, sample INTEGER, owed INTEGER, outcome BLOB, record BLOB,
-                       PRIMARY KEY (cell, problem, sample));
-"""
+Identity: TypeAlias = tuple[int, int] | None
+"""Which folder it is, whatever its name; None where there is none."""
 
 
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of a run's folder. Raises ConfigError when there is no run, StoreError for what is no manifest."""
     file = folder / MANIFEST
     with told(folder):
-        if not file.exists():
-            raise ConfigError(f"{folder} holds no run: there is no {MANIFEST} in it")
+        try:
+            content = read_bounded(file, MANIFEST_BYTES, follow=False)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise ConfigError(f"{folder} holds no run: there is no {MANIFEST} in it") from error
         if not (folder / DATABASE).exists() and (folder / "run" / MANIFEST).exists():
             raise ConfigError(f"{folder} holds traces: the run that they were made from is {folder / 'run'}")
-        content = file.read_bytes()
     try:
         return decode(msgspec.json.decode(content), str(file))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise StoreError(
-            f"{file}: no manifest ({error}): restore it from a copy, or start anew with another --out"
+            f"{file}: no manifest ({one_line(str(error), 200)}): restore it from a copy, or start a new run with "
+            "another --out"
         ) from error
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Writes the manifest at a stroke."""
-    with told(folder):
-        part = folder / f"{MANIFEST}.part"
-        part.write_bytes(encode(manifest))
-        part.replace(folder / MANIFEST)
+    """Writes the manifest, which appears whole."""
+    with told(folder), replacing(folder / MANIFEST) as file:
+        file.write(encode(manifest))
 
 
 def make(folder: Path) -> list[Path]:
@@ -66,7 +71,7 @@ def make(folder: Path) -> list[Path]:
 def clear(folder: Path, made: Iterable[Path] = ()) -> None:
     """Removes a run and, of the folders `made` for it, those with nothing else in them."""
     with told(folder):
-        for name in (MANIFEST, f"{MANIFEST}.part", DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", LOCK):
+        for name in (MANIFEST, DATABASE, LOG, INDEX, JOURNAL, LOCK):
             (folder / name).unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # something of the user's is in it
         for each in made:
@@ -75,81 +80,178 @@ def clear(folder: Path, made: Iterable[Path] = ()) -> None:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Generator[None]:
-    """The folder, held against every other process."""
+    """The folder, held against every other process that would write to it."""
     with told(folder):
-        lock: IO[str] = (folder / LOCK).open("w")
+        lock = open_regular(folder / LOCK)
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise StoreError(f"{folder}: another process works on this run; wait for it, or end it") from error
+            raise StoreError(f"{folder}: {_why_not_locked(error)}") from error
         yield
+
+
+def _why_not_locked(error: OSError) -> str:
+    if error.errno in (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES):
+        return "another process works on this run; wait for it, or end it"
+    return f"its file system cannot lock files ({error.strerror}): put the run on a local disk, then --resume"
 
 
 @contextlib.contextmanager
 def opened(folder: Path, *, new: bool) -> Generator[sqlite3.Connection]:
-    """The folder's database, to be written to."""
-    file = folder / DATABASE
+    """The folder's database, to write to. A new one that fails before there is a manifest leaves no file behind."""
     if not new:
-        _require(file)
+        _require(folder)
+    _refuse_strange_files(folder, to_write=True)
     with told(folder):
-        connection = sqlite3.connect(file, timeout=30)
+        at = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with told(folder):
+            connection = sqlite3.connect(_address(folder), uri=True, timeout=30)
         try:
-            _prepare(connection, folder, new=new)
-        except BaseException:
-            connection.close()
-            raise
-    with contextlib.closing(connection):
-        yield connection
+            with told(folder):
+                database.prepare(connection, folder, new=new)
+            yield connection
+        finally:
+            _close(connection, folder, at)
+    except BaseException:
+        if new and not (folder / MANIFEST).exists() and identity(folder) == _identity_of(os.fstat(at)):
+            clear(folder)
+        raise
+    finally:
+        os.close(at)
+
+
+def _close(connection: sqlite3.Connection, folder: Path, at: int) -> None:
+    """Closes the database. Of a folder that was moved the log stays.
+
+    SQLite would delete the log by its old path, where another run may be by now. It does not while a second connection
+    reads the database.
+    """
+    with contextlib.ExitStack() as stack:
+        if identity(folder) != _identity_of(os.fstat(at)):
+            with contextlib.suppress(sqlite3.Error):
+                there = f"file:///proc/self/fd/{at}/{DATABASE}?mode=ro"
+                reader = stack.enter_context(contextlib.closing(sqlite3.connect(there, uri=True)))
+                reader.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        connection.close()
 
 
 @contextlib.contextmanager
 def opened_to_read(folder: Path) -> Generator[sqlite3.Connection]:
     """The folder's database, of which no byte is changed; a process may be writing to it."""
-    file = folder / DATABASE
-    _require(file)
+    with _address_to_read(folder) as address:
+        with told(folder):
+            connection = sqlite3.connect(address, uri=True, timeout=30)
+        with contextlib.closing(connection):
+            with told(folder):
+                database.bound(connection)
+                connection.execute("PRAGMA query_only = ON")
+                database.check(connection, folder)
+            yield connection
+
+
+@contextlib.contextmanager
+def attached(connection: sqlite3.Connection, folder: Path, name: str) -> Generator[None]:
+    """Another run's database within this connection under a name, to read from; see opened_to_read."""
+    with _address_to_read(folder) as address:
+        with told(folder):
+            connection.execute(f"ATTACH ? AS {name}", (address,))
+            database.check(connection, folder, name)
+        yield
+        with told(folder):
+            connection.execute(f"DETACH {name}")
+
+
+def identity(folder: Path) -> Identity:
+    """Which folder has this path now."""
+    try:
+        return _identity_of(folder.stat())
+    except OSError:
+        return None
+
+
+def _identity_of(found: os.stat_result) -> Identity:
+    return found.st_dev, found.st_ino
+
+
+def _require(folder: Path) -> None:
     with told(folder):
-        connection = _reader(file)
+        if not (folder / DATABASE).exists():
+            raise StoreError(f"{folder}: its {DATABASE} is gone; without it there is no run to resume")
+
+
+def _address(folder: Path) -> str:
+    return (folder.absolute() / DATABASE).as_uri()
+
+
+@contextlib.contextmanager
+def _address_to_read(folder: Path) -> Generator[str]:
+    """Where SQLite finds the run so that it changes nothing in the folder, not even the log that a killed process left.
+
+    A log with its index is read as it is. Without an index SQLite would create one, so the run is copied; without a log
+    all is in the database, which nobody writes to.
+    """
+    _require(folder)
+    _refuse_strange_files(folder, to_write=False)
+    with told(folder):
+        log, index = _size(folder / LOG), (folder / INDEX).exists()
+    if log is not None and index and (address := _with_index(folder)):
+        yield address
+    elif log:
+        with database.copied(folder, (DATABASE, LOG)) as copy:
+            yield _address(copy)
+    else:
+        before = _state(folder)
+        yield f"{_address(folder)}?mode=ro&immutable=1"
+        if _state(folder) != before:
+            raise StoreError(f"{folder}: another process wrote to it while it was read; run the command again")
+
+
+def _with_index(folder: Path) -> str | None:
+    """How to read a log by its index, which another process may be using. None where SQLite cannot."""
+    for options in ("mode=ro&readonly_shm=1", "mode=ro"):
+        address = f"{_address(folder)}?{options}"
+        with contextlib.suppress(sqlite3.OperationalError):
+            with contextlib.closing(sqlite3.connect(address, uri=True, timeout=30)) as connection:
+                connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            return address
+    return None
+
+
+def _size(file: Path) -> int | None:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return None
+
+
+def _state(folder: Path) -> tuple[int, int, int]:
+    with told(folder):
+        found = (folder / DATABASE).stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _refuse_strange_files(folder: Path, *, to_write: bool) -> None:
+    """Raises StoreError for a link, a pipe or a device in place of a run's file, and for a journal.
+
+    A rollback journal names files that SQLite would delete; a run has none. A database that has a second name (a hard
+    link) is not written to, for the other name may be a backup.
+    """
+    for name in (DATABASE, LOG, INDEX, JOURNAL, LOCK):
         try:
-            _check(connection, folder)
-        except BaseException:
-            connection.close()
-            raise
-    with contextlib.closing(connection):
-        yield connection
-
-
-def _reader(file: Path) -> sqlite3.Connection:
-    """A connection that only reads. SQLite would otherwise create, empty or remove files next to the database."""
-    address = f"{file.resolve().as_uri()}?mode=ro"
-    log = file.with_name(f"{file.name}-wal")
-    if not log.exists() or not log.stat().st_size:  # everything is in the one file, and nobody writes to it
-        return sqlite3.connect(f"{address}&immutable=1", uri=True)
-    try:  # what a killed process left: its shared memory is read but not repaired
-        connection = sqlite3.connect(f"{address}&readonly_shm=1", uri=True, timeout=30)
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.OperationalError:  # the shared memory is gone or in use
-        return sqlite3.connect(address, uri=True, timeout=30)
-    return connection
-
-
-def _require(file: Path) -> None:
-    if not file.exists():
-        raise StoreError(f"{file.parent}: its {DATABASE} is gone; without it there is no run to resume")
-
-
-def _prepare(connection: sqlite3.Connection, folder: Path, *, new: bool) -> None:
-    if new:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.executescript(f"PRAGMA application_id = {APPLICATION}; {SCHEMA}")
-    _check(connection, folder)
-    # Committed writes survive a killed process; only a power cut may lose the newest.
-    connection.execute("PRAGMA synchronous = NORMAL")
-
-
-def _check(connection: sqlite3.Connection, folder: Path) -> None:
-    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
-        raise StoreError(f"{folder}: its {DATABASE} is not a run of this program; name another folder")
+            found = (folder / name).lstat()
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise trouble(folder, error) from error
+        if not stat.S_ISREG(found.st_mode):
+            raise StoreError(f"{folder}: its {name} is {kind_of(found.st_mode)}, not a regular file; it is not opened")
+        if name == JOURNAL and found.st_size:
+            raise StoreError(f"{folder}: {name} is no file of a run; it is not opened")
+        if name == DATABASE and to_write and found.st_nlink > 1:
+            raise StoreError(f"{folder}: its {name} has another name as well (a hard link): copy the folder, then "
+                             "--resume the copy")  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -162,14 +264,14 @@ def told(folder: Path) -> Generator[None]:
 
 
 def trouble(folder: Path, error: Exception) -> StoreError:
-    """A StoreError that names the folder, the cause and the mend."""
-    mend: Callable[[str], bool] = str(error).lower().__contains__
-    if mend("full") or mend("no space"):
+    """A StoreError that names the folder, the cause and what to do."""
+    told_of = str(error).lower()
+    if "full" in told_of or "no space" in told_of:
         what = "the disk is full: free some space, then --resume"
-    elif mend("readonly") or mend("read-only") or mend("permission"):
-        what = "it cannot be written to: mend its permissions, then --resume"
-    elif mend("malformed") or mend("not a database") or mend("corrupt"):
+    elif any(word in told_of for word in ("readonly", "read-only", "permission")):
+        what = "it cannot be written to: change its permissions, then --resume"
+    elif any(word in told_of for word in ("malformed", "not a database", "corrupt", "interrupted", "too big")):
         what = DAMAGED
     else:
-        what = "nothing that was saved is lost; mend the cause, then --resume"
-    return StoreError(f"{folder}: {error}: {what}")
+        what = "nothing that was saved is lost; remove the cause, then --resume"
+    return StoreError(f"{folder}: {one_line(str(error), 300)}: {what}")

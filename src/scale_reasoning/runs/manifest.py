@@ -17,6 +17,7 @@ import msgspec
 
 from scale_reasoning.engines import Connection
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.files import read_bounded
 from scale_reasoning.lm import Strategy
 from scale_reasoning.runs.shard import Shard
 from scale_reasoning.strategies import describe, make
@@ -79,6 +80,13 @@ class CellSpec:
         return make(str(settings.pop("name", "scale")), settings)
 
 
+MOST_BYTES = 16 << 20
+"""Of a recipe or a manifest that a run is begun from."""
+MOST_CELLS = 10_000
+"""A recipe that multiplies out to more is a slip."""
+MOST_SAMPLES = 100_000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """A whole run, or one `shard` of it.
@@ -100,14 +108,22 @@ class Manifest:
     def __post_init__(self) -> None:
         if self.format != FORMAT:
             raise ConfigError(f"manifest format {self.format}: this version reads {FORMAT}")
-        if self.samples < 1:
-            raise ConfigError(f"samples = {self.samples}: must be at least 1")
+        if not 1 <= self.samples <= MOST_SAMPLES:
+            raise ConfigError(f"samples = {self.samples}: must be from 1 to {MOST_SAMPLES:,}")
+        if len(self.cells) > MOST_CELLS:
+            raise ConfigError(f"{len(self.cells):,} cells: at most {MOST_CELLS:,}")
         if not self.cells:
             raise ConfigError("nothing to run: a run needs a dataset, a model and a strategy")
 
     def normalised(self) -> Manifest:
         """With every strategy spelled out in full, each checked. Raises ConfigError."""
         return replace(self, cells=tuple(replace(cell, strategy=describe(cell.made())) for cell in self.cells))
+
+    def planned(self, dataset: str, problems: Iterable[Problem]) -> int:
+        """How many units there are, counted without listing them."""
+        if self.shard is None:
+            return sum(self.samples for _ in problems)
+        return sum(self.shard.count(dataset, problem.id, self.samples) for problem in problems)
 
     def units(self, dataset: str, problems: Iterable[Problem]) -> Iterator[tuple[Problem, int]]:
         """The samples of a dataset's problems that are this run's to make: (problem, sample), in the order given."""
@@ -117,8 +133,6 @@ class Manifest:
                     yield problem, sample
 
 
-MOST_CELLS = 10_000
-"""A recipe that multiplies out to more is a slip."""
 _SHARED_KEYS = ("samples", "seed", "grader", "reuse")
 RECIPE_KEYS = {*_SHARED_KEYS, "data_dir", "count", "datasets", "models", "strategies"}
 
@@ -126,7 +140,7 @@ RECIPE_KEYS = {*_SHARED_KEYS, "data_dir", "count", "datasets", "models", "strate
 def read(file: Path) -> Manifest:
     """The manifest in a JSON file, or the one that a TOML recipe resolves to. Raises ConfigError naming the place."""
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_bounded(file, MOST_BYTES).decode()
         if file.suffix == ".toml":
             return recipe(tomllib.loads(text), file.name).normalised()
         return decode(json.loads(text), file.name).normalised()

@@ -6,7 +6,6 @@ the merged run.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from scale_reasoning.errors import ConfigError, StoreError
-from scale_reasoning.runs.folder import DATABASE, opened, read_manifest, told
+from scale_reasoning.files import workspace
+from scale_reasoning.runs import database
+from scale_reasoning.runs.folder import DAMAGED, attached, opened, read_manifest, told
 from scale_reasoning.runs.manifest import Manifest, ModelSpec, differences
 from scale_reasoning.runs.store import create, reading
 from scale_reasoning.types import Completion, Problem, Record
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def merge(out: Path, folders: Sequence[Path]) -> None:
-    """Writes the run of all the folders to `out`, at a stroke.
+    """Writes the run of all the folders to `out`, which appears whole; the folders are only read.
 
     What two of them have alike, but for times, is kept once; an attempt that one of them owes is taken from another.
     Raises ConfigError when they are not one run, or have one attempt or call with two results; StoreError when `out` is
@@ -37,13 +38,14 @@ def merge(out: Path, folders: Sequence[Path]) -> None:
         out.parent.mkdir(parents=True, exist_ok=True)
     whole = _one_run(folders)
     problems = _problems(folders, whole)
-    with told(out), tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as place:
-        part = Path(place) / "run"
+    with told(out), workspace(out.parent, f".{out.name}-") as place:
+        part = place / "run"
         with create(part, whole, problems):
             pass
         with opened(part, new=False) as connection:
+            database.bound(connection)
             for folder in folders:
-                with told(folder):
+                with attached(connection, folder, "other"), told(folder):
                     _unite(connection, folder)
         part.rename(out)
 
@@ -84,15 +86,15 @@ def _problems(folders: Sequence[Path], manifest: Manifest) -> dict[str, list[Pro
 
 
 def _unite(connection: sqlite3.Connection, folder: Path) -> None:
-    connection.execute("ATTACH ? AS other", (str(folder / DATABASE),))
     with connection:
         connection.execute("BEGIN")  # one look at the other run, though it may be in progress
+        if connection.execute(_OF_OTHER_TYPES).fetchone():
+            raise StoreError(f"{folder}: a row has a value of another type than it should: {DAMAGED}")
         conflict = next(_conflicts(connection), None)
         if conflict is not None:
             raise ConfigError(f"{folder}: {conflict} differs from that of a run named before it; leave one of them out")
         connection.execute("INSERT OR IGNORE INTO completions SELECT * FROM other.completions")
         connection.execute(_ATTEMPTS)
-    connection.execute("DETACH other")
 
 
 def _conflicts(connection: sqlite3.Connection) -> Iterator[str]:
@@ -110,6 +112,14 @@ def _conflicts(connection: sqlite3.Connection) -> Iterator[str]:
 def _timeless(record: Record) -> Record:
     return replace(record, seconds=0.0, calls=tuple(replace(call, seconds=0.0) for call in record.calls))
 
+
+_OF_OTHER_TYPES = """
+    SELECT 1 FROM other.attempts
+    WHERE typeof(cell) || typeof(problem) || typeof(sample) || typeof(owed) || typeof(outcome) || typeof(record)
+          != 'integertextintegerintegerblobblob'
+    UNION ALL SELECT 1 FROM other.completions
+    WHERE typeof(key) || typeof(loose) || typeof(cut) || typeof(request) || typeof(completion)
+          != 'texttextintegerblobblob' OR typeof(tokens) NOT IN ('integer', 'null') LIMIT 1"""
 
 _TWICE_MADE = """
     SELECT cell, problem, sample, ours.record, theirs.record

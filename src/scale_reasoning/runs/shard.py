@@ -33,8 +33,17 @@ class Shard:
         The problem's hash says which share its first sample goes to, and the others follow in turn: every share gets
         its part of each problem, so that shares are of a size though some problems take far longer than others.
         """
-        digest = hashlib.sha256(f"{dataset}\x1f{problem_id}".encode()).digest()
-        return (int.from_bytes(digest[:8], "big") + sample) % self.of == self.number - 1
+        return (_turn(dataset, problem_id) + sample) % self.of == self.number - 1
+
+    def count(self, dataset: str, problem_id: str, samples: int) -> int:
+        """How many of a problem's samples are this share's."""
+        first = (self.number - 1 - _turn(dataset, problem_id)) % self.of
+        return len(range(first, samples, self.of))
+
+
+def _turn(dataset: str, problem_id: str) -> int:
+    digest = hashlib.sha256(f"{dataset}\x1f{problem_id}".encode()).digest()
+    return int.from_bytes(digest[:8], "big")
 
 
 def read(text: str) -> Shard:

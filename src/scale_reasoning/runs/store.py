@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import re
 import sqlite3
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -19,11 +20,13 @@ import msgspec
 
 from scale_reasoning.errors import ConfigError, EngineError, StoreError
 from scale_reasoning.journal import key as key_of
+from scale_reasoning.printable import one_line
 from scale_reasoning.runs.folder import (
     DAMAGED,
     DATABASE,
     MANIFEST,
     clear,
+    identity,
     locked,
     make,
     opened,
@@ -34,7 +37,7 @@ from scale_reasoning.runs.folder import (
     write_manifest,
 )
 from scale_reasoning.runs.manifest import UNNAMED, Manifest, ModelSpec
-from scale_reasoning.runs.outcome import Cell, Outcome, outcome_of
+from scale_reasoning.runs.outcome import Cell, Outcome, outcome_of, possible
 from scale_reasoning.types import JSON, Completion, Problem, Record, Request
 
 T = TypeVar("T")
@@ -54,6 +57,7 @@ class Store:
     def __init__(self, folder: Path, connection: sqlite3.Connection, manifest: Manifest, *, new: bool = False) -> None:
         self.folder, self.manifest, self.new = folder, manifest, new
         self._db = connection
+        self._identity = identity(folder)
         self._pending: list[tuple[str, tuple[Any, ...]]] = []
         self._flushed: asyncio.Future[None] | None = None
         self.reused = 0
@@ -94,17 +98,24 @@ class Store:
 
     def done(self) -> set[tuple[int, str, int]]:
         """(cell, problem id, sample) of every attempt that is not owed."""
-        return set(self._all("SELECT cell, problem, sample FROM attempts WHERE NOT owed"))
+        rows = self._all("SELECT cell, problem, sample FROM attempts WHERE NOT owed")
+        return {(self._is(int, cell), self._is(str, problem), self._is(int, sample)) for cell, problem, sample in rows}
 
     def outcomes(self, cell: int) -> Iterator[Outcome]:
         """A cell's outcomes, owed ones included, in the order of the dataset."""
-        for (blob,) in self._all(f"SELECT outcome {_OF_CELL}", (self._dataset(cell), cell)):
-            yield self._decoded(blob, Outcome)
+        for blob, *place in self._all(f"SELECT outcome, problem, sample {_OF_CELL}", (self._dataset(cell), cell)):
+            outcome = self._decoded(blob, Outcome)
+            if _LARGE.search(blob) and not possible(outcome):
+                raise self._damaged("a number in an outcome is impossible")
+            self._check_place(place, outcome.problem_id, outcome.sample)
+            yield outcome
 
     def records(self, cell: int) -> Iterator[Record]:
         """A cell's records, owed ones included, in the order of the dataset."""
-        for (blob,) in self._all(f"SELECT record {_OF_CELL}", (self._dataset(cell), cell)):
-            yield self._decoded(blob, Record)
+        for blob, *place in self._all(f"SELECT record, problem, sample {_OF_CELL}", (self._dataset(cell), cell)):
+            record = self._decoded(blob, Record)
+            self._check_place(place, record.attempt.problem_id, record.attempt.sample)
+            yield record
 
     def record(self, cell: int, problem_id: str, sample: int) -> Record | None:
         """One attempt's record; None when it has not run yet."""
@@ -116,26 +127,29 @@ class Store:
     def written(self) -> int:
         """Grows with every attempt that is kept: the newest row's number."""
         row = self._one("SELECT coalesce(max(rowid), 0) FROM attempts", ())
-        return 0 if row is None else row[0]
+        return 0 if row is None else self._is(int, row[0])
 
-    def outcomes_since(self, cell: int, written: int) -> Iterator[bytes]:
-        """A cell's outcomes, as JSON, that were kept since `written()` said so much; none of them in any order."""
+    def outcomes_since(self, cell: int, written: int, shape: type[T]) -> Iterator[T]:
+        """A cell's outcomes that were kept since `written()` said so much, in no order; `shape` has some of their
+        fields.
+        """
         for (blob,) in self._all("SELECT outcome FROM attempts WHERE rowid > ? AND cell = ?", (written, cell)):
-            yield blob
+            yield self._decoded(blob, shape)
 
     def with_steps_over(self, cell: int, tokens: int) -> set[tuple[str, int]]:
         """(problem id, sample) of a cell's attempts in which a step, of any chain, wrote more than so many tokens."""
-        return set(self._all(_LONG_STEPS, (cell, tokens, tokens)))
+        rows = self._all(_LONG_STEPS, (cell, tokens, tokens))
+        return {(self._is(str, problem), self._is(int, sample)) for problem, sample in rows}
 
     def paid(self) -> Paid:
         """The completions in the journal."""
         row = self._one("SELECT count(*), coalesce(sum(tokens), 0), count(*) - count(tokens) FROM completions", ())
-        return Paid(0, 0, 0) if row is None else Paid(*row)
+        return Paid(0, 0, 0) if row is None else Paid(*(self._is(int, number) for number in row))
 
     def served(self) -> list[str]:
         """The names that the servers gave their models."""
         rows = self._all("SELECT DISTINCT json_extract(CAST(completion AS TEXT), '$.model') FROM completions")
-        return sorted(name for (name,) in rows if name)
+        return sorted(name for (name,) in rows if name and isinstance(name, str))
 
     @property
     def begun(self) -> bool:
@@ -145,7 +159,14 @@ class Store:
     def problems(self, dataset: str) -> list[Problem]:
         """The problems of a dataset as the run has them, in order."""
         rows = self._all("SELECT id, text, answer FROM problems WHERE dataset = ? ORDER BY position", (dataset,))
-        return [Problem(id=id_, text=text, answer=answer) for id_, text, answer in rows]
+        return [
+            Problem(
+                id=self._is(str, id_),
+                text=self._is(str, text),
+                answer=None if answer is None else self._is(str, answer),
+            )
+            for id_, text, answer in rows
+        ]
 
     @property
     def planned(self) -> int:
@@ -155,10 +176,11 @@ class Store:
     def planned_of(self, cell: int) -> int:
         """Attempts that the manifest asks of a cell."""
         dataset = self._dataset(cell)
-        return sum(1 for _ in self.manifest.units(dataset, self.problems(dataset)))
+        return self.manifest.planned(dataset, self.problems(dataset))
 
     def resolve(self, resolved: Mapping[str, JSON]) -> None:
         """Adds to what the manifest says its names stood for."""
+        self._refuse_if_moved()
         self.manifest = replace(self.manifest, resolved={**self.manifest.resolved, **resolved})
         write_manifest(self.folder, self.manifest)
 
@@ -183,11 +205,12 @@ class Store:
         if future is None or future.cancelled():
             return
         try:
+            self._refuse_if_moved()
             with self._db:
                 for sql, values in writes:
                     self._db.execute(sql, values)
-        except sqlite3.Error as error:
-            future.set_exception(trouble(self.folder, error))
+        except (sqlite3.Error, StoreError) as error:
+            future.set_exception(error if isinstance(error, StoreError) else trouble(self.folder, error))
             future.exception()
         else:
             future.set_result(None)
@@ -197,19 +220,40 @@ class Store:
 
     def _all(self, sql: str, values: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         try:
-            yield from self._db.execute(sql, values)
+            for row in self._db.execute(sql, values):  # noqa: UP028  `yield from` would close it after the database
+                yield row
         except sqlite3.Error as error:
             raise trouble(self.folder, error) from error
 
-    def _decoded(self, blob: bytes, shape: type[T]) -> T:
+    def _decoded(self, blob: object, shape: type[T]) -> T:
         try:
-            return msgspec.json.decode(blob, type=shape)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise StoreError(f"{self.folder}: a row cannot be read ({error}): {DAMAGED}") from error
+            return msgspec.json.decode(self._is(bytes, blob), type=shape)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise self._damaged(f"a row cannot be read ({one_line(str(error), 200)})") from error
+
+    def _is(self, kind: type[T], value: object) -> T:
+        if not isinstance(value, kind):
+            raise self._damaged(f"a row has {type(value).__name__} where {kind.__name__} belongs")
+        return value
+
+    def _check_place(self, place: list[Any], problem_id: str, sample: int) -> None:
+        if place != [problem_id, sample] or not 0 <= sample < self.manifest.samples:
+            raise self._damaged(f"an attempt is filed under another's name ({one_line(repr(place), 80)})")
+
+    def _damaged(self, what: str) -> StoreError:
+        return StoreError(f"{self.folder}: {what}: {DAMAGED}")
+
+    def _refuse_if_moved(self) -> None:
+        if identity(self.folder) != self._identity:
+            raise StoreError(f"{self.folder}: the folder was moved or removed while the run was at work; --resume it "
+                             "where it is now")  # fmt: skip
 
     def _dataset(self, cell: int) -> str:
         return self.manifest.cells[cell].dataset.name
 
+
+_LARGE = re.compile(rb"[:,\[]\s*-?(?:[0-9]{13}|[0-9.]+[eE])")
+"""Where JSON may have a number of 13 digits or an exponent; few outcomes do, and only those are looked at closely."""
 
 _OF_CELL = """FROM attempts JOIN problems ON problems.id = attempts.problem AND problems.dataset = ?
               WHERE cell = ? ORDER BY position, sample"""

@@ -72,9 +72,21 @@ def fingerprints(strategy: Strategy, prompt_set: str = "") -> dict[str, str]:
     return {name: prompts.fingerprint for name, prompts in prompts_of(strategy, prompt_set).items()}
 
 
+MOST_NESTED = 8
+
+
+def _depth(named: JSON) -> int:
+    depth = 0
+    while isinstance(named, Mapping):
+        named, depth = cast("Mapping[str, JSON]", named).get("base"), depth + 1
+    return depth
+
+
 def _base(named: JSON, settings: Mapping[str, JSON]) -> Strategy:
     """The strategy under another: by name, or as `describe` shows it, so that a record's strategy can be made again."""
     if isinstance(named, Mapping):
+        if _depth(named) > MOST_NESTED:
+            raise ConfigError(f"base: at most {MOST_NESTED} strategies over one another")
         described = dict(cast("Mapping[str, JSON]", named))
         return make(str(described.pop("name", "cot")), {**described, **settings})
     return make(str(named), settings)

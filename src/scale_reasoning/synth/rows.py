@@ -16,6 +16,7 @@ from typing import cast
 
 from scale_reasoning.datasets.controls import control_character
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.files import read_bounded
 from scale_reasoning.types import JSON, Message
 
 THOUGHT_KEYS = ("reasoning_content", "reasoning", "thinking")
@@ -33,6 +34,10 @@ class Row:
     completion: str
 
 
+MOST_BYTES = 4 << 30
+"""Of a file of rows."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
     """A file of rows, and the sha256 (hex) of its bytes."""
@@ -45,7 +50,7 @@ class Rows:
 def read(file: Path) -> Rows:
     """Every row of a JSONL file. Raises `ConfigError` for a file with none, and for the first bad row with its line."""
     try:
-        content = file.read_bytes()
+        content = read_bounded(file, MOST_BYTES)
     except OSError as error:
         raise ConfigError(f"rows {file}: {error.strerror}") from error
     rows = tuple(_row(f"{file}, line {number}", number, line) for number, line in _lines(content))

@@ -16,11 +16,14 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.files import read_bounded
 from scale_reasoning.types import JSON
 
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
 Whole: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 Positive: TypeAlias = Annotated[float, msgspec.Meta(gt=0)]
+MOST_BYTES = 1 << 20
+"""Of a recipe."""
 Sharding: TypeAlias = Literal["fsdp2", "zero3", "none"]
 
 
@@ -113,8 +116,8 @@ class Recipe:
 def read(file: Path, flags: Mapping[str, JSON] | None = None) -> Recipe:
     """The recipe in a TOML file, with what `flags` say instead. Raises `ConfigError` naming the key."""
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        table = tomllib.loads(read_bounded(file, MOST_BYTES).decode())
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{file}: {error}") from error
     return recipe({**table, **(flags or {})}, str(file))
 

@@ -6,13 +6,13 @@ of training.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from scale_reasoning.engines import smollm2
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.files import workspace
 from scale_reasoning.synth.extra import library, quiet
 
 EMBEDDED = ("smollm2", "embedded")
@@ -42,11 +42,11 @@ def dequantised(file: Path, cache: Path, say: Callable[[str], None]) -> Path:
     say(f"dequantising {file.name} for training (540 MB, once) into {folder}")
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache, prefix=".weights-") as part, quiet():
+        with workspace(cache, ".weights-") as part, quiet():
             source = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
-            _plain(transformers, source).save_pretrained(Path(part) / "model")
-            transformers.AutoTokenizer.from_pretrained(**source).save_pretrained(Path(part) / "model")
-            (Path(part) / "model").rename(folder)
+            _plain(transformers, source).save_pretrained(part / "model")
+            transformers.AutoTokenizer.from_pretrained(**source).save_pretrained(part / "model")
+            (part / "model").rename(folder)
     except OSError as error:
         if not (folder / "config.json").exists():  # another process may have made it meanwhile
             raise ConfigError(f"the model's weights could not be stored in {folder}: {error}") from error

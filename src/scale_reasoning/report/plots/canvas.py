@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from scale_reasoning.errors import ConfigError, StoreError
+from scale_reasoning.files import replacing
 from scale_reasoning.report.plots.panel import Panel
 from scale_reasoning.report.plots.style import BODY, DPI, LONGEST, METADATA, RC, SMALL, TITLE, WIDTH, shown
 
@@ -60,14 +61,13 @@ class Page:
         return self._panels
 
     def write(self, file: Path) -> None:
-        """Lays the page out and writes it at a stroke. Raises StoreError."""
+        """Lays the page out and writes it; the file appears whole. Raises StoreError."""
         self._lay_out()
         image, format_ = io.BytesIO(), file.suffix.lower().lstrip(".")
         self._figure.savefig(image, format=format_, dpi=DPI, metadata=dict(METADATA[format_]))
-        part = file.with_name(f"{file.name}.part")
         try:
-            part.write_bytes(image.getvalue())
-            part.replace(file)
+            with replacing(file) as out:
+                out.write(image.getvalue())
         except OSError as error:
             raise StoreError(f"plot to {file}: {error}") from error
 

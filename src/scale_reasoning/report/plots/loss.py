@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.files import read_bounded
 from scale_reasoning.report.plots.canvas import Page
 from scale_reasoning.report.plots.points import Value
 from scale_reasoning.report.plots.series import Look
 
 LOG = "loss.jsonl"
+MOST_BYTES = 64 << 20
 MOST_POINTS = 40
 """Of a line; more steps are averaged, so that neighbours are told apart at a column's width."""
 
@@ -32,7 +34,7 @@ def curve(folder: Path) -> Curve:
     """The losses in the folder of a fine-tuned model. Raises `ConfigError` where there are none."""
     file = folder / LOG
     try:
-        lines: list[Any] = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        lines: list[Any] = [json.loads(line) for line in read_bounded(file, MOST_BYTES).decode().splitlines()]
         steps, losses = tuple(int(line["step"]) for line in lines), tuple(float(line["loss"]) for line in lines)
     except OSError as error:
         raise ConfigError(f"plot loss needs the folder of a `scale sft`; {file}: {error.strerror}") from error

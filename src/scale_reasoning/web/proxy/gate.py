@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import hmac
 import ipaddress
+import re
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,9 +89,11 @@ class Gate:
 
 
 def read_keys(file: Path) -> tuple[str, ...]:
-    """The keys in a file, one a line; `#` begins a comment. Raises ConfigError for a file without keys."""
+    """The keys in a file, one per line; `#` begins a comment, but not within a key. Raises ConfigError for a file
+    without keys.
+    """
     try:
-        lines = [line.partition("#")[0].strip() for line in file.read_text(encoding="utf-8").splitlines()]
+        lines = [re.sub(r"(^|\s)#.*", "", line).strip() for line in file.read_text(encoding="utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"--api-keys-file {file}: {error}") from error
     keys = tuple(dict.fromkeys(line for line in lines if line))

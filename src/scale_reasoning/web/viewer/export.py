@@ -8,7 +8,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TypeAlias
 
-from scale_reasoning.errors import ConfigError
+from scale_reasoning.errors import ConfigError, ScaleError
 from scale_reasoning.web.viewer.addresses import HOME, Addresses
 from scale_reasoning.web.viewer.grid import FILTERS, Filter, grid
 from scale_reasoning.web.viewer.pages import Pages
@@ -22,14 +22,17 @@ Made: TypeAlias = tuple[str, Callable[[], str]]
 
 
 def export(shelf: Shelf, out: Path) -> int:
-    """Writes every page into a new or empty folder; how many. Raises ConfigError where it cannot."""
+    """Writes every page into a new or empty folder; how many. What cannot be read has a page that says so.
+
+    Raises ConfigError where nothing can be written.
+    """
     try:
         out.mkdir(parents=True, exist_ok=True)
         if any(out.iterdir()):
             raise ConfigError(f"--html {out}: the folder is not empty; name a new one")
-        written = 0
+        written, missing = 0, Pages(shelf, Addresses("files")).missing
         for name, page in _pages(shelf):
-            (out / name).write_text(page(), encoding="utf-8")
+            (out / name).write_text(_readable(page, missing), encoding="utf-8")
             written += 1
         for name in FILES:
             (out / name).write_text(asset(name), encoding="utf-8")
@@ -43,7 +46,11 @@ def _pages(shelf: Shelf) -> Iterator[Made]:
     pages = Pages(shelf, link, compared=compared_samples(shelf))
     yield HOME, pages.home
     for cell in shelf.cells:
-        cell.refresh()
+        try:
+            cell.refresh()
+        except ScaleError:  # the list of runs says so
+            yield link.run(cell), partial(pages.run, cell, Filter(), 1)
+            continue
         yield from _of_run(pages, link, cell)
         for place in sorted(cell.marks):
             yield link.trace(cell, place), partial(pages.trace, cell, place)
@@ -52,6 +59,13 @@ def _pages(shelf: Shelf) -> Iterator[Made]:
                 if shelf.cells.index(other) > shelf.cells.index(cell):
                     name = link.compare(cell, other, place[0], samples)
                     yield name, partial(pages.compare, cell, other, place[0], samples)
+
+
+def _readable(page: Callable[[], str], missing: Callable[[str], str]) -> str:
+    try:
+        return page()
+    except ScaleError as error:
+        return missing(str(error))
 
 
 def _of_run(pages: Pages, link: Addresses, cell: Viewed) -> Iterator[Made]:

@@ -13,6 +13,8 @@ from functools import lru_cache
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from scale_reasoning.printable import printable
+
 _converter: Any = importlib.import_module("latex2mathml.converter")  # it has no types
 
 LONGEST = 2_000
@@ -95,6 +97,7 @@ def mathml(latex: str, display: str = "inline") -> str | None:
     """A `<math>` element as safe HTML; `display` is inline or block."""
     if not latex.strip() or len(latex) > LONGEST or DEFINES.search(latex):
         return None
+    latex = printable(latex)
     try:
         body = "".join(_written(child) for child in _converter.convert_to_element(latex.strip()))
     except Exception:  # noqa: BLE001  the library's kinds have no parent, and hostile input finds more than those

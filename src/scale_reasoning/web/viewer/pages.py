@@ -36,12 +36,24 @@ class Pages:
         """The list of runs, a row a cell."""
         until = self._until()
         rows = [self._row(cell, until) for cell in self.shelf.cells]
-        waits = any(row["summary"] is None for row in rows) or any(cell.owed for cell in self.shelf.cells)
-        return self._page("home.html", rows=rows, runs=len(self.shelf.runs), here="home", live=self.live and waits)
+        waits = any(row["summary"] is None and not row["broken"] for row in rows)
+        waits = waits or any(cell.owed for cell in self.shelf.cells)
+        return self._page(
+            "home.html",
+            rows=rows,
+            broken=[{"run": each.folder.name, "reason": each.reason} for each in self.shelf.broken],
+            runs=len(self.shelf.runs),
+            here="home",
+            live=self.live and waits,
+        )
 
     def _row(self, cell: Viewed, until: float | None) -> dict[str, Any]:
-        cell.refresh()
-        return {**_named(cell), "href": self.link.run(cell), "summary": cell.summary(until)}
+        row = {**_named(cell), "href": self.link.run(cell), "summary": None, "broken": None}
+        try:
+            cell.refresh()
+            return {**row, "summary": cell.summary(until)}
+        except ScaleError as error:
+            return {**row, "broken": str(error)}
 
     def _until(self) -> float | None:
         return time.monotonic() + PATIENCE if self.live else None

@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from scale_reasoning.web.viewer.grid import GLYPHS, KINDS
-from scale_reasoning.web.viewer.text import plain, typeset, typeset_line
+from scale_reasoning.web.viewer.text import MOST_SHOWN, plain, typeset, typeset_line
 from scale_reasoning.web.viewer.words import WORDS
 
 HERE = Path(__file__).parent
@@ -55,10 +55,21 @@ def _hash(text: str) -> str:
     return f"sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
+def _finalised(value: Any) -> Any:
+    """A value on its way into a page, whatever it names: no control characters, and not without end."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return plain(value if len(value) <= MOST_SHOWN else f"{value[:MOST_SHOWN]}…")
+
+
 @cache
 def _environment() -> Environment:
     environment: Any = Environment(
-        loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        finalize=_finalised,
     )
     environment.globals.update(
         glyphs=GLYPHS, kinds=KINDS, inlined=None, policy=None, live=False, here="", home="index.html"

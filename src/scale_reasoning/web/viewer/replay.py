@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -23,8 +23,9 @@ from scale_reasoning.engines import (
     system1_connection,
 )
 from scale_reasoning.engines.checkpoint import name_of
-from scale_reasoning.errors import EngineError
+from scale_reasoning.errors import ConfigError, EngineError
 from scale_reasoning.events import Event, Finished, Routed
+from scale_reasoning.files import read_bounded
 from scale_reasoning.graders import Grader
 from scale_reasoning.journal import Journal
 from scale_reasoning.lm import Endpoints, Strategy
@@ -34,6 +35,11 @@ from scale_reasoning.types import Call, Completion, Grade, Mode, OnDelta, Proble
 
 EMBEDDED_WINDOW = 4096
 """Tokens that engines.llama gives a request where nobody asked for more; a test holds the two together."""
+
+
+MOST_CALLS = 100_000
+"""Calls of one attempt: all may be begun at once, and a manifest of unknown origin names what it likes."""
+CONFIGURATION_BYTES = 1 << 20
 
 
 class NotRun(EngineError):
@@ -153,6 +159,8 @@ async def replay(
 
     Raises ConfigError as an attempt does.
     """
+    if strategy.most_calls() > MOST_CALLS:
+        raise ConfigError(f"the strategy may make {strategy.most_calls():,} calls; up to {MOST_CALLS:,} are looked up")
     recorder = Recorder(journal)
     record = await attempt(
         problem if grader else replace(problem, answer=None),
@@ -193,4 +201,10 @@ def _opened(connection: Connection) -> Opened:
 
 def _trained(folder: Path) -> int | None:
     """The window a checkpoint was trained for, as its configuration has it."""
-    return msgspec.json.decode((folder / "config.json").read_bytes()).get("max_position_embeddings")
+    file = folder / "config.json"
+    try:
+        said = msgspec.json.decode(read_bounded(file, CONFIGURATION_BYTES), type=dict[str, Any])
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{file}: {error}") from error
+    window = said.get("max_position_embeddings")
+    return window if isinstance(window, int) else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import ipaddress
+import logging
 import re
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -17,7 +18,8 @@ from contextlib import asynccontextmanager
 import msgspec
 from aiohttp import web
 
-from scale_reasoning.errors import ConfigError, StoreError
+from scale_reasoning.errors import ConfigError, ScaleError
+from scale_reasoning.printable import printable
 from scale_reasoning.web.viewer.addresses import HOME, NAME, RUN, TRACE, Addresses
 from scale_reasoning.web.viewer.grid import FILTERS, Filter
 from scale_reasoning.web.viewer.pages import Pages, told
@@ -34,6 +36,7 @@ HEADERS = {
 }
 TABLE = re.compile(r"r(?P<run>\d{1,6})-c(?P<cell>\d{1,6})-whatif\.json")
 HIGHEST = 10_000_000
+log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -113,8 +116,13 @@ def application(shelf: Shelf, *, host: str) -> web.Application:
             status = 200
         except NotHere as missing:
             body, kind, status = site.pages.missing(str(missing)), "text/html", 404
-        except (StoreError, ConfigError) as error:
+        except ScaleError as error:
             body, kind, status = site.pages.missing(str(error)), "text/html", 500
+        except Exception as error:
+            log.exception("a page could not be made")
+            reason = f"This page could not be made ({type(error).__name__}); the run may be damaged."
+            body, kind, status = site.pages.missing(reason), "text/html", 500
+        body = printable(body)
         tag = hashlib.sha256(body.encode()).hexdigest()[:32]
         if status == 200 and request.headers.get("If-None-Match") == f'"{tag}"':
             return web.Response(status=304, headers={"ETag": f'"{tag}"'})

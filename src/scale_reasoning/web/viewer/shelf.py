@@ -12,15 +12,16 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias, cast
 
 import msgspec
 
-from scale_reasoning.errors import ConfigError, ScaleError
+from scale_reasoning.errors import ConfigError, ScaleError, StoreError
 from scale_reasoning.graders import GRADERS, Grader, grader_for
 from scale_reasoning.report.metrics import Summary, summarise
-from scale_reasoning.runs.folder import MANIFEST, read_manifest
+from scale_reasoning.runs.folder import DAMAGED, MANIFEST
 from scale_reasoning.runs.manifest import CellSpec, Manifest
 from scale_reasoning.runs.outcome import Cell
 from scale_reasoning.runs.store import Store, model_of, reading
@@ -31,6 +32,10 @@ from scale_reasoning.web.viewer.whatif import Stretch, Table, stretches, tau_of
 
 Place: TypeAlias = tuple[int, int]
 """A problem's position in its dataset and a sample's number: where an attempt stands in the grid."""
+
+
+MOST_LOOKED_UP = 1_000_000
+"""Attempts that are made again over the journal for the slider: more would be at work for hours."""
 
 
 class Tokens(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -54,17 +59,34 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     usage: Tokens
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broken:
+    """A run that cannot be read, and why."""
+
+    folder: Path
+    reason: str
+
+
 class Shelf:
-    """Every cell of the given runs, in order. Raises ConfigError where a folder holds none."""
+    """Every cell of the given runs, in order; `broken` are the runs among them that cannot be read.
+
+    Raises ConfigError where a folder holds none, and the reason where none can be read.
+    """
 
     def __init__(self, folders: Iterable[Path]) -> None:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="numbers")
         self.runs = [found for folder in folders for found in _runs_in(folder)]
-        self.cells = [
-            Viewed(run=number, cell=place, folder=folder, pool=self._pool)
-            for number, folder in enumerate(self.runs)
-            for place in range(len(read_manifest(folder).cells))
-        ]
+        self.cells: list[Viewed] = []
+        self.broken: list[Broken] = []
+        for number, folder in enumerate(self.runs):
+            try:
+                self.cells += _cells_of(number, folder, self._pool)
+            except ScaleError as error:
+                if len(self.runs) == 1:
+                    raise
+                self.broken.append(Broken(folder=folder, reason=str(error)))
+        if not self.cells:
+            raise StoreError("; ".join(each.reason for each in self.broken))
 
     def read_ahead(self) -> None:
         """Reads every cell in the background, so that the first page need not."""
@@ -85,8 +107,8 @@ class Shelf:
 class Viewed:
     """One cell. Methods may be called from any thread; each opens the run anew, for it may be in progress."""
 
-    def __init__(self, *, run: int, cell: int, folder: Path, pool: ThreadPoolExecutor) -> None:
-        self.run, self.cell, self.folder, self._pool = run, cell, folder, pool
+    def __init__(self, store: Store, *, run: int, cell: int, problems: list[Problem], pool: ThreadPoolExecutor) -> None:
+        self.run, self.cell, self.folder, self._pool = run, cell, store.folder, pool
         self.stop = threading.Event()
         self._lock = threading.Lock()
         self._written = -1
@@ -96,12 +118,12 @@ class Viewed:
         self.histogram: dict[str, int] = {}
         """How often each difficulty was recorded."""
         self.completed = 0
-        with reading(folder) as store:
-            self.manifest: Manifest = store.manifest
-            self.problems: list[Problem] = store.problems(self.spec.dataset.name)
-            self.planned = store.planned_of(cell)
-            """Attempts that the manifest asks for."""
+        self.manifest: Manifest = store.manifest
+        self.problems = problems
+        self.planned = store.planned_of(cell)
+        """Attempts that the manifest asks for."""
         self.positions = {problem.id: place for place, problem in enumerate(self.problems)}
+        self.strategy = self.spec.made()
 
     @property
     def spec(self) -> CellSpec:
@@ -121,19 +143,20 @@ class Viewed:
     @property
     def tau(self) -> float | None:
         """Its threshold, None where nothing is routed by one."""
-        return tau_of(self.spec.made())
+        return tau_of(self.strategy)
 
     def knobs(self) -> dict[str, JSON]:
         """Its settings that are not the strategy's defaults, and tau."""
-        return unusual(describe(self.spec.made()))
+        return unusual(describe(self.strategy))
 
     def refresh(self) -> int:
         """Reads what was written since the last time; a number that grows with every attempt."""
         with self._lock, reading(self.folder) as store:
             written = store.written()
             if written != self._written:
-                for blob in store.outcomes_since(self.cell, max(self._written, 0)):
-                    mark = msgspec.json.decode(blob, type=Mark)
+                for mark in store.outcomes_since(self.cell, max(self._written, 0), Mark):
+                    if mark.problem_id not in self.positions or not 0 <= mark.sample < self.manifest.samples:
+                        raise StoreError(f"{self.folder}: an attempt at no problem of the run: {DAMAGED}")
                     self.marks[self.positions[mark.problem_id], mark.sample] = mark
                 self._written = written
                 marks = self.marks.values()
@@ -171,7 +194,8 @@ class Viewed:
     def with_steps_over(self, tokens: int) -> set[Place]:
         """Attempts with a step of more tokens."""
         with reading(self.folder) as store:
-            return {(self.positions[name], n) for name, n in store.with_steps_over(self.cell, tokens)}
+            found = store.with_steps_over(self.cell, tokens)
+            return {(self.positions[name], n) for name, n in found if name in self.positions}
 
     def record(self, place: Place) -> Record | None:
         """One attempt's record, None when it has not run."""
@@ -183,7 +207,7 @@ class Viewed:
         with reading(self.folder) as store:
             return asyncio.run(
                 replay(
-                    self.problems[place[0]], self.spec.made(), endpoints_of(self.spec.model), store, sample=place[1],
+                    self.problems[place[0]], self.strategy, endpoints_of(self.spec.model), store, sample=place[1],
                     seed=self.manifest.seed,
                 )
             )  # fmt: skip
@@ -195,7 +219,7 @@ class Viewed:
 
     async def _stretches(self, store: Store, place: Place) -> tuple[Stretch, ...]:
         return await stretches(
-            self.problems[place[0]], self.spec.made(), endpoints_of(self.spec.model), store, sample=place[1],
+            self.problems[place[0]], self.strategy, endpoints_of(self.spec.model), store, sample=place[1],
             seed=self.manifest.seed, grader=self._grader(place[0]),
         )  # fmt: skip
 
@@ -215,19 +239,21 @@ class Viewed:
         """The cell at every threshold, as far as it was looked up; a thread goes on with it."""
         with self._lock:
             if self._asked is None or (self._asked[0] != self._written and self._asked[1].ready):
-                self._asked = (self._written, Table(self.planned))
+                self._asked = (self._written, _table(self.planned))
                 threading.Thread(target=self._fill, args=(self._asked[1],), daemon=True).start()
             return self._asked[1]
 
     def filled(self) -> Table:
         """The cell at every threshold, all of it; counted once."""
         if self._asked is None:
-            self._asked = (self._written, Table(self.planned))
+            self._asked = (self._written, _table(self.planned))
             self._fill(self._asked[1])
         return self._asked[1]
 
     def _fill(self, table: Table) -> None:
         async def fill() -> None:
+            if table.error is not None:
+                return
             with reading(self.folder) as store:
                 for problem, sample in self.manifest.units(self.spec.dataset.name, self.problems):
                     if self.stop.is_set():
@@ -238,6 +264,24 @@ class Viewed:
             asyncio.run(fill())
         except ScaleError as error:
             table.error = str(error)
+
+
+def _cells_of(number: int, folder: Path, pool: ThreadPoolExecutor) -> list[Viewed]:
+    """The cells of one run, which is opened once. Raises ScaleError."""
+    with reading(folder) as store:
+        names = dict.fromkeys(cell.dataset.name for cell in store.manifest.cells)
+        problems = {name: store.problems(name) for name in names}
+        return [
+            Viewed(store, run=number, cell=place, problems=problems[spec.dataset.name], pool=pool)
+            for place, spec in enumerate(store.manifest.cells)
+        ]
+
+
+def _table(planned: int) -> Table:
+    """An empty table, or one that says why it stays so."""
+    if planned <= MOST_LOOKED_UP:
+        return Table(planned)
+    return Table(planned, error=f"{planned:,} attempts; up to {MOST_LOOKED_UP:,} are looked up")
 
 
 def _runs_in(folder: Path) -> list[Path]:

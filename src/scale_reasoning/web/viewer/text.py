@@ -7,7 +7,6 @@ is escaped, and nothing it says can be fetched, followed or run. The one door to
 from __future__ import annotations
 
 import html
-import unicodedata
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -18,10 +17,13 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from markupsafe import Markup, escape
 
+from scale_reasoning.printable import printable
 from scale_reasoning.web.viewer.mathml import LONGEST, mathml
 
 TYPESET = 40_000
 """Characters; a longer text (a long thought) is shown as typed, so that a page of many opens at once."""
+MOST_SHOWN = 1_000_000
+"""Characters of any text; the longest thoughts known have a fifth of it."""
 CLOSING = {"\\[": "\\]", "\\(": "\\)", "$$": "$$", "$": "$"}
 OPENING = ("\\[", "\\(", "$$", "$", "\\begin{", "\\boxed{")
 DISPLAYED = ("\\[", "$$", "\\begin{")
@@ -29,8 +31,8 @@ BRACES = {"{": 1, "}": -1}
 
 
 def plain(text: str) -> str:
-    """The text without control, format and private characters (terminal codes, reordering marks); lines stay."""
-    return "".join(c for c in text if c in "\n\t" or not unicodedata.category(c).startswith("C"))
+    """The text without control, format and private characters, and no longer than a page can bear."""
+    return printable(text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…")
 
 
 def typeset(text: str) -> Markup:

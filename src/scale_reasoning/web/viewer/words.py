@@ -13,7 +13,7 @@ from markupsafe import Markup
 from scale_reasoning.report.formats import UNKNOWN, percent
 from scale_reasoning.runs.outcome import Outcome
 from scale_reasoning.web.viewer.grid import KINDS
-from scale_reasoning.web.viewer.mathml import mathml
+from scale_reasoning.web.viewer.mathml import LONGEST, mathml
 from scale_reasoning.web.viewer.text import plain, typeset_line
 from scale_reasoning.web.viewer.whatif import Stretch
 
@@ -42,12 +42,13 @@ def kind_of_outcome(outcome: Outcome) -> str:
 def answer(text: str) -> Markup:
     """A final answer, which is LaTeX without delimiters."""
     made = mathml(text)
-    return Markup(made) if made else Markup("<code>{}</code>").format(plain(text))  # noqa: S704  from a list of elements
+    shown = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    return Markup(made) if made else Markup("<code>{}</code>").format(plain(shown))  # noqa: S704  from a list of elements
 
 
 def excerpt(text: str) -> str:
     """A problem's beginning; formulas are typeset where it is short, for a cut would go through them."""
-    return typeset_line(text) if len(text) <= EXCERPT else f"{plain(text)[:EXCERPT]}…"
+    return typeset_line(text) if len(text) <= EXCERPT else f"{plain(text[: 2 * EXCERPT])[:EXCERPT]}…"
 
 
 def anchor(path: str) -> str:

@@ -1,0 +1,38 @@
+"""Commands that end with this process, however it ends: the parent's side. What watches them is watch.py."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import IO
+
+WATCH = Path(__file__).with_name("watch.py")
+GRACE_SECONDS = 10
+"""For the command and all it started to end; watch.py needs a quarter of it."""
+
+
+@contextlib.contextmanager
+def running(command: Sequence[str], *, output: IO[bytes] | None = None) -> Generator[subprocess.Popen[bytes]]:
+    """The command at work, with all that it starts; `output` takes what it prints, else that goes where ours goes.
+
+    Whatever still runs when the block is left, or when this process is killed, is ended. Raises OSError.
+    """
+    process = subprocess.Popen(  # noqa: S603  our own interpreter and the caller's words
+        [sys.executable, "-P", str(WATCH), *command],
+        stdin=subprocess.PIPE,
+        stdout=output,
+        stderr=None if output is None else subprocess.STDOUT,
+    )
+    try:
+        yield process
+    finally:
+        if process.stdin is not None:
+            process.stdin.close()
+        try:
+            process.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -1,0 +1,108 @@
+"""How much of a data file is read, and what is said of one that is larger."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cli.test_solve import scale
+
+from scale_reasoning.datasets import files, load, parquet, rows
+from scale_reasoning.errors import ConfigError
+
+MIB = 2**20
+
+
+def written(folder: Path, columns: dict[str, Any], **options: Any) -> Path:
+    arrow: Any = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as writer
+
+    file = folder / "d.parquet"
+    writer.write_table(arrow.table(columns), file, **options)
+    return file
+
+
+def test_a_small_parquet_file_that_decodes_to_much_is_refused_before_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = ["0" * MIB + str(n) for n in range(12)]
+    file = written(tmp_path, {"problem": texts, "answer": ["1"] * 12}, compression="zstd", use_dictionary=False)
+    assert file.stat().st_size < MIB
+    monkeypatch.setattr(files, "MAX_BYTES", 10 * MIB)
+    with pytest.raises(ConfigError, match=r"bytes once decoded; at most 10,485,760 are read"):
+        load(str(file))
+
+
+@pytest.mark.parametrize("typed", [True, False])
+def test_a_text_that_is_stored_once_and_used_often_counts_as_often(typed: bool, tmp_path: Path) -> None:
+    arrow: Any = pytest.importorskip("pyarrow")
+    once = arrow.DictionaryArray.from_arrays(arrow.array([0] * 10_000, arrow.int32()), ["x" * 100_000])
+    file = written(tmp_path, {"problem": once, "answer": ["1"] * 10_000}, store_schema=typed)
+    assert file.stat().st_size < MIB
+    with pytest.raises(ConfigError, match=r"1,000,010,000 bytes once decoded; at most 268,435,456"):
+        load(str(file))
+
+
+def test_too_many_rows_are_refused_by_what_the_file_says_of_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet, "MOST_ROWS", 3)
+    file = written(tmp_path, {"problem": list("abcd"), "answer": list("1234")})
+    with pytest.raises(ConfigError, match="4 rows; at most 3 are read"):
+        load(str(file))
+
+
+def test_a_parquet_file_within_the_limits_is_read_as_before(tmp_path: Path) -> None:
+    file = written(tmp_path, {"problem": ["How much?", "How many?", None][:2], "answer": ["1", "2"], "n": [1.5, None]})
+    assert [(each.text, each.answer) for each in load(str(file)).problems] == [("How much?", "1"), ("How many?", "2")]
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_the_limit_is_in_the_message(suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / f"d.{suffix}"
+    objects = [json.dumps({"problem": f"p{n}", "answer": str(n)}) for n in range(4)]
+    file.write_text("\n".join(objects if suffix == "jsonl" else ["problem,answer", *(f"p{n},{n}" for n in range(4))]))
+    monkeypatch.setattr(rows, "MOST_ROWS", 3)
+    with pytest.raises(ConfigError, match="over 3 rows"):
+        load(str(file))
+    monkeypatch.setattr(rows, "MOST_ROWS", 4)
+    assert len(load(str(file)).problems) == 4
+    monkeypatch.setattr(rows, "MOST_CHARACTERS", 1)
+    with pytest.raises(ConfigError, match="2 characters; at most 1 are read"):
+        load(str(file))
+    monkeypatch.setattr(files, "MAX_BYTES", 9)
+    with pytest.raises(ConfigError, match="at most 9 are read"):
+        load(str(file))
+
+
+def test_a_gold_answer_of_many_megabytes_is_never_printed_whole(tmp_path: Path) -> None:
+    file = tmp_path / "d.jsonl"
+    for answer in ("9" * 30 * MIB, "x " * 400_000, "[" * 900_000):
+        file.write_text(json.dumps({"problem": "How much?", "answer": answer}))
+        done = scale("eval", str(file), "--dry-run", "--model", "q", "--base-url", "http://127.0.0.1:9/v1")
+        assert len(done.stderr + done.stdout) < 6000
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["d.jsonl", "d.csv", "d.parquet", "r.toml", "manifest.json"])
+def test_a_pipe_or_a_device_is_no_data_file(name: str, tmp_path: Path) -> None:
+    for kind in ("pipe", "device"):
+        folder = tmp_path / kind
+        folder.mkdir()
+        if kind == "pipe":
+            os.mkfifo(folder / name)
+        else:
+            (folder / name).symlink_to("/dev/zero")
+        done = scale("eval", str(folder / name), "--dry-run", "--model", "q", "--base-url", "http://127.0.0.1:9/v1")
+        assert done.returncode == 2
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_recipe_beyond_the_limit_is_refused_with_the_limit(tmp_path: Path) -> None:
+    file = tmp_path / "r.toml"
+    file.write_text("# " + "x" * (17 * MIB))
+    done = scale("eval", str(file))
+    assert (done.returncode, "over 16,777,216 bytes" in done.stderr) == (2, True)
