@@ -6,6 +6,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import random
 import shutil
 import socket
 import sqlite3
@@ -378,6 +379,24 @@ def test_a_number_that_cannot_be_is_damage(field: str, run: Path, tmp_path: Path
                 again_text = f"{head}{found}{value}{tail[tail.index(',') if ',' in tail else 0 :]}"
                 db.execute("UPDATE attempts SET outcome = CAST(? AS BLOB) WHERE rowid = ?", (again_text, rowid))
         assert main(["report", str(copy)]) == 1
+
+
+def test_bytes_changed_anywhere_are_damage_or_no_matter(run: Path, tmp_path: Path) -> None:
+    chance = random.Random(7)
+    whole = (run / "run.sqlite").read_bytes()
+    for number in range(150):
+        copy = shutil.copytree(run, tmp_path / f"copy{number}")
+        content = bytearray(whole)
+        for _ in range(chance.choice((1, 3, 20))):
+            place = chance.randrange(len(content) if chance.random() < 0.5 else 8192)
+            content[place] = chance.randrange(256)
+        (copy / "run.sqlite").write_bytes(content)
+        with contextlib.suppress(StoreError):
+            cells_of(copy)
+        with contextlib.suppress(StoreError), reading(copy) as store:
+            for cell in range(2):
+                list(store.records(cell))
+        shutil.rmtree(copy)
 
 
 # Locks, moves, a disk that is full

@@ -31,6 +31,9 @@ MANIFEST_BYTES = 64 << 20
 """Of a manifest: 10,000 cells take a tenth of it."""
 DAMAGED = "the database is damaged: restore it from a copy, or start a new run with another --out"
 
+DATABASE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
+"""What a query may raise: where a damaged name stands in SQLite's own message, Python cannot read that either."""
+
 Identity: TypeAlias = tuple[int, int] | None
 """Which folder it is, whatever its name; None where there is none."""
 
@@ -212,7 +215,7 @@ def _with_index(folder: Path) -> str | None:
     """How to read a log by its index, which another process may be using. None where SQLite cannot."""
     for options in ("mode=ro&readonly_shm=1", "mode=ro"):
         address = f"{_address(folder)}?{options}"
-        with contextlib.suppress(sqlite3.OperationalError):
+        with contextlib.suppress(sqlite3.OperationalError, UnicodeDecodeError):
             with contextlib.closing(sqlite3.connect(address, uri=True, timeout=30)) as connection:
                 connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
             return address
@@ -259,7 +262,7 @@ def told(folder: Path) -> Generator[None]:
     """Whatever goes wrong with disk or database within becomes a StoreError."""
     try:
         yield
-    except (OSError, sqlite3.Error, msgspec.MsgspecError) as error:
+    except (OSError, *DATABASE_ERRORS, msgspec.MsgspecError) as error:
         raise trouble(folder, error) from error
 
 
@@ -270,7 +273,7 @@ def trouble(folder: Path, error: Exception) -> StoreError:
         what = "the disk is full: free some space, then --resume"
     elif any(word in told_of for word in ("readonly", "read-only", "permission")):
         what = "it cannot be written to: change its permissions, then --resume"
-    elif any(word in told_of for word in ("malformed", "not a database", "corrupt", "interrupted", "too big")):
+    elif any(word in told_of for word in ("malformed", "not a database", "corrupt", "interrupted", "too big", "codec")):
         what = DAMAGED
     else:
         what = "nothing that was saved is lost; remove the cause, then --resume"

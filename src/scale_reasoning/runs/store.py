@@ -24,6 +24,7 @@ from scale_reasoning.printable import one_line
 from scale_reasoning.runs.folder import (
     DAMAGED,
     DATABASE,
+    DATABASE_ERRORS,
     MANIFEST,
     clear,
     identity,
@@ -222,7 +223,7 @@ class Store:
         try:
             for row in self._db.execute(sql, values):  # noqa: UP028  `yield from` would close it after the database
                 yield row
-        except sqlite3.Error as error:
+        except DATABASE_ERRORS as error:
             raise trouble(self.folder, error) from error
 
     def _decoded(self, blob: object, shape: type[T]) -> T:
