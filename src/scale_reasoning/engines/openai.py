@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -41,6 +43,8 @@ OPTIONAL_KEYS = {
 }
 """Body keys that a server may do without, and the words by which its 400 blames them."""
 
+
+T = TypeVar("T")
 
 Pool: TypeAlias = Literal["kept", "fresh"]
 """Whether a connection may have served before."""
@@ -178,7 +182,8 @@ class OpenAI:
                     raise self._refusal(response, await _some(response, LARGEST_REFUSAL))
                 whole = response.content_type == "application/json"
                 await self._read(response, reply, patience, whole=whole)
-                return reply.completion(whole=whole, what=response.content_type)
+                end = partial(reply.completion, whole=whole, what=response.content_type)
+                return await self._gently(end) if whole else end()
         except Exception as error:
             if error is reply.listeners:
                 raise
@@ -208,13 +213,19 @@ class OpenAI:
         if len(chunk) <= SLICE:
             reply.chunk(chunk, whole=whole)
             return
-        now = asyncio.get_running_loop().time
         for at in range(0, len(chunk), SLICE):
-            async with self._turn if self.rest else contextlib.nullcontext():
-                began = now()
-                reply.chunk(chunk[at : at + SLICE], whole=whole)
-                if reply.done:
-                    return
+            await self._gently(partial(reply.chunk, chunk[at : at + SLICE], whole=whole))
+            if reply.done:
+                return
+
+    async def _gently(self, work: Callable[[], T]) -> T:
+        """Does work that may take long, and rests in proportion; of all replies one at a time where there are rests."""
+        now = asyncio.get_running_loop().time
+        async with self._turn if self.rest else contextlib.nullcontext():
+            began = now()
+            try:
+                return work()
+            finally:
                 await asyncio.sleep((now() - began) * self.rest)
 
     async def _send(self, path: str, data: bytes | None) -> aiohttp.ClientResponse:
