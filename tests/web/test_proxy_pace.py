@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.web.proxies import MODEL, PROBLEM, command, serving
+from tests.web.proxies import MODEL, PROBLEM, both, command, endless, serving, until
 
 from scale_reasoning.engines.limit import Fixed, Places
 from scale_reasoning.engines.policy import Limited, Retrying
@@ -196,8 +199,20 @@ def test_a_clients_first_call_goes_before_another_clients_many() -> None:
     assert asyncio.run(main()).index("one") <= 2
 
 
+def test_one_of_several_keys_never_takes_the_last_places_at_the_model_server() -> None:
+    with both(endless, in_flight=4, keys=("a", "b")) as (proxy, server), contextlib.ExitStack() as begun:
+        for key, model, sent in (("a", f"{MODEL}@vote", 3), ("a", MODEL, 3), ("b", MODEL, 4)):
+            connection = begun.enter_context(contextlib.closing(proxy.connection()))
+            asked = json.dumps({**ASKED, "model": model})
+            headers = {"content-type": "application/json", "authorization": f"Bearer {key}"}
+            connection.request("POST", "/v1/chat/completions", asked, headers)
+            until(lambda sent=sent: server.open == sent)
+            time.sleep(0.1)
+            assert server.open == sent
+
+
 def test_one_of_several_keys_never_takes_the_last_places() -> None:
-    gate, share, other = Gate(("a", "b"), places=64), Share(), Share()
+    gate, share, other = Gate(("a", "b"), places=64, in_flight=64), Share(), Share()
     taken = [gate.place(share) for _ in range(48)]
     for place in taken:
         place.__enter__()
@@ -207,7 +222,7 @@ def test_one_of_several_keys_never_takes_the_last_places() -> None:
     assert share.requests == 48
     with gate.place(other):
         assert other.requests == 1
-    alone, only = Gate(("a",), places=4), Share()
+    alone, only = Gate(("a",), places=4, in_flight=4), Share()
     held = [alone.place(only) for _ in range(4)]
     for place in held:
         place.__enter__()

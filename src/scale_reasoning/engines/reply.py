@@ -22,7 +22,7 @@ from scale_reasoning.types import THINK, Completion, Delta, Marks, OnDelta, Usag
 
 _BOM = b"\xef\xbb\xbf"
 
-LARGEST_BODY, LARGEST_WHOLE = 64 * 2**20, 2 * 2**20
+LARGEST_BODY, LARGEST_WHOLE = 2**26, 2**20
 """Bytes of a reply's stream, and of a reply that comes as one JSON body; a larger one is cut off as malformed."""
 
 LARGEST_TEXT = 2**21

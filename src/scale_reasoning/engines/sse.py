@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scale_reasoning.errors import Malformed
 
-LONGEST_LINE = 2 * 2**20
+LONGEST_LINE = 2**20
 """Bytes; a longer line is not an event stream."""
 
 

@@ -11,6 +11,7 @@ import logging
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from itertools import islice
 
 from aiohttp import web
 
@@ -21,6 +22,9 @@ HEAD_SECONDS = 10.0
 
 IDLE = 75.0
 """Seconds an idle connection is kept: longer than clients keep theirs, so that none meets one that just closed."""
+
+LATE_AT_ONCE = 20
+"""Late connections closed in one turn of the loop."""
 
 AT_ONCE, BACKLOG = 100, 1024
 """Connections accepted in one turn of the loop, and those that the system keeps until then."""
@@ -77,13 +81,14 @@ class Door:
         self._heads.pop(connection, None)
         self._idle.pop(connection, None)
 
-    def close_late(self) -> None:
-        """Closes the connections whose head did not come in time."""
+    def close_late(self) -> bool:
+        """Closes some of the connections whose head did not come in time; whether there may be more."""
         now = asyncio.get_running_loop().time()
-        for connection, deadline in list(self._heads.items()):
-            if deadline > now:
-                break
+        first = list(islice(self._heads.items(), LATE_AT_ONCE))
+        late = [connection for connection, deadline in first if deadline <= now]
+        for connection in late:
             self._close(connection, Refusal(408, "head_timeout", f"no request came within {HEAD_SECONDS:g} s"))
+        return len(late) == LATE_AT_ONCE
 
     @asynccontextmanager
     async def watched(self) -> AsyncGenerator[None]:
@@ -91,8 +96,8 @@ class Door:
 
         async def watch() -> None:
             while True:
-                await asyncio.sleep(min(1.0, HEAD_SECONDS / 4))
-                self.close_late()
+                more = self.close_late()
+                await asyncio.sleep(0.02 if more else min(1.0, HEAD_SECONDS / 4))
 
         watching = asyncio.create_task(watch())
         try:

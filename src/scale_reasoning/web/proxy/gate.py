@@ -47,11 +47,13 @@ LEFT_FREE = 3
 class Gate:
     """Lets in who has one of `keys`, or, where there are none, who speaks to this machine by a name of its own.
 
-    With several keys each is a client with a share of its own; without keys every request counts as a client.
+    With several keys each is a client with a share of its own, at most three quarters of the calls `in_flight`; without
+    keys every request counts as a client.
     """
 
-    def __init__(self, keys: tuple[str, ...], *, places: int) -> None:
-        self._shares = {_digest(key): Share() for key in keys}
+    def __init__(self, keys: tuple[str, ...], *, places: int, in_flight: int) -> None:
+        most_sent = max(1, in_flight * 3 // 4) if len(keys) > 1 else None
+        self._shares = {_digest(key): Share(most_sent) for key in keys}
         self._places = places
         self._taken = 0
 

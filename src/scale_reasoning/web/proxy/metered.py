@@ -87,7 +87,7 @@ class _Metered:
         pace = self._meter.pace
         pace.begin()
         try:
-            with self._meter.share.call():
+            async with self._meter.share.call():
                 return await self._engine.generate(request, listen)
         finally:
             pace.end()

@@ -7,25 +7,36 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from scale_reasoning.engines.limit import Fixed, Places, enter
 
 
 class Share:
-    """What one client has in use: `requests` being answered, and `calls` sent or waiting to be sent."""
+    """What one client has in use: `requests` being answered, and `calls` sent or waiting to be sent.
 
-    __slots__ = ("calls", "requests")
+    At most `most_sent` of them are sent at a time (None: as many as the server takes).
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_room", "calls", "requests")
+
+    def __init__(self, most_sent: int | None = None) -> None:
         self.requests = 0
         self.calls = 0
+        self._room = None if most_sent is None else Places(Fixed(most_sent))
 
-    @contextmanager
-    def call(self) -> Generator[None]:
-        """One more call, from before it waits to its end."""
+    @asynccontextmanager
+    async def call(self) -> AsyncGenerator[None]:
+        """One more call that may be sent, once the client has room for it."""
         self.calls += 1
         try:
-            yield
+            entered = None if self._room is None else await enter((self._room,))
+            try:
+                yield
+            finally:
+                if entered is not None:
+                    entered.leave()
         finally:
             self.calls -= 1
 

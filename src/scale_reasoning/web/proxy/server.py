@@ -86,7 +86,7 @@ async def serving(
             readiness=readiness,
             solver=Solver(endpoints=endpoints, token_budget=budget, in_flight=in_flight,
                           keep_alive=settings.keep_alive_seconds, on_usage=metrics.used),
-            gate=Gate(settings.keys, places=settings.limits.max_concurrent),
+            gate=Gate(settings.keys, places=settings.limits.max_concurrent, in_flight=in_flight),
             door=door,
             limits=settings.limits,
             metrics=metrics,

@@ -188,7 +188,7 @@ class Upstream:
         """The head of the answer, of the server whose turn it is; where that cannot be reached, of the next."""
         self._servers.rotate()
         left = list(self._servers)
-        with share.call():
+        async with share.call():
             while left:
                 up = [places for places, _ in left if places.most] or [left[0][0]]
                 async with _place(up, share) as taken:
