@@ -9,11 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-<<<<<<< HEAD
 from collections.abc import Callable, Mapping
-=======
-from collections.abc import Callable
->>>>>>> proxy
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
@@ -45,18 +41,8 @@ LARGEST_REFUSAL = 100_000
 LINGER = 0.5
 """Seconds a finished reply's connection is given to end in order, so that the next request can have it."""
 
-<<<<<<< HEAD
-=======
-OPTIONAL_KEYS = {
-    "response_format": ("response_format", "json_schema", "schema", "grammar", "guided", "structured"),
-    "stream_options": ("stream_options", "include_usage"),
-}
-"""Body keys that a server may do without, and the words by which its 400 blames them."""
-
-
 T = TypeVar("T")
 
->>>>>>> proxy
 Pool: TypeAlias = Literal["kept", "fresh"]
 """Whether a connection may have served before."""
 
@@ -209,15 +195,9 @@ class OpenAI:
             async with patience, await self._send("/chat/completions", msgspec.json.encode(body)) as response:
                 if response.status != 200:
                     raise self._refusal(response, await _some(response, LARGEST_REFUSAL))
-<<<<<<< HEAD
                 await self._read(response, reply, patience)
-                return reply.completion(what=response.content_type)
-=======
-                whole = response.content_type == "application/json"
-                await self._read(response, reply, patience, whole=whole)
-                end = partial(reply.completion, whole=whole, what=response.content_type)
-                return await self._gently(end) if whole else end()
->>>>>>> proxy
+                end = partial(reply.completion, what=response.content_type)
+                return await self._gently(end) if reply.whole else end()
         except Exception as error:
             if error is reply.listeners:
                 raise
@@ -246,14 +226,7 @@ class OpenAI:
             reply.chunk(chunk)
             return
         for at in range(0, len(chunk), SLICE):
-<<<<<<< HEAD
-            async with self._turn if self.rest else contextlib.nullcontext():
-                began = now()
-                reply.chunk(chunk[at : at + SLICE])
-                if reply.done:
-                    return
-=======
-            await self._gently(partial(reply.chunk, chunk[at : at + SLICE], whole=whole))
+            await self._gently(partial(reply.chunk, chunk[at : at + SLICE]))
             if reply.done:
                 return
 
@@ -265,7 +238,6 @@ class OpenAI:
             try:
                 return work()
             finally:
->>>>>>> proxy
                 await asyncio.sleep((now() - began) * self.rest)
 
     async def _send(self, path: str, data: bytes | None) -> aiohttp.ClientResponse:

@@ -46,7 +46,8 @@ class Reply:
         self._events, self._split = EventReader(), ThinkSplitter(inside=inside, think=think)
         self._text, self._thought = Pieces(), Pieces()
         self._body, self._size, self._characters = bytearray(), 0, 0
-        self._whole: bool | None = None
+        self.whole: bool | None = None
+        """Whether it comes as one JSON body; None until its first byte has come."""
         self._apart: list[str] = []
         self._full: list[Message] = []
         self._others: list[Choice] = []
@@ -59,17 +60,17 @@ class Reply:
         """Takes in bytes of the body. Raises EngineErrors."""
         self.began = True
         self._size += len(chunk)
-        largest = LARGEST_WHOLE if self._whole else LARGEST_BODY
+        largest = LARGEST_WHOLE if self.whole else LARGEST_BODY
         if self._size > largest:
             raise Malformed(f"{self._where} sent a reply of over {largest} bytes")
-        if self._whole is None:
+        if self.whole is None:
             chunk = (bytes(self._body) + chunk).removeprefix(_BOM).lstrip()
             self._body.clear()
             if not chunk or _BOM.startswith(chunk):
                 self._body += chunk
                 return
-            self._whole = chunk[:1] in b"{["
-        if self._whole:
+            self.whole = chunk[:1] in b"{["
+        if self.whole:
             self._body += chunk
         else:
             for data in self._events.feed(chunk):
@@ -93,7 +94,7 @@ class Reply:
 
     def _ended(self) -> bool:
         """Whether the body was complete; takes in what is left of it."""
-        if self._whole:
+        if self.whole:
             try:
                 found = chunks.read_body(bytes(self._body))
             except Unreadable as error:
