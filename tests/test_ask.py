@@ -11,7 +11,7 @@ from scale_reasoning.engines.sim import run_virtual
 from scale_reasoning.errors import ParseError, Unreachable
 from scale_reasoning.lm import LM
 from scale_reasoning.replies import NUMBER, parse_number
-from scale_reasoning.types import Attempt, Completion, Message, Mode, Request
+from scale_reasoning.types import Attempt, Completion, Message, Mode, Request, Stage
 
 QUESTION = (Message("user", "How hard?"),)
 
@@ -33,7 +33,16 @@ def lm_on(engine: Scripted) -> LM:
 
 def difficulty(lm: LM, tries: int = 3) -> float:
     return run_virtual(
-        ask(lm.at("assess"), QUESTION, parse_number, mode=Mode.SYSTEM1, tries=tries, max_tokens=50, schema=NUMBER)
+        ask(
+            lm.at("assess"),
+            QUESTION,
+            parse_number,
+            mode=Mode.SYSTEM1,
+            stage=Stage.ASSESS,
+            tries=tries,
+            max_tokens=50,
+            schema=NUMBER,
+        )
     )
 
 

@@ -12,14 +12,13 @@ from scale_reasoning.engines import endpoints
 from scale_reasoning.engines.scripted import Scripted
 from scale_reasoning.engines.sim import run_virtual
 from scale_reasoning.errors import ConfigError, ContextOverflow, Unreachable, WindowRefusal
-from scale_reasoning.events import Event, Finished, Started, Streamed
+from scale_reasoning.events import Event, Finished, Place, Started, Streamed
 from scale_reasoning.fit import HOPEFUL, MIN_NEW_TOKENS, SPARE, prompt_tokens
 from scale_reasoning.journal import MemoryJournal
 from scale_reasoning.lm import (
     LM,
     Endpoint,
     spending,
-    stage_of,
 )
 from scale_reasoning.profiles import ModeProfile
 from scale_reasoning.together import together
@@ -94,24 +93,18 @@ def test_a_failed_call_has_used_its_place_up() -> None:
         chat(lm.at("x"))
 
 
-@pytest.mark.parametrize(
-    ("path", "stage"),
-    [
-        ("decompose/3", "decompose"),
-        ("decompose/3/try2", "decompose"),
-        ("select", "select"),
-        ("select/try2", "select"),
-        ("step1/assess", "assess"),
-        ("step1/short/assess/try3", "assess"),
-        ("step1/solve", "solve"),
-        ("chain2/select", "select"),
-        ("chain2/decompose/1/solve", "solve"),
-        ("my-own-place", "solve"),
-        ("", "solve"),
-    ],
-)
-def test_a_call_belongs_to_the_last_stage_its_place_names(path: str, stage: str) -> None:
-    assert stage_of(path) == Stage(stage)
+@pytest.mark.parametrize("stage", list(Stage))
+def test_a_call_is_accounted_to_the_stage_it_was_made_for_whatever_its_place_is_called(stage: Stage) -> None:
+    heard: list[Event] = []
+    lm = lm_on(answering(), listener=heard.append)
+    run_virtual(lm.chain(2).at("asess").chat(ASKED, mode=Mode.SYSTEM1, stage=stage))
+    assert [call.stage for call in lm.calls] == [stage]
+    assert {event.place for event in heard} == {Place(path="chain2/asess", stage=stage, chain=2)}
+
+
+def test_a_vote_within_a_vote_keeps_the_outer_chains_number() -> None:
+    place = lm_on(answering()).chain(3).at("x").chain(1).place(final=True)
+    assert place == Place(path="chain3/x/chain1", chain=3, final=True)
 
 
 # Seeds
@@ -355,10 +348,10 @@ counts = st.none() | st.integers(0, 10**6)
 usages = st.builds(Usage, prompt_tokens=counts, completion_tokens=counts, reasoning_tokens=counts, cached_tokens=counts)
 
 
-def call(path: str, mode: Mode, usage: Usage) -> Call:
+def call(stage: Stage, mode: Mode, usage: Usage) -> Call:
     return Call(
-        path=path,
-        stage=stage_of(path),
+        path=stage,
+        stage=stage,
         mode=mode,
         seed=0,
         usage=usage,
@@ -420,11 +413,11 @@ def test_a_listener_hears_the_start_the_pieces_and_the_end_of_a_call_in_order() 
     lm = lm_on(engine, listener=heard.append)
     completion = chat(lm.at("x"))
     (call,) = lm.calls
-    assert heard[0] == Started(path="x", mode=Mode.SYSTEM2)
-    assert heard[-1] == Finished(path="x", call=call, completion=completion)
+    assert heard[0] == Started(place=Place(path="x"), mode=Mode.SYSTEM2)
+    assert heard[-1] == Finished(place=Place(path="x"), request=engine.requests[0], call=call, completion=completion)
     pieces = [event for event in heard[1:-1] if isinstance(event, Streamed)]
     assert len(pieces) == len(heard) - 2 == 4
-    assert {event.path for event in pieces} == {"x"}
+    assert {event.place.path for event in pieces} == {"x"}
     assert "".join(event.delta.reasoning for event in pieces) == completion.reasoning
     assert "".join(event.delta.text for event in pieces) == completion.text
     assert call.seconds == 2
@@ -439,11 +432,15 @@ def test_a_listener_hears_of_a_replayed_call_without_pieces() -> None:
 
 
 def test_a_listener_hears_of_the_end_of_a_failed_and_of_a_cancelled_call() -> None:
-    ended = Finished(path="x", call=None, completion=None)
+    def events_of(engine: Scripted) -> list[Event]:
+        ended = Finished(place=Place(path="x"), request=engine.requests[0], call=None, completion=None)
+        return [Started(place=Place(path="x"), mode=Mode.SYSTEM2), ended]
+
     heard: list[Event] = []
+    engine = Scripted([("", Unreachable("no route"))])
     with pytest.raises(Unreachable):
-        chat(lm_on(Scripted([("", Unreachable("no route"))]), listener=heard.append).at("x"))
-    assert heard == [Started(path="x", mode=Mode.SYSTEM2), ended]
+        chat(lm_on(engine, listener=heard.append).at("x"))
+    assert heard == events_of(engine)
 
     async def cancelled() -> None:
         task = asyncio.create_task(lm.at("x").chat(ASKED, mode=Mode.SYSTEM2))
@@ -456,7 +453,7 @@ def test_a_listener_hears_of_the_end_of_a_failed_and_of_a_cancelled_call() -> No
     engine = Scripted([("", "42")], seconds=9)
     lm = lm_on(engine, listener=heard.append)
     run_virtual(cancelled())
-    assert heard == [Started(path="x", mode=Mode.SYSTEM2), ended]
+    assert heard == events_of(engine)
     assert engine.in_flight == 0
     assert lm.calls == ()
 

@@ -135,7 +135,7 @@ def test_a_hole_that_any_of_our_prompts_has_may_not_be_left_out(tmp_path: Path, 
 def test_a_device_a_pipe_or_a_large_file_is_not_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.md")
     for file in (tmp_path / "pipe.md", Path("/dev/zero")):
-        with pytest.raises(ConfigError, match=f"{file}: not a regular file"):
+        with pytest.raises(ConfigError, match=f"prompts file {file}: .*not a regular file"):
             load(file)
     with pytest.raises(ConfigError, match="over 1,048,576 bytes"):
         load(written(tmp_path, "## ask\n" + "a" * 2**20, "large.md"))

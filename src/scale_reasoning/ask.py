@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from scale_reasoning.errors import ParseError
 from scale_reasoning.lm import LM
-from scale_reasoning.types import Message, Mode, Schema
+from scale_reasoning.types import Message, Mode, Schema, Stage
 
 T = TypeVar("T")
 
@@ -23,6 +23,7 @@ async def ask(
     *,
     mode: Mode,
     tries: int,
+    stage: Stage = Stage.SOLVE,
     max_tokens: int | None = None,
     schema: Schema | None = None,
 ) -> T:
@@ -34,7 +35,7 @@ async def ask(
     replies: list[str] = []
     for number in range(1, tries + 1):
         place = lm if number == 1 else lm.at(f"try{number}")
-        completion = await place.chat(messages, mode=mode, max_tokens=max_tokens, schema=schema)
+        completion = await place.chat(messages, mode=mode, stage=stage, max_tokens=max_tokens, schema=schema)
         if not completion.cut_off:
             try:
                 return parse(completion.text)

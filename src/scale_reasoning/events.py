@@ -6,14 +6,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from scale_reasoning.types import Call, Completion, Delta, Mode
+from scale_reasoning.types import Call, Completion, Delta, Mode, Request, Stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where in an attempt something happens.
+
+    `path` is unique to a call in its attempt. `chain` is the number of the voting chain, None outside a vote. `final`
+    says whether the call's text is the attempt's answer, or its chain's; None where that is known only when it ended.
+    """
+
+    path: str
+    stage: Stage = Stage.SOLVE
+    chain: int | None = None
+    final: bool | None = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
     """A call was sent."""
 
-    path: str
+    place: Place
     mode: Mode
 
 
@@ -21,15 +35,16 @@ class Started:
 class Streamed:
     """A piece of a call's reply came."""
 
-    path: str
+    place: Place
     delta: Delta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """A call ended; `completion` is None when it failed."""
+    """A call ended; `call` and `completion` are None when it failed."""
 
-    path: str
+    place: Place
+    request: Request
     call: Call | None
     completion: Completion | None
 
@@ -38,7 +53,7 @@ class Finished:
 class Decomposed:
     """The decomposition was chosen (paper, eq 2)."""
 
-    path: str
+    place: Place
     candidates: tuple[tuple[str, ...], ...]
     selected: int
 
@@ -47,7 +62,7 @@ class Decomposed:
 class Routed:
     """A sub-problem was given its mode (paper, eqs 3-4); `step` counts from 1, `of` is how many there are."""
 
-    path: str
+    place: Place
     step: int
     of: int
     subproblem: str
@@ -55,5 +70,14 @@ class Routed:
     mode: Mode
 
 
-Event: TypeAlias = Started | Streamed | Finished | Decomposed | Routed
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundBegan:
+    """A round of InftyThink begins; `number` counts from 1, None where the answer is forced after the last round."""
+
+    place: Place
+    number: int | None
+    mode: Mode
+
+
+Event: TypeAlias = Started | Streamed | Finished | Decomposed | Routed | RoundBegan
 Listener: TypeAlias = Callable[[Event], None]

@@ -50,7 +50,7 @@ class Fit:
         """Prepares a request with fewer new tokens. Raises the overflow when none can help.
 
         The model is to blame for it only where the prompt itself does not fit: by the server's count, by its lower
-        bound, or by the hopeful estimate. Otherwise it is raised as a WindowRefusal, which is the world's.
+        bound, or by the cautious estimate. Otherwise it is raised as a WindowRefusal, an infrastructure error.
         """
         sent = self.request.max_tokens
         window, counted = self._told(error, sent)
@@ -94,9 +94,9 @@ class Fit:
         elif 2 * self._cautious + TEMPLATE <= window:  # no text has more tokens than bytes
             fits = True
         else:
-            # After smaller and smaller replies a lower bound near the window is as good as a count.
-            spare = window // 8 if self._cautious > window // 2 else MIN_NEW_TOKENS
-            fits = window - self._least >= max(spare, MIN_NEW_TOKENS)
+            # A refusal of so small a reply says that the prompt is longer than the rest; the estimate says otherwise.
+            smallest = max(self.request.max_tokens or 0, MIN_NEW_TOKENS)
+            fits = max(self._cautious, self._least) + smallest <= window
         if not fits:
             return error
         told = f"{self._hopeful:,} to {self._cautious:,}"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias
 
 from scale_reasoning.errors import ConfigError, ContextOverflow, ScaleError
-from scale_reasoning.events import Event, Finished, Listener, Started, Streamed
+from scale_reasoning.events import Event, Finished, Listener, Place, Started, Streamed
 from scale_reasoning.fit import HOPEFUL, MIN_NEW_TOKENS, Fit, prompt_tokens
 from scale_reasoning.journal import Journal, key
 from scale_reasoning.profiles import NO_PAIR, ModeProfile
@@ -87,7 +87,7 @@ class _Ledger:
 class LM:
     """The language model of one attempt. `lm.at("step3").at("assess")` names a place; a place is called once."""
 
-    __slots__ = ("_ledger", "path")
+    __slots__ = ("_chain", "_ledger", "path")
 
     def __init__(
         self,
@@ -105,11 +105,23 @@ class LM:
         """
         self._ledger = _Ledger(attempt, seed, endpoints, journal, listener, turn)
         self.path = ""
+        self._chain: int | None = None
 
     def at(self, name: str) -> LM:
         """The same model one place further down: `lm.at("step3").at("assess").path == "step3/assess"`."""
+        return self._child(name, self._chain)
+
+    def chain(self, number: int) -> LM:
+        """The same model for the chain of that number in a vote, from 1; in a vote of votes the outer number stays."""
+        return self._child(f"chain{number}", number if self._chain is None else self._chain)
+
+    def place(self, stage: Stage = Stage.SOLVE, *, final: bool | None = False) -> Place:
+        """Where this is, as events say it."""
+        return Place(path=self.path, stage=stage, chain=self._chain, final=final)
+
+    def _child(self, name: str, chain: int | None) -> LM:
         child = object.__new__(LM)
-        child._ledger = self._ledger
+        child._ledger, child._chain = self._ledger, chain
         child.path = f"{self.path}/{name}" if self.path else name
         return child
 
@@ -158,12 +170,15 @@ class LM:
         messages: tuple[Message, ...],
         *,
         mode: Mode,
+        stage: Stage = Stage.SOLVE,
+        final: bool | None = False,
         max_tokens: int | None = None,
         schema: Schema | None = None,
     ) -> Completion:
         """One completion in the given mode; paid for at most once in a journal's life.
 
-        `max_tokens` caps new tokens and is clipped to the window. Raises RuntimeError when this place was called
+        Its tokens are accounted to `stage`; `final` is for listeners (see events.Place). `max_tokens` caps new tokens
+        and is clipped to the window. Raises RuntimeError when this place was called
         before, ConfigError when the mode has no endpoint, ContextOverflow when the prompt leaves no room, and the
         engine's EngineErrors.
         """
@@ -173,18 +188,18 @@ class LM:
         ledger.paths.add(self.path)
         endpoint = self._endpoint(mode)
         request = request_for(endpoint, messages, mode, self.derived_seed(), max_tokens, schema)
-        started = _now()
-        self.tell(Started(path=self.path, mode=mode))
+        started, place = _now(), self.place(stage, final=final)
+        self.tell(Started(place=place, mode=mode))
         try:
-            completion = await self._paid_once(endpoint, request)
+            completion = await self._paid_once(endpoint, request, place)
         except BaseException as error:
-            self.tell(Finished(path=self.path, call=None, completion=None))
+            self.tell(Finished(place=place, request=request, call=None, completion=None))
             if isinstance(error, ScaleError):
                 error.path = self.path
             raise
         call = Call(
             path=self.path,
-            stage=stage_of(self.path),
+            stage=stage,
             mode=mode,
             seed=request.seed,
             usage=completion.usage,
@@ -192,18 +207,18 @@ class LM:
             seconds=completion.seconds if completion.seconds is not None else _now() - started,
         )
         ledger.calls.append(call)
-        self.tell(Finished(path=self.path, call=call, completion=completion))
+        self.tell(Finished(place=place, request=request, call=call, completion=completion))
         return completion
 
-    def cancelled(self, mode: Mode) -> None:
-        """Notes that this place's call was not waited for: what it cost nobody knows, so its usage is unknown, never
+    def record_cancelled(self, mode: Mode, stage: Stage) -> None:
+        """Records that this place's call was not waited for. Its cost cannot be known, so its usage is unknown, never
         zero. Its seconds are those of the longest call so far, the one that was waited for.
         """
         calls = self._ledger.calls
         calls.append(
             Call(
                 path=self.path,
-                stage=stage_of(self.path),
+                stage=stage,
                 mode=mode,
                 seed=self.derived_seed(),
                 usage=Usage(),
@@ -212,15 +227,15 @@ class LM:
             )
         )
 
-    async def _paid_once(self, endpoint: Endpoint, request: Request) -> Completion:
+    async def _paid_once(self, endpoint: Endpoint, request: Request, place: Place) -> Completion:
         journal = self._ledger.journal
         if journal is None:
-            return await self._generate(endpoint, request)
+            return await self._generate(endpoint, request, place)
         filed = key(request)
         completion = await journal.get(filed, request)
         if completion is None:
             started = _now()
-            completion = await self._generate(endpoint, request)
+            completion = await self._generate(endpoint, request, place)
             completion = replace(completion, seconds=_now() - started)
             await journal.put(filed, request, completion)
         return completion
@@ -233,11 +248,9 @@ class LM:
             raise ConfigError(f"{named} has no {'System 1' if mode is Mode.SYSTEM1 else 'System 2'}: {mend}")
         return endpoint
 
-    async def _generate(self, endpoint: Endpoint, request: Request) -> Completion:
-        path = self.path
-
+    async def _generate(self, endpoint: Endpoint, request: Request, place: Place) -> Completion:
         def stream(delta: Delta) -> None:
-            self.tell(Streamed(path=path, delta=delta))
+            self.tell(Streamed(place=place, delta=delta))
 
         on_delta = stream if self._ledger.listener is not None else None
         fit = Fit(request, endpoint.window)
@@ -248,25 +261,17 @@ class LM:
                 fit.refused(error)
 
 
-def stage_of(path: str) -> Stage:
-    """What a call at this path was for: the last part that names a stage, else solving."""
-    for name in reversed(path.split("/")):
-        if name in _STAGES:
-            return _STAGES[name]
-    return Stage.SOLVE
-
-
-_STAGES = {stage.value: stage for stage in Stage}
-_MODES = [mode.value for mode in Mode]
-
-
 def _natural(path: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path)]
 
 
 def spending(calls: tuple[Call, ...]) -> Spending:
     """The usage of calls, whole and split; each split sums to the total."""
-    total, by_stage, by_mode = NO_USAGE, dict.fromkeys(_STAGES, NO_USAGE), dict.fromkeys(_MODES, NO_USAGE)
+    total, by_stage, by_mode = (
+        NO_USAGE,
+        dict.fromkeys(map(str, Stage), NO_USAGE),
+        dict.fromkeys(map(str, Mode), NO_USAGE),
+    )
     for call in calls:
         total += call.usage
         by_stage[call.stage] += call.usage

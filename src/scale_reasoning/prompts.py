@@ -59,7 +59,9 @@ def load(path: Path) -> Prompts:
     """
     try:
         text = read_bounded(path, MOST_BYTES).decode().replace("\r\n", "\n").replace("\r", "\n")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ConfigError(f"prompts file {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
         raise ConfigError(f"prompts file {path}: {error}") from error
     _, *parts = SECTION.split(text)
     names, bodies = parts[0::2], parts[1::2]

@@ -16,6 +16,7 @@ from scale_reasoning.engines.scripted import Reply, Scripted
 from scale_reasoning.engines.sim import Sim, Speeds, run_virtual
 from scale_reasoning.errors import ContextOverflow, Malformed, Overloaded, Rejected, Unreachable
 from scale_reasoning.events import Event, Finished, Started
+from scale_reasoning.fit import MOST_REQUESTS
 from scale_reasoning.journal import MemoryJournal
 from scale_reasoning.lm import Strategy, spending
 from scale_reasoning.runs.attempt import attempt
@@ -169,8 +170,8 @@ def test_every_call_has_a_place_of_its_own_a_beginning_and_an_end(strategy: Stra
     record = run_virtual(tried(strategy, able(), listener=heard.append))
     paths = [call.path for call in record.calls]
     assert len(set(paths)) == len(paths) <= strategy.most_calls()
-    assert Counter(event.path for event in heard if isinstance(event, Started)) == Counter(paths)
-    assert Counter(event.path for event in heard if isinstance(event, Finished)) == Counter(paths)
+    assert Counter(event.place.path for event in heard if isinstance(event, Started)) == Counter(paths)
+    assert Counter(event.place.path for event in heard if isinstance(event, Finished)) == Counter(paths)
     assert record.failure is None
     assert record.grade is not None
 
@@ -268,7 +269,7 @@ def test_the_worst_engine_of_all_gets_as_many_calls_from_scale_as_it_says_and_no
     def overflowing(_: Request) -> Completion:
         asked["solution"] += 1
         if asked["solution"] == 2:
-            raise ContextOverflow("too long")
+            raise ContextOverflow("too long", prompt_tokens=10**6)
         return cut_off
 
     cut_off = Completion(text="no idea", finish_reason="length")
@@ -310,7 +311,7 @@ def test_a_window_of_any_size_ends_in_an_answer_or_a_failure_of_the_model(
     engine = Scripted([("", fits)])
     record = run_virtual(tried(strategy, engine))
     assert len(record.calls) <= strategy.most_calls()
-    assert len(engine.requests) <= 2 * strategy.most_calls()
+    assert len(engine.requests) <= MOST_REQUESTS * strategy.most_calls()
     assert record.grade is not None
     if record.failure is not None:
         assert record.failure.blame == "model"
@@ -341,8 +342,8 @@ def test_a_failure_of_the_world_ends_in_a_record_without_a_grade(strategy: Strat
         return record
 
     record = run_virtual(main())
-    started = [event.path for event in heard if isinstance(event, Started)]
-    assert sorted(started) == sorted(event.path for event in heard if isinstance(event, Finished))
+    started = [event.place.path for event in heard if isinstance(event, Started)]
+    assert sorted(started) == sorted(event.place.path for event in heard if isinstance(event, Finished))
     assert len(record.calls) <= alive
     assert record.failure is not None
     assert (record.failure.kind, record.failure.blame) == (kind, "world")

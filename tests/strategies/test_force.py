@@ -143,7 +143,7 @@ def test_scale_makes_at_most_n_calls_more_when_every_step_is_forced_and_one_is_d
 
     def last(_: Request) -> Completion:
         if next(asked) == 0:
-            raise ContextOverflow("too long")
+            raise ContextOverflow("too long", prompt_tokens=10**6)
         return CUT
 
     scale = Scale(candidates=1, tries=1, max_steps=4, on_limit="force")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.runs.simulated import manifest, problems
 
+from scale_reasoning.runs.outcome import Outcome
 from scale_reasoning.runs.run import needed, run_by
 from scale_reasoning.runs.store import create
 from scale_reasoning.synth.target import Target
@@ -39,8 +40,12 @@ class Teacher:
             self.owed -= 1
             failure = Failure(kind="unreachable", blame="world", message="gone")
             return record(problem, sample, failure=failure)
-        self.ended.append(right := dice.random() < self.share)
-        return record(problem, sample, right=right)
+        return record(problem, sample, right=dice.random() < self.share)
+
+    def heard(self, cell: int, outcome: Outcome) -> None:
+        """Counts an attempt as ended when the goal hears of it, which is after it was saved."""
+        if not outcome.owed:
+            self.ended.append(outcome.correct is True)
 
 
 def record(problem: Problem, sample: int, *, right: bool = False, failure: Failure | None = None) -> Record:
@@ -62,7 +67,12 @@ def pursue(
 ) -> Target:
     with create(folder, manifest([COT], samples=samples), {"d": problems(count)}) as store:
         target = Target(store, wanted, every=every)
-        asyncio.run(run_by(teacher, store, attempts_in_flight=1024, goal=target, heard=target.heard))
+
+        def heard(cell: int, outcome: Outcome) -> None:
+            target.heard(cell, outcome)
+            teacher.heard(cell, outcome)
+
+        asyncio.run(run_by(teacher, store, attempts_in_flight=1024, goal=target, heard=heard))
         assert target.enough() or not needed(store, target)
         return target
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scale_reasoning.events import Event, Finished, Routed, Started, Streamed
+from scale_reasoning.events import Event, Finished, Place, RoundBegan, Routed, Started, Streamed
 from scale_reasoning.lm import spending
 from scale_reasoning.types import (
     NO_USAGE,
@@ -15,6 +15,7 @@ from scale_reasoning.types import (
     Delta,
     Mode,
     Record,
+    Request,
     Solution,
     Stage,
     Step,
@@ -51,12 +52,30 @@ def reasoning(pieces: list[Piece]) -> str:
     return "".join(piece.reasoning for piece in pieces)
 
 
-def said(path: str, *texts: str) -> list[Event]:
-    return [Started(path=path, mode=Mode.SYSTEM2), *(Streamed(path=path, delta=Delta(text=text)) for text in texts)]
+ANSWER = Place(path="solve", final=True)
+REQUEST = Request(model="m", messages=(), mode=Mode.SYSTEM2, seed=1)
+
+
+def said(place: Place, *texts: str) -> list[Event]:
+    return [Started(place=place, mode=Mode.SYSTEM2), *(Streamed(place=place, delta=Delta(text=text)) for text in texts)]
+
+
+def stepped(number: int, *, final: bool) -> Place:
+    return Place(path=f"step{number}/solve", final=final)
+
+
+def round_of(number: int) -> list[Event]:
+    return [RoundBegan(place=Place(path=f"round{number}"), number=number, mode=Mode.SYSTEM2)]
+
+
+def round_place(number: int) -> Place:
+    return Place(path=f"round{number}/solve", final=None)
 
 
 def routed(number: int, of: int) -> Routed:
-    return Routed(path=f"step{number}", step=number, of=of, subproblem="what?", difficulty=0.25, mode=Mode.SYSTEM1)
+    return Routed(
+        place=Place(path=f"step{number}"), step=number, of=of, subproblem="what?", difficulty=0.25, mode=Mode.SYSTEM1
+    )
 
 
 @given(
@@ -71,8 +90,8 @@ def test_a_stop_sequence_cuts_a_text_at_its_first_place_however_it_comes(text: s
 
 def test_only_the_last_step_is_content_and_every_heading_is_reasoning() -> None:
     pieces = told(
-        [routed(1, 2), *said("step1/solve", "one"), routed(2, 2), *said("step2/assess", "{}"),
-         *said("step2/solve", "t", "wo")],
+        [routed(1, 2), *said(stepped(1, final=False), "one"), routed(2, 2),
+         *said(Place(path="step2/assess", stage=Stage.ASSESS), "{}"), *said(stepped(2, final=True), "t", "wo")],
         Solution(answer="2", steps=(step("one"), step("two"))),
     )  # fmt: skip
     assert content(pieces) == "two"
@@ -83,35 +102,38 @@ def test_only_the_last_step_is_content_and_every_heading_is_reasoning() -> None:
 
 
 def test_an_answer_that_begins_anew_goes_on_where_it_was_when_it_says_the_same() -> None:
-    again = Streamed(path="solve", delta=Delta(restarted=True))
-    pieces = told([*said("solve", "It is "), again, *said("solve", "It", " is 4")[1:]],
+    again = Streamed(place=ANSWER, delta=Delta(restarted=True))
+    pieces = told([*said(ANSWER, "It is "), again, *said(ANSWER, "It", " is 4")[1:]],
                   Solution(answer="4", steps=(step("It is 4"),)))  # fmt: skip
     assert content(pieces) == "It is 4"
     assert "begins anew" in reasoning(pieces)
 
 
 def test_an_answer_that_begins_anew_with_other_words_is_told_whole_below() -> None:
-    again = Streamed(path="solve", delta=Delta(restarted=True))
-    pieces = told([*said("solve", "It is "), again, *said("solve", "So: 4")[1:]],
+    again = Streamed(place=ANSWER, delta=Delta(restarted=True))
+    pieces = told([*said(ANSWER, "It is "), again, *said(ANSWER, "So: 4")[1:]],
                   Solution(answer="4", steps=(step("So: 4"),)))  # fmt: skip
     assert content(pieces) == "It is \n\nSo: 4"
 
 
 def test_a_forced_answer_follows_what_the_cut_off_one_had_said() -> None:
-    pieces = told([*said("solve", "It may be"), *said("solve/force", "It is 4")],
+    pieces = told([*said(ANSWER, "It may be"), *said(Place(path="solve/force", final=True), "It is 4")],
                   Solution(answer="4", steps=(step("It is 4"),)))  # fmt: skip
     assert content(pieces) == "It may be\n\nIt is 4"
 
 
 def test_stop_sequences_cut_the_content_and_not_the_reasoning() -> None:
-    pieces = told([routed(1, 2), *said("step1/solve", "a END b"), routed(2, 2), *said("step2/solve", "c E", "ND d")],
+    pieces = told([routed(1, 2), *said(stepped(1, final=False), "a END b"), routed(2, 2),
+                   *said(stepped(2, final=True), "c E", "ND d")],
                   Solution(answer=None, steps=(step("a END b"), step("c END d"))), ("END",))  # fmt: skip
     assert content(pieces) == "c "
     assert "a END b" in reasoning(pieces)
 
 
 def test_a_round_that_does_not_answer_is_reasoning_and_the_one_that_does_is_content() -> None:
-    pieces = told([*said("round1/solve", "hm"), *said("round1/summarise", "notes"), *said("round2/solve", "4")],
+    summary = Place(path="round1/summarise", stage=Stage.SUMMARISE)
+    pieces = told([*round_of(1), *said(round_place(1), "hm"), *said(summary, "notes"),
+                   *round_of(2), *said(round_place(2), "4")],
                   Solution(answer="4", steps=(step("hm"), step("4"))))  # fmt: skip
     assert content(pieces) == "4"
     assert " ".join(reasoning(pieces).split()) == "### Round 1 System 2 hm ### Round 2 System 2"
@@ -120,23 +142,26 @@ def test_a_round_that_does_not_answer_is_reasoning_and_the_one_that_does_is_cont
 def test_nothing_is_told_before_the_server_has_said_something() -> None:
     pieces: list[Piece] = []
     narrator = Narrator(pieces.append)
-    narrator.hear(Started(path="round1/solve", mode=Mode.SYSTEM2))
-    narrator.hear(Started(path="decompose/1", mode=Mode.SYSTEM1))
+    narrator.hear(*round_of(1))
+    narrator.hear(Started(place=round_place(1), mode=Mode.SYSTEM2))
+    narrator.hear(Started(place=Place(path="decompose/1", stage=Stage.DECOMPOSE), mode=Mode.SYSTEM1))
     assert pieces == []
 
 
 def test_chains_are_told_by_their_answers_and_the_chosen_one_is_the_content() -> None:
-    def ended(path: str, text: str) -> Finished:
+    def ended(chain: int, text: str) -> Finished:
+        path = f"chain{chain}/solve"
         call = Call(
             path=path, stage=Stage.SOLVE, mode=Mode.SYSTEM2, seed=1, usage=NO_USAGE, finish_reason="stop", seconds=1
         )
         usage = Usage(completion_tokens=9)
-        return Finished(path=path, call=call, completion=Completion(text=text, usage=usage))
+        place = Place(path=path, chain=chain, final=True)
+        return Finished(place=place, request=REQUEST, call=call, completion=Completion(text=text, usage=usage))
 
     chains = (Solution(answer=None), Solution(answer="4", steps=(step("\\boxed{4}"),)))
     solution = Solution(answer="4", chains=chains, selected=1, votes=(Tally(answer="4", votes=1),), notes=("odd",))
     pieces = told(
-        [*said("chain1/solve", "x"), ended("chain1/solve", "x"), ended("chain2/solve", "\\boxed{4}")], solution
+        [*said(Place(path="chain1/solve", chain=1, final=True), "x"), ended(1, "x"), ended(2, "\\boxed{4}")], solution
     )
     assert content(pieces) == "\\boxed{4}"
     assert reasoning(pieces).split("\n") == [

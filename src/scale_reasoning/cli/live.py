@@ -6,7 +6,6 @@ Model text is hostile: it is stripped of control characters and never read as ma
 
 from __future__ import annotations
 
-import re
 import sys
 from collections import Counter
 from collections.abc import Mapping
@@ -20,8 +19,8 @@ from rich.padding import Padding
 from rich.spinner import Spinner
 from rich.text import Text
 
-from scale_reasoning.events import Decomposed, Event, Finished, Routed, Started, Streamed
-from scale_reasoning.lm import Endpoints, Strategy, stage_of
+from scale_reasoning.events import Decomposed, Event, Finished, Place, RoundBegan, Routed, Started, Streamed
+from scale_reasoning.lm import Endpoints, Strategy
 from scale_reasoning.printable import printable
 from scale_reasoning.strategies import describe
 from scale_reasoning.types import Completion, Mode, Record, Stage, Usage
@@ -37,14 +36,14 @@ DOING = {
 }
 TAIL_LINES, TAIL_CHARACTERS = 8, 4000
 SHOWN_KNOBS = ("tau", "route", "candidates", "base", "samples", "mode", "max_rounds")
-ROUND = re.compile(r"(?:round(?P<number>[0-9]+)|forced)/solve")
 
 
 @dataclass(slots=True)
 class _Writing:
-    """A call in flight: what it has written so far, a piece a token or so."""
+    """A call in flight: what it has written so far, in pieces of about a token."""
 
     mode: Mode
+    stage: Stage
     pieces: int = 0
     text: str = ""
     reasoning: str = ""
@@ -96,6 +95,8 @@ class Trace:
                 self._decomposed(event)
             case Routed():
                 self._routed(event)
+            case RoundBegan():
+                self._round(event)
 
     def end(self, record: Record) -> None:
         """The answer, what went otherwise than planned, and the cost by mode."""
@@ -112,34 +113,31 @@ class Trace:
         self._print(Text(_cost(record), style="dim"))
 
     def _start(self, event: Started) -> None:
-        self._writing[event.path] = _Writing(event.mode)
-        if found := ROUND.fullmatch(event.path):
-            head = f"round {found['number']}  " if found["number"] else "the answer is forced  "
-            self._print(Text())
-            self._print(Text.assemble((head, "bold"), (f"→ {NAMES[event.mode]}", f"bold {COLOURS[event.mode]}")))
+        self._writing[event.place.path] = _Writing(event.mode, event.place.stage)
 
     def _hear_piece(self, event: Streamed) -> None:
-        writing, delta = self._writing[event.path], event.delta
+        path, delta = event.place.path, event.delta
+        writing = self._writing[path]
         if delta.restarted:
-            self._writing[event.path] = _Writing(writing.mode)
-            self._print(Text(f"{event.path}: the reply begins anew", style="yellow"))
+            self._writing[path] = _Writing(writing.mode, writing.stage)
+            self._print(Text(f"{path}: the reply begins anew", style="yellow"))
             return
         writing.pieces += 1
         writing.text += delta.text
         writing.reasoning += delta.reasoning
 
     def _finish(self, event: Finished) -> None:
-        writing = self._writing.pop(event.path, None)
+        place = event.place
+        writing = self._writing.pop(place.path, None)
         if event.completion is None or event.call is None or writing is None:
             return
-        stage = stage_of(event.path)
-        if stage is Stage.SOLVE:
-            self._solved(event.path, event.completion, event.call.mode, event.call.seconds)
-        elif stage is Stage.SUMMARISE and not event.path.startswith("chain"):
+        if place.stage is Stage.SOLVE:
+            self._solved(place, event.completion, event.call.mode, event.call.seconds)
+        elif place.stage is Stage.SUMMARISE and place.chain is None:
             self._print(Text(f"  summary: {_words(event.completion.text)} words", style="dim"))
 
     def _decomposed(self, event: Decomposed) -> None:
-        if event.path.startswith("chain"):
+        if event.place.chain is not None:
             return
         for number, outline in enumerate(event.candidates, 1):
             chosen = number == event.selected + 1
@@ -152,7 +150,7 @@ class Trace:
             self._print(Text(f"  {number}. {printable(subproblem)}"))
 
     def _routed(self, event: Routed) -> None:
-        if event.path.startswith("chain"):
+        if event.place.chain is not None:
             return
         rated = (
             "not assessed"
@@ -164,10 +162,17 @@ class Trace:
                                   (f"→ {NAMES[event.mode]}", f"bold {COLOURS[event.mode]}")))  # fmt: skip
         self._print(Text(_indented(printable(event.subproblem)), style="italic"))
 
-    def _solved(self, path: str, completion: Completion, mode: Mode, seconds: float) -> None:
+    def _round(self, event: RoundBegan) -> None:
+        if event.place.chain is not None:
+            return
+        head = "the answer is forced  " if event.number is None else f"round {event.number}  "
+        self._print(Text())
+        self._print(Text.assemble((head, "bold"), (f"→ {NAMES[event.mode]}", f"bold {COLOURS[event.mode]}")))
+
+    def _solved(self, place: Place, completion: Completion, mode: Mode, seconds: float) -> None:
         cost = f"{_counted(completion.usage)}, {seconds:.1f} s{', cut off' if completion.cut_off else ''}"
-        if path.startswith("chain"):
-            self._print(Text.assemble(f"{path}  ", (NAMES[mode], COLOURS[mode]), (f"  {cost}", "dim")))
+        if place.chain is not None:
+            self._print(Text.assemble(f"{place.path}  ", (NAMES[mode], COLOURS[mode]), (f"  {cost}", "dim")))
             return
         if completion.reasoning:
             self._print(Text(f"  thought: {_words(completion.reasoning)} words", style="dim"))
@@ -178,7 +183,7 @@ class Trace:
         writing = dict(self._writing)  # asked for by the refreshing thread
         if not writing:
             return Text()
-        stage = stage_of(next(iter(writing)))
+        stage = next(iter(writing.values())).stage
         pieces = sum(w.pieces for w in writing.values())
         calls = f", {len(writing)} at once" if len(writing) > 1 else ""
         self._spinner.update(text=Text(f"{DOING[stage]}{calls}, about {pieces:,} tokens", style="dim"))

@@ -41,6 +41,7 @@ class CoT:
             question(problem, prompts),
             subproblem=problem.text,
             mode=self.mode,
+            final=True,
             max_tokens=self.system1_max_tokens if self.mode is Mode.SYSTEM1 else self.system2_max_tokens,
             force=prompts.fill("force") if self.on_limit == "force" else None,
         )

@@ -34,20 +34,21 @@ async def solved(
     *,
     subproblem: str,
     mode: Mode,
+    final: bool | None,
     difficulty: float | None = None,
     max_tokens: int | None = None,
     force: str | None = None,
 ) -> Solved:
     """The solution made at `place`; a System 2 one that is cut off is forced by the prompt `force`, where there is one.
 
-    At most 2 model calls, 1 without `force`. A forced step has the second call's text and finish reason, the usage of
-    both, and as reasoning all that the first call wrote.
+    `final` says whether its text is the answer (see events.Place). At most 2 model calls, 1 without `force`. A forced
+    step has the second call's text and finish reason, the usage of both, and as reasoning all that the first one wrote.
     """
-    completion = await place.chat(messages, mode=mode, max_tokens=max_tokens)
+    completion = await place.chat(messages, mode=mode, final=final, max_tokens=max_tokens)
     note = "cut off by the token limit" if completion.cut_off else None
     if force and completion.cut_off and mode is Mode.SYSTEM2:
         try:
-            completion = await _forced(place.at("force"), messages, completion, force)
+            completion = await _forced(place.at("force"), messages, completion, force, final=final)
             note = "cut off by the token limit: the answer was asked for in a second call"
             note += ", which was cut off too" if completion.cut_off else ""
         except ContextOverflow:
@@ -64,10 +65,12 @@ async def solved(
     return Solved(step, note)
 
 
-async def _forced(place: LM, messages: tuple[Message, ...], cut: Completion, prompt: str) -> Completion:
+async def _forced(
+    place: LM, messages: tuple[Message, ...], cut: Completion, prompt: str, *, final: bool | None
+) -> Completion:
     thought = written(cut)
     turns = (Message("assistant", thought[-TAIL_CHARACTERS:] or "(nothing yet)"), Message("user", prompt))
-    reply = await place.chat((*messages, *turns), mode=Mode.SYSTEM1, max_tokens=FORCED_MAX_TOKENS)
+    reply = await place.chat((*messages, *turns), mode=Mode.SYSTEM1, final=final, max_tokens=FORCED_MAX_TOKENS)
     return Completion(
         text=reply.text, reasoning=thought, finish_reason=reply.finish_reason, usage=cut.usage + reply.usage
     )

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 from scale_reasoning.answers import final_answer
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.events import RoundBegan
 from scale_reasoning.lm import LM
 from scale_reasoning.prompts import Prompts, beside, chosen
 from scale_reasoning.strategies.force import FORCED_MAX_TOKENS, Solved, solved, written
 from scale_reasoning.strategies.knobs import positive
-from scale_reasoning.types import Message, Mode, Problem, Solution, Step
+from scale_reasoning.types import Message, Mode, Problem, Solution, Stage, Step
 
 EMPTY_THOUGHT_TOKENS = 16
 """As few reasoning tokens as this may be the tags around a thought that was never had."""
@@ -69,11 +70,14 @@ class _Run:
 
     async def answers(self, name: str) -> bool:
         """One round; whether it ended by itself with a boxed answer."""
+        place = self.lm.at(name)
+        self.lm.tell(RoundBegan(place=place.place(), number=len(self.steps) + 1, mode=Mode.SYSTEM2))
         made = await solved(
-            self.lm.at(name).at("solve"),
+            place.at("solve"),
             self.messages("next-round" if self.summary else "round"),
             subproblem=f"round {len(self.steps) + 1}",
             mode=Mode.SYSTEM2,
+            final=None,
             max_tokens=self.knobs.round_max_tokens,
         )
         self.keep(name, made)
@@ -97,7 +101,12 @@ class _Run:
         completion = (
             await self.lm.at(name)
             .at("summarise")
-            .chat(self.messages("summarise", working), mode=Mode.SYSTEM1, max_tokens=self.knobs.summary_max_tokens)
+            .chat(
+                self.messages("summarise", working),
+                mode=Mode.SYSTEM1,
+                stage=Stage.SUMMARISE,
+                max_tokens=self.knobs.summary_max_tokens,
+            )
         )
         if not completion.text.strip():
             self.notes.append(f"{name}: its summary came back empty: the one before stands")
@@ -107,11 +116,14 @@ class _Run:
         self.summary = completion.text.strip()
 
     async def force(self) -> None:
+        place = self.lm.at("forced")
+        self.lm.tell(RoundBegan(place=place.place(), number=None, mode=Mode.SYSTEM1))
         forced = await solved(
-            self.lm.at("forced").at("solve"),
+            place.at("solve"),
             self.messages("force"),
             subproblem="forced answer",
             mode=Mode.SYSTEM1,
+            final=None,
             max_tokens=FORCED_MAX_TOKENS,
         )
         self.keep("forced", forced)

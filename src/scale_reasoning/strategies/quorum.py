@@ -10,15 +10,15 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from scale_reasoning.lm import LM
-from scale_reasoning.types import Mode
+from scale_reasoning.types import Mode, Stage
 
 T = TypeVar("T")
 
 
 async def hedged(
-    places: Sequence[LM], ask: Callable[[LM], Coroutine[Any, Any, T]], *, quorum: int, mode: Mode
+    places: Sequence[LM], ask: Callable[[LM], Coroutine[Any, Any, T]], *, quorum: int, mode: Mode, stage: Stage
 ) -> list[T]:
-    """What was in, in the order of `places`, when `quorum` of it was truthy; else everything.
+    """The results available once `quorum` of them are truthy, in the order of `places`; all if that never happens.
 
     The other calls are cancelled, have ended when this returns, and are among the attempt's calls with usage unknown.
     Raises the first exception of any call, the rest cancelled alike, unless the quorum is in.
@@ -37,7 +37,7 @@ async def hedged(
         found = [task.result() for task in tasks if _succeeded(task)]
         for place, task in zip(places, tasks, strict=True):
             if not _succeeded(task):
-                place.cancelled(mode)
+                place.record_cancelled(mode, stage)
         return found
     finally:
         await _ended(tasks)

@@ -21,7 +21,7 @@ from scale_reasoning.strategies.knobs import at_most, one_of, positive, share
 from scale_reasoning.strategies.question import question_of
 from scale_reasoning.strategies.quorum import hedged
 from scale_reasoning.together import together
-from scale_reasoning.types import Message, Mode, Problem, Schema, Solution, Step
+from scale_reasoning.types import Message, Mode, Problem, Schema, Solution, Stage, Step
 
 Outline: TypeAlias = tuple[str, ...]
 T = TypeVar("T")
@@ -125,11 +125,17 @@ class _Run:
         candidates = await self.decompose()
         if not candidates:
             self.note_unparsed("no decomposition could be read: the problem itself is the one sub-problem, in System 2")
-            self.lm.tell(Decomposed(path="select", candidates=((self.problem.text,),), selected=0))
+            self.lm.tell(
+                Decomposed(
+                    place=self.lm.at("select").place(Stage.SELECT), candidates=((self.problem.text,),), selected=0
+                )
+            )
             await self.solve_whole()
             return self.solution(candidates, None)
         selected = await self.select(candidates)
-        self.lm.tell(Decomposed(path="select", candidates=candidates, selected=selected))
+        self.lm.tell(
+            Decomposed(place=self.lm.at("select").place(Stage.SELECT), candidates=candidates, selected=selected)
+        )
         outline = self.with_last_step(candidates[selected])
         difficulties = await self.assess_ahead(outline)
         for number in range(1, len(outline) + 1):
@@ -155,7 +161,7 @@ class _Run:
         """A round's candidates: all of them, or those that were in when the quorum was."""
         if self.knobs.quorum is None:
             return await together(map(self.candidate, places), turn=self.lm.turn)
-        found = await hedged(places, self.candidate, quorum=self.knobs.quorum, mode=Mode.SYSTEM1)
+        found = await hedged(places, self.candidate, quorum=self.knobs.quorum, mode=Mode.SYSTEM1, stage=Stage.DECOMPOSE)
         if cancelled := len(places) - len(found):
             self.notes.append(f"{cancelled} of {len(places)} decompositions were cancelled: a quorum was in")
         return found
@@ -163,6 +169,7 @@ class _Run:
     async def candidate(self, place: LM) -> Outline | None:
         return await self.structured(
             place,
+            Stage.DECOMPOSE,
             self.messages(self.prompts.fill("decompose")),
             lambda text: read_outline(text, self.knobs.max_steps),
             outline_schema(self.knobs.max_steps),
@@ -180,6 +187,7 @@ class _Run:
         )
         choice = await self.structured(
             self.lm.at("select"),
+            Stage.SELECT,
             self.messages(self.prompts.fill("select", count=str(len(distinct)), versions=versions)),
             lambda text: read_choice(text, len(distinct)),
             choice_schema(len(distinct)),
@@ -213,7 +221,9 @@ class _Run:
         return self.knobs.route == "threshold" and not fixed
 
     async def assess(self, place: LM, messages: tuple[Message, ...]) -> float | None:
-        return await self.structured(place.at("assess"), messages, read_number, NUMBER, tries=self.knobs.tries)
+        return await self.structured(
+            place.at("assess"), Stage.ASSESS, messages, read_number, NUMBER, tries=self.knobs.tries
+        )
 
     def counted(self, number: int, rating: float | None) -> float:
         if rating is None:
@@ -255,20 +265,28 @@ class _Run:
             instruction = f"{titled}\n\n{self.prompts.fill('assess')}"
             difficulty = self.counted(number, await self.assess(place, self.messages(instruction, self.steps)))
         mode = Mode.SYSTEM2 if last and self.knobs.last_mode == "system2" else self.mode(difficulty, place)
-        self.lm.tell(Routed(path=place.path, step=number, of=len(outline), subproblem=subproblem,
+        self.lm.tell(Routed(place=place.place(), step=number, of=len(outline), subproblem=subproblem,
                             difficulty=difficulty, mode=mode))  # fmt: skip
         instruction = self.prompts.fill("solve-last" if last else "solve")
-        await self.answer(place, subproblem, difficulty, mode, self.messages(f"{titled}\n\n{instruction}", self.steps))
+        messages = self.messages(f"{titled}\n\n{instruction}", self.steps)
+        await self.answer(place, subproblem, difficulty, mode, messages, final=last)
 
     async def solve_whole(self) -> None:
         place = self.lm.at("step1")
-        self.lm.tell(Routed(path=place.path, step=1, of=1, subproblem=self.problem.text, difficulty=None,
+        self.lm.tell(Routed(place=place.place(), step=1, of=1, subproblem=self.problem.text, difficulty=None,
                             mode=Mode.SYSTEM2))  # fmt: skip
         messages = self.messages(self.prompts.fill("solve-whole"))
-        await self.answer(place, self.problem.text, None, Mode.SYSTEM2, messages)
+        await self.answer(place, self.problem.text, None, Mode.SYSTEM2, messages, final=True)
 
     async def answer(
-        self, place: LM, subproblem: str, difficulty: float | None, mode: Mode, messages: tuple[Message, ...]
+        self,
+        place: LM,
+        subproblem: str,
+        difficulty: float | None,
+        mode: Mode,
+        messages: tuple[Message, ...],
+        *,
+        final: bool,
     ) -> None:
         limit = self.knobs.system1_max_tokens if mode is Mode.SYSTEM1 else self.knobs.system2_max_tokens
         solution = await solved(
@@ -276,6 +294,7 @@ class _Run:
             messages,
             subproblem=subproblem,
             mode=mode,
+            final=final,
             difficulty=difficulty,
             max_tokens=limit,
             force=self.prompts.fill("force") if self.knobs.on_limit == "force" else None,
@@ -285,12 +304,21 @@ class _Run:
             self.notes.append(f"step{len(self.steps)}: {solution.note}")
 
     async def structured(
-        self, place: LM, messages: tuple[Message, ...], parse: Callable[[str], Read[T]], schema: Schema, *, tries: int
+        self,
+        place: LM,
+        stage: Stage,
+        messages: tuple[Message, ...],
+        parse: Callable[[str], Read[T]],
+        schema: Schema,
+        *,
+        tries: int,
     ) -> T | None:
         """A System 1 reply in the schema's form; None when none could be read."""
         limit = STRUCTURED_MAX_TOKENS
         try:
-            read = await ask(place, messages, parse, mode=Mode.SYSTEM1, tries=tries, max_tokens=limit, schema=schema)
+            read = await ask(
+                place, messages, parse, mode=Mode.SYSTEM1, stage=stage, tries=tries, max_tokens=limit, schema=schema
+            )
         except ParseError:
             return None
         self.repairs[place.path] = read.repairs

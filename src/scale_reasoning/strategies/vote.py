@@ -34,7 +34,7 @@ class Vote:
 
     async def solve(self, problem: Problem, lm: LM) -> Solution:
         """See Strategy."""
-        places = (lm.at(f"chain{number}") for number in range(1, self.samples + 1))
+        places = (lm.chain(number) for number in range(1, self.samples + 1))
         chains = await together((self._chain(problem, place) for place in places), turn=lm.turn)
         return elect(chains)
 

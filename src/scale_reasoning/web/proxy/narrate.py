@@ -6,20 +6,14 @@ Decides what is worth saying of each event. The answer streams where it is known
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from scale_reasoning.answers import final_answer
-from scale_reasoning.events import Decomposed, Event, Finished, Routed, Started, Streamed
-from scale_reasoning.lm import stage_of
-from scale_reasoning.types import Completion, Delta, Mode, Record, Solution, Stage
+from scale_reasoning.events import Decomposed, Event, Finished, Place, RoundBegan, Routed, Started, Streamed
+from scale_reasoning.types import Call, Completion, Delta, Mode, Record, Solution, Stage
 
 NAMES = {Mode.SYSTEM1: "System 1", Mode.SYSTEM2: "System 2"}
-ONLY_CALL = "solve"
-"""The path of a strategy's one solution, which is its answer."""
-
-_ROUND = re.compile(r"(?:round(\d+)|forced)/solve")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +33,7 @@ class Narrator:
     def __init__(self, tell: Callable[[Piece], None], stops: Sequence[str] = ()) -> None:
         self._tell, self._stops = tell, Stops(stops)
         self._reasoning: list[str] = []
-        self._last_place = self._head = ""
+        self._head = ""
         self._sent: list[str] = []
         self._kept_back: list[str] = []
         self._begin_draft()
@@ -51,17 +45,22 @@ class Narrator:
 
     def hear(self, event: Event) -> None:
         """Tells what an event has to say."""
+        place = event.place
         match event:
-            case Decomposed() if not _in_chain(event.path):
+            case Finished(call=Call() as call, completion=Completion() as completion) if place.chain is not None:
+                self._chain(place, call, completion)
+            case _ if place.chain is not None:
+                pass
+            case Decomposed():
                 self._decomposed(event)
-            case Routed() if not _in_chain(event.path):
+            case Routed():
                 self._routed(event)
-            case Started():
-                self._started(event)
-            case Streamed() if not _in_chain(event.path) and stage_of(event.path) is Stage.SOLVE:
-                self._streamed(event.path, event.delta)
-            case Finished(completion=Completion() as completion) if _in_chain(event.path):
-                self._chain(event, completion)
+            case RoundBegan():
+                self._round(event)
+            case Started() if place.final:
+                self._begin_draft()
+            case Streamed() if place.stage is Stage.SOLVE:
+                self._streamed(place, event.delta)
             case _:
                 pass
 
@@ -87,18 +86,13 @@ class Narrator:
     def _routed(self, event: Routed) -> None:
         rated = "not assessed" if event.difficulty is None else f"difficulty {event.difficulty:.2f}"
         self._reason(f"\n### Step {event.step} of {event.of}: {event.subproblem}\n\n{rated}, {NAMES[event.mode]}\n\n")
-        if event.step == event.of:
-            self._last_place = f"{event.path}/"
 
-    def _started(self, event: Started) -> None:
-        if self._is_answer(event.path):
-            self._begin_draft()
-        if found := _ROUND.fullmatch(event.path):
-            head = f"Round {found[1]}" if found[1] else "The answer is forced"
-            self._head = f"{''.join(self._kept_back)}\n\n### {head}\n\n{NAMES[event.mode]}\n\n"
-            self._kept_back.clear()
+    def _round(self, event: RoundBegan) -> None:
+        head = "The answer is forced" if event.number is None else f"Round {event.number}"
+        self._head = f"{''.join(self._kept_back)}\n\n### {head}\n\n{NAMES[event.mode]}\n\n"
+        self._kept_back.clear()
 
-    def _streamed(self, path: str, delta: Delta) -> None:
+    def _streamed(self, place: Place, delta: Delta) -> None:
         self._reason(self._head)
         self._head = ""
         if delta.restarted:
@@ -109,25 +103,21 @@ class Narrator:
             self._reason(delta.reasoning)
         if not delta.text:
             return
-        if _ROUND.fullmatch(path):  # whether a round answers is known when it has ended
+        if place.final is None:  # whether a round answers is known when it has ended
             self._kept_back.append(delta.text)
-        elif self._is_answer(path):
+        elif place.final:
             self._draft(delta.text)
         else:
             self._reason(delta.text)
 
-    def _chain(self, event: Finished, completion: Completion) -> None:
-        if stage_of(event.path) is not Stage.SOLVE or event.call is None:
+    def _chain(self, place: Place, call: Call, completion: Completion) -> None:
+        if place.stage is not Stage.SOLVE:
             return
         tokens = completion.usage.completion_tokens
         counted = "" if tokens is None else f", {tokens:,} tokens"
         found = final_answer(completion.text)
         ended = "no answer" if found is None else f"answer {found}"
-        self._reason(f"{event.path}: {NAMES[event.call.mode]}{counted}, {ended}\n")
-
-    def _is_answer(self, path: str) -> bool:
-        in_last_step = bool(self._last_place) and path.startswith(self._last_place) and stage_of(path) is Stage.SOLVE
-        return in_last_step or path == ONLY_CALL or path.startswith(f"{ONLY_CALL}/")
+        self._reason(f"{place.path}: {NAMES[call.mode]}{counted}, {ended}\n")
 
     def _reason(self, text: str) -> None:
         if text:
@@ -217,7 +207,3 @@ def finish_reason(solution: Solution) -> str:
         return finish_reason(solution.chains[solution.selected or 0])
     ended = solution.steps[-1].finish_reason if solution.steps else None
     return ended if ended in ("length", "content_filter") else "stop"
-
-
-def _in_chain(path: str) -> bool:
-    return path.startswith("chain")

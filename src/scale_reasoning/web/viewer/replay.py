@@ -63,12 +63,10 @@ class Recorder:
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
         self.difficulties: list[float] = []
-        self._requests: dict[int, Request] = {}
         self._exchanges: dict[str, Exchange] = {}
 
     async def get(self, key: str, request: Request) -> Completion | None:
         """See Journal."""
-        self._requests[request.seed] = request
         return await self.journal.get(key, request)
 
     async def put(self, key: str, request: Request, completion: Completion) -> None:
@@ -76,10 +74,10 @@ class Recorder:
         await self.journal.put(key, request, completion)
 
     def hear(self, event: Event) -> None:
-        """See Listener. A call's seed is its path's hash, so it finds its request."""
+        """See Listener."""
         match event:
-            case Finished(path=path, call=Call() as call, completion=Completion() as completion):
-                self._exchanges[path] = Exchange(call=call, request=self._requests[call.seed], completion=completion)
+            case Finished(call=Call() as call, completion=Completion() as completion):
+                self._exchanges[call.path] = Exchange(call=call, request=event.request, completion=completion)
             case Routed(difficulty=float() as difficulty):
                 self.difficulties.append(difficulty)
             case _:
