@@ -82,9 +82,9 @@ class Fit:
         if window is not None and counted is not None and sent is not None and counted == window - sent + 1:
             # vLLM stops counting there: a lower bound, whatever the wording.
             self._least, counted = max(self._least, counted), None
-        elif counted is not None and counted > self._most:
-            # No count of this prompt: with the reply that was asked for, maybe.
-            counted = counted - sent if sent is not None and 0 < counted - sent <= self._most else None
+        elif counted is not None and sent is not None and counted > self._most and 0 < counted - sent <= self._most:
+            # More than this text can have: the reply that was asked for is counted as well.
+            counted -= sent
         if window is None:
             return None, counted
         if error.at_least is not None:
