@@ -93,3 +93,42 @@ def test_a_short_prompt_that_a_server_calls_too_long_is_never_the_models_fault(
     blamed, sent = outcome(WORDINGS[wording], window=window, prompt=window + 500, text="What is 6 x 7?", asked=asked)
     assert blamed == "world"
     assert len(sent) <= MOST_REQUESTS
+
+
+def refused(error: ContextOverflow, *, text: str, most: int = 0) -> tuple[str, list[int | None]]:
+    """As `outcome`, of a server that says this of every request for more than `most` new tokens."""
+
+    def reply(request: Request) -> str:
+        if (request.max_tokens or 0) > most:
+            raise error
+        return "42"
+
+    engine = Scripted([("", reply)])
+    endpoint = Endpoint(engine=engine, model="m", profile=ModeProfile(), window=None)
+    lm = LM(dict.fromkeys(Mode, endpoint), attempt=Attempt(problem_id="p"))
+    try:
+        run_virtual(lm.chat((Message("user", text),), mode=Mode.SYSTEM2, max_tokens=32_768))
+        blamed = ""
+    except ScaleError as failure:
+        blamed = failure.blame
+    return blamed, [request.max_tokens for request in engine.requests]
+
+
+def test_a_short_prompt_is_asked_again_with_less_where_the_server_says_nothing_of_its_window() -> None:
+    blamed, sent = refused(ContextOverflow("long"), text="What is 6 x 7?", most=20_000)
+    assert (blamed, sent) == ("", [32_768, 16_384])
+
+
+def test_a_short_prompt_that_every_request_is_refused_for_is_the_servers_fault() -> None:
+    blamed, sent = refused(ContextOverflow("long"), text="What is 6 x 7?")
+    assert blamed == "world"
+    assert len(sent) == MOST_REQUESTS
+
+
+def test_a_long_prompt_without_a_known_window_is_taken_at_the_servers_word() -> None:
+    assert refused(ContextOverflow("long"), text="x" * 20_000) == ("model", [32_768])
+
+
+def test_a_count_that_holds_the_reply_as_well_is_read_as_such() -> None:
+    said = ContextOverflow("long", 32_768 + 300, 8192)
+    assert refused(said, text="What is 6 x 7?", most=8192 - 300) == ("", [32_768, 8192 - 300])

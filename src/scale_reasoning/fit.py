@@ -26,6 +26,9 @@ SPARE = 64
 TEMPLATE = 1024
 """Tokens that a chat template may add to a prompt."""
 
+ANY_WINDOW = 4096
+"""Tokens that a server's window has, where the server says nothing about it: a prompt within them is not too long."""
+
 
 def prompt_tokens(messages: tuple[Message, ...], bytes_per_token: int) -> int:
     """A prompt's tokens, estimated from its text because there is no tokenizer; eight per message for the template."""
@@ -44,6 +47,7 @@ class Fit:
         self._hopeful = prompt_tokens(request.messages, HOPEFUL)
         self._cautious = prompt_tokens(request.messages, CAUTIOUS)
         self._least = self._hopeful
+        self._most = 2 * self._cautious + TEMPLATE  # no text has more tokens than bytes
         self._requests = 1
 
     def refused(self, error: ContextOverflow) -> None:
@@ -55,8 +59,12 @@ class Fit:
         sent = self.request.max_tokens
         window, counted = self._told(error, sent)
         if window is None:
-            raise error  # nothing is known but the server's word
-        room = self._room(window, counted)
+            if not self._fits(ANY_WINDOW):
+                raise error  # nothing is known but the server's word
+            window = ANY_WINDOW
+            room = self._room(window, counted) if self._requests > 1 or sent is None else sent // 2
+        else:
+            room = self._room(window, counted)
         if sent is not None and room >= sent and counted is None:
             room = sent // 2
         if room < MIN_NEW_TOKENS or self._requests == MOST_REQUESTS or (sent is not None and room >= sent):
@@ -64,14 +72,21 @@ class Fit:
         self._requests += 1
         self.request = replace(self.request, max_tokens=room)
 
+    def _fits(self, window: int) -> bool:
+        """Whether the prompt fits a window of so many tokens however its text is split into tokens."""
+        return self._most <= window
+
     def _told(self, error: ContextOverflow, sent: int | None) -> tuple[int | None, int | None]:
         """(window, the prompt's tokens), as far as they are known."""
         window, counted = error.window or self._believed, error.prompt_tokens
-        if window is None:
-            return None, counted
-        if counted is not None and sent is not None and counted == window - sent + 1:
+        if window is not None and counted is not None and sent is not None and counted == window - sent + 1:
             # vLLM stops counting there: a lower bound, whatever the wording.
             self._least, counted = max(self._least, counted), None
+        elif counted is not None and sent is not None and counted > self._most and 0 < counted - sent <= self._most:
+            # More than this text can have: the reply that was asked for is counted as well.
+            counted -= sent
+        if window is None:
+            return None, counted
         if error.at_least is not None:
             self._least = max(self._least, error.at_least)
         elif counted is None and error.window is not None and sent is not None and self._cautious > window // 2:
@@ -91,7 +106,7 @@ class Fit:
         """The overflow as the model's doing, or as the server's."""
         if counted is not None:
             fits = window - counted >= MIN_NEW_TOKENS
-        elif 2 * self._cautious + TEMPLATE <= window:  # no text has more tokens than bytes
+        elif self._fits(window):
             fits = True
         else:
             # A refusal of so small a reply says that the prompt is longer than the rest; the estimate says otherwise.
@@ -100,7 +115,7 @@ class Fit:
         if not fits:
             return error
         told = f"{self._hopeful:,} to {self._cautious:,}"
-        message = f"{error}; but by its text the prompt has {told} tokens of {window:,}: the server is to blame"
+        message = f"{error}; but by its text the prompt has {told} tokens, which fit {window:,}: the server is to blame"
         refusal = WindowRefusal(message, error.prompt_tokens, error.window, error.at_least)
         refusal.said = error.said
         return refusal

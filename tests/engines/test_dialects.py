@@ -143,3 +143,28 @@ def read(dialect: Dialect, pieces: list[bytes]) -> str:
         return repr(error)
     assert heard(deltas) == (completion.text, completion.reasoning)
     return repr(completion)
+
+
+def completion(*events: bytes) -> Completion:
+    reply = Reply(None, inside=False, where="HOST", secrets=())
+    for event in events:
+        reply.chunk(b"data: " + event + b"\n\n")
+    return reply.completion(what="text/event-stream")
+
+
+def test_what_cannot_be_read_after_the_end_of_a_reply_is_of_no_account() -> None:
+    whole = b'{"choices": [{"index": 0, "delta": {"content": "42"}, "finish_reason": "stop"}]}'
+    counts = b'{"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 20}}'
+    assert completion(whole, b"goodbye", counts).usage.completion_tokens == 20
+    with pytest.raises(EngineError):
+        completion(b"hello", whole)
+
+
+def test_a_cut_off_thought_that_is_sent_again_as_the_text_is_no_text() -> None:
+    piece, end = (
+        b'{"choices": [{"index": 0, "delta": {"%s": "so 42, but"}}]}',
+        b'{"choices": [{"index": 0, "delta": {}, "finish_reason": "%s"}]}',
+    )
+    again = [piece % b"reasoning_content", piece % b"content"]
+    assert completion(*again, end % b"length").text == ""
+    assert completion(*again, end % b"stop").text == "so 42, but"

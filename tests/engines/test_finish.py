@@ -22,3 +22,12 @@ def test_other_reasons_stay_as_they_came() -> None:
         None,
     ]
     assert given_up("tool_calls", "HOST") is given_up("", "HOST") is given_up(None, "HOST") is None
+
+
+@pytest.mark.parametrize(
+    "reason",
+    ["engine_error", "OTHER_ERROR", "request-failed", "MALFORMED_RESPONSE", "FinishReason.UPSTREAM_TIMEOUT",
+     "timed_out", "server_overloaded", "aborted_by_server", "output_blocked", "moderation_block", "LANGUAGE"],
+)  # fmt: skip
+def test_a_new_reason_that_speaks_of_a_failure_is_no_ending_of_the_models(reason: str) -> None:
+    assert given_up(reason, "HOST") is not None

@@ -109,6 +109,11 @@ OVERFLOWS: dict[str, tuple[int, str, tuple[int | None, int | None, int | None]]]
         "This model's maximum context length is 128000 tokens. However, your messages resulted in 130211 tokens.",
         (130211, 128000, None),
     ),
+    "NIM": (
+        400,
+        "The sum of prompt length (300.0), query length (0) and max_tokens (32768) should not exceed max_num_tokens (8192)",
+        (300, 8192, None),
+    ),
     "OpenAI: no numbers": (400, "Your input exceeds the context window of this model.", (None, None, None)),
     "Anthropic": (400, "prompt is too long: 250017 tokens > 200000 maximum", (250017, 200000, None)),
     "Anthropic: a sum": (

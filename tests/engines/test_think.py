@@ -188,3 +188,11 @@ def test_a_thought_that_a_cut_off_reply_left_open_is_no_text_wherever_it_began(m
 )
 def test_the_thought_that_a_prompt_opens_is_known_by_its_marks(prompt: str, marks: Marks | None) -> None:
     assert opened_by(prompt, OWN) == marks
+
+
+@pytest.mark.parametrize("here", ["Here is", "Here's"])
+def test_marks_that_are_sentences_part_a_thought_that_is_closed_or_cut_off(here: str) -> None:
+    opened = f"{here} my thought process:\nMaybe \\boxed{{7}}."
+    assert split(f"{opened}\n{here} my response:\n\\boxed{{42}}")[1][0] == "\\boxed{42}"
+    assert split(opened, cut_off=True)[1] == ("", opened)
+    assert split(opened)[1] == (opened, "")

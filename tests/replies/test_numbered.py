@@ -166,3 +166,8 @@ def test_no_line_is_read_more_often_in_a_longer_list(count: int) -> None:
     """Items that begin again, nest or wrap: each line ends up in one item at most."""
     for unit in ("1. a\n", "1. a\n  1. b\n", "1. a\nb\n", "Step 1: a\n- b\n", "\n1. a\n\nb\n"):
         assert sum(map(len, numbered_steps(unit * count))) <= len(unit) * count
+
+
+def test_questions_are_numbered_by_their_letter_too() -> None:
+    assert numbered_steps("Q1: What is a?\nQ2: What is b?") == ("What is a?", "What is b?")
+    assert numbered_steps("**Q1.** What is a?\nA1: 7\n**Q2.** What is b?\nA2: 8") == ("What is a?", "What is b?")

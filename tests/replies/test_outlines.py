@@ -151,3 +151,8 @@ def test_no_answer_is_ever_taken_for_the_question(key: str, rest: dict[str, str]
     pairs = [(key, "Find a?"), *rest.items()]
     random.shuffle(pairs)  # type: ignore[attr-defined]
     assert item_text(dict(pairs)) == "Find a?"
+
+
+@pytest.mark.parametrize("key", ["details", "detail", "body", "formulation"])
+def test_a_title_does_not_stand_for_the_text_below_it(key: str) -> None:
+    assert item_text({"title": "Set up", key: "What is x if 2x = 4?"}) == "What is x if 2x = 4?"

@@ -1,10 +1,12 @@
 """What ended a reply, in the words that servers use for it: its own end, a limit, or a server that gave up.
 
-The one table of finish reasons. A reason that is not in it stays as the server wrote it.
+The one table of finish reasons. Of a reason that is not in it the words count; one without such a word stays as the
+server wrote it.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Literal, TypeAlias
 
 Ending: TypeAlias = Literal["stop", "length", "gave up", "filtered"]
@@ -64,6 +66,7 @@ ENDINGS: dict[str, Ending] = {
     "sensitive": "filtered",
     "safety": "filtered",
     "image_safety": "filtered",
+    "language": "filtered",
     "recitation": "filtered",
     "blocklist": "filtered",
     "prohibited_content": "filtered",
@@ -78,11 +81,21 @@ the reply, what came is no answer of the model's.
 """
 
 
+_WORDS: tuple[tuple[re.Pattern[str], Ending], ...] = (
+    (re.compile(r"filter|safety|block|prohibit|moderat|guardrail|refus"), "filtered"),
+    (
+        re.compile(r"error|fail|abort|cancel|overload|malformed|time_?d?_?out|unavailable|disconnect|crash|interrupt"),
+        "gave up",
+    ),
+)
+"""Words of a reason that is not in the table: providers make up new ones."""
+
+
 def ending(reason: str) -> Ending | None:
     """What a finish reason means, in whichever spelling (`MAX_TOKENS`, `FinishReason.STOP`); None when unknown."""
     name = reason.strip().lower().replace("-", "_").replace(" ", "_")
     name = name.partition(":")[0].rpartition(".")[2].removeprefix("finish_reason_")
-    return ENDINGS.get(name)
+    return ENDINGS.get(name) or next((meaning for words, meaning in _WORDS if words.search(name)), None)
 
 
 def given_up(reason: str | None, where: str) -> str | None:

@@ -20,7 +20,7 @@ def _patterns(*words: str) -> tuple[re.Pattern[str], ...]:
 
 _OVERFLOW = re.compile(
     r"context_length_exceeded|exceed_context_size|context[ _](?:size|window|length|limit)|maximum context"
-    r"|max_(?:model|seq)_len|max_total_tokens|maximum (?:model|prompt|input|sequence) length"
+    r"|max_(?:model|seq)_len|max_(?:total|num)_tokens|maximum (?:model|prompt|input|sequence) length"
     r"|\b(?:prompt|inputs?|messages?)\b[^.]{0,40}\btoo (?:long|large|many)\b|too many (?:input )?tokens"
     r"|longer than the (?:model|maximum)|\b(?:input|prompt) (?:token )?(?:length|count)|`max_new_tokens` must be"
     r"|reduce the length of the|maximum number of (?:input )?tokens|max_tokens must be at least 1, got"
@@ -39,7 +39,7 @@ _WINDOW = _patterns(
     r"context limit: [\d,]+ \+ [\d,]+ > #",
     r"context[ _](?:length|size|window|limit) \([\d,]+ > #",
     r"n_ctx\W{1,6}#",
-    r"max_(?:model_len|seq_len|total_tokens)[^\d.;]{0,30}#",
+    r"max_(?:model_len|seq_len|(?:total|num)_tokens)[^\d.;]{0,30}#",
     r"context[ _](?:length|size|window|limit)(?: is only| of only| is| of|:|=)? ?\(?#",
     r"# (?:tokens? )?maximum context length",
     r"maximum (?:model|prompt|sequence|allowed|input) length(?: is| of|:)? ?\(?#",

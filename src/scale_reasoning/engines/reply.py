@@ -89,6 +89,8 @@ class Reply:
             raise Malformed(f"{self._where} ended the reply before it was complete")
         finish_reason = named(self._finish_reason)
         text, reasoning = self._parts(cut_off=finish_reason == "length")
+        if finish_reason == "length" and text.strip() == reasoning.strip():
+            text = ""  # some servers send a thought that was cut off once more, as the text
         usage = Usage() if self._counts is None else self._counts.usage(empty=not (text or reasoning))
         return Completion(text=text, reasoning=reasoning, finish_reason=finish_reason, usage=usage, model=self._model)
 
@@ -115,7 +117,7 @@ class Reply:
             found = chunks.read(data)
         except Unreadable as error:
             self.done = data.strip(b'" \t') == b"[DONE]"
-            if not self.done:
+            if not self.done and not self._finish_reason:  # what comes after a reply's end is of no account
                 raise self._malformed(error) from None
             return
         if isinstance(found, Chunk):

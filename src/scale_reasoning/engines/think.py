@@ -19,6 +19,11 @@ _START, _BODY, _END, _RETURN = "<|start|>assistant", "<|message|>", "<|end|>", "
 _STRIPPED, _STRIPPED_FINAL = "analysis", "assistantfinal"
 """What is left of the marks of gpt-oss where a server drops special tokens: `analysisTwo ... assistantfinalFour.`"""
 
+_PROSE = {f"{here} my thought process:": f"{here} my response:" for here in ("Here is", "Here's")}
+"""Granite's marks are sentences that other models write too: what they open and do not close is a thought only where
+the reply was cut off.
+"""
+
 _ORPHANS = tuple(dict.fromkeys(close for _, close in KNOWN_MARKS if close == FINAL or "think" in close.lower()))
 """Marks that close a thought which the chat template opened, so that the reply has only these."""
 
@@ -114,7 +119,10 @@ class ThinkSplitter:
         if lead.startswith(_STRIPPED) and lead[len(_STRIPPED) : len(_STRIPPED) + 1].isupper():
             self._state, self._assumed, self._closes = "inside", True, (_STRIPPED_FINAL,)
             return lead
-        if not any(opening.startswith(lead) for opening in (*dict(self._marks), _STRIPPED)):
+        if opening := next((each for each in _PROSE if lead.startswith(each)), None):
+            self._state, self._assumed, self._closes = "inside", True, (_PROSE[opening],)
+            return lead
+        if not any(opening.startswith(lead) for opening in (*dict(self._marks), _STRIPPED, *_PROSE)):
             self._state = "inside" if self._assumed else "outside"
         return held
 

@@ -45,6 +45,12 @@ MAX_CHARACTERS = 100_000
 """A longer reply is not read: none of the three is that long."""
 # Numbers in prose stand alone (not the 1 of <h1>, x1 or 1.5) and have no sign; a hyphen after a word is none.
 _WHOLE = re.compile(r"(?<![\w.])(?<!(?<!\w)[-\u2212])\d{1,3}(?!\w|\.\d)")
+_OF_ONE = re.compile(
+    r"(?:/|out of)[ ]{0,4}1(?:\.0+)?(?!\.?\d)"
+    r"|(?:scale|range) (?:of|from|between) 0(?:\.0+)? ?(?:to|and|[-\u2013]) ?1(?:\.0+)?(?!\.?\d)",
+    re.IGNORECASE,
+)
+"""How a reply says that its number is one from 0 to 1: no further numbers."""
 _DECIMAL = re.compile(r"(?<![\w.])(?<!(?<![\d%])[-\u2212])(\d{1,4}(?:\.\d{1,20})?|\.\d{1,20})(?!\w|\.\d)\s*(%?)")
 
 
@@ -135,7 +141,7 @@ def _whole_numbers(text: str) -> set[int]:
 
 
 def _decimal_numbers(text: str) -> set[float]:
-    return {float(number) / (100 if percent else 1) for number, percent in _DECIMAL.findall(text)}
+    return {float(number) / (100 if percent else 1) for number, percent in _DECIMAL.findall(_OF_ONE.sub("", text))}
 
 
 def _bounded(steps: tuple[str, ...], at_most: int) -> tuple[str, ...]:

@@ -18,7 +18,8 @@ _WORD = r"(?:sub[ _-]?(?:problem|question|task|goal|step)|step|question|task|par
 _RANKS = ("sub", "step", "question", "task", "part", "stage", "goal", "problem", "")
 """Words before the number, by how plainly they say what the list is of; the bare number is last."""
 _ITEM = re.compile(
-    rf"(?P<word>{_WORD})[ \t_-]{{0,4}}#?(?P<at>\d{{1,3}})(?!\d)(?: of \d{{1,3}}|/\d{{1,3}})?(?:[ ]?\([^()]{{1,40}}\))?"
+    rf"(?P<word>{_WORD}|q)[ \t_-]{{0,4}}#?(?P<at>\d{{1,3}})(?!\d)(?: of \d{{1,3}}|/\d{{1,3}})?"
+    r"(?:[ ]?\([^()]{1,40}\))?"
     r"(?:[ \t*_]{0,4}(?:[.):\u2192]|[-\u2013\u2014](?!\d))|[ \t*_]*$)(?:[*_]{1,2}(?![^ \t]))?[ \t]*(?P<titled>.*)"
     r"|\(?(?P<bare>\d{1,3})(?!\d)[*_ \t]{0,4}[.):](?!\d)(?:[*_]{1,2}(?![^ \t]))?[ \t]*(?P<text>.*)",
     re.IGNORECASE,
@@ -47,7 +48,8 @@ _NAMES_ANOTHER = re.compile(
 )
 """A line before a list that names it as something else."""
 _ANSWER = re.compile(
-    r"[*_ \t>+-]{0,6}(?:final )?(?:answers?|solutions?|results?|explanations?|reasoning|rationale)\b[*_ \t]{0,4}:",
+    r"[*_ \t>+-]{0,6}(?:final )?(?:answers?|a\d{1,3}|solutions?|results?|explanations?|reasoning|rationale)\b"
+    r"[*_ \t]{0,4}:",
     re.IGNORECASE,
 )
 _CLOSING = re.compile(
@@ -123,7 +125,7 @@ def _line(line: str) -> _Line:
         text=bare,
         indent=indent,
         is_heading=is_heading,
-        word="sub" if word.startswith("sub") else word,
+        word="sub" if word.startswith("sub") else "question" if word == "q" else word,
         number=int(item["at"] or item["bare"]),
         title=_unmarked(item["titled"] if word else item["text"]),
     )

@@ -36,7 +36,8 @@ _OTHERS = re.compile(
 _STEP_KEY = re.compile(r"(?:(?:sub)?(?:problem|question|task|goal|step)|part|stage|s|q)?(\d{1,3})")
 _ASKING = (
     "subproblem", "subquestion", "subtask", "subgoal", "question", "problem", "task", "description", "statement",
-    "text", "content", "step", "goal", "objective", "instruction", "action", "query", "prompt", "title", "name", "q",
+    "text", "content", "step", "goal", "objective", "instruction", "action", "query", "prompt", "details", "detail",
+    "body", "formulation", "title", "name", "q",
 )  # fmt: skip
 """Keys under which an item says what it asks, in the order in which they are looked for."""
 _CONTAINED = ("question", "problem", "task", "description", "statement", "instruction", "goal", "step")
