@@ -178,7 +178,8 @@ def main(rounds: int = 3, seconds: float = 15) -> None:
         keys.write_text("honest\nhostile\n")
         port = free_port()
         words = ("-m", "scale_reasoning", "serve", "--base-url", good, "--model", "zero", "--port", port,
-                 "--system1-model", "zero", "--system1-base-url", bad, "--api-keys-file", keys, "--retries", 0)  # fmt: skip
+                 "--system1-model", "zero",
+                 "--system1-base-url", bad, "--api-keys-file", keys, "--retries", 0)  # fmt: skip
         proxy = answering(stack.enter_context(running(sys.executable, *words)), port)
         asyncio.run(measured(proxy.base_url, "honest", 2))
         kept, all_waits = list[float](), list[float]()
