@@ -114,6 +114,17 @@ def refused(error: ContextOverflow, *, text: str, most: int = 0) -> tuple[str, l
     return blamed, [request.max_tokens for request in engine.requests]
 
 
+def test_a_short_prompt_is_asked_again_with_less_where_the_server_says_nothing_of_its_window() -> None:
+    blamed, sent = refused(ContextOverflow("long"), text="What is 6 x 7?", most=20_000)
+    assert (blamed, sent) == ("", [32_768, 16_384])
+
+
+def test_a_short_prompt_that_every_request_is_refused_for_is_the_servers_fault() -> None:
+    blamed, sent = refused(ContextOverflow("long"), text="What is 6 x 7?")
+    assert blamed == "world"
+    assert len(sent) == MOST_REQUESTS
+
+
 def test_a_long_prompt_without_a_known_window_is_taken_at_the_servers_word() -> None:
     assert refused(ContextOverflow("long"), text="x" * 20_000) == ("model", [32_768])
 

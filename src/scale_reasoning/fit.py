@@ -26,6 +26,9 @@ SPARE = 64
 TEMPLATE = 1024
 """Tokens that a chat template may add to a prompt."""
 
+ANY_WINDOW = 4096
+"""Tokens that a server's window has, where the server says nothing about it: a prompt within them is not too long."""
+
 
 def prompt_tokens(messages: tuple[Message, ...], bytes_per_token: int) -> int:
     """A prompt's tokens, estimated from its text because there is no tokenizer; eight per message for the template."""
@@ -56,8 +59,12 @@ class Fit:
         sent = self.request.max_tokens
         window, counted = self._told(error, sent)
         if window is None:
-            raise error  # nothing is known but the server's word
-        room = self._room(window, counted)
+            if not self._fits(ANY_WINDOW):
+                raise error  # nothing is known but the server's word
+            window = ANY_WINDOW
+            room = self._room(window, counted) if self._requests > 1 or sent is None else sent // 2
+        else:
+            room = self._room(window, counted)
         if sent is not None and room >= sent and counted is None:
             room = sent // 2
         if room < MIN_NEW_TOKENS or self._requests == MOST_REQUESTS or (sent is not None and room >= sent):
@@ -108,7 +115,7 @@ class Fit:
         if not fits:
             return error
         told = f"{self._hopeful:,} to {self._cautious:,}"
-        message = f"{error}; but by its text the prompt has {told} tokens of {window:,}: the server is to blame"
+        message = f"{error}; but by its text the prompt has {told} tokens, which fit {window:,}: the server is to blame"
         refusal = WindowRefusal(message, error.prompt_tokens, error.window, error.at_least)
         refusal.said = error.said
         return refusal

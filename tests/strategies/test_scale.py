@@ -175,7 +175,7 @@ def test_a_prompt_that_does_not_fit_goes_on_with_answers_only() -> None:
 
 
 def test_a_prompt_that_does_not_fit_even_so_fails_labelled_as_the_models_doing() -> None:
-    record = run(script(("Solve this", ContextOverflow("too long"))))
+    record = run(script(("Solve this", ContextOverflow("too long", 5000, 4096))))
     assert record.failure is not None
     assert (record.failure.kind, record.failure.blame, record.failure.path) == (
         "context_overflow",
