@@ -320,8 +320,6 @@ def test_an_overflow_with_no_count_is_refitted_by_the_cautious_estimate_of_a_kno
     [
         (ContextOverflow("prompt fills it", prompt_tokens=1000, window=1000), 1000),
         (ContextOverflow("nearly", prompt_tokens=1001 - MIN_NEW_TOKENS, window=1000), 1000),
-        (ContextOverflow("no window known", prompt_tokens=100), None),
-        (ContextOverflow("nothing known"), None),
     ],
 )
 def test_an_overflow_that_a_shorter_reply_cannot_fix_is_raised_at_once(

@@ -52,7 +52,10 @@ def test_it_composes_over_any_strategy() -> None:
 
 
 def test_a_chain_that_the_model_failed_abstains_but_the_worlds_failure_is_the_attempts() -> None:
-    for error, blame in ((ContextOverflow("long"), "model"), (Unreachable("gone"), "world")):
+    for error, blame in (
+        (ContextOverflow("long", prompt_tokens=5000, window=4096), "model"),
+        (Unreachable("gone"), "world"),
+    ):
         engine = Scripted([("", error)])
         record = run_virtual(attempt(Problem(id="p", text="?", answer="1"), Vote(base=CoT()), endpoints(engine, "m")))
         assert record.failure is not None
