@@ -41,6 +41,11 @@ def read_bounded(file: Path, most: int, *, follow: bool = True) -> bytes:
     return bytes(content)
 
 
+def why(error: Exception) -> str:
+    """Why a file could not be read, for a message that names the file already."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
 def open_regular(file: Path) -> IO[bytes]:
     """A regular file to read and write, created where it is missing; nothing in it is cut off. Raises OSError."""
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW

@@ -17,7 +17,7 @@ from typing import Annotated, Any, TypeAlias, cast
 import msgspec
 
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.files import read_bounded
+from scale_reasoning.files import read_bounded, why
 from scale_reasoning.types import JSON, THINK, Marks, Mode, Sampling
 
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
@@ -137,7 +137,7 @@ def _read(file: Path) -> tuple[Profile, ...]:
     try:
         tables = tomllib.loads(read_bounded(file, MOST_BYTES).decode())
     except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(f"profiles file {file}: {error}") from error
+        raise ConfigError(f"profiles file {file}: {why(error)}") from error
     return tuple(_profile(file, name, table) for name, table in tables.items())
 
 

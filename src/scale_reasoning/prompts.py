@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.files import read_bounded
+from scale_reasoning.files import read_bounded, why
 
 HOLE = re.compile(r"\{\{(\w+)\}\}")
 MOST_BYTES = 1 << 20
@@ -59,10 +59,8 @@ def load(path: Path) -> Prompts:
     """
     try:
         text = read_bounded(path, MOST_BYTES).decode().replace("\r\n", "\n").replace("\r", "\n")
-    except OSError as error:
-        raise ConfigError(f"prompts file {path}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"prompts file {path}: {error}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"prompts file {path}: {why(error)}") from error
     _, *parts = SECTION.split(text)
     names, bodies = parts[0::2], parts[1::2]
     if not names or len(set(names)) != len(names):

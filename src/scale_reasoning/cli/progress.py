@@ -1,4 +1,4 @@
-"""How a run is going, on stderr: a moving line on a terminal, whole lines elsewhere; and what a run would cost."""
+"""How a run is going, on stderr: a moving line on a terminal, whole lines elsewhere."""
 
 from __future__ import annotations
 

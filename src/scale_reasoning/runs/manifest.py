@@ -17,7 +17,7 @@ import msgspec
 
 from scale_reasoning.engines import Connection
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.files import read_bounded
+from scale_reasoning.files import read_bounded, why
 from scale_reasoning.lm import Strategy
 from scale_reasoning.runs.shard import Shard
 from scale_reasoning.strategies import describe, make
@@ -145,7 +145,7 @@ def read(file: Path) -> Manifest:
             return recipe(tomllib.loads(text), file.name).normalised()
         return decode(json.loads(text), file.name).normalised()
     except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{file}: {error}") from error
+        raise ConfigError(f"{file}: {why(error)}") from error
 
 
 def recipe(table: Mapping[str, JSON], where: str) -> Manifest:

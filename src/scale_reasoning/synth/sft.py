@@ -16,7 +16,7 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.files import read_bounded
+from scale_reasoning.files import read_bounded, why
 from scale_reasoning.types import JSON
 
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
@@ -118,7 +118,7 @@ def read(file: Path, flags: Mapping[str, JSON] | None = None) -> Recipe:
     try:
         table = tomllib.loads(read_bounded(file, MOST_BYTES).decode())
     except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{file}: {error}") from error
+        raise ConfigError(f"{file}: {why(error)}") from error
     return recipe({**table, **(flags or {})}, str(file))
 
 

@@ -25,7 +25,7 @@ from scale_reasoning.engines import (
 from scale_reasoning.engines.checkpoint import name_of
 from scale_reasoning.errors import ConfigError, EngineError
 from scale_reasoning.events import Event, Finished, Routed
-from scale_reasoning.files import read_bounded
+from scale_reasoning.files import read_bounded, why
 from scale_reasoning.graders import Grader
 from scale_reasoning.journal import Journal
 from scale_reasoning.lm import Endpoints, Strategy
@@ -203,6 +203,6 @@ def _trained(folder: Path) -> int | None:
     try:
         said = msgspec.json.decode(read_bounded(file, CONFIGURATION_BYTES), type=dict[str, Any])
     except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{file}: {error}") from error
+        raise ConfigError(f"{file}: {why(error)}") from error
     window = said.get("max_position_embeddings")
     return window if isinstance(window, int) else None
