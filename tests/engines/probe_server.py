@@ -30,6 +30,8 @@ class Endpoint:
     """repeatable, ignored (always another text), constant (always one text)."""
     usage: bool = True
     reasoning_counted: bool = True
+    reasoning_apart: bool = False
+    """Whether reasoning is counted in addition to the completion, as the total shows."""
     cached: int | None = 1216
     pieces: bool = True
     chat: str = "ok"
@@ -116,6 +118,9 @@ class Endpoint:
             usage: dict[str, Any] = {"prompt_tokens": 1300, "completion_tokens": thought + len(text.split())}
             if self.reasoning_counted and how != "hidden":
                 usage["completion_tokens_details"] = {"reasoning_tokens": thought}
+            if self.reasoning_apart:
+                usage["total_tokens"] = usage["prompt_tokens"] + usage["completion_tokens"]
+                usage["completion_tokens"] -= thought
             usage["prompt_tokens_details"] = None if self.cached is None else {"cached_tokens": self.cached}
             await send(response, {"choices": [], "usage": usage})
         await response.write(b"data: [DONE]\n\n")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scale_reasoning.engines.counts import Counts, counted, reasoning_is_apart
+from scale_reasoning.engines.counts import Counts, counted
 from scale_reasoning.types import Usage
 
 
@@ -25,7 +25,7 @@ from scale_reasoning.types import Usage
     ],
 )
 def test_reasoning_that_is_counted_apart_is_told_from_reasoning_within(usage: Any, apart: bool) -> None:
-    assert reasoning_is_apart(usage) == apart
+    assert counted(usage).reasoning_is_apart == apart
 
 
 keys = st.sampled_from([

@@ -150,6 +150,10 @@ def test_missing_usage_and_uncounted_reasoning_are_told_apart() -> None:
     uncounted = probed(Endpoint(reasoning_counted=False))["usage"]
     assert uncounted.verdict == "no"
     assert uncounted.found == "prompt, completion, no reasoning tokens"
+    apart = probed(Endpoint(reasoning_apart=True))["usage"]
+    assert apart.verdict == "yes"
+    assert apart.found.endswith("reasoning in addition to the completion: it is added")
+    assert "in addition" not in probed(Endpoint())["usage"].found
 
 
 def test_no_cached_tokens_and_no_report_of_them_are_told_apart() -> None:

@@ -52,6 +52,11 @@ class Counts:
         self.prompt = later.prompt or self.prompt
         self.cached = later.cached or (self.cached if later.cached is None else self.cached or 0)
 
+    @property
+    def reasoning_is_apart(self) -> bool:
+        """Whether reasoning is counted in addition to the completion tokens (xAI, Gemini)."""
+        return self.completion is not None and (_all_new(self) or 0) > self.completion
+
     def usage(self, *, empty: bool) -> Usage:
         """The usage of the reply. `empty` says that it has no text, so that zero tokens can be true.
 
@@ -77,12 +82,6 @@ def counted(usage: JSON) -> Counts:
         cached=_first(usage, _CACHED),
         total=_first(usage, (("total_tokens",),)),
     )
-
-
-def reasoning_is_apart(usage: JSON) -> bool:
-    """Whether this `usage` object counts reasoning in addition to its completion tokens (xAI, Gemini)."""
-    counts = counted(usage)
-    return counts.completion is not None and (_all_new(counts) or 0) > counts.completion
 
 
 def _all_new(counts: Counts) -> int | None:

@@ -98,6 +98,8 @@ class OpenAI:
         self.rest = 0.0
         """Seconds of rest after each second that reading large chunks took, of all replies together."""
         self._turn = asyncio.Lock()
+        self.reasoning_is_apart = False
+        """Whether the server was seen to count reasoning in addition to the completion tokens."""
         self._closed = False
 
     async def __aenter__(self) -> OpenAI:
@@ -197,7 +199,9 @@ class OpenAI:
                     raise self._refusal(response, await _some(response, LARGEST_REFUSAL))
                 await self._read(response, reply, patience)
                 end = partial(reply.completion, what=response.content_type)
-                return await self._gently(end) if reply.whole else end()
+                completion = await self._gently(end) if reply.whole else end()
+                self.reasoning_is_apart |= reply.reasoning_is_apart
+                return completion
         except Exception as error:
             if error is reply.listeners:
                 raise

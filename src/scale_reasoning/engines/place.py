@@ -47,6 +47,11 @@ class Place:
     heard: list[Heard] = field(default_factory=list[Heard])
 
     @property
+    def reasoning_is_apart(self) -> bool:
+        """Whether the server was seen to count reasoning in addition to the completion tokens."""
+        return bool(getattr(self.opened.engine, "reasoning_is_apart", False))
+
+    @property
     def cheapest(self) -> Mode:
         """The mode for questions that either could answer."""
         return Mode.SYSTEM1 if Mode.SYSTEM1 in self.endpoints else Mode.SYSTEM2

@@ -225,7 +225,7 @@ def _adaptations(place: Place) -> Sequence[Adaptation]:
 
 
 async def _usage(place: Place) -> Finding:
-    return verdicts.usage([heard.completion for heard in place.heard])
+    return verdicts.usage([heard.completion for heard in place.heard], reasoning_is_apart=place.reasoning_is_apart)
 
 
 async def _streaming(place: Place) -> Finding:

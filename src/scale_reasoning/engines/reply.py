@@ -56,6 +56,11 @@ class Reply:
         self._counts: Counts | None = None
         self._model: str | None = None
 
+    @property
+    def reasoning_is_apart(self) -> bool:
+        """Whether the server counted reasoning in addition to the completion tokens."""
+        return self._counts is not None and self._counts.reasoning_is_apart
+
     def chunk(self, chunk: bytes) -> None:
         """Takes in bytes of the body. Raises EngineErrors."""
         self.began = True

@@ -227,8 +227,8 @@ def seed(first: str, again: str, other: str) -> Finding:
     return yes("one seed one text, another seed another")
 
 
-def usage(replies: Sequence[Completion]) -> Finding:
-    """Which tokens the server counts, from all that it replied."""
+def usage(replies: Sequence[Completion], *, reasoning_is_apart: bool = False) -> Finding:
+    """Which tokens the server counts, from all that it replied; whether reasoning in addition to the completion."""
     counted = {
         "prompt": _counted([reply.usage.prompt_tokens for reply in replies]),
         "completion": _counted([reply.usage.completion_tokens for reply in replies]),
@@ -247,7 +247,8 @@ def usage(replies: Sequence[Completion]) -> Finding:
             "thoughts are counted within the completion and not apart",
             "a recent vLLM or SGLang with --reasoning-parser counts them; otherwise nothing to do",
         )
-    return yes(f"{found} tokens")
+    apart = ", reasoning in addition to the completion: it is added" if reasoning_is_apart else ""
+    return yes(f"{found} tokens{apart}")
 
 
 def _counted(counts: Sequence[int | None]) -> bool | None:
