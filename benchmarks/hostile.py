@@ -187,11 +187,11 @@ def main(rounds: int = 3, seconds: float = 15) -> None:
             alone, quiet = asyncio.run(measured(proxy.base_url, "honest", seconds))
             with running("nice", "-n", "19", sys.executable, __file__, "client", proxy.base_url, "hostile"):
                 time.sleep(3)
-                beside, waits = asyncio.run(measured(proxy.base_url, "honest", seconds))
+                attacked, waits = asyncio.run(measured(proxy.base_url, "honest", seconds))
             time.sleep(2)
-            kept.append(beside / alone)
+            kept.append(attacked / alone)
             all_waits += waits
-            print(f"round {number}: @cot {alone:.2f}/s alone, {beside:.2f}/s attacked ({beside / alone:.1%}); "
+            print(f"round {number}: @cot {alone:.2f}/s alone, {attacked:.2f}/s attacked ({attacked / alone:.1%}); "
                   f"/healthz p99 {percentile(quiet, 0.99):.0f} ms alone, {percentile(waits, 0.99):.0f} ms attacked "
                   f"(median {percentile(waits, 0.5):.0f} ms); load {os.getloadavg()[0]:.1f}", flush=True)  # fmt: skip
         status = Path(f"/proc/{proxy.pid}/status")

@@ -94,7 +94,7 @@ class Fit:
         return window, counted
 
     def _room(self, window: int, counted: int | None) -> int:
-        """New tokens that fit beside the prompt: by the server's count, else by an estimate, else by less."""
+        """New tokens that fit after the prompt: by the server's count, else by an estimate, else by less."""
         if counted is not None:
             return window - counted - (SPARE if self._requests > 1 else 0)
         if self._requests > 1 and self.request.max_tokens is not None:

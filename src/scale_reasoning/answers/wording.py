@@ -89,7 +89,7 @@ class Wording:
 
     @property
     def qualified(self) -> bool:
-        """Whether a word beside the last formula changes what it says: "at most", "odd", "or more"."""
+        """Whether a word next to the last formula changes what it says: "at most", "odd", "or more"."""
         if FORMULA not in self.words:
             return False
         last = len(self.words) - 1 - self.words[::-1].index(FORMULA)
