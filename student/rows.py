@@ -82,9 +82,9 @@ def taught(truth: Chain, strategies: Sequence[Strategy], stages: Sequence[str], 
     return tuple(rows.values())
 
 
-def scale(**knobs: object) -> Scale:
+def scale(**options: object) -> Scale:
     """SCALE on these problems; its prompts are those of the student's family."""
-    return Scale(max_steps=MAX_STEPS, **knobs)  # type: ignore[arg-type]
+    return Scale(max_steps=MAX_STEPS, **options)  # type: ignore[arg-type]
 
 
 COT = CoT()

@@ -16,7 +16,7 @@
       StoreError           a run's store could not be read or written
 
 To add one: subclass the nearest parent, set `kind` (the word that records carry), set `blame` only where it differs
-from the parent's, and keep it picklable (`args` must rebuild it). A failure of the world leaves the attempt owed; a
+from the parent's, and keep it picklable (`args` must rebuild it). A failure of the world leaves the attempt pending; a
 failure of the model is scored wrong and labelled.
 """
 

@@ -260,7 +260,7 @@ class Spending:
 class Failure:
     """Why an attempt has no answer: `kind` is a closed word (see errors.py), `blame` says whose doing it was.
 
-    World failures are owed again and never scored; model failures are scored wrong.
+    World failures are pending again and never scored; model failures are scored wrong.
     """
 
     kind: str

@@ -137,17 +137,17 @@ def answers_once() -> Handler:
     return answer
 
 
-def test_a_server_that_goes_away_leaves_attempts_owed_and_says_how_to_go_on(tmp_path: Path) -> None:
+def test_a_server_that_goes_away_leaves_attempts_pending_and_says_how_to_go_on(tmp_path: Path) -> None:
     file, out = problems(tmp_path), str(tmp_path / "run")
     with serving(answers_once()) as server:
         at = ("--base-url", server.base_url, "--model", "q", "--retries", "0", "--strategy", "cot")
         done = scale("eval", str(file), "--samples", "1", "--out", out, *at)
     assert done.returncode == 1
-    assert "3 attempts are owed: scale eval --resume" in done.stderr
+    assert "3 attempts are pending: scale eval --resume" in done.stderr
     assert scale("eval", "--resume", out, "--retries", "0").returncode == 1
     report = scale("report", out)
     assert report.returncode == 1
-    assert "owed" in report.stdout
+    assert "pending" in report.stdout
 
 
 def test_a_dry_run_prints_attempts_calls_and_tokens_and_makes_no_folder(tmp_path: Path) -> None:

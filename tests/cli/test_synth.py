@@ -68,7 +68,7 @@ def test_a_target_ends_the_run_early_and_no_more_are_kept(tmp_path: Path) -> Non
         assert done.returncode == 0, done.stderr
         assert len(server.bodies) == 2 * 13
     assert len(lines(out / "train.jsonl")) == 2
-    assert "owed" not in done.stderr.splitlines()[-1]
+    assert "pending" not in done.stderr.splitlines()[-1]
 
 
 def test_a_target_that_filters_miss_is_run_for_until_the_problems_end(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_synthesis_is_resumed_with_its_own_settings(tmp_path: Path) -> None:
     assert f"scale synth --resume {out}," in again.stderr
 
 
-def test_owed_attempts_are_told_and_what_was_made_is_kept(tmp_path: Path) -> None:
+def test_pending_attempts_are_told_and_what_was_made_is_kept(tmp_path: Path) -> None:
     out = tmp_path / "out"
     with serving() as server:
         at = ("--base-url", server.base_url, "--model", "q")

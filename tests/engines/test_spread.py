@@ -357,7 +357,7 @@ def test_a_server_that_dies_in_the_middle_of_a_run_leaves_nothing_owed(tmp_path:
         asked = [len(server.bodies) for server in servers]
     (cell,) = cells_of(tmp_path / "run")
     assert len(cell.outcomes) == cell.planned == 24
-    assert not any(outcome.owed or outcome.failure for outcome in cell.outcomes)
+    assert not any(outcome.pending or outcome.failure for outcome in cell.outcomes)
     assert 20 <= asked[killed[0]] == at_death < sum(asked) / 3
     calls = 24 * (4 + 1 + 2 * 2)
     assert calls <= sum(asked) <= calls + at_death
@@ -369,7 +369,7 @@ def test_a_dead_server_from_the_beginning_is_no_obstacle(tmp_path: Path) -> None
         gone.base_url = "http://127.0.0.1:9/v1"
         evaluated(tmp_path / "run", servers)
     (cell,) = cells_of(tmp_path / "run")
-    assert not any(outcome.owed for outcome in cell.outcomes)
+    assert not any(outcome.pending for outcome in cell.outcomes)
     assert len(cell.outcomes) == 24
 
 

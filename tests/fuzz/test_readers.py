@@ -82,7 +82,7 @@ def test_a_reply_may_drip_white_space_for_as_long_as_it_likes() -> None:
 
 
 def test_a_recipe_whose_lists_multiply_out_to_too_much_is_refused() -> None:
-    lists = {f"knob{n}": list(range(10)) for n in range(5)}
+    lists = {f"option{n}": list(range(10)) for n in range(5)}
     with pytest.raises(ConfigError, match="multiply out"):
         recipe({"datasets": ["a"], "strategies": [{"name": "cot", **lists}]}, "recipe.toml")
 

@@ -50,7 +50,7 @@ def test_a_server_that_fails_one_reply_in_twenty_costs_no_attempt_and_changes_no
     assert evaluated(tmp_path / "flaky", flaky) == evaluated(tmp_path / "clean", clean)
     outcomes = cells_of(tmp_path / "flaky")[0].outcomes
     assert len(outcomes) == 240
-    assert not any(outcome.owed for outcome in outcomes)
+    assert not any(outcome.pending for outcome in outcomes)
     assert len({outcome.answer for outcome in outcomes}) == 4
     assert flaky.answered == clean.answered
     assert set(flaky.answered.values()) == {1}

@@ -62,7 +62,9 @@ class Seen:
             "requests": next(words for words, count in REQUESTS.items() if count == self.requests),
             "failure": failure.kind if failure else "-",
             "blame": failure.blame if failure else "-",
-            "counts as": "owed" if outcome.owed else {True: "right", False: "wrong", None: "ungraded"}[outcome.correct],
+            "counts as": "pending"
+            if outcome.pending
+            else {True: "right", False: "wrong", None: "ungraded"}[outcome.correct],
             "tokens": "null" if tokens is None else "counted" if tokens else "0",
         }
 

@@ -17,7 +17,7 @@ def outcome(problem_id: str = "p0", sample: int = 0, **more: Any) -> Outcome:
     correct = more.pop("correct", True)
     answer = more.pop("answer", "1" if correct else "2")
     fields: dict[str, Any] = {
-        "owed": False,
+        "pending": False,
         "failure": None,
         "answer": answer,
         "answers": (answer,),
@@ -36,8 +36,8 @@ def outcome(problem_id: str = "p0", sample: int = 0, **more: Any) -> Outcome:
     return Outcome(problem_id=problem_id, sample=sample, correct=correct, **{**fields, **more})
 
 
-def owed(problem_id: str = "p0", sample: int = 0) -> Outcome:
-    return outcome(problem_id, sample, owed=True, correct=None, failure="unreachable", answer=None)
+def pending(problem_id: str = "p0", sample: int = 0) -> Outcome:
+    return outcome(problem_id, sample, pending=True, correct=None, failure="unreachable", answer=None)
 
 
 def failed(problem_id: str = "p0", sample: int = 0, kind: str = "parse") -> Outcome:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.report.cells import cell, failed, graded, outcome, owed
+from tests.report.cells import cell, failed, graded, outcome, pending
 
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.report.compare import compare, grid, refuse_other_problems
@@ -93,13 +93,13 @@ def test_one_attempt_without_a_count_makes_the_token_ratio_unknown_as_in_the_rep
     assert "| unknown |" in " ".join(markdown(grid([found])).split())
 
 
-def test_owed_attempts_make_it_incomplete():
+def test_pending_attempts_make_it_incomplete():
     a = cell([outcome("p0"), outcome("p1"), outcome("p2")])
-    b = cell([outcome("p0"), failed("p1"), owed("p2")])
+    b = cell([outcome("p0"), failed("p1"), pending("p2")])
     found = compare(a, b)
-    assert (found.compared, found.problems, found.owed_a, found.owed_b) == (2, 3, 0, 1)
+    assert (found.compared, found.problems, found.pending_a, found.pending_b) == (2, 3, 0, 1)
     assert not found.complete
-    assert "Incomplete: attempts are owed (1 of 3 in B)." in found.verdict
+    assert "Incomplete: attempts are pending (1 of 3 in B)." in found.verdict
     assert "1 of 3 problems are left out" in found.verdict
     assert found.acc_b == 0.5
 
@@ -163,7 +163,7 @@ def test_an_id_that_is_no_text_is_named_harmlessly():
 
 
 def test_nothing_scored_is_nothing_to_compare():
-    found = compare(cell([owed("p0")]), cell([owed("p0")]))
+    found = compare(cell([pending("p0")]), cell([pending("p0")]))
     assert (found.difference, found.p_value, found.acc_a) == (None, None, None)
     assert found.verdict.startswith("Nothing to compare")
 

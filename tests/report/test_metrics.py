@@ -5,7 +5,7 @@ from statistics import fmean
 from typing import Any
 
 import pytest
-from tests.report.cells import SCALE, cell, failed, graded, outcome, owed
+from tests.report.cells import SCALE, cell, failed, graded, outcome, pending
 
 from scale_reasoning.report.metrics import Prices, Summary, summarise, telling
 from scale_reasoning.types import Usage
@@ -18,23 +18,23 @@ def summary(outcomes: list[Any], **more: Any) -> Summary:
 def test_acc_is_the_mean_over_samples_then_over_problems():
     found = summarise(graded([[True, True], [True, False], [False, False]]))
     assert found.acc == 0.5
-    assert (found.planned, found.completed, found.scored, found.owed) == (6, 6, 6, 0)
+    assert (found.planned, found.completed, found.scored, found.pending) == (6, 6, 6, 0)
     assert found.acc_low is not None
     assert found.acc_low <= 0.5
     assert found.acc_se == pytest.approx(0.5 / 3**0.5)
     assert found.pass_at == {1: 0.5, 2: pytest.approx(2 / 3)}
 
 
-def test_owed_attempts_are_never_scored_and_are_counted():
-    found = summary([outcome(sample=0), owed(sample=1), outcome("p1", 0, correct=False), outcome("p1", 1)])
+def test_pending_attempts_are_never_scored_and_are_counted():
+    found = summary([outcome(sample=0), pending(sample=1), outcome("p1", 0, correct=False), outcome("p1", 1)])
     assert found.acc == 0.75
-    assert (found.planned, found.completed, found.scored, found.owed) == (4, 3, 3, 1)
+    assert (found.planned, found.completed, found.scored, found.pending) == (4, 3, 3, 1)
     assert found.unanswered == 0
 
 
 def test_attempts_that_have_not_run_are_owed():
     found = summarise(cell([outcome()], problems=3, samples=2))
-    assert (found.planned, found.completed, found.owed) == (6, 1, 5)
+    assert (found.planned, found.completed, found.pending) == (6, 1, 5)
     assert found.acc == 1
 
 
@@ -59,7 +59,7 @@ def test_every_mean_of_completed_attempts_weighs_them_alike():
 
 
 def test_attempts_without_a_count_are_counted():
-    found = summary([outcome("p0"), outcome("p1", usage=Usage()), owed("p2")])
+    found = summary([outcome("p0"), outcome("p1", usage=Usage()), pending("p2")])
     assert (found.tok, found.uncounted) == (None, 1)
     left_out = outcome("p1", usage=Usage(), failure="parse", correct=False)
     assert summary([outcome("p0"), left_out], denominator="completed").uncounted == 0
@@ -87,7 +87,7 @@ def test_unknown_stays_unknown():
     assert found.tok_by_stage == {"solve": 50}  # no call in a stage is a known zero
     assert summary([outcome(iterations=0, hard=0)]).hard is None
     nothing = summarise(cell([], problems=2, samples=2))
-    assert (nothing.acc, nothing.tok, nothing.truncated, nothing.owed) == (None, None, None, 4)
+    assert (nothing.acc, nothing.tok, nothing.truncated, nothing.pending) == (None, None, None, 4)
 
 
 def test_without_gold_answers_there_is_no_accuracy_but_there_are_tokens():
@@ -103,7 +103,7 @@ def test_maj_at_k_counts_votes_by_class():
 
 
 def test_pass_and_maj_stop_where_a_problem_has_fewer_scored_samples():
-    found = summary([outcome("p0", j) for j in range(6)] + [outcome("p1", j) for j in range(5)] + [owed("p1", 5)])
+    found = summary([outcome("p0", j) for j in range(6)] + [outcome("p1", j) for j in range(5)] + [pending("p1", 5)])
     assert list(found.pass_at) == list(found.maj_at) == [1, 2, 4]
     assert list(summary([outcome("p0", j) for j in range(6)]).pass_at) == [1, 2, 4, 6]
 
@@ -139,9 +139,9 @@ def test_100_000_attempts_take_seconds():
     assert found.acc == pytest.approx(fmean((i + j) % 3 == 0 for i in range(12_500) for j in range(8)))
 
 
-def test_a_control_is_told_without_the_knobs_that_its_route_does_not_look_at() -> None:
-    knobs = {"name": "scale", "candidates": 1, "tau": 0.5, "random_share": 0.3}
-    assert telling({**knobs, "route": "threshold"}) == {"candidates": 1, "tau": 0.5, "route": "threshold"}
-    assert telling({**knobs, "route": "random"}) == {"candidates": 1, "random_share": 0.3, "route": "random"}
-    assert telling({**knobs, "route": "system2"}) == {"candidates": 1, "route": "system2"}
+def test_a_control_is_told_without_the_options_that_its_route_does_not_look_at() -> None:
+    options = {"name": "scale", "candidates": 1, "tau": 0.5, "random_share": 0.3}
+    assert telling({**options, "route": "threshold"}) == {"candidates": 1, "tau": 0.5, "route": "threshold"}
+    assert telling({**options, "route": "random"}) == {"candidates": 1, "random_share": 0.3, "route": "random"}
+    assert telling({**options, "route": "system2"}) == {"candidates": 1, "route": "system2"}
     assert telling({"name": "vote", "samples": 8}) == {"samples": 8}

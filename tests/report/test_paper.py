@@ -13,7 +13,7 @@ def one(table: paper.Table, dataset: str, **wanted: object) -> Summary:
         for row in paper.rows(table)
         if row.dataset == dataset
         and all(
-            {"model": row.model, "strategy": row.strategy, **row.knobs}[key] == value for key, value in wanted.items()
+            {"model": row.model, "strategy": row.strategy, **row.options}[key] == value for key, value in wanted.items()
         )
     ]
     assert len(found) == 1
@@ -52,11 +52,11 @@ def test_averages_are_those_of_table_1():
 def test_what_is_printed_beside_a_run_is_of_its_sweep_and_its_datasets():
     model = "Qwen/Qwen3-32B"
     at = [summarise(graded([[True]], model=model, strategy={"name": "scale", "tau": tau})) for tau in (0.2, 0.5)]
-    knobs = [{"name": "scale", "tau": 0.2, "system2_max_tokens": n} for n in (1, 2)]
-    limits = [summarise(graded([[True]], model=model, strategy=each)) for each in knobs]
+    options = [{"name": "scale", "tau": 0.2, "system2_max_tokens": n} for n in (1, 2)]
+    limits = [summarise(graded([[True]], model=model, strategy=each)) for each in options]
     assert {row.dataset for row in paper.beside(at)} == {"aime24"}
-    assert {"tau"} == {key for row in paper.beside(at) for key in row.knobs}
-    assert {"system2_max_tokens"} == {key for row in paper.beside(limits) for key in row.knobs}
+    assert {"tau"} == {key for row in paper.beside(at) for key in row.options}
+    assert {"system2_max_tokens"} == {key for row in paper.beside(limits) for key in row.options}
     assert [row.strategy for row in paper.beside(at[:1])] == ["cot", "inftythink", "vote", "scale"]
     assert paper.beside([summarise(graded([[True]], model=model, dataset="arithmetic"))]) == ()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.report.cells import cell, outcome, owed
+from tests.report.cells import cell, outcome, pending
 from tests.runs.simulated import Sim, fresh, manifest
 
 from scale_reasoning.cli import plot
@@ -111,7 +111,7 @@ def test_names_are_drawn_as_they_are_and_break_nothing(kind: str, tmp_path: Path
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_run_hardly_begun_is_drawn_or_refused_in_one_sentence(kind: str, tmp_path: Path) -> None:
     empty = [cell([], strategy={"name": "scale", "tau": tau}, problems=3, samples=2) for tau in (0.1, 0.2)]
-    waiting = [cell([owed()], strategy={"name": "scale", "tau": tau}) for tau in (0.1, 0.2)]
+    waiting = [cell([pending()], strategy={"name": "scale", "tau": tau}) for tau in (0.1, 0.2)]
     for cells in (empty, waiting):
         with pytest.raises(ConfigError, match="plot"):
             draw(kind, cells, tmp_path / "out.png")
@@ -220,7 +220,7 @@ def test_a_plot_of_tokens_that_nobody_counted_says_how_many_were_not(kind: str, 
     with pytest.raises(ConfigError, match=r"tokens unknown for 24 of 24 attempts"):
         draw(kind, [holed(24, 24)], tmp_path / "out.png")
     with pytest.raises(ConfigError, match=r"no attempt is (completed|scored) yet"):
-        draw(kind, [cell([owed()])], tmp_path / "out.png")
+        draw(kind, [cell([pending()])], tmp_path / "out.png")
 
 
 @pytest.mark.usefixtures("pictures")
@@ -254,9 +254,9 @@ def test_beside_the_papers_numbers_ours_are_the_tokens_of_the_sub_problems() -> 
 
 def test_the_caption_tells_n_and_what_is_owed() -> None:
     whole = caption([measured(made({"name": "cot"}), "planned")])
-    assert whole == "cot, m; n = 6 problems × 2 samples; no attempts owed"
-    part = caption([measured(cell([outcome(), owed("p1")]), "completed")])
-    assert "INCOMPLETE: 1 of 2 attempts owed" in part
+    assert whole == "cot, m; n = 6 problems × 2 samples; no attempts pending"
+    part = caption([measured(cell([outcome(), pending("p1")]), "completed")])
+    assert "INCOMPLETE: 1 of 2 attempts pending" in part
     assert "failed attempts left out" in part
 
 

@@ -6,8 +6,8 @@ from scale_reasoning.report.rows import numbers
 from scale_reasoning.runs.outcome import Cell
 
 
-def of(name: str, dataset: str = "aime24", model: str = "m", **knobs: object) -> Cell:
-    return cell([], dataset=dataset, model=model, strategy={"name": name, **knobs}, problems=1, samples=1)
+def of(name: str, dataset: str = "aime24", model: str = "m", **options: object) -> Cell:
+    return cell([], dataset=dataset, model=model, strategy={"name": name, **options}, problems=1, samples=1)
 
 
 def test_a_row_is_a_strategy_and_a_model_on_all_its_datasets():

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from tests.report.cells import cell, failed, graded, outcome, owed
+from tests.report.cells import cell, failed, graded, outcome, pending
 
 from scale_reasoning.report import paper
 from scale_reasoning.report.formats import Column, Grid, comma_separated, latex, markdown, page
@@ -45,7 +45,7 @@ def test_table_1_has_strategies_by_datasets_and_the_average():
     assert len(lines) == 6  # a legend after an empty line
 
 
-def test_table_2_has_the_swept_knob_in_order():
+def test_table_2_has_the_swept_option_in_order():
     lines = render(sweep(), "md").splitlines()
     assert [line.split("|")[3].strip() for line in lines[:5:1] if "---" not in line] == ["tau", "0.2", "0.5", "0.9"]
     assert "aime24 Hard" in lines[0]
@@ -53,9 +53,9 @@ def test_table_2_has_the_swept_knob_in_order():
 
 
 def test_a_control_is_named_without_tau_and_the_threshold_with_it():
-    knobs = {"name": "scale", "tau": 0.5, "random_share": 0.3}
-    controls = [{**knobs, "route": route} for route in ("threshold", "system2", "random")]
-    text = render([summarise(graded(ROWS, strategy=knobs)) for knobs in [{"name": "cot"}, *controls]], "md")
+    options = {"name": "scale", "tau": 0.5, "random_share": 0.3}
+    controls = [{**options, "route": route} for route in ("threshold", "system2", "random")]
+    text = render([summarise(graded(ROWS, strategy=options)) for options in [{"name": "cot"}, *controls]], "md")
     names = [line.split("|")[2].strip() for line in text.splitlines()[2:6]]
     assert names == [
         "cot",
@@ -152,7 +152,7 @@ def test_columns_of_which_nothing_is_known_stay():
     text = render([uncounted(3, 3)], "md", "cells")
     assert column(text, "Tok") == column(text, "cached") == ["unknown"]
     for name in ("Tok", "Tpi", "Hard", "prompt", "cached", "steps", "truncated"):
-        assert column(render([summarise(cell([owed()]))], "md", "cells"), name) == ["-"]
+        assert column(render([summarise(cell([pending()]))], "md", "cells"), name) == ["-"]
 
 
 def test_a_cost_that_was_asked_for_stays_and_says_unknown():
@@ -197,18 +197,29 @@ def test_pass_at_1_is_acc_whatever_the_denominator():
 
 def test_one_cell_is_shown_with_every_number():
     head = render([summarise(graded(ROWS))], "md").splitlines()[0]
-    for name in ("Acc", "SE", "pass@2", "maj@2", "Tok solve", "Tok system2", "cached", "unanswered", "planned", "owed"):
+    for name in (
+        "Acc",
+        "SE",
+        "pass@2",
+        "maj@2",
+        "Tok solve",
+        "Tok system2",
+        "cached",
+        "unanswered",
+        "planned",
+        "pending",
+    ):
         assert f" {name} " in head
     assert "cost" not in head
 
 
 @pytest.mark.parametrize("layout", ["table1", "table2", "cells"])
-def test_owed_attempts_are_marked_and_told(layout: str):
-    found = summarise(cell([outcome("p0"), owed("p1")]))
+def test_pending_attempts_are_marked_and_told(layout: str):
+    found = summarise(cell([outcome("p0"), pending("p1")]))
     text = render([found], "md", layout)  # type: ignore[arg-type]
     assert "†" in text.splitlines()[2]
     assert "(1/2)" in text
-    assert "Incomplete: 1 of 2 attempts are owed" in text
+    assert "Incomplete: 1 of 2 attempts are pending" in text
 
 
 def test_left_out_failures_are_marked_and_told():
@@ -240,7 +251,7 @@ def test_no_interval_is_without_width():
 
 
 def test_json_is_a_list_of_rows_with_shares():
-    rows = json.loads(render([*sweep(), summarise(cell([owed()]))], "json", "table2"))
+    rows = json.loads(render([*sweep(), summarise(cell([pending()]))], "json", "table2"))
     needed = {"dataset", "strategy", "model", "acc", "acc_low", "acc_high", "acc_se", "tok", "tpi", "hard"}
     needed |= {"planned", "completed", "scored", "owed"}
     assert all(needed <= row.keys() for row in rows)
@@ -252,7 +263,7 @@ def test_json_is_a_list_of_rows_with_shares():
 
 
 def test_csv_has_a_column_a_number_and_nothing_for_unknown():
-    rows = list(csv.DictReader(io.StringIO(render([*sweep(), summarise(cell([owed()]))], "csv"))))
+    rows = list(csv.DictReader(io.StringIO(render([*sweep(), summarise(cell([pending()]))], "csv"))))
     assert rows[0]["acc"] == "0.625"
     assert rows[0]["knobs.tau"] == "0.5"
     assert rows[3]["acc"] == ""

@@ -112,7 +112,7 @@ def until(true: Any, seconds: float = 120.0) -> None:
         time.sleep(0.02)
 
 
-def owed(folder: Path) -> int:
+def pending(folder: Path) -> int:
     with reading(folder) as store:
         return store.planned - len(store.done())
 
@@ -129,7 +129,7 @@ def test_a_run_on_ray_equals_one_without_and_tells_nobody_the_key(tmp_path: Path
     with serving() as server:
         at = ("--base-url", server.base_url, "--api-key-env", "SOME_KEY")
         told = finished(start(str(file), *HOW, *at, *RAY, "--out", str(tmp_path / "ray")))
-        assert "8/8 attempts, 0 failed, 0 owed, acc 100.0%" in told
+        assert "8/8 attempts, 0 failed, 0 pending, acc 100.0%" in told
         calls = len(server.bodies)
         assert {headers["Authorization"] for headers in server.headers} == {f"Bearer {KEY}"}
         whole = plain(tmp_path / "plain", server, file)
@@ -155,10 +155,10 @@ def test_a_killed_worker_costs_its_calls_in_flight_alone(tmp_path: Path, ray_fil
         os.kill(workers[0], signal.SIGKILL)
         killed = time.monotonic()
         told = finished(process)
-        assert "40/40 attempts, 0 failed, 0 owed" in told
+        assert "40/40 attempts, 0 failed, 0 pending" in told
         assert 0 < slow.twice([killed]) <= 12
         whole = plain(tmp_path / "plain", server, file)
-    assert owed(tmp_path / "ray") == 0
+    assert pending(tmp_path / "ray") == 0
     assert content(tmp_path / "ray") == content(whole)
 
 
@@ -178,14 +178,14 @@ def test_a_killed_driver_is_gone_on_with_on_ray_and_without(tmp_path: Path, ray_
             until(lambda workers=workers: not any(map(alive, workers)))
             for pid in filter(alive, others):  # Ray's own agents take a minute to see it
                 os.kill(pid, signal.SIGKILL)
-        assert owed(out) > 0
+        assert pending(out) > 0
         done = scale("eval", "--resume", str(out), "--in-flight", "12")
         assert done.returncode == 0, done.stderr
         assert (
             slow.twice(killed, after=5.0) > 0
         )  # a worker lives on for a moment, and asks what was waiting for a place
         whole = plain(tmp_path / "plain", server, file)
-    assert owed(out) == 0
+    assert pending(out) == 0
     assert content(out) == content(whole)
 
 

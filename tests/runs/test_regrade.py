@@ -77,14 +77,14 @@ def test_what_is_kept_at_hand_is_derived_anew(run: Path) -> None:
     assert all(len(outcome.answers) == 1 for cell in cells_of(run) for outcome in cell.outcomes)
 
 
-def test_an_attempt_that_is_owed_stays_owed(run: Path, capsys: Capture) -> None:
+def test_an_attempt_that_is_pending_stays_owed(run: Path, capsys: Capture) -> None:
     failure = '{"kind":"unreachable","blame":"world","message":"gone"}'
     change(run, f"""UPDATE attempts SET owed = 1, record = CAST(json_set(CAST(record AS TEXT), '$.solution', NULL,
                     '$.grade', NULL, '$.failure', json('{failure}')) AS BLOB) WHERE sample = 0""")  # fmt: skip
     capsys.readouterr()
     assert main(["grade", str(run)]) == 0
     assert "2 records graded anew, 0 verdicts changed" in capsys.readouterr().out
-    assert [outcome.owed for cell in cells_of(run) for outcome in cell.outcomes] == [True, False] * 2
+    assert [outcome.pending for cell in cells_of(run) for outcome in cell.outcomes] == [True, False] * 2
 
 
 def test_a_gold_answer_that_cannot_be_read_keeps_its_verdicts_and_is_named(run: Path, capsys: Capture) -> None:

@@ -106,16 +106,16 @@ class Failing:
         return await self.engine.generate(request, on_delta)
 
 
-def test_world_failures_are_owed_tried_again_at_the_end_and_on_resume_and_never_scored(tmp_path: Path) -> None:
+def test_world_failures_are_pending_tried_again_at_the_end_and_on_resume_and_never_scored(tmp_path: Path) -> None:
     fresh(tmp_path / "run", manifest([{"name": "cot"}], samples=3), 4, Failing(Sim(), "number 2."))
     cell = cells_of(tmp_path / "run")[0]
-    assert [o.problem_id for o in cell.outcomes if o.owed] == ["p00002"] * 3
-    assert all(o.correct is None for o in cell.outcomes if o.owed)
-    assert all(o.correct is not None for o in cell.outcomes if not o.owed)
+    assert [o.problem_id for o in cell.outcomes if o.pending] == ["p00002"] * 3
+    assert all(o.correct is None for o in cell.outcomes if o.pending)
+    assert all(o.correct is not None for o in cell.outcomes if not o.pending)
     engine = Sim()
     again(tmp_path / "run", engine)
     assert engine.requests == 3
-    assert not any(o.owed for o in cells_of(tmp_path / "run")[0].outcomes)
+    assert not any(o.pending for o in cells_of(tmp_path / "run")[0].outcomes)
 
 
 class Dying:
@@ -135,7 +135,7 @@ def test_a_server_that_is_gone_ends_the_run_early_and_keeps_what_was_done(tmp_pa
     with pytest.raises(Unreachable, match="attempts failed in a row"):
         fresh(tmp_path / "run", manifest([{"name": "cot"}]), 300, Dying(5), attempts=4)
     assert len(cells_of(tmp_path / "run")[0].outcomes) < 40
-    assert any(not each.owed for each in cells_of(tmp_path / "run")[0].outcomes)
+    assert any(not each.pending for each in cells_of(tmp_path / "run")[0].outcomes)
 
 
 def test_a_server_that_was_never_there_leaves_no_run(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_a_server_that_was_never_there_leaves_no_run(tmp_path: Path) -> None:
 def test_a_model_that_answers_nonsense_is_scored_wrong_and_labelled(tmp_path: Path) -> None:
     fresh(tmp_path / "run", manifest([SCALE]), 3, Scripted([("", "no idea")]))
     outcomes = cells_of(tmp_path / "run")[0].outcomes
-    assert all(o.correct is False and o.failure == "unanswered" and o.unparsed and not o.owed for o in outcomes)
+    assert all(o.correct is False and o.failure == "unanswered" and o.unparsed and not o.pending for o in outcomes)
 
 
 def test_what_cannot_be_a_run_is_refused_with_the_mend(tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_a_read_only_folder_is_named(tmp_path: Path) -> None:
         tmp_path.chmod(stat.S_IRWXU)
 
 
-def test_an_unknown_knob_in_a_manifest_is_refused() -> None:
+def test_an_unknown_option_in_a_manifest_is_refused() -> None:
     with pytest.raises(ConfigError, match="treshold"):
         manifest([{"name": "scale", "treshold": 0.2}])
 

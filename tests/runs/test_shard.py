@@ -99,17 +99,17 @@ def test_shards_merged_are_the_run_that_was_not_sharded(tmp_path: Path) -> None:
     assert engine.requests == 0
 
 
-def test_the_attempts_of_a_missing_shard_are_owed_and_made_by_going_on(tmp_path: Path) -> None:
+def test_the_attempts_of_a_missing_shard_are_pending_and_made_by_going_on(tmp_path: Path) -> None:
     plan = manifest([COT], samples=4)
     fresh(tmp_path / "whole", plan, 6, Sim())
     for n in (1, 3):
         fresh(tmp_path / f"{n}", share(plan, f"{n}/3"), 6, Sim())
     merge(tmp_path / "merged", [tmp_path / "1", tmp_path / "3"])
     with reading(tmp_path / "merged") as store:
-        owed = store.planned - len(store.done())
+        pending = store.planned - len(store.done())
     engine = Sim()
     again(tmp_path / "merged", engine)
-    assert 0 < owed == engine.requests
+    assert 0 < pending == engine.requests
     assert content(tmp_path / "merged") == content(tmp_path / "whole")
 
 
@@ -126,12 +126,12 @@ def test_what_is_in_two_runs_alike_is_kept_once(tmp_path: Path) -> None:
 def test_an_attempt_that_one_run_owes_is_taken_from_the_other(tmp_path: Path) -> None:
     plan = manifest([COT])
     fresh(tmp_path / "made", plan, 3, Sim())
-    fresh(tmp_path / "owed", plan, 3, Scripted([("", Unreachable("no route"))]))
-    for n, order in enumerate((("made", "owed"), ("owed", "made"))):
+    fresh(tmp_path / "pending", plan, 3, Scripted([("", Unreachable("no route"))]))
+    for n, order in enumerate((("made", "pending"), ("pending", "made"))):
         merge(tmp_path / f"{n}", [tmp_path / name for name in order])
-        assert not any(outcome.owed for outcome in cells_of(tmp_path / f"{n}")[0].outcomes)
-    merge(tmp_path / "both", [tmp_path / "owed", tmp_path / "owed"])
-    assert all(outcome.owed for outcome in cells_of(tmp_path / "both")[0].outcomes)
+        assert not any(outcome.pending for outcome in cells_of(tmp_path / f"{n}")[0].outcomes)
+    merge(tmp_path / "both", [tmp_path / "pending", tmp_path / "pending"])
+    assert all(outcome.pending for outcome in cells_of(tmp_path / "both")[0].outcomes)
 
 
 def test_an_attempt_with_two_results_is_refused_by_name_and_nothing_is_written(tmp_path: Path) -> None:
@@ -198,7 +198,7 @@ def test_shards_are_made_merged_and_gone_on_with_by_the_command(tmp_path: Path) 
         merged = scale("merge", str(out), str(tmp_path / "1"), str(tmp_path / "2"))
         assert merged.returncode == 0, merged.stderr
         assert "8 of 12 attempts, from 2 runs" in merged.stdout
-        assert f"4 attempts are owed: scale eval --resume {out}" in merged.stderr
+        assert f"4 attempts are pending: scale eval --resume {out}" in merged.stderr
         assert scale("eval", "--resume", str(out)).returncode == 0
         assert len(server.bodies) == 12
     (row,) = rows_of(str(out))

@@ -47,8 +47,8 @@ def script(rounds: list[str | Completion], summaries: list[str | Completion] | N
     )
 
 
-def run(engine: Scripted, **knobs: int) -> Record:
-    return run_virtual(attempt(PROBLEM, InftyThink(**knobs), endpoints(engine, "Qwen3-32B")))
+def run(engine: Scripted, **options: int) -> Record:
+    return run_virtual(attempt(PROBLEM, InftyThink(**options), endpoints(engine, "Qwen3-32B")))
 
 
 def solved(record: Record) -> Solution:
@@ -195,7 +195,7 @@ def test_the_tags_of_an_empty_thought_are_not_taken_for_hidden_reasoning() -> No
     assert solved(record).answer == "7"
 
 
-@pytest.mark.parametrize("knob", ["max_rounds", "round_max_tokens", "summary_max_tokens"])
-def test_a_knob_below_1_is_refused_by_name(knob: str) -> None:
-    with pytest.raises(ConfigError, match=f"{knob} = 0: must be at least 1"):
-        InftyThink(**{knob: 0})
+@pytest.mark.parametrize("option", ["max_rounds", "round_max_tokens", "summary_max_tokens"])
+def test_a_option_below_1_is_refused_by_name(option: str) -> None:
+    with pytest.raises(ConfigError, match=f"{option} = 0: must be at least 1"):
+        InftyThink(**{option: 0})

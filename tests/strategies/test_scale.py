@@ -50,8 +50,8 @@ def script(*more: tuple[str, Any], ratings: dict[str, float] | None = None, step
     )
 
 
-def run(engine: Scripted, **knobs: JSON) -> Record:
-    return run_virtual(attempt(PROBLEM, Scale(**knobs), endpoints(engine, "model")))
+def run(engine: Scripted, **options: JSON) -> Record:
+    return run_virtual(attempt(PROBLEM, Scale(**options), endpoints(engine, "model")))
 
 
 def modes(record: Record) -> list[str]:
@@ -127,8 +127,8 @@ def test_random_routing_gives_system_2_its_share_and_follows_the_seed() -> None:
     hard = total = 0
     for number in range(60):
         problem = Problem(id=f"p{number}", text="?")
-        knobs = Scale(route="random", random_share=0.7, candidates=1)
-        first, again = (run_virtual(attempt(problem, knobs, endpoints(script(steps=8), "model"))) for _ in range(2))
+        options = Scale(route="random", random_share=0.7, candidates=1)
+        first, again = (run_virtual(attempt(problem, options, endpoints(script(steps=8), "model"))) for _ in range(2))
         assert modes(first) == modes(again)
         hard, total = hard + modes(first).count("system2"), total + 8
     assert 0.6 < hard / total < 0.8

@@ -22,8 +22,8 @@ COT = {"name": "cot"}
 class Teacher:
     """Makes attempts that are right in a share of cases, and counts what is in flight."""
 
-    def __init__(self, share: float, *, owed: int = 0) -> None:
-        self.share, self.owed = share, owed
+    def __init__(self, share: float, *, pending: int = 0) -> None:
+        self.share, self.pending = share, pending
         self.made = Counter[str]()
         self.ended: list[bool] = []
         self.most: list[tuple[int, int, int]] = []
@@ -36,15 +36,15 @@ class Teacher:
         dice = random.Random(f"{problem.id}/{sample}")
         await asyncio.sleep(0.001 * dice.random())
         self.in_flight[problem.id] -= 1
-        if self.owed:
-            self.owed -= 1
+        if self.pending:
+            self.pending -= 1
             failure = Failure(kind="unreachable", blame="world", message="gone")
             return record(problem, sample, failure=failure)
         return record(problem, sample, right=dice.random() < self.share)
 
     def heard(self, cell: int, outcome: Outcome) -> None:
         """Counts an attempt as ended when the goal hears of it, which is after it was saved."""
-        if not outcome.owed:
+        if not outcome.pending:
             self.ended.append(outcome.correct is True)
 
 
@@ -129,7 +129,7 @@ def test_where_every_right_attempt_is_kept_samples_count_one_by_one(tmp_path: Pa
 
 
 def test_attempts_that_the_world_failed_are_made_again_and_are_no_sign_of_a_weak_model(tmp_path: Path) -> None:
-    teacher = Teacher(1.0, owed=5)
+    teacher = Teacher(1.0, pending=5)
     assert pursue(tmp_path / "run", teacher, 10, count=10).enough()
     assert max(in_flight for in_flight, *_ in teacher.most) <= 10
     assert teacher.made.total() == 15

@@ -96,7 +96,7 @@ def test_every_strategy_is_a_model(proxy: Proxy, server: ModelServer, name: str,
 @pytest.mark.parametrize(
     "how", [{"scale": {"tau": 0.95}}, {"model": f"{MODEL}@scale:tau=0.95"}, {"reasoning_effort": "low"}]
 )
-def test_knobs_come_in_the_body_or_in_the_name(proxy: Proxy, server: ModelServer, how: dict[str, Any]) -> None:
+def test_options_come_in_the_body_or_in_the_name(proxy: Proxy, server: ModelServer, how: dict[str, Any]) -> None:
     answer = proxy.ask(**{**how, "scale": {**how.get("scale", {}), "record": True}})
     assert answer.json["scale"]["strategy"]["tau"] in (0.8, 0.95)
     assert server.bodies

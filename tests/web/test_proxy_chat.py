@@ -52,7 +52,7 @@ def test_n_stop_and_stream_options_are_read() -> None:
     assert (chat.choices, chat.stops, chat.stream, chat.include_usage) == (3, ("END",), True, True)
 
 
-def test_the_scale_object_holds_knobs_a_budget_and_the_wish_for_the_record() -> None:
+def test_the_scale_object_holds_options_a_budget_and_the_wish_for_the_record() -> None:
     chat = asked(scale={"tau": 0.3, "token_budget": 1000, "record": True})
     assert (chat.strategy, chat.token_budget, chat.record) == (Scale(tau=0.3), 1000, True)
 

@@ -1,4 +1,4 @@
-"""What a model's name asks for, and which knobs a client may turn."""
+"""What a model's name asks for, and which options a client may turn."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def test_a_strategy_that_is_not_there_is_not_found_and_never_passed_through(writ
     assert (refused.value.status, refused.value.code, refused.value.param) == (404, "model_not_found", "model")
 
 
-def test_knobs_come_from_the_name_and_from_the_body_and_read_as_on_the_command_line() -> None:
+def test_options_come_from_the_name_and_from_the_body_and_read_as_on_the_command_line() -> None:
     made = strategy_of(
         Name("m", "scale", ("tau=0.3", "system2-max-tokens=99")), {"candidates": 2, "last_mode": "system2"}
     )
     assert made == Scale(tau=0.3, system2_max_tokens=99, candidates=2, last_mode="system2")
 
 
-def test_a_knob_of_the_strategy_under_another_is_reached_by_base() -> None:
+def test_a_option_of_the_strategy_under_another_is_reached_by_base() -> None:
     made = strategy_of(Name("m", "vote", ("samples=2", "base=scale", "base.tau=0.2")), {})
     assert made == Vote(samples=2, base=Scale(tau=0.2))
 
@@ -75,7 +75,7 @@ def test_reasoning_effort_sets_tau_of_scale() -> None:
         (Name("m", "vote", ("base.prompts=/etc/passwd",)), {}, None, "model"),
     ],
 )
-def test_a_knob_is_refused_by_its_name(name: Name, settings: dict[str, object], effort: str | None, param: str) -> None:
+def test_an_option_is_refused_by_name(name: Name, settings: dict[str, object], effort: str | None, param: str) -> None:
     with pytest.raises(Refusal) as refused:
         strategy_of(name, settings, effort)
     assert (refused.value.status, refused.value.param) == (400, param)

@@ -63,11 +63,11 @@ def test_daily_use_is_allowed_and_what_multiplies_is_refused_with_the_figure() -
     assert "--max-calls" in refused.value.message
 
 
-@pytest.mark.parametrize("knobs", [("samples=3",), ("candidates=2",), ("base=scale",)])
-def test_every_strategy_is_held_to_the_bound(knobs: tuple[str, ...]) -> None:
-    strategy = "scale" if knobs == ("candidates=2",) else "vote"
+@pytest.mark.parametrize("options", [("samples=3",), ("candidates=2",), ("base=scale",)])
+def test_every_strategy_is_held_to_the_bound(options: tuple[str, ...]) -> None:
+    strategy = "scale" if options == ("candidates=2",) else "vote"
     with pytest.raises(Refusal, match="too_many_calls"):
-        read(ASKED, Name("m", strategy, knobs), max_calls=2)
+        read(ASKED, Name("m", strategy, options), max_calls=2)
 
 
 def test_the_flag_of_the_command_is_the_bound() -> None:

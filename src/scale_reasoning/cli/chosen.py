@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scale_reasoning.cli.options import KNOBS
+from scale_reasoning.cli.options import OPTIONS
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import Strategy
 from scale_reasoning.strategies import EFFORTS, STRATEGIES, make, prompts_of, spelling
@@ -53,10 +53,10 @@ def flags(args: argparse.Namespace) -> list[Flag]:
         if args.tau is not None:
             raise ConfigError("--effort and --tau: both set tau; give one of them")
         found.append(("--effort", "tau", str(EFFORTS[args.effort])))
-    for knob in KNOBS:
-        value = None if knob in args.without else getattr(args, knob.replace("-", "_"))
+    for option in OPTIONS:
+        value = None if option in args.without else getattr(args, option.replace("-", "_"))
         if value is not None:
-            found.append((f"--{knob}", knob.replace("-", "_"), value))
+            found.append((f"--{option}", option.replace("-", "_"), value))
     return found
 
 

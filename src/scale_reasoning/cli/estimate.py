@@ -58,6 +58,6 @@ def _tokens(strategy: Mapping[str, JSON], dataset: str, lengths: Mapping[tuple[s
 
 
 def named(strategy: Mapping[str, JSON]) -> str:
-    """A strategy with the knobs that tell it from its neighbours."""
+    """A strategy with the options that tell it from its neighbours."""
     shown = ", ".join(f"{key} {value}" for key, value in strategy.items() if key in ("tau", "samples", "route"))
     return f"{strategy['name']} ({shown})" if shown else str(strategy["name"])

@@ -39,8 +39,8 @@ def add(commands: Commands) -> None:
     evaluate.add_argument("--resume", type=Path, metavar="RUN", help="resume a run with its settings")
     add_run(evaluate, several=True)
     evaluate.set_defaults(run=run_eval)
-    sweep = commands.add_parser("sweep", help="evaluate at several values of a knob; shared calls are paid once")
-    sweep.add_argument("knob", help="tau, system2-max-tokens, or any setting of the strategy")
+    sweep = commands.add_parser("sweep", help="evaluate at several values of an option; shared calls are paid once")
+    sweep.add_argument("option", help="tau, system2-max-tokens, or any setting of the strategy")
     sweep.add_argument("values", nargs="+", help="its values")
     sweep.add_argument("--dataset", nargs="+", required=True, metavar="NAME", help="dataset names or files")
     add_run(sweep)
@@ -77,7 +77,7 @@ def add_run(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
 
 
 def run_eval(args: argparse.Namespace) -> int:
-    """Starts or resumes a run; exit code 1 when attempts are owed."""
+    """Starts or resumes a run; exit code 1 when attempts are pending."""
     refuse_contradictions(args)
     if args.resume is not None:
         return _resumed(args)
@@ -118,14 +118,14 @@ def _resumed(args: argparse.Namespace) -> int:
 def run_sweep(args: argparse.Namespace) -> int:
     """One cell a value, over one journal with one seed."""
     refuse_contradictions(args)
-    knob = args.knob.replace("-", "_")
+    option = args.option.replace("-", "_")
     strategies: list[dict[str, JSON]] = []
     for value in args.values:
-        again = argparse.Namespace(**{**vars(args), "set": [*args.set, f"{knob}={value}"]})
-        if getattr(args, knob, None) is not None:
-            raise ConfigError(f"--{args.knob}: is what the sweep sets")
+        again = argparse.Namespace(**{**vars(args), "set": [*args.set, f"{option}={value}"]})
+        if getattr(args, option, None) is not None:
+            raise ConfigError(f"--{args.option}: is what the sweep sets")
         strategies.append(describe(chosen.strategy(again)))
-    return start(args, manifest(args, args.dataset, strategies), f"sweep-{args.knob}")
+    return start(args, manifest(args, args.dataset, strategies), f"sweep-{args.option}")
 
 
 def require_unchanged(args: argparse.Namespace, before: Manifest) -> None:
@@ -156,8 +156,8 @@ def require_unchanged(args: argparse.Namespace, before: Manifest) -> None:
 
 def refuse(args: argparse.Namespace, where: str, *more: str) -> None:
     """Flags that `where` settles by itself are refused, not dropped in silence."""
-    knobs = [knob.replace("-", "_") for knob in options.KNOBS if knob not in args.without]
-    for name in ("strategy", "effort", *knobs, *more):
+    own = [name.replace("-", "_") for name in options.OPTIONS if name not in args.without]
+    for name in ("strategy", "effort", *own, *more):
         if getattr(args, name) is not None:
             raise ConfigError(f"--{name.replace('_', '-')}: {where} settles that itself")
     if args.set:

@@ -201,12 +201,12 @@ class Trace:
 
 
 def _titled(described: Mapping[str, object]) -> str:
-    knobs = [f"{knob} {_named(described[knob])}" for knob in SHOWN_KNOBS if knob in described]
-    return ", ".join([str(described["name"]), *knobs])
+    options = [f"{option} {_named(described[option])}" for option in SHOWN_KNOBS if option in described]
+    return ", ".join([str(described["name"]), *options])
 
 
 def _named(value: object) -> object:
-    """A strategy's name where the knob is a strategy."""
+    """A strategy's name where the option is a strategy."""
     return cast("dict[str, object]", value)["name"] if isinstance(value, dict) else value
 
 

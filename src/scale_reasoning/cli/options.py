@@ -15,7 +15,7 @@ from scale_reasoning.strategies import EFFORTS, STRATEGIES
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
-KNOBS: dict[str, str] = {
+OPTIONS: dict[str, str] = {
     "tau": "difficulty threshold in [0, 1]: System 1 if d <= tau, else System 2 (default 0.5)",
     "candidates": "decompositions sampled, one is selected (default 8)",
     "assess-context": "what the assessor sees of earlier steps: solutions (default) or titles",
@@ -45,9 +45,9 @@ def add_strategy(parser: argparse.ArgumentParser, *, without: Collection[str] = 
         help=f"{', '.join(STRATEGIES)} (default scale), or NAME:key=value,key=value{once}",
     )  # fmt: skip
     group.add_argument("--effort", choices=tuple(EFFORTS), help="tau by a word: low 0.8, medium 0.5, high 0.2")
-    for knob, meaning in KNOBS.items():
-        if knob not in without:
-            group.add_argument(f"--{knob}", metavar="X", help=meaning)
+    for option, meaning in OPTIONS.items():
+        if option not in without:
+            group.add_argument(f"--{option}", metavar="X", help=meaning)
     parser.set_defaults(without=tuple(without))
     group.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="any other field of the strategy"

@@ -28,7 +28,7 @@ def add(commands: Commands) -> None:
         help="pictures of runs",
         description="Draws stored runs: " + "; ".join(f"{kind}: {meaning}" for kind, meaning in KINDS.items()) + "; "
         "loss: training loss by step, of folders that `scale sft` made. "
-        "Exit codes: 0 done, 1 attempts are owed (the caption says how many), 2 usage or configuration.",
+        "Exit codes: 0 done, 1 attempts are pending (the caption says how many), 2 usage or configuration.",
     )
     parser.add_argument("kind", choices=(*KINDS, LOSS), metavar="KIND", help=", ".join([*KINDS, LOSS]))
     parser.add_argument("runs", nargs="+", metavar="RUN", help=RUN)
@@ -51,7 +51,7 @@ def add(commands: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Draws, prints where; 1 where attempts are owed."""
+    """Draws, prints where; 1 where attempts are pending."""
     from scale_reasoning.report.plots import draw, draw_loss
 
     if args.out is not None and args.out.exists():
@@ -68,5 +68,5 @@ def run(args: argparse.Namespace) -> int:
     if args.with_paper and not beside:
         print("scale: the paper has no such numbers for these models on these datasets", file=sys.stderr)
     print(file, flush=True)
-    owed = any(outcome.owed for cell in cells for outcome in cell.outcomes)
-    return 1 if owed or any(len(cell.outcomes) < cell.planned for cell in cells) else 0
+    pending = any(outcome.pending for cell in cells for outcome in cell.outcomes)
+    return 1 if pending or any(len(cell.outcomes) < cell.planned for cell in cells) else 0

@@ -28,7 +28,7 @@ class Progress:
         self._console = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
         self.planned = store.planned
         self._done = len(store.done())
-        self._owed: set[tuple[int, str, int]] = set()
+        self._pending: set[tuple[int, str, int]] = set()
         self._sums: Counter[str] = Counter()
         self._scores: dict[tuple[str, str], list[bool]] = {}
         for cell in range(len(store.manifest.cells)):
@@ -63,9 +63,9 @@ class Progress:
     def heard(self, cell: int, outcome: Outcome) -> None:
         """One attempt ended."""
         attempt = (cell, outcome.problem_id, outcome.sample)
-        self._owed.discard(attempt)
-        if outcome.owed:
-            self._owed.add(attempt)
+        self._pending.discard(attempt)
+        if outcome.pending:
+            self._pending.add(attempt)
         else:
             self._done += 1
         self._score(cell, outcome)
@@ -84,7 +84,7 @@ class Progress:
 
     def _score(self, cell: int, outcome: Outcome) -> None:
         """Counts an attempt that is final, of this process or of one before it."""
-        if outcome.owed:
+        if outcome.pending:
             return
         self._sums["failed"] += outcome.failure is not None
         if outcome.correct is not None:
@@ -92,16 +92,16 @@ class Progress:
             self._scores.setdefault((dataset, outcome.problem_id), []).append(outcome.correct)
 
     def end(self, *, again: str, after: str, stopped: bool = False) -> int:
-        """What the run came to, and what comes next; 1 when attempts are owed. `stopped` says that enough were made."""
-        owed, folder = self.planned - len(self._store.done()), self._store.folder
+        """What the run came to, and what comes next; 1 when attempts are pending. `stopped` says that enough were made."""
+        pending, folder = self.planned - len(self._store.done()), self._store.folder
         paid = self._store.paid()
         tokens = f"{paid.tokens:,} new tokens"
         if paid.uncounted:
             missing = f"{paid.uncounted:,} of {paid.calls:,} calls uncounted, {paid.tokens:,} in the others"
             tokens = f"new tokens unknown ({missing})"
         self._console.print(Text(f"{paid.calls:,} calls paid for, {tokens}, in {folder}", style="dim"))
-        if owed and not stopped:
-            self._console.print(Text(f"{owed} attempts are owed: {again}", style="red"))
+        if pending and not stopped:
+            self._console.print(Text(f"{pending} attempts are pending: {again}", style="red"))
             return 1
         self._console.print(Text(f"next: {after}", style="dim"))
         return 0
@@ -112,7 +112,11 @@ class Progress:
 
     def _line(self) -> Text:
         sums, seconds = self._sums, max(time.monotonic() - self._started, 1e-9)
-        parts = [f"{self._done:,}/{self.planned:,} attempts", f"{sums['failed']} failed", f"{len(self._owed)} owed"]
+        parts = [
+            f"{self._done:,}/{self.planned:,} attempts",
+            f"{sums['failed']} failed",
+            f"{len(self._pending)} pending",
+        ]
         if (found := self._accuracy()) and found.low is not None and found.high is not None:
             parts.append(f"acc {found.value:.1%} [{found.low:.1%}, {found.high:.1%}] so far")
         missing = f"tokens/s unknown ({sums['uncounted']:,} of {sums['ended']:,} attempts uncounted)"

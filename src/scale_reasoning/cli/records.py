@@ -80,7 +80,7 @@ def _verdicts(found: Regraded, *, dry_run: bool) -> str:
 
 
 def run_merge(args: argparse.Namespace) -> int:
-    """Says what the merged run holds, and how to go on when attempts are owed."""
+    """Says what the merged run holds, and how to go on when attempts are pending."""
     from scale_reasoning.runs.merge import merge
     from scale_reasoning.runs.store import reading
 
@@ -89,7 +89,7 @@ def run_merge(args: argparse.Namespace) -> int:
         done, planned = len(store.done()), store.planned
     print(f"{args.out}: {done:,} of {planned:,} attempts, from {len(args.runs)} runs")
     if done < planned:
-        print(f"{planned - done:,} attempts are owed: scale eval --resume {args.out}", file=sys.stderr)
+        print(f"{planned - done:,} attempts are pending: scale eval --resume {args.out}", file=sys.stderr)
     return 0
 
 

@@ -37,7 +37,7 @@ def _add_report(commands: Commands) -> None:
         "report",
         help="tables of runs",
         description="Accuracy, tokens and routing of stored runs, with intervals and denominators. Exit codes: 0 done, "
-        "1 attempts are owed (the table says how many), 2 usage or configuration.",
+        "1 attempts are pending (the table says how many), 2 usage or configuration.",
     )
     parser.add_argument("runs", nargs="+", metavar="RUN", help=RUN)
     parser.add_argument("--format", choices=FORMATS, default="md", help="default md")
@@ -45,7 +45,7 @@ def _add_report(commands: Commands) -> None:
         "--layout",
         choices=LAYOUTS,
         default="auto",
-        help="table1: strategies by datasets; table2: a swept knob by datasets; cells: every number (default: as fits)",
+        help="table1: strategies by datasets; table2: a swept option by datasets; cells: every number (default auto)",
     )
     parser.add_argument(
         "--denominator",
@@ -68,7 +68,7 @@ def _add_compare(commands: Commands) -> None:
     parser = commands.add_parser(
         "compare",
         help="is one run better than another?",
-        description="Run B against run A on the same problems, paired. Exit codes: 0 done, 1 attempts are owed (the "
+        description="Run B against run A on the same problems, paired. Exit codes: 0 done, 1 attempts are pending (the "
         "comparison says so), 2 usage or configuration.",
     )
     parser.add_argument("a", metavar="RUN_A", help=f"{RUN}, on all its datasets")
@@ -80,7 +80,7 @@ def _add_compare(commands: Commands) -> None:
 
 
 def report(args: argparse.Namespace) -> int:
-    """Prints the table; 1 where attempts are owed."""
+    """Prints the table; 1 where attempts are pending."""
     from scale_reasoning.report import paper
     from scale_reasoning.report.metrics import summarise
     from scale_reasoning.report.tables import render
@@ -96,7 +96,7 @@ def report(args: argparse.Namespace) -> int:
     _write(render([*summaries, *beside], args.format, args.layout), args.out)
     for folder in dict.fromkeys(folder for folder, row in map(parsed, args.runs) if row is None):
         _tell_savings(folder, [cell for _, cell in numbered if cell.run == str(folder)])
-    return 1 if any(summary.owed for summary in summaries) else 0
+    return 1 if any(summary.pending for summary in summaries) else 0
 
 
 def _tell_savings(folder: Path, cells: Sequence[Cell]) -> None:
@@ -122,7 +122,7 @@ def _tell_savings(folder: Path, cells: Sequence[Cell]) -> None:
 
 
 def compare(args: argparse.Namespace) -> int:
-    """Prints the comparison; 1 where attempts are owed."""
+    """Prints the comparison; 1 where attempts are pending."""
     import msgspec
 
     from scale_reasoning.report import compare as paired

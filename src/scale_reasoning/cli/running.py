@@ -76,7 +76,7 @@ def resumed(folder: Path) -> Generator[Store]:
 
 
 def work(args: argparse.Namespace, store: Store, *, again: str, after: str, goal: Goal | None = None) -> int:
-    """Makes what is left of a run; 1 when attempts are owed. `again` is the command that resumes, `after` the next.
+    """Makes what is left of a run; 1 when attempts are pending. `again` is the command that resumes, `after` the next.
 
     Raises ConfigError and EngineError with what to do next.
     """

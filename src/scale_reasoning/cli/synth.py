@@ -56,7 +56,7 @@ def add(commands: Commands) -> None:
 
 
 def run_synth(args: argparse.Namespace) -> int:
-    """Makes or reads runs, filters, writes the bundle; 1 when attempts are owed or nothing was kept."""
+    """Makes or reads runs, filters, writes the bundle; 1 when attempts are pending or nothing was kept."""
     _one_source(args)
     evaluate.refuse_contradictions(args)
     if args.push:

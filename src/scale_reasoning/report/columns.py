@@ -42,7 +42,7 @@ def every_number(summaries: Sequence[Summary]) -> dict[str, Callable[[Summary], 
         "planned": lambda s: str(s.planned),
         "completed": lambda s: str(s.completed),
         "scored": lambda s: str(s.scored),
-        "owed": lambda s: str(s.owed),
+        "pending": lambda s: str(s.pending),
     }
 
 

@@ -6,9 +6,10 @@ Refuses cells whose problems differ: unpaired differences of benchmark scores mi
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from math import sqrt
 from statistics import fmean
+
+import msgspec
 
 from scale_reasoning.datasets.dataset import normalised
 from scale_reasoning.errors import ConfigError
@@ -22,15 +23,14 @@ NAMED, LONGEST = 5, 60
 """Problems named in an error, and letters of a name."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class Comparison(msgspec.Struct, frozen=True, kw_only=True, rename={"pending_a": "owed_a", "pending_b": "owed_b"}):
     """B against A on one dataset. Shares are in [0, 1]; `difference` is Acc of B minus Acc of A over the `compared`
     problems (those that both scored), with its 95 % interval, clustered standard error and p-value: p is at most 0.05
     exactly where the interval excludes 0.
 
     token_ratio: B's response tokens over A's on the problems that both finished. uncounted_a, uncounted_b: attempts on
     them whose server reported no response tokens; any makes the ratio unknown. needed: about how many problems a 5 %
-    test needs to find this difference with 80 % power. owed_a, owed_b: attempts not scored yet; any makes the
+    test needs to find this difference with 80 % power. pending_a, pending_b: attempts not scored yet; any makes the
     comparison incomplete. None is unknown.
     """
 
@@ -50,8 +50,8 @@ class Comparison:
     token_low: float | None
     token_high: float | None
     needed: int | None
-    owed_a: int
-    owed_b: int
+    pending_a: int
+    pending_b: int
     complete: bool
     verdict: str
     uncounted_a: int = 0
@@ -61,7 +61,7 @@ class Comparison:
 def compare(a: Cell, b: Cell) -> Comparison:
     """Compares two cells over their problems: each problem's mean over A's scored samples against that over B's.
 
-    Model failures are wrong; owed attempts are left out and make it incomplete. Raises ConfigError when the datasets
+    Model failures are wrong; pending attempts are left out and make it incomplete. Raises ConfigError when the datasets
     or the problems' ids differ; `refuse_other_problems` looks at texts and answers too.
     """
     _refuse_strangers(a, b)
@@ -72,7 +72,7 @@ def compare(a: Cell, b: Cell) -> Comparison:
     found = paired([y - x for x, y in zip(left, right, strict=True)], attempts)
     needed = _needed(found, len(shared))
     tokens = _Tokens(a, b)
-    owed_a, owed_b = _owed(a), _owed(b)
+    pending_a, pending_b = _pending(a), _pending(b)
     return Comparison(
         dataset=a.dataset,
         a=_label(a, b),
@@ -90,9 +90,9 @@ def compare(a: Cell, b: Cell) -> Comparison:
         token_low=tokens.ratio.low if tokens.ratio else None,
         token_high=tokens.ratio.high if tokens.ratio else None,
         needed=needed,
-        owed_a=owed_a,
-        owed_b=owed_b,
-        complete=not (owed_a or owed_b),
+        pending_a=pending_a,
+        pending_b=pending_b,
+        complete=not (pending_a or pending_b),
         verdict=" ".join((_verdict(found, needed), *_incomplete(a, b, len(shared)), *tokens.notes())),
         uncounted_a=tokens.uncounted[0],
         uncounted_b=tokens.uncounted[1],
@@ -162,7 +162,7 @@ def _scores(cell: Cell) -> Mapping[str, list[float]]:
     """Whether each scored attempt was right, by problem."""
     scores: dict[str, list[float]] = {}
     for outcome in cell.outcomes:
-        if not outcome.owed and outcome.correct is not None:
+        if not outcome.pending and outcome.correct is not None:
             scores.setdefault(outcome.problem_id, []).append(float(outcome.correct))
     return scores
 
@@ -191,7 +191,7 @@ class _Tokens:
 def _finished(cell: Cell) -> Mapping[str, list[Outcome]]:
     groups: dict[str, list[Outcome]] = {}
     for outcome in cell.outcomes:
-        if not outcome.owed:
+        if not outcome.pending:
             groups.setdefault(outcome.problem_id, []).append(outcome)
     return groups
 
@@ -200,8 +200,8 @@ def _tokens(outcome: Outcome) -> int | None:
     return outcome.usage.completion_tokens
 
 
-def _owed(cell: Cell) -> int:
-    return max(0, cell.planned - sum(not outcome.owed for outcome in cell.outcomes))
+def _pending(cell: Cell) -> int:
+    return max(0, cell.planned - sum(not outcome.pending for outcome in cell.outcomes))
 
 
 def _needed(found: Difference | None, n: int) -> int | None:
@@ -231,8 +231,10 @@ def _p(p_value: float) -> str:
 
 
 def _incomplete(a: Cell, b: Cell, compared: int) -> list[str]:
-    owed = [f"{count} of {cell.planned} in {name}" for name, cell in (("A", a), ("B", b)) if (count := _owed(cell))]
-    told = [f"Incomplete: attempts are owed ({', '.join(owed)})."] if owed else []
+    pending = [
+        f"{count} of {cell.planned} in {name}" for name, cell in (("A", a), ("B", b)) if (count := _pending(cell))
+    ]
+    told = [f"Incomplete: attempts are pending ({', '.join(pending)})."] if pending else []
     left_out = a.problems - compared
     return [*told, f"{left_out} of {a.problems} problems are left out: not scored in both."] if left_out else told
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal, TypeAlias
 
+import msgspec
+
 from scale_reasoning.answers import answer_class
 from scale_reasoning.report.estimators import Ballot, maj_at_k, pass_at_k, sampled_maj, seeded
 from scale_reasoning.report.intervals import Estimate, share
@@ -17,7 +19,7 @@ from scale_reasoning.types import JSON, NO_USAGE, Mode, Stage
 Denominator: TypeAlias = Literal["planned", "completed"]
 
 LOOKED_AT_BY = {"tau": "threshold", "random_share": "random"}
-"""Knobs that one of SCALE's routes looks at, and no other."""
+"""Options that one of SCALE's routes looks at, and no other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,14 +31,14 @@ class Prices:
     completion: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
+class Summary(msgspec.Struct, frozen=True, kw_only=True, rename={"pending": "owed", "options": "knobs"}):
     """One cell in numbers. Shares are in [0, 1]; tokens are means per attempt; None is unknown.
 
     row: the cell's number in its run, as in FOLDER:N; None where it is in no run. completed: attempts with a final
-    record (not owed). scored: attempts in the denominator of acc. owed: attempts that a world failure left, or that
-    have not run yet (planned - completed). uncounted: attempts in the means whose server reported no response tokens:
-    any makes their mean unknown. tpi and hard are ratios of sums: tokens and System 2 iterations over iterations.
+    record. scored: attempts in the denominator of acc. pending: attempts that have not run yet, or that an
+    infrastructure error ended (planned - completed). uncounted: attempts in the means whose server reported no
+    response tokens: any makes their mean unknown. tpi and hard are ratios of sums: tokens and System 2 iterations
+    over iterations.
     prices: those that `cost` was computed with.
     """
 
@@ -45,7 +47,7 @@ class Summary:
     dataset: str
     model: str
     strategy: str
-    knobs: Mapping[str, JSON]
+    options: Mapping[str, JSON]
     denominator: Denominator
     acc: float | None
     acc_low: float | None
@@ -57,7 +59,7 @@ class Summary:
     planned: int
     completed: int
     scored: int
-    owed: int
+    pending: int
     problems: int
     samples: int
     pass_at: Mapping[int, float]
@@ -77,10 +79,10 @@ class Summary:
 
 
 def telling(strategy: Mapping[str, JSON]) -> dict[str, JSON]:
-    """A strategy's knobs, but for those that its route does not look at: a control has no tau."""
+    """A strategy's options, but for those that its route does not look at: a control has no tau."""
     route = strategy.get("route")
-    idle = {knob for knob, its in LOOKED_AT_BY.items() if route is not None and route != its}
-    return {knob: value for knob, value in strategy.items() if knob != "name" and knob not in idle}
+    idle = {option for option, its in LOOKED_AT_BY.items() if route is not None and route != its}
+    return {option: value for option, value in strategy.items() if option != "name" and option not in idle}
 
 
 def summarise(
@@ -93,13 +95,13 @@ def summarise(
 ) -> Summary:
     """The cell's numbers. `row` is its number in its run, `seed` that of maj@k's draws.
 
-    Owed attempts are never scored. "planned": every other attempt counts, a model failure as wrong; means are over a
+    Pending attempts are never scored. "planned": every other attempt counts, a model failure as wrong; means are over a
     problem's attempts, then over problems. "completed", the paper's practice: attempts that failed (`failure` is set:
     nothing parsed, cut off, no answer) are left out of Acc, pass@k, maj@k, Tok and all other means, which weigh the
     attempts left alike (the paper's 79.40 is 185 / 233). So Acc is pass@1 either way. Truncated, unparsed and
     unanswered are shares of `completed` either way. Intervals: see intervals.share and docs/statistics.md.
     """
-    final = [outcome for outcome in cell.outcomes if not outcome.owed]
+    final = [outcome for outcome in cell.outcomes if not outcome.pending]
     counted = final if denominator == "planned" else [outcome for outcome in final if outcome.failure is None]
     mean = _Mean(groups=_by_problem(counted), denominator=denominator)
     graded = _by_problem(outcome for outcome in counted if outcome.correct is not None)
@@ -113,7 +115,7 @@ def summarise(
         dataset=cell.dataset,
         model=cell.model,
         strategy=str(cell.strategy.get("name", "")),
-        knobs=telling(cell.strategy),
+        options=telling(cell.strategy),
         denominator=denominator,
         acc=acc.value if acc else None,
         acc_low=acc.low if acc else None,
@@ -125,7 +127,7 @@ def summarise(
         planned=cell.planned,
         completed=len(final),
         scored=sum(map(len, graded)),
-        owed=max(0, cell.planned - len(final)),
+        pending=max(0, cell.planned - len(final)),
         problems=cell.problems,
         samples=cell.samples,
         pass_at=_pass_at(graded, weights, ks),

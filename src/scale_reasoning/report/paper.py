@@ -44,8 +44,8 @@ def rows(table: Table) -> tuple[Summary, ...]:
 
 def beside(summaries: Sequence[Summary]) -> tuple[Summary, ...]:
     """The paper's rows that belong beside these: of the swept tau or token limit, else of Table 1."""
-    limits = {summary.knobs.get("system2_max_tokens") for summary in summaries}
-    taus = {summary.knobs.get("tau") for summary in summaries if summary.strategy == "scale"}
+    limits = {summary.options.get("system2_max_tokens") for summary in summaries}
+    taus = {summary.options.get("tau") for summary in summaries if summary.strategy == "scale"}
     table: Table = "table1"
     if len({summary.strategy for summary in summaries}) == 1:
         table = "table2" if len(taus) > 1 else "figure2" if len(limits) > 1 else table
@@ -82,13 +82,13 @@ def _summary(table: Table, dataset: str, row: Mapping[str, JSON], values: Mappin
     planned = PROBLEMS[dataset] * samples
     scored = planned if table == "figure2" else implied_scored(printed["acc"], planned)  # a plot implies nothing
     tok, tpi, hard = (printed.get(name) for name in ("tok", "tpi", "hard"))
-    knobs = {key: value for key, value in row.items() if key not in {"model", "strategy", *PROBLEMS}}
+    options = {key: value for key, value in row.items() if key not in {"model", "strategy", *PROBLEMS}}
     return Summary(
         run=RUN,
         dataset=dataset,
         model=str(row["model"]),
         strategy=str(row["strategy"]),
-        knobs=knobs,
+        options=options,
         denominator="completed",
         acc=printed["acc"] / 100,
         acc_low=None,
@@ -100,7 +100,7 @@ def _summary(table: Table, dataset: str, row: Mapping[str, JSON], values: Mappin
         planned=planned,
         completed=planned,
         scored=scored,
-        owed=0,
+        pending=0,
         problems=PROBLEMS[dataset],
         samples=samples,
         pass_at={},

@@ -18,9 +18,9 @@ Identity: TypeAlias = tuple[str, str, bytes]
 """Model, strategy and settings: what the cells of a row have in common."""
 
 
-def identity(model: str, strategy: str, knobs: Mapping[str, JSON]) -> Identity:
+def identity(model: str, strategy: str, options: Mapping[str, JSON]) -> Identity:
     """What sets a row apart from others."""
-    return model, strategy, msgspec.json.encode(knobs, order="sorted")
+    return model, strategy, msgspec.json.encode(options, order="sorted")
 
 
 def numbers(cells: Sequence[Cell]) -> list[int]:

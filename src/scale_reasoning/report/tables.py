@@ -25,8 +25,8 @@ from scale_reasoning.types import JSON
 Format: TypeAlias = Literal["md", "latex", "html", "csv", "json"]
 Layout: TypeAlias = Literal["auto", "table1", "table2", "cells"]
 
-OWED = "†"
-"""After the label of a row with owed attempts."""
+PENDING = "†"
+"""After the label of a row with pending attempts."""
 LEFT_OUT = "‡"
 """After the label of a row whose failed attempts are left out."""
 ROW = Column(name="row", number=True)
@@ -36,8 +36,8 @@ def render(summaries: Sequence[Summary], format: Format, layout: Layout = "auto"
     """The summaries as one text.
 
     "table1": a line per strategy and model, columns Acc, Tpi, Tok per dataset and, of several, the average Acc.
-    "table2": a line per value of the swept knobs, columns Acc, Tok, Hard per dataset. "cells": a line per summary with
-    every number. "auto": table2 when knobs differ within one strategy, table1 for several strategies, models or
+    "table2": a line per value of the swept options, columns Acc, Tok, Hard per dataset. "cells": a line per summary,
+    every number. "auto": table2 when options differ within one strategy, table1 for several strategies, models or
     datasets, else cells. JSON is a list of summaries, and CSV left to "auto" is those, whatever the layout.
     """
     if format == "json":
@@ -62,15 +62,15 @@ def _layout(summaries: Sequence[Summary]) -> Literal["table1", "table2", "cells"
 
 
 def _swept(summaries: Sequence[Summary]) -> list[str]:
-    """The knobs that differ, or that some do not look at, between summaries of one strategy and model."""
+    """The options that differ, or that some do not look at, between summaries of one strategy and model."""
     seen: dict[tuple[str, str], dict[str, set[str]]] = {}
     for summary in summaries:
         if not from_paper(summary):
-            knobs = seen.setdefault((summary.strategy, summary.model), {})
+            options = seen.setdefault((summary.strategy, summary.model), {})
             idle = dict.fromkeys(LOOKED_AT_BY)
-            for key, value in (idle | _flattened(summary.knobs)).items():
-                knobs.setdefault(key, set()).add(str(value))
-    return sorted({key for knobs in seen.values() for key, values in knobs.items() if len(values) > 1})
+            for key, value in (idle | _flattened(summary.options)).items():
+                options.setdefault(key, set()).add(str(value))
+    return sorted({key for options in seen.values() for key, values in options.items() if len(values) > 1})
 
 
 def _flattened(tree: Mapping[str, JSON], under: str = "") -> dict[str, JSON]:
@@ -98,7 +98,7 @@ def _table1(summaries: Sequence[Summary]) -> Grid:
 def _table2(summaries: Sequence[Summary]) -> Grid:
     swept, datasets = _swept(summaries) or ["tau"], _datasets(summaries)
     names = ("model", "strategy", *swept)
-    lines = _lines(summaries, lambda s: (_model(s), s.strategy, *(_knob(s, knob) for knob in swept)))
+    lines = _lines(summaries, lambda s: (_model(s), s.strategy, *(_option(s, option) for option in swept)))
     numbers = {"Acc": acc, "Tok": tok, "Hard": hard, **solving(summaries, "Tok solve")}
     lines.sort(key=lambda line: (any(map(from_paper, line.found.values())), *map(_rank, line.lead)))
     columns = [*_leading(lines, names), *_headings(datasets, list(numbers))]
@@ -151,7 +151,7 @@ class _Line:
 
 def _lines(summaries: Sequence[Summary], lead: Callable[[Summary], tuple[str, ...]]) -> list[_Line]:
     """Summaries of one row share a line, of several runs too; where two are on one dataset, runs are kept apart."""
-    owns = [(from_paper(s), *identity(s.model, s.strategy, s.knobs)) for s in summaries]
+    owns = [(from_paper(s), *identity(s.model, s.strategy, s.options)) for s in summaries]
     clash = len({(own, s.dataset) for own, s in zip(owns, summaries, strict=True)}) < len(summaries)
     grouped: list[tuple[tuple[object, ...], dict[str, Summary]]] = []
     for own, summary in zip(owns, summaries, strict=True):
@@ -192,7 +192,7 @@ def _marked(line: _Line, lines: Sequence[_Line]) -> list[str]:
 
 def _marks(summaries: Iterable[Summary]) -> str:
     known = list(summaries)
-    return OWED * any(summary.owed for summary in known) + LEFT_OUT * any(map(_left_out, known))
+    return PENDING * any(summary.pending for summary in known) + LEFT_OUT * any(map(_left_out, known))
 
 
 def _headings(datasets: Sequence[str], names: Sequence[str]) -> list[Column]:
@@ -225,12 +225,12 @@ def _notes(summaries: Sequence[Summary]) -> list[str]:
         "attempt, per iteration; Hard: % of iterations in System 2; row N is FOLDER:N in other commands."
     )
     notes = [legend]
-    owed = [summary for summary in summaries if summary.owed]
-    if owed:
-        missing, planned = sum(summary.owed for summary in owed), sum(summary.planned for summary in owed)
+    pending = [summary for summary in summaries if summary.pending]
+    if pending:
+        missing, planned = sum(summary.pending for summary in pending), sum(summary.planned for summary in pending)
         notes.append(
-            f"{OWED} Incomplete: {missing} of {planned} attempts are owed (not run yet, or the world failed) and not "
-            "scored. Resume the run."
+            f"{PENDING} Incomplete: {missing} of {planned} attempts are pending (not run yet, or ended by an "
+            "infrastructure error) and not scored. Resume the run."
         )
     if any(map(_left_out, summaries)):
         notes.append(
@@ -272,13 +272,13 @@ def _model(summary: Summary) -> str:
 
 
 def _strategy(summary: Summary, swept: Sequence[str]) -> str:
-    knobs = _flattened(summary.knobs)
-    told = ", ".join(f"{knob} {knobs[knob]}" for knob in swept if knob in knobs)
+    options = _flattened(summary.options)
+    told = ", ".join(f"{option} {options[option]}" for option in swept if option in options)
     return f"{summary.strategy} ({told})" if told else summary.strategy
 
 
-def _knob(summary: Summary, name: str) -> str:
-    value = _flattened(summary.knobs).get(name)
+def _option(summary: Summary, name: str) -> str:
+    value = _flattened(summary.options).get(name)
     return NOTHING if value is None else str(value)
 
 

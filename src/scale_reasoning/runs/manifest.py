@@ -1,7 +1,7 @@
 """What a run is to do, in full: cells (a strategy on a dataset with a model), samples, seed. Recipes resolve to it.
 
 A manifest is JSON, a recipe TOML with lists that are multiplied out; either is a valid input of `scale eval`. Unknown
-keys are refused, for a misspelt knob would cost a whole run.
+keys are refused, for a misspelt option would cost a whole run.
 """
 
 from __future__ import annotations

@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from scale_reasoning.answers import answer_class
 from scale_reasoning.types import JSON, Mode, Record, Solution, Usage
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """One attempt in numbers.
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, rename={"pending": "owed"}):
+    """One attempt in numbers. `pending` is stored under the key `owed`, as it was first called.
 
-    owed: a world failure; never scored. correct: None when owed or without a gold answer, else False for every model
-    failure. iterations: sub-problems, rounds or 1 for a single chain, summed over voting chains. hard: iterations in
-    System 2. answers: the class of each voting chain's answer (one entry where there is no voting), None for none.
+    pending: an infrastructure error ended it; never scored. correct: None when pending or without a gold answer, else
+    False for every model failure. iterations: sub-problems, rounds or 1 for a single chain, summed over voting chains.
+    hard: iterations in System 2. answers: the class of each voting chain's answer (one entry where there is no
+    voting), None for none.
     """
 
     problem_id: str
     sample: int
-    owed: bool
+    pending: bool
     correct: bool | None
     failure: str | None
     answer: str | None
@@ -67,7 +69,7 @@ def outcome_of(record: Record) -> Outcome:
     return Outcome(
         problem_id=record.attempt.problem_id,
         sample=record.attempt.sample,
-        owed=failure is not None and failure.blame == "world",
+        pending=failure is not None and failure.blame == "world",
         correct=None if record.grade is None else record.grade.correct,
         failure=None if failure is None else failure.kind,
         answer=None if solution is None else solution.answer,

@@ -45,7 +45,7 @@ class Regraded:
 
 
 async def regrade(store: Store, grader: str | None = None) -> Regraded:
-    """Grades every record of a run anew and keeps the verdicts; a record that is owed stays as it is.
+    """Grades every record of a run anew and keeps the verdicts; a record that is pending stays as it is.
 
     `grader` is the run's own where none is named. What is kept of an attempt at hand is derived anew for all records.
     """

@@ -1,7 +1,7 @@
 """A whole run: every attempt of a manifest that is not done yet, bounded in flight, each durable when it is done.
 
 Resume is running it again over the store: it costs nothing up to the first unpaid call. Attempts that the world failed
-are tried once more at the end, and are owed after that. Knows nothing of printing.
+are tried once more at the end, and are pending after that. Knows nothing of printing.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ async def run_by(
             return
         work = _Work(make, store, done, heard, All(left) if goal is None else Towards(goal, left))
         await work.through(min(attempts_in_flight, len(left)))
-        if not work.owed:
+        if not work.pending:
             return
 
 
@@ -180,7 +180,7 @@ class _Work:
         self, make: Make, store: Store, done: set[tuple[int, str, int]], heard: Heard | None, source: All | Towards
     ) -> None:
         self.make, self.store, self.done, self.heard, self.source = make, store, done, heard, source
-        self.owed = self.in_a_row = 0
+        self.pending = self.in_a_row = 0
 
     async def through(self, attempts_in_flight: int) -> None:
         async def worker() -> None:
@@ -207,7 +207,7 @@ class _Work:
         if failure is None or failure.blame != "world":
             self.in_a_row = 0
             return
-        self.owed, self.in_a_row = self.owed + 1, self.in_a_row + 1
+        self.pending, self.in_a_row = self.pending + 1, self.in_a_row + 1
         if failure.kind == "rejected":
             raise ConfigError(f"the server refuses: {failure.message}")
         if self.in_a_row >= HOPELESS:

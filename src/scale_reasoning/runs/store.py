@@ -88,22 +88,22 @@ class Store:
     # Attempts
 
     async def save(self, cell: int, record: Record) -> Outcome:
-        """Keeps an attempt's record; one that is owed is kept until a later one takes its place."""
+        """Keeps an attempt's record; one that is pending is kept until a later one takes its place."""
         outcome = outcome_of(record)
         await self._write(
             "INSERT OR REPLACE INTO attempts VALUES (?, ?, ?, ?, ?, ?)",
-            (cell, outcome.problem_id, outcome.sample, outcome.owed, msgspec.json.encode(outcome),
+            (cell, outcome.problem_id, outcome.sample, outcome.pending, msgspec.json.encode(outcome),
              msgspec.json.encode(record)),
         )  # fmt: skip
         return outcome
 
     def done(self) -> set[tuple[int, str, int]]:
-        """(cell, problem id, sample) of every attempt that is not owed."""
+        """(cell, problem id, sample) of every attempt that is not pending."""
         rows = self._all("SELECT cell, problem, sample FROM attempts WHERE NOT owed")
         return {(self._is(int, cell), self._is(str, problem), self._is(int, sample)) for cell, problem, sample in rows}
 
     def outcomes(self, cell: int) -> Iterator[Outcome]:
-        """A cell's outcomes, owed ones included, in the order of the dataset."""
+        """A cell's outcomes, pending ones included, in the order of the dataset."""
         for blob, *place in self._all(f"SELECT outcome, problem, sample {_OF_CELL}", (self._dataset(cell), cell)):
             outcome = self._decoded(blob, Outcome)
             if _LARGE.search(blob) and not possible(outcome):
@@ -112,7 +112,7 @@ class Store:
             yield outcome
 
     def records(self, cell: int) -> Iterator[Record]:
-        """A cell's records, owed ones included, in the order of the dataset."""
+        """A cell's records, pending ones included, in the order of the dataset."""
         for blob, *place in self._all(f"SELECT record, problem, sample {_OF_CELL}", (self._dataset(cell), cell)):
             record = self._decoded(blob, Record)
             self._check_place(place, record.attempt.problem_id, record.attempt.sample)
@@ -154,7 +154,7 @@ class Store:
 
     @property
     def begun(self) -> bool:
-        """Whether a call has succeeded: a completion, or an attempt that is not owed, was kept."""
+        """Whether a call has succeeded: a completion, or an attempt that is not pending, was kept."""
         return self.paid()[0] > 0 or bool(self.done())
 
     def problems(self, dataset: str) -> list[Problem]:

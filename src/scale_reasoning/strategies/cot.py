@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from scale_reasoning.answers import final_answer
 from scale_reasoning.lm import LM
 from scale_reasoning.prompts import Prompts, beside, chosen
+from scale_reasoning.strategies.checks import one_of, positive
 from scale_reasoning.strategies.force import OnLimit, solved
-from scale_reasoning.strategies.knobs import one_of, positive
 from scale_reasoning.types import Message, Mode, Problem, Solution
 
 

@@ -13,8 +13,8 @@ from scale_reasoning.errors import ConfigError
 from scale_reasoning.events import RoundBegan
 from scale_reasoning.lm import LM
 from scale_reasoning.prompts import Prompts, beside, chosen
+from scale_reasoning.strategies.checks import positive
 from scale_reasoning.strategies.force import FORCED_MAX_TOKENS, Solved, solved, written
-from scale_reasoning.strategies.knobs import positive
 from scale_reasoning.types import Message, Mode, Problem, Solution, Stage, Step
 
 EMPTY_THOUGHT_TOKENS = 16
@@ -53,18 +53,18 @@ class InftyThink:
 class _Run:
     """InftyThink on one problem: the method's state is the newest summary."""
 
-    def __init__(self, knobs: InftyThink, problem: Problem, lm: LM, prompts: Prompts) -> None:
-        self.knobs, self.problem, self.lm, self.prompts = knobs, problem, lm, prompts
+    def __init__(self, options: InftyThink, problem: Problem, lm: LM, prompts: Prompts) -> None:
+        self.options, self.problem, self.lm, self.prompts = options, problem, lm, prompts
         self.summary = ""
         self.steps: list[Step] = []
         self.notes: list[str] = []
 
     async def solve(self) -> Solution:
-        for number in range(1, self.knobs.max_rounds + 1):
+        for number in range(1, self.options.max_rounds + 1):
             if await self.answers(f"round{number}"):
                 return self.solution()
             await self.summarise(f"round{number}", self.steps[-1])
-        self.notes.append(f"no answer after {self.knobs.max_rounds} rounds: it was forced")
+        self.notes.append(f"no answer after {self.options.max_rounds} rounds: it was forced")
         await self.force()
         return self.solution()
 
@@ -78,7 +78,7 @@ class _Run:
             subproblem=f"round {len(self.steps) + 1}",
             mode=Mode.SYSTEM2,
             final=None,
-            max_tokens=self.knobs.round_max_tokens,
+            max_tokens=self.options.round_max_tokens,
         )
         self.keep(name, made)
         ended = made.note is None
@@ -105,7 +105,7 @@ class _Run:
                 self.messages("summarise", working),
                 mode=Mode.SYSTEM1,
                 stage=Stage.SUMMARISE,
-                max_tokens=self.knobs.summary_max_tokens,
+                max_tokens=self.options.summary_max_tokens,
             )
         )
         if not completion.text.strip():

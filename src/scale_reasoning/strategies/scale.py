@@ -16,8 +16,8 @@ from scale_reasoning.events import Decomposed, Routed
 from scale_reasoning.lm import LM
 from scale_reasoning.prompts import Prompts, beside, chosen
 from scale_reasoning.replies import NUMBER, Read, choice_schema, outline_schema, read_choice, read_number, read_outline
+from scale_reasoning.strategies.checks import at_most, one_of, positive, share
 from scale_reasoning.strategies.force import OnLimit, solved
-from scale_reasoning.strategies.knobs import at_most, one_of, positive, share
 from scale_reasoning.strategies.question import question_of
 from scale_reasoning.strategies.quorum import hedged
 from scale_reasoning.together import together
@@ -113,9 +113,9 @@ class Scale:
 class _Run:
     """SCALE on one problem: the method's state is what was said so far."""
 
-    def __init__(self, knobs: Scale, problem: Problem, lm: LM, prompts: Prompts) -> None:
-        self.knobs, self.problem, self.lm, self.prompts = knobs, problem, lm, prompts
-        self.context = knobs.context
+    def __init__(self, options: Scale, problem: Problem, lm: LM, prompts: Prompts) -> None:
+        self.options, self.problem, self.lm, self.prompts = options, problem, lm, prompts
+        self.context = options.context
         self.steps: list[Step] = []
         self.notes: list[str] = []
         self.unparsed = False
@@ -147,8 +147,8 @@ class _Run:
     async def decompose(self) -> tuple[Outline, ...]:
         """The k candidates that could be read; a whole round is asked again only when none could."""
         asked, candidates = 0, ()
-        places = [self.lm.at("decompose").at(str(k)) for k in range(1, self.knobs.candidates + 1)]
-        for number in range(1, self.knobs.tries + 1):
+        places = [self.lm.at("decompose").at(str(k)) for k in range(1, self.options.candidates + 1)]
+        for number in range(1, self.options.tries + 1):
             found = await self.sampled(places if number == 1 else [place.at(f"try{number}") for place in places])
             asked, candidates = asked + len(found), tuple(outline for outline in found if outline)
             if candidates:
@@ -159,9 +159,11 @@ class _Run:
 
     async def sampled(self, places: Sequence[LM]) -> Sequence[Outline | None]:
         """A round's candidates: all of them, or those that were in when the quorum was."""
-        if self.knobs.quorum is None:
+        if self.options.quorum is None:
             return await together(map(self.candidate, places), turn=self.lm.turn)
-        found = await hedged(places, self.candidate, quorum=self.knobs.quorum, mode=Mode.SYSTEM1, stage=Stage.DECOMPOSE)
+        found = await hedged(
+            places, self.candidate, quorum=self.options.quorum, mode=Mode.SYSTEM1, stage=Stage.DECOMPOSE
+        )
         if cancelled := len(places) - len(found):
             self.notes.append(f"{cancelled} of {len(places)} decompositions were cancelled: a quorum was in")
         return found
@@ -171,8 +173,8 @@ class _Run:
             place,
             Stage.DECOMPOSE,
             self.messages(self.prompts.fill("decompose")),
-            lambda text: read_outline(text, self.knobs.max_steps),
-            outline_schema(self.knobs.max_steps),
+            lambda text: read_outline(text, self.options.max_steps),
+            outline_schema(self.options.max_steps),
             tries=1,
         )
 
@@ -191,7 +193,7 @@ class _Run:
             self.messages(self.prompts.fill("select", count=str(len(distinct)), versions=versions)),
             lambda text: read_choice(text, len(distinct)),
             choice_schema(len(distinct)),
-            tries=self.knobs.tries,
+            tries=self.options.tries,
         )
         if choice is None:
             self.note_unparsed("no choice of a decomposition could be read: the first is taken")
@@ -199,7 +201,7 @@ class _Run:
         return candidates.index(distinct[choice - 1])
 
     def with_last_step(self, outline: Outline) -> Outline:
-        if self.knobs.last_step == "subproblem":
+        if self.options.last_step == "subproblem":
             return outline
         return (*outline[:-1], question_of(self.problem.text))
 
@@ -207,7 +209,7 @@ class _Run:
 
     async def assess_ahead(self, outline: Outline) -> dict[int, float]:
         """All difficulties at once from the sub-problems' texts, where so asked; else none yet."""
-        if self.knobs.assess_context == "solutions":
+        if self.options.assess_context == "solutions":
             return {}
         assessed = [n for n in range(1, len(outline) + 1) if self.is_assessed(outline, n)]
         ratings = await together(
@@ -217,12 +219,12 @@ class _Run:
         return {n: self.counted(n, rating) for n, rating in zip(assessed, ratings, strict=True)}
 
     def is_assessed(self, outline: Outline, number: int) -> bool:
-        fixed = self.knobs.last_mode == "system2" and number == len(outline)
-        return self.knobs.route == "threshold" and not fixed
+        fixed = self.options.last_mode == "system2" and number == len(outline)
+        return self.options.route == "threshold" and not fixed
 
     async def assess(self, place: LM, messages: tuple[Message, ...]) -> float | None:
         return await self.structured(
-            place.at("assess"), Stage.ASSESS, messages, read_number, NUMBER, tries=self.knobs.tries
+            place.at("assess"), Stage.ASSESS, messages, read_number, NUMBER, tries=self.options.tries
         )
 
     def counted(self, number: int, rating: float | None) -> float:
@@ -234,15 +236,15 @@ class _Run:
 
     def mode(self, difficulty: float | None, place: LM) -> Mode:
         """System 1 if d <= tau, else System 2; the controls look at no difficulty."""
-        match self.knobs.route:
+        match self.options.route:
             case "system1":
                 return Mode.SYSTEM1
             case "system2":
                 return Mode.SYSTEM2
             case "random":
-                return Mode.SYSTEM2 if place.at("route").draw() < self.knobs.random_share else Mode.SYSTEM1
+                return Mode.SYSTEM2 if place.at("route").draw() < self.options.random_share else Mode.SYSTEM1
             case "threshold":
-                return Mode.SYSTEM2 if difficulty is None or difficulty > self.knobs.tau else Mode.SYSTEM1
+                return Mode.SYSTEM2 if difficulty is None or difficulty > self.options.tau else Mode.SYSTEM1
 
     # Stage 4: solve in order (eqs 5-6)
 
@@ -264,7 +266,7 @@ class _Run:
         if difficulty is None and self.is_assessed(outline, number):
             instruction = f"{titled}\n\n{self.prompts.fill('assess')}"
             difficulty = self.counted(number, await self.assess(place, self.messages(instruction, self.steps)))
-        mode = Mode.SYSTEM2 if last and self.knobs.last_mode == "system2" else self.mode(difficulty, place)
+        mode = Mode.SYSTEM2 if last and self.options.last_mode == "system2" else self.mode(difficulty, place)
         self.lm.tell(Routed(place=place.place(), step=number, of=len(outline), subproblem=subproblem,
                             difficulty=difficulty, mode=mode))  # fmt: skip
         instruction = self.prompts.fill("solve-last" if last else "solve")
@@ -288,7 +290,7 @@ class _Run:
         *,
         final: bool,
     ) -> None:
-        limit = self.knobs.system1_max_tokens if mode is Mode.SYSTEM1 else self.knobs.system2_max_tokens
+        limit = self.options.system1_max_tokens if mode is Mode.SYSTEM1 else self.options.system2_max_tokens
         solution = await solved(
             place.at("solve"),
             messages,
@@ -297,7 +299,7 @@ class _Run:
             final=final,
             difficulty=difficulty,
             max_tokens=limit,
-            force=self.prompts.fill("force") if self.knobs.on_limit == "force" else None,
+            force=self.prompts.fill("force") if self.options.on_limit == "force" else None,
         )
         self.steps.append(solution.step)
         if solution.note:

@@ -9,8 +9,8 @@ from functools import cache
 from scale_reasoning.answers import answer_class
 from scale_reasoning.errors import ParseError, ScaleError
 from scale_reasoning.lm import LM, Strategy
+from scale_reasoning.strategies.checks import positive
 from scale_reasoning.strategies.cot import CoT
-from scale_reasoning.strategies.knobs import positive
 from scale_reasoning.together import together
 from scale_reasoning.types import Problem, Solution, Tally
 

@@ -71,9 +71,9 @@ def _sources(origins: Sequence[Origin], licences: Mapping[str, str]) -> str:
     lines = ["## Sources\n"]
     for origin in origins:
         for strategy in origin.strategies:
-            knobs = ", ".join(f"{key} {value}" for key, value in strategy.items() if key not in ("name", "prompts"))
+            options = ", ".join(f"{key} {value}" for key, value in strategy.items() if key not in ("name", "prompts"))
             lines.append(
-                f"- {strategy['name']} ({knobs}) with {', '.join(origin.models) or 'no model'}, seed {origin.seed}"
+                f"- {strategy['name']} ({options}) with {', '.join(origin.models) or 'no model'}, seed {origin.seed}"
             )
     lines += ["", "Problems:\n"]
     for origin in origins:

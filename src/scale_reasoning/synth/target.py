@@ -38,7 +38,7 @@ class Target:
 
     def heard(self, cell: int, outcome: Outcome) -> None:
         """See Goal. An attempt that failed for a reason outside the model says nothing of the model's success."""
-        if outcome.owed:
+        if outcome.pending:
             return
         self._ended += 1
         if outcome.correct and not outcome.truncated:

@@ -54,7 +54,7 @@ def _histogram(panel: Panel, series: Series) -> None:
         centres = [(place + 0.28 + 0.44 * side) / BINS for place in range(BINS)]
         panel.bars(centres, shares(chosen), 0.44 / BINS, f"in {name} attempts", side)
     for tau in sorted(
-        {float(tau) for point in series.points if isinstance(tau := point.knobs.get("tau"), int | float)}
+        {float(tau) for point in series.points if isinstance(tau := point.options.get("tau"), int | float)}
     ):
         panel.vertical(tau, "τ")
     panel.name(f"{shown(series.look.label, 26)} (N = {', '.join(counts)})")

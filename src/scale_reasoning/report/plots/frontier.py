@@ -24,22 +24,22 @@ from scale_reasoning.report.plots.series import (
 
 
 def frontier(page: Page, points: Sequence[Point]) -> None:
-    """A panel per dataset; cells that differ in the most swept knob are one series, its value beside each."""
+    """A panel per dataset; cells that differ in the most swept option are one series, its value beside each."""
     known = [point for point in points if point.acc and point.tok]
     if not ours(known):
         why = uncounted(points) or "no attempt is scored yet"
         raise ConfigError(f"plot frontier: {why}: no cell has both an accuracy and a number of tokens")
-    knob, datasets = most_swept(known), datasets_of(ours(known))
+    option, datasets = most_swept(known), datasets_of(ours(known))
     page.title = "Accuracy by tokens per attempt"
     page.caption = caption(
         known,
         INTERVALS,
-        f"beside points: {knob}" if knob else "",
+        f"beside points: {option}" if option else "",
         left_out(len(points) - len(known), uncounted(points) or "nothing scored"),
     )
     panels = dict(zip(datasets, page.panels([2.1 if len(datasets) == 1 else 1.7] * len(datasets)), strict=True))
-    for series in grouped(known, [knob] if knob else [], panels=True):
-        labels = [_beside(point, knob) if len(series.points) > 1 else "" for point in series.points]
+    for series in grouped(known, [option] if option else [], panels=True):
+        labels = [_beside(point, option) if len(series.points) > 1 else "" for point in series.points]
         look = replace(series.look, label=numbered(series.look.label, series.points, known))
         panels[series.dataset].points(_tokens(series.points), _accuracies(series.points), look, labels)
     for dataset, panel in panels.items():
@@ -73,5 +73,5 @@ def _accuracies(points: Sequence[Point]) -> list[Value]:
     return [point.acc for point in points if point.acc]
 
 
-def _beside(point: Point, knob: str | None) -> str:
-    return setting(point.knobs[knob]) if knob in point.knobs else ""
+def _beside(point: Point, option: str | None) -> str:
+    return setting(point.options[option]) if option in point.options else ""

@@ -46,9 +46,9 @@ class Point:
     tokens: Literal["all", "solve"] = "all"
 
     @property
-    def knobs(self) -> dict[str, JSON]:
-        """The strategy's settings, those of a strategy under it as `base.KNOB`."""
-        return flattened(self.summary.knobs)
+    def options(self) -> dict[str, JSON]:
+        """The strategy's settings, those of a strategy under it as `base.OPTION`."""
+        return flattened(self.summary.options)
 
     @property
     def acc(self) -> Value | None:
@@ -91,7 +91,7 @@ class Point:
         """The outcomes that the denominator counts, a list a problem."""
         groups: dict[str, list[Outcome]] = {}
         for outcome in self.cell.outcomes if self.cell else ():
-            if not outcome.owed and (self.summary.denominator == "planned" or outcome.failure is None):
+            if not outcome.pending and (self.summary.denominator == "planned" or outcome.failure is None):
                 groups.setdefault(outcome.problem_id, []).append(outcome)
         return [groups[name] for name in sorted(groups)]
 

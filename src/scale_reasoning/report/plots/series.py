@@ -35,7 +35,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """Points that differ in the swept knob alone."""
+    """Points that differ in the swept option alone."""
 
     look: Look
     points: tuple[Point, ...]
@@ -47,20 +47,20 @@ class Series:
 
 
 def swept(points: Iterable[Point]) -> list[str]:
-    """The knobs that differ between our cells of one strategy on one dataset with one model."""
+    """The options that differ between our cells of one strategy on one dataset with one model."""
     seen: dict[tuple[str, str, str], dict[str, set[str]]] = {}
     for point in ours(points):
         summary = point.summary
-        knobs = seen.setdefault((summary.strategy, summary.dataset, summary.model), {})
-        for key, value in point.knobs.items():
-            knobs.setdefault(key, set()).add(str(value))
-    return list(dict.fromkeys(key for knobs in seen.values() for key, values in knobs.items() if len(values) > 1))
+        options = seen.setdefault((summary.strategy, summary.dataset, summary.model), {})
+        for key, value in point.options.items():
+            options.setdefault(key, set()).add(str(value))
+    return list(dict.fromkeys(key for options in seen.values() for key, values in options.items() if len(values) > 1))
 
 
 def most_swept(points: Sequence[Point]) -> str | None:
-    """The knob with the most values among our cells; None where none differ."""
-    counts = {knob: len({str(point.knobs.get(knob)) for point in ours(points)}) for knob in swept(points)}
-    return max(counts, key=lambda knob: counts[knob], default=None)
+    """The option with the most values among our cells; None where none differ."""
+    counts = {option: len({str(point.options.get(option)) for point in ours(points)}) for option in swept(points)}
+    return max(counts, key=lambda option: counts[option], default=None)
 
 
 def ours(points: Iterable[Point]) -> list[Point]:
@@ -69,11 +69,11 @@ def ours(points: Iterable[Point]) -> list[Point]:
 
 
 def grouped(points: Sequence[Point], inner: Collection[str], *, panels: bool = False) -> list[Series]:
-    """Series of points that differ in the `inner` knobs alone; runs are kept apart where they would share a place.
+    """Series of points that differ in the `inner` options alone; runs are kept apart where they would share a place.
 
     With `panels`, datasets have panels of their own and are not in the labels: one look on all of them.
     """
-    outer = [knob for knob in swept(points) if knob not in inner]
+    outer = [option for option in swept(points) if option not in inner]
     runs = _run_names(points) if _clash(points, inner, outer) else {}
     groups: dict[tuple[tuple[str, str], ...], list[Point]] = {}
     for point in points:
@@ -95,22 +95,22 @@ def grouped(points: Sequence[Point], inner: Collection[str], *, panels: bool = F
 
 
 def _identity(point: Point, outer: Sequence[str], runs: dict[str, str]) -> Identity:
-    summary, knobs = point.summary, point.knobs
+    summary, options = point.summary, point.options
     named = {"dataset": summary.dataset, "strategy": summary.strategy, "model": summary.model}
     if from_paper(summary):
         return {**named, "paper": "paper"}
-    named |= {f"knob {knob}": f"{knob} {setting(knobs[knob])}" for knob in outer if knob in knobs}
+    named |= {f"option {option}": f"{option} {setting(options[option])}" for option in outer if option in options}
     return {**named, "run": runs[summary.run]} if runs else named
 
 
 def setting(value: JSON) -> str:
-    """A knob's value in words."""
+    """A option's value in words."""
     return "default" if value is None else str(value)
 
 
 def _clash(points: Sequence[Point], inner: Collection[str], outer: Sequence[str]) -> bool:
     places = [
-        (*_identity(point, outer, {}).items(), *(str(point.knobs.get(knob)) for knob in inner))
+        (*_identity(point, outer, {}).items(), *(str(point.options.get(option)) for option in inner))
         for point in ours(points)
     ]
     return len(set(places)) < len(places)
@@ -138,7 +138,7 @@ def _labeller(identities: Sequence[Identity], hidden: Collection[str]) -> Callab
             for name, text in identity.items()
             if name not in {"paper", *hidden}
             and (
-                differs(name, kind if name.startswith("knob ") else kin)
+                differs(name, kind if name.startswith("option ") else kin)
                 or (name in {"dataset", "strategy"} and differs(name, identities))
             )
         ]
@@ -156,7 +156,7 @@ def datasets_of(points: Iterable[Point]) -> list[str]:
 
 
 def caption(points: Sequence[Point], *notes: str) -> str:
-    """Model, n, attempts owed and denominator; then what else is to be known."""
+    """Model, n, attempts pending and denominator; then what else is to be known."""
     summaries = [point.summary for point in ours(points)]
     named = [
         next(iter(names))
@@ -168,9 +168,10 @@ def caption(points: Sequence[Point], *notes: str) -> str:
         counts = f"n = {sizes[0][1]} problems × {sizes[0][2]} samples"
     else:
         counts = "n = problems × samples: " + ", ".join(f"{name} {n} × {samples}" for name, n, samples in sizes)
-    owed, planned = sum(each.owed for each in summaries), sum(each.planned for each in summaries)
+    pending, planned = sum(each.pending for each in summaries), sum(each.planned for each in summaries)
     lines = [", ".join(named), counts]
-    lines.append(f"INCOMPLETE: {owed} of {planned} attempts owed, not scored" if owed else "no attempts owed")
+    incomplete = f"INCOMPLETE: {pending} of {planned} attempts pending, not scored"
+    lines.append(incomplete if pending else "no attempts pending")
     if any(each.denominator == "completed" for each in summaries):
         lines.append("failed attempts left out")
     models = dict.fromkeys(point.summary.model for point in points if from_paper(point.summary))

@@ -50,7 +50,7 @@ def stages(page: Page, points: Sequence[Point]) -> None:
 def _mark(point: Point) -> str:
     found, missing = point.summary, point.summary.uncounted
     marks = [
-        "incomplete" if found.owed else "",
+        "incomplete" if found.pending else "",
         f"{found.completed - missing} of {found.completed} attempts" if missing else "",
     ]
     told = ", ".join(filter(None, marks))
@@ -61,7 +61,7 @@ def _counted(point: Point) -> Point:
     """The point of the attempts whose tokens were counted."""
     if point.summary.tok is not None or point.cell is None:
         return point
-    outcomes = tuple(outcome for outcome in point.cell.outcomes if outcome.owed or _is_counted(outcome))
+    outcomes = tuple(outcome for outcome in point.cell.outcomes if outcome.pending or _is_counted(outcome))
     return measured(replace(point.cell, outcomes=outcomes), point.summary.denominator)
 
 

@@ -1,4 +1,4 @@
-"""What a swept knob does: accuracy against the System 2 token limit (paper, Figure 2), and against tau (Table 2)."""
+"""What a swept option does: accuracy against the System 2 token limit (paper, Figure 2), and against tau (Table 2)."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ LIMITS = ("system2_max_tokens", "round_max_tokens")
 class _Sweep:
     """The points that have a place on the x axis, in its order, and how many have none."""
 
-    knobs: Sequence[str]
+    options: Sequence[str]
     points: Sequence[Point]
     unplaced: int
 
     def x(self, point: Point) -> float:
-        return next(value for value in _numbers(point, self.knobs))
+        return next(value for value in _numbers(point, self.options))
 
 
 def budget(page: Page, points: Sequence[Point]) -> None:
@@ -32,7 +32,7 @@ def budget(page: Page, points: Sequence[Point]) -> None:
     page.title = "Accuracy by System 2 token limit"
     page.caption = caption(sweep.points, INTERVALS, left_out(sweep.unplaced, "no limit, or nothing scored"))
     (panel,) = page.panels([1.9])
-    for series in grouped(sweep.points, sweep.knobs):
+    for series in grouped(sweep.points, sweep.options):
         _line(panel, sweep, series, lambda point: point.acc)
     panel.y_axis("accuracy (%)", lowest=0, highest=100)
     panel.x_limits("System 2 token limit", [sweep.x(point) for point in sweep.points])
@@ -46,7 +46,7 @@ def tau(page: Page, points: Sequence[Point]) -> None:
         sweep.points, INTERVALS, left_out(sweep.unplaced, "no τ, or nothing scored"), uncounted(sweep.points)
     )
     top, middle, bottom = page.panels([1.5, 1.1, 0.9], share_x=True)
-    for series in grouped(sweep.points, sweep.knobs):
+    for series in grouped(sweep.points, sweep.options):
         _line(top, sweep, series, lambda point: point.acc)
         _line(middle, sweep, series, lambda point: point.tok)
         _line(bottom, sweep, series, lambda point: point.hard)
@@ -58,25 +58,25 @@ def tau(page: Page, points: Sequence[Point]) -> None:
 
 def _sweep(kind: str, points: Sequence[Point], wanted: Sequence[str], command: str) -> _Sweep:
     found = swept(points)
-    knobs = [knob for knob in found if knob.rpartition(".")[2] in wanted]
-    if not knobs:
+    options = [option for option in found if option.rpartition(".")[2] in wanted]
+    if not options:
         differ = f"differ in {', '.join(found)}" if found else "do not differ in any setting"
         raise ConfigError(
             f"plot {kind} needs cells of one strategy that differ in {' or '.join(wanted)}; these {differ}: "
             f"run `{command}`"
         )
-    knobs += [knob for knob in wanted if knob not in knobs]  # the paper's rows, and strategies with one value
-    placed = [point for point in points if point.acc is not None and _numbers(point, knobs)]
+    options += [option for option in wanted if option not in options]  # the paper's rows, and strategies with one value
+    placed = [point for point in points if point.acc is not None and _numbers(point, options)]
     if not ours(placed):
         raise ConfigError(f"plot {kind}: no attempt of these runs is scored yet: go on with `scale eval --resume`")
-    placed.sort(key=lambda point: _numbers(point, knobs)[0])
+    placed.sort(key=lambda point: _numbers(point, options)[0])
     order = list(dict.fromkeys(point.summary.dataset for point in points))
     placed.sort(key=lambda point: order.index(point.summary.dataset))
-    return _Sweep(knobs=knobs, points=placed, unplaced=len(points) - len(placed))
+    return _Sweep(options=options, points=placed, unplaced=len(points) - len(placed))
 
 
-def _numbers(point: Point, knobs: Sequence[str]) -> list[float]:
-    values = (point.knobs.get(knob) for knob in knobs)
+def _numbers(point: Point, options: Sequence[str]) -> list[float]:
+    values = (point.options.get(option) for option in options)
     return [float(value) for value in values if isinstance(value, int | float)]
 
 

@@ -143,8 +143,8 @@ def read(body_said: Mapping[str, JSON], name: Name, *, max_calls: int) -> Chat:
     """
     said: dict[str, Any] = {key: value for key, value in body_said.items() if value is not None}
     body = _body(said)
-    record, budget, knobs = _own(body.scale or {})
-    strategy = strategy_of(name, knobs, body.reasoning_effort)
+    record, budget, options = _own(body.scale or {})
+    strategy = strategy_of(name, options, body.reasoning_effort)
     limits = [limit for limit in (body.max_tokens, body.max_completion_tokens) if limit is not None]
     choices = body.n or 1
     if record and choices > 1:
@@ -192,14 +192,14 @@ def _body(said: Mapping[str, Any]) -> _Body:
 
 
 def _own(scale: Mapping[str, JSON]) -> tuple[bool, int | None, dict[str, JSON]]:
-    """Of the body's `scale` object: whether the record is wanted, the token budget, and the strategy's knobs."""
-    knobs = dict(scale)
-    record, budget = knobs.pop("record", False), knobs.pop("token_budget", None)
+    """Of the body's `scale` object: whether the record is wanted, the token budget, and the strategy's options."""
+    options = dict(scale)
+    record, budget = options.pop("record", False), options.pop("token_budget", None)
     if not isinstance(record, bool):
         raise invalid("scale.record", "must be true or false")
     if budget is not None and (not isinstance(budget, int) or isinstance(budget, bool) or budget < 1):
         raise invalid("scale.token_budget", "must be a whole number of tokens, at least 1")
-    return record, budget, knobs
+    return record, budget, options
 
 
 def _stops(stop: str | Sequence[str] | None) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.strategies.knobs import positive
+from scale_reasoning.strategies.checks import positive
 from scale_reasoning.web.proxy.pace import Share
 from scale_reasoning.web.proxy.refusals import Refusal
 

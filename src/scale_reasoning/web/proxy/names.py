@@ -1,6 +1,6 @@
-"""What a model's name asks for: `MODEL` itself, or `MODEL@STRATEGY:knob=value,knob=value` with knobs in the body too.
+"""What a model's name asks for: `MODEL` itself, or `MODEL@STRATEGY:option=value,…`; options may also be in the body.
 
-Decides which knobs a client may turn, and how far: a request must not read files of this machine nor start calls
+Decides which options a client may turn, and how far: a request must not read files of this machine nor start calls
 without end. Knows nothing of the rest of a request.
 """
 
@@ -25,11 +25,11 @@ LIMITS = ("system1_max_tokens", "system2_max_tokens", "round_max_tokens", "summa
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A model's name taken apart: the strategy, and its knobs as written. `strategy` is None for the model itself."""
+    """A model's name taken apart: the strategy, and its options as written. `strategy` is None for the model itself."""
 
     model: str
     strategy: str | None = None
-    knobs: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
 
 
 def parse(name: str, served: str) -> Name:
@@ -51,21 +51,21 @@ def parse(name: str, served: str) -> Name:
 def strategy_of(name: Name, settings: Mapping[str, JSON], effort: str | None = None) -> Strategy:
     """The strategy a request asks for by its model's name, its `scale` object and `reasoning_effort`.
 
-    Raises Refusal naming the knob that is unknown, out of range, turned twice or not a client's to turn.
+    Raises Refusal naming the option that is unknown, out of range, turned twice or not a client's to turn.
     """
-    knobs: dict[str, JSON] = {}
-    written: list[tuple[str, str, JSON]] = [("model", *_pair(knob)) for knob in name.knobs]
+    options: dict[str, JSON] = {}
+    written: list[tuple[str, str, JSON]] = [("model", *_pair(option)) for option in name.options]
     written += [("scale", key, value) for key, value in settings.items()]
     if effort is not None:
         written.append(("reasoning_effort", "tau", _tau(name, effort)))
     for where, key, value in written:
-        knob = key.replace("-", "_")
+        option = key.replace("-", "_")
         param = where if where != "scale" else f"scale.{key}"
-        if knob in knobs:
-            raise invalid(param, f"{knob} is set twice")
-        knobs[knob] = _allowed(param, knob, value)
+        if option in options:
+            raise invalid(param, f"{option} is set twice")
+        options[option] = _allowed(param, option, value)
     try:
-        strategy = make(str(name.strategy), knobs)
+        strategy = make(str(name.strategy), options)
     except ConfigError as error:
         raise invalid("scale" if settings else "model", str(error)) from None
     _bounded(strategy)
@@ -92,9 +92,9 @@ def token_limit(strategy: Strategy) -> int | None:
     return None if None in limits else max(limits, default=None)
 
 
-def _pair(knob: str) -> tuple[str, str]:
+def _pair(option: str) -> tuple[str, str]:
     try:
-        return spelling.pair(knob)
+        return spelling.pair(option)
     except ConfigError as error:
         raise invalid("model", f"in the name, {error}") from None
 
@@ -105,21 +105,21 @@ def _tau(name: Name, effort: str) -> float:
     return EFFORTS[effort]
 
 
-def _allowed(param: str, knob: str, value: JSON) -> JSON:
-    last = knob.rsplit(".", 1)[-1]
+def _allowed(param: str, option: str, value: JSON) -> JSON:
+    last = option.rsplit(".", 1)[-1]
     if last in FORBIDDEN:
-        raise invalid(param, f"{knob} is not a client's to set: {FORBIDDEN[last]}")
+        raise invalid(param, f"{option} is not a client's to set: {FORBIDDEN[last]}")
     if not isinstance(value, str | int | float):
-        raise invalid(param, f"{knob} must be a number or a text")
+        raise invalid(param, f"{option} must be a number or a text")
     if last == "base" and value == "vote":
         raise invalid(param, "a vote over votes is not served")
     return value
 
 
 def _bounded(strategy: Strategy) -> None:
-    for knob, most in MOST.items():
-        if getattr(strategy, knob, 0) > most:
-            raise invalid("scale", f"{knob} = {getattr(strategy, knob)}: at most {most} here")
+    for option, most in MOST.items():
+        if getattr(strategy, option, 0) > most:
+            raise invalid("scale", f"{option} = {getattr(strategy, option)}: at most {most} here")
     base = getattr(strategy, "base", None)
     if base is not None:
         _bounded(base)

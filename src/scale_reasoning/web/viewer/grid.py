@@ -14,7 +14,7 @@ SAMPLES = 1_200
 
 FILTERS: Mapping[str, tuple[str, Callable[[Mark], bool]]] = {
     "wrong": ("Wrong", lambda mark: mark.correct is False),
-    "unanswered": ("Unanswered", lambda mark: mark.answer is None and not mark.owed),
+    "unanswered": ("Unanswered", lambda mark: mark.answer is None and not mark.pending),
     "truncated": ("Truncated", lambda mark: mark.truncated),
     "unparsed": ("Unparsed", lambda mark: mark.unparsed),
     "failed": ("Failed", lambda mark: mark.failure is not None),
@@ -26,10 +26,10 @@ KINDS = {
     "wrong": "wrong",
     "unanswered": "no answer",
     "ungraded": "answered, not graded",
-    "owed": "failed by the world, owed",
+    "pending": "failed by the world, pending",
     "absent": "not run yet",
 }
-GLYPHS = {"right": "✓", "wrong": "✕", "unanswered": "∅", "ungraded": "•", "owed": "!", "absent": "·"}
+GLYPHS = {"right": "✓", "wrong": "✕", "unanswered": "∅", "ungraded": "•", "pending": "!", "absent": "·"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,8 +141,8 @@ def kind_of(mark: Mark | None) -> str:
     """A word of KINDS."""
     if mark is None:
         return "absent"
-    if mark.owed:
-        return "owed"
+    if mark.pending:
+        return "pending"
     if mark.answer is None:
         return "unanswered"
     if mark.correct is None:

@@ -37,7 +37,7 @@ class Pages:
         until = self._until()
         rows = [self._row(cell, until) for cell in self.shelf.cells]
         waits = any(row["summary"] is None and not row["broken"] for row in rows)
-        waits = waits or any(cell.owed for cell in self.shelf.cells)
+        waits = waits or any(cell.pending for cell in self.shelf.cells)
         return self._page(
             "home.html",
             rows=rows,
@@ -80,7 +80,7 @@ class Pages:
             action=f"{name(cell)}.html",
             previous=self.link.run(cell, chosen, shown.page - 1) if shown.page > 1 else None,
             following=self.link.run(cell, chosen, shown.page + 1) if shown.page < shown.pages else None,
-            live=self.live and (bool(cell.owed) or summary is None),
+            live=self.live and (bool(cell.pending) or summary is None),
         )
 
     def _filters(self, cell: Viewed, chosen: Filter) -> list[tuple[str, str, str]]:
@@ -99,7 +99,7 @@ class Pages:
         ]
         return self._page(
             "trace.html", view=view, up=self.link.run(cell), calls=self.link.calls(cell, place), others=others,
-            live=self.live and view.kind in ("absent", "owed"),
+            live=self.live and view.kind in ("absent", "pending"),
         )  # fmt: skip
 
     def beside(self, cell: Viewed, place: Place) -> list[tuple[Viewed, tuple[int, int]]]:
@@ -180,21 +180,21 @@ def _named(cell: Viewed) -> dict[str, Any]:
     return {
         "run": cell.folder.name,
         "strategy": cell.spec.strategy["name"],
-        "knobs": cell.knobs(),
+        "options": cell.options(),
         "model": cell.model,
         "dataset": cell.spec.dataset.name,
     }
 
 
 def _label(cell: Viewed) -> str:
-    knobs = "".join(f", {key} {value}" for key, value in cell.knobs().items())
-    return f"{cell.folder.name}: {cell.spec.strategy['name']}{knobs} on {cell.model}"
+    options = "".join(f", {key} {value}" for key, value in cell.options().items())
+    return f"{cell.folder.name}: {cell.spec.strategy['name']}{options} on {cell.model}"
 
 
 def _reproduces(found: Sequence[Stretch], tau: float, record: Record) -> bool:
     """Whether the journal gives what was recorded; what failed in the world has nothing to give again."""
     own = next(stretch.outcome for stretch in found if tau in stretch)
     was = outcome_of(record)
-    if was.owed:
+    if was.pending:
         return True
     return own is not None and (own.answer, own.correct, own.usage) == (was.answer, was.correct, was.usage)

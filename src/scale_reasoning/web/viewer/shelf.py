@@ -44,12 +44,12 @@ class Tokens(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     completion_tokens: int | None
 
 
-class Mark(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Mark(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename={"pending": "owed"}):
     """What the grid and its filters need of an outcome; see Outcome for the fields. Small, for there may be 100,000."""
 
     problem_id: str
     sample: int
-    owed: bool
+    pending: bool
     correct: bool | None
     failure: str | None
     answer: str | None
@@ -136,7 +136,7 @@ class Viewed:
         return model_of(self.spec.model)
 
     @property
-    def owed(self) -> int:
+    def pending(self) -> int:
         """Attempts that have not run, or that the world failed."""
         return self.planned - self.completed
 
@@ -145,7 +145,7 @@ class Viewed:
         """Its threshold, None where nothing is routed by one."""
         return tau_of(self.strategy)
 
-    def knobs(self) -> dict[str, JSON]:
+    def options(self) -> dict[str, JSON]:
         """Its settings that are not the strategy's defaults, and tau."""
         return unusual(describe(self.strategy))
 
@@ -160,7 +160,7 @@ class Viewed:
                     self.marks[self.positions[mark.problem_id], mark.sample] = mark
                 self._written = written
                 marks = self.marks.values()
-                self.completed = sum(not mark.owed for mark in marks)
+                self.completed = sum(not mark.pending for mark in marks)
                 counted = Counter(d for mark in marks for d in mark.difficulties if d is not None)
                 self.histogram = {str(difficulty): times for difficulty, times in sorted(counted.items())}
             return written

@@ -37,7 +37,7 @@ async def single(
         record=record,
         kind=kind_of_outcome(outcome_of(record)),
         strategy=str(record.strategy["name"]),
-        knobs=unusual(record.strategy),
+        options=unusual(record.strategy),
         model=record.model,
         tau=tau,
         stretches=found,

@@ -35,7 +35,7 @@ class View:
     record: Record | None
     kind: str
     strategy: str
-    knobs: Mapping[str, JSON]
+    options: Mapping[str, JSON]
     model: str
     tau: float | None
     run: str = ""
@@ -78,7 +78,7 @@ def view_of(cell: Viewed, place: Place, href: Callable[[int], str], *, prefix: s
         record=cell.record(place),
         kind=kind_of(cell.marks.get(place)),
         strategy=str(cell.spec.strategy["name"]),
-        knobs=cell.knobs(),
+        options=cell.options(),
         model=cell.model,
         tau=cell.tau,
         run=cell.folder.name,

@@ -111,7 +111,7 @@ class Table:
         """Counts one attempt in."""
         for tau, row in zip(GRID, self.rows, strict=True):
             outcome = next((stretch.outcome for stretch in attempt if tau in stretch), None)
-            if outcome is not None and not outcome.owed:
+            if outcome is not None and not outcome.pending:
                 _count(row, outcome)
         self.done += 1
 

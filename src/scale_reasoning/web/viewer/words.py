@@ -32,8 +32,8 @@ class Group:
 
 def kind_of_outcome(outcome: Outcome) -> str:
     """A word of KINDS."""
-    if outcome.owed:
-        return "owed"
+    if outcome.pending:
+        return "pending"
     if outcome.answer is None:
         return "unanswered"
     return "ungraded" if outcome.correct is None else "right" if outcome.correct else "wrong"

@@ -1,4 +1,4 @@
-"""Checks of hyper-parameters that several strategies share; each names the knob, what was found and what is allowed."""
+"""Checks of options that several strategies share; each error names the option, its value and what is allowed."""
 
 from __future__ import annotations
 
