@@ -92,7 +92,7 @@ class Progress:
             self._scores.setdefault((dataset, outcome.problem_id), []).append(outcome.correct)
 
     def end(self, *, again: str, after: str, stopped: bool = False) -> int:
-        """What the run came to, and what comes next; 1 when attempts are pending. `stopped` says that enough were made."""
+        """Prints totals and the next command; 1 when attempts are pending. `stopped`: a goal was reached."""
         pending, folder = self.planned - len(self._store.done()), self._store.folder
         paid = self._store.paid()
         tokens = f"{paid.tokens:,} new tokens"
