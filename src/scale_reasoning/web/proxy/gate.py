@@ -8,14 +8,13 @@ import hmac
 import ipaddress
 import re
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.strategies.checks import positive
 from scale_reasoning.web.proxy.pace import Share
 from scale_reasoning.web.proxy.refusals import Refusal
 
@@ -36,8 +35,9 @@ class Limits:
     token_budget: int | None = None
 
     def __post_init__(self) -> None:
-        positive(self, "max_concurrent", "max_connections", "max_calls")
-        positive(self, "max_body_bytes", "max_messages", "token_budget")
+        for each in fields(self):
+            if (value := getattr(self, each.name)) is not None and value < 1:
+                raise ConfigError(f"{each.name} = {value}: must be at least 1")
 
 
 LEFT_FREE = 3

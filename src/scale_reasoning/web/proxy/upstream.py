@@ -27,7 +27,7 @@ from scale_reasoning.engines.refusals import error_for, one_line
 from scale_reasoning.engines.spread import Spread
 from scale_reasoning.errors import ConfigError, EngineError, Rejected
 from scale_reasoning.lm import Endpoints
-from scale_reasoning.strategies import STRATEGIES
+from scale_reasoning.strategies import STRATEGIES, needs_both_modes
 from scale_reasoning.types import JSON, Mode
 from scale_reasoning.web.proxy.budget import within
 from scale_reasoning.web.proxy.pace import Share
@@ -75,8 +75,8 @@ class Upstream:
         self._key = first.key if isinstance(first, Llama) else connection.api_key
         self._timeouts = connection.timeouts or Timeouts()
         self._sessions: dict[str, aiohttp.ClientSession] = {}
-        both = {"scale", "inftythink"} if len(endpoints) < len(Mode) else set[str]()
-        own = [self.model, *(f"{self.model}@{name}" for name in STRATEGIES if name not in both)]
+        runnable = [name for name in STRATEGIES if len(endpoints) == len(Mode) or not needs_both_modes(name)]
+        own = [self.model, *(f"{self.model}@{name}" for name in runnable)]
         self._own = {name: _entry(name) for name in own}
         self._entries: dict[str, JSON] = {}
         self._listed_until = 0.0
