@@ -1,0 +1,62 @@
+"""What clients and model servers try in order to read a key, to get around a limit or to hold the proxy up."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import Any
+
+import pytest
+from aiohttp import web
+from tests.web.proxies import MODEL, both
+
+KEY = "sk-of-the-operator"
+
+
+@pytest.mark.parametrize("status", [200, 400, 429, 500])
+def test_a_header_that_quotes_the_key_does_not_reach_the_client(status: int) -> None:
+    async def quoting(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        return web.json_response({}, status=status, headers={"x-debug": f"Bearer {KEY}", "x-other": "kept"})
+
+    with both(quoting, api_key=KEY) as (proxy, _):
+        answer = proxy.ask(MODEL)
+        assert (answer.status, answer.headers["x-other"]) == (status, "kept")
+        assert KEY not in str(answer.headers)
+
+
+@pytest.mark.parametrize("status", [400, 401])
+def test_a_compressed_error_is_not_passed_on_since_it_may_quote_the_key(status: int) -> None:
+    async def compressed(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        content = gzip.compress(json.dumps({"error": {"message": f"bad key {KEY}"}}).encode())
+        return web.Response(status=status, body=content, headers={"content-encoding": "gzip"})
+
+    with both(compressed, api_key=KEY) as (proxy, _):
+        answer = proxy.ask(MODEL)
+        assert (answer.status, answer.json["error"]["code"]) == (502, "upstream_malformed")
+        assert "content-encoding" not in answer.headers
+
+
+def test_an_error_that_is_cut_off_is_not_cut_off_within_the_key() -> None:
+    async def long(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        return web.Response(status=400, body=b"x" * (2**20 - 10) + KEY.encode() * 2)
+
+    with both(long, api_key=KEY) as (proxy, _):
+        assert b"sk-" not in proxy.ask(MODEL).content
+
+
+@pytest.mark.parametrize("status", ["000", "099"])
+def test_a_status_that_http_does_not_have_is_a_502(status: str) -> None:
+    async def odd(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.write(f"HTTP/1.1 {status} Odd\r\ncontent-length: 2\r\n\r\n{{}}".encode())
+        request.transport.close()
+        raise ConnectionError
+
+    with both(odd) as (proxy, _):
+        assert proxy.ask(MODEL).status == 502
+
+
+def test_a_pass_through_is_sent_as_json_whatever_charset_the_client_names() -> None:
+    with both() as (proxy, server):
+        assert proxy.ask(MODEL, headers={"content-type": "application/json; charset=utf-7"}).status == 200
+        assert server.headers[-1]["Content-Type"] == "application/json"
