@@ -10,6 +10,8 @@ import pytest
 from aiohttp import web
 from tests.web.proxies import MODEL, both
 
+from scale_reasoning.web.proxy.gate import Limits
+
 KEY = "sk-of-the-operator"
 
 
@@ -60,3 +62,18 @@ def test_a_pass_through_is_sent_as_json_whatever_charset_the_client_names() -> N
     with both() as (proxy, server):
         assert proxy.ask(MODEL, headers={"content-type": "application/json; charset=utf-7"}).status == 200
         assert server.headers[-1]["Content-Type"] == "application/json"
+
+
+@pytest.mark.parametrize("key", ["MAX_TOKENS", "Max_Completion_Tokens", "N_PREDICT", "N", "Best_Of", "max_to\u212aens"])
+def test_a_limit_in_other_letters_is_refused_where_there_is_a_budget(key: str) -> None:
+    with both(limits=Limits(token_budget=100)) as (proxy, server):
+        refused = proxy.ask(MODEL, max_tokens=5, **{key: 10_000})
+        assert (refused.status, refused.json["error"]["param"]) == (400, key)
+        assert server.bodies == []
+
+
+@pytest.mark.parametrize("key", ["n_predict", "num_predict"])
+def test_a_limit_that_few_servers_read_is_not_taken_for_one(key: str) -> None:
+    with both(limits=Limits(token_budget=100)) as (proxy, server):
+        assert proxy.ask(MODEL, **{key: 5}).status == 200
+        assert (server.bodies[-1][key], server.bodies[-1]["max_tokens"]) == (5, 100)
