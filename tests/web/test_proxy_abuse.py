@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
+import socket
+import time
 from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.web.proxies import MODEL, both
+from tests.web.proxies import MODEL, both, listing, until
 
+from scale_reasoning.engines import chunks
+from scale_reasoning.web.proxy import wire
 from scale_reasoning.web.proxy.gate import Limits
 
 KEY = "sk-of-the-operator"
@@ -77,3 +82,53 @@ def test_a_limit_that_few_servers_read_is_not_taken_for_one(key: str) -> None:
     with both(limits=Limits(token_budget=100)) as (proxy, server):
         assert proxy.ask(MODEL, **{key: 5}).status == 200
         assert (server.bodies[-1][key], server.bodies[-1]["max_tokens"]) == (5, 100)
+
+
+def test_a_client_that_does_not_read_its_answer_keeps_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "STALLED", 0.3)
+    with both(listing) as (proxy, _), contextlib.closing(socket.socket()) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        client.connect(("127.0.0.1", proxy.port))
+        # More than the system holds for a client: the list of models some hundred times.
+        client.sendall(b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\n\r\n" * 300)
+        until(lambda: any(" models 200 " in line for line in proxy.log))
+        time.sleep(1.5)
+        answered = len(proxy.log)
+        time.sleep(1)
+        assert len(proxy.log) == answered < 300
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/v1/models"])
+def test_an_expectation_that_is_unknown_is_passed_over_and_the_key_still_asked_for(path: str) -> None:
+    with both(keys=("right",)) as (proxy, _):
+        answer = proxy.request("GET", path, None, {"expect": "a-miracle"})
+        assert answer.status == (200 if path == "/healthz" else 401)
+        assert answer.headers["content-type"] == "application/json"
+        assert "x-request-id" in answer.headers
+        until(lambda: len(proxy.log) == 1)
+
+
+def test_a_client_that_waits_for_100_continue_is_told_to_go_on() -> None:
+    content = json.dumps({"model": MODEL, "messages": [{"role": "user", "content": "2 + 2?"}]}).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(content)}\r\n"
+    with both() as (proxy, _), socket.create_connection(("127.0.0.1", proxy.port), timeout=5) as client:
+        client.sendall(f"{head}content-type: application/json\r\nexpect: 100-continue\r\n\r\n".encode())
+        assert client.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.sendall(content)
+        assert client.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_a_name_that_every_event_would_repeat_has_a_largest_length() -> None:
+    with both() as (proxy, server):
+        for model in (f"{MODEL}@scale:tau=0.{'3' * 1000}", "x" * 1001):
+            refused = proxy.ask(model, stream=True)
+            assert (refused.status, refused.json["error"]["param"]) == (400, "model")
+        assert server.bodies == []
+
+
+@pytest.mark.parametrize("content", [b'{"choices":[]}\n' * 60_000, b"[" + b"{}," * 300_000 + b"{}]"])
+def test_a_body_of_very_many_chunks_is_refused_quickly(content: bytes) -> None:
+    began = time.process_time()
+    with pytest.raises(chunks.Unreadable, match="chunks at once"):
+        chunks.read_body(content)
+    assert time.process_time() - began < 0.2
