@@ -243,3 +243,10 @@ def test_commas_and_brackets_in_texts_are_no_values() -> None:
     text = 'a, [b], {c} \\ "quoted" \\\\' * 50_000
     content = json.dumps({"model": "m", "messages": [{"role": "user", "content": text}]}).encode()
     assert decoded(content)["messages"][0]["content"] == text
+
+
+def test_a_text_without_an_end_is_refused_in_time_in_proportion_to_it() -> None:
+    started = time.monotonic()
+    with pytest.raises(Refusal):
+        decoded(b'{"a":[' + b"," * 60_000 + b'"' + b'\\"' * 500_000)
+    assert time.monotonic() - started < 1

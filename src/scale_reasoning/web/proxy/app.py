@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from scale_reasoning.types import JSON
 from scale_reasoning.web.proxy import chat
@@ -26,7 +26,7 @@ from scale_reasoning.web.proxy.pace import Share
 from scale_reasoning.web.proxy.readiness import Readiness
 from scale_reasoning.web.proxy.refusals import Refusal
 from scale_reasoning.web.proxy.upstream import Upstream
-from scale_reasoning.web.proxy.wire import BEGUN, ID, event
+from scale_reasoning.web.proxy.wire import BEGUN, ID, event, sent
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -79,12 +79,12 @@ class App:
         application.on_response_prepare.append(_named)
         application.add_routes(
             [
-                web.get(HEALTH, self._health, name="health"),
-                web.get(READY, self._ready, name="ready"),
-                web.post(CHAT, self._chat, name="chat"),
-                web.get(MODELS, self._models, name="models"),
-                web.get(f"{MODELS}/{{name:.+}}", self._model),
-                web.get("/metrics", self._metrics, name="metrics"),
+                web.get(HEALTH, self._health, name="health", expect_handler=_expected),
+                web.get(READY, self._ready, name="ready", expect_handler=_expected),
+                web.post(CHAT, self._chat, name="chat", expect_handler=_expected),
+                web.get(MODELS, self._models, name="models", expect_handler=_expected),
+                web.get(f"{MODELS}/{{name:.+}}", self._model, expect_handler=_expected),
+                web.get("/metrics", self._metrics, name="metrics", expect_handler=_expected),
             ]
         )
         return application
@@ -99,6 +99,7 @@ class App:
         try:
             response = await handler(request)
             status = response.status
+            await sent(request, response)
             return response
         finally:
             self.metrics.in_flight -= 1
@@ -200,6 +201,16 @@ class App:
             return refusal
         self.log.fault(error)
         return Refusal(500, "internal_error", "a fault of this server: its log says more")
+
+
+async def _expected(request: web.Request) -> None:
+    """Lets a client that waits for it go on; any other expectation is passed over, as a server may (RFC 9110, 10.1.1).
+
+    aiohttp's own handler answers those before a key is asked for, in plain text and without a line in the log.
+    """
+    if request.version == HttpVersion11 and request.headers.get("expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # the answer has not begun
 
 
 async def _named(request: web.Request, response: web.StreamResponse) -> None:

@@ -24,7 +24,7 @@ MOST_VALUES = 50_000
 SHOWN_KEY = 60
 """Characters of a key that are quoted."""
 
-_TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)  # also without its end: else each quote is a new beginning
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 

@@ -12,8 +12,9 @@ import msgspec
 from scale_reasoning.types import JSON
 from scale_reasoning.web.proxy.refusals import invalid
 
-LIMIT_KEYS = ("max_tokens", "max_completion_tokens", "n_predict", "num_predict")
-"""Keys by which servers read the most new tokens of one choice."""
+EVERYWHERE = ("max_tokens", "max_completion_tokens")
+LIMIT_KEYS = (*EVERYWHERE, "n_predict", "num_predict")
+"""Keys by which servers read the most new tokens of one choice; the last two mean nothing to most of them."""
 
 CHOICE_KEYS = ("n", "best_of", "n_cmpl")
 """Keys by which servers read how many choices are made."""
@@ -22,11 +23,17 @@ CHOICE_KEYS = ("n", "best_of", "n_cmpl")
 def within(budget: int, content: bytes, said: Mapping[str, JSON], *, limit_key: str) -> bytes:
     """A request's body with a limit that keeps all its choices together within `budget` new tokens.
 
-    `said` is what `content` says; `limit_key` is set where it has no limit at all. Raises Refusal (400) for more
-    choices than the budget has tokens.
+    `said` is what `content` says; `limit_key` is set where it has no limit that every server reads. Raises Refusal
+    (400) for more choices than the budget has tokens, and for these keys in other letters.
     """
+    for key in said:
+        if key not in (*LIMIT_KEYS, *CHOICE_KEYS) and key.casefold() in (*LIMIT_KEYS, *CHOICE_KEYS):
+            # Servers in Go read a key in letters of any case, and the last one of those counts.
+            raise invalid(key, f"must be written {key.casefold()}")
     most = budget // _choices(budget, said)
-    kept = {key: _limit(said[key], most) for key in LIMIT_KEYS if said.get(key) is not None} or {limit_key: most}
+    kept = {key: _limit(said[key], most) for key in LIMIT_KEYS if said.get(key) is not None}
+    if not any(key in kept for key in EVERYWHERE):
+        kept[limit_key] = most
     if all(said.get(key) == limit for key, limit in kept.items()):
         return content
     return msgspec.json.encode({**said, **kept})

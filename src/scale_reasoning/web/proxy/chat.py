@@ -23,6 +23,9 @@ from scale_reasoning.web.proxy.refusals import Refusal, invalid, unsupported
 
 MOST_CHOICES, MOST_STOPS, LONGEST_STOP = 16, 16, 500
 
+LONGEST_NAME = 1000
+"""Characters of a model's name with its knobs: every event of a stream repeats it."""
+
 Positive: TypeAlias = Annotated[int, msgspec.Meta(ge=1, lt=2**31)]
 
 
@@ -130,6 +133,8 @@ def envelope(said: Mapping[str, JSON], *, most_messages: int) -> Envelope:
     model, messages = said.get("model"), said.get("messages", [])
     if not isinstance(model, str):
         raise invalid("model", "must be given, as a text" if model is None else "must be a text")
+    if len(model) > LONGEST_NAME:
+        raise invalid("model", f"over {LONGEST_NAME:,} characters", "string_above_max_length")
     if not isinstance(messages, list):
         raise invalid("messages", "must be an array")
     if (count := len(cast("list[JSON]", messages))) > most_messages:

@@ -35,7 +35,7 @@ from scale_reasoning.web.proxy.readiness import NO_LIST, PROBE_SECONDS, Asked
 from scale_reasoning.web.proxy.refusals import KEY_REFUSED, Refusal, refusal_of
 from scale_reasoning.web.proxy.wire import ID, Gone, Stream
 
-SENT = ("content-type", "accept", "user-agent", "x-request-id", "traceparent", "idempotency-key")
+SENT = ("accept", "user-agent", "x-request-id", "traceparent", "idempotency-key")
 """Headers of a client that the model server sees: none that could carry a client's key."""
 
 KEPT_BACK = {
@@ -171,9 +171,11 @@ class Upstream:
             raise refusal_of(error_for(response.status, told, where="the model server", retry_after=None, location=None,
                                        secrets=()))  # fmt: skip
         if response.status >= 400:
-            headers = _kept(response, "content-length")
+            headers = self._kept(response, "content-length")
             return web.Response(status=response.status, body=await self._error(response), headers=headers)
-        stream, size = Stream(request, _kept(response), response.status), 0
+        if response.status < 200:
+            raise Refusal(502, "upstream_malformed", f"the model server answered with the status {response.status}")
+        stream, size = Stream(request, self._kept(response), response.status), 0
         async for chunk in response.content.iter_any():
             size += len(chunk)
             if size > LARGEST_ANSWER:
@@ -219,24 +221,33 @@ class Upstream:
         headers = request.headers
         sent = {name: headers[name] for name in SENT if name in headers and _passable(headers[name])}
         sent["x-request-id"] = request[ID]
+        sent["content-type"] = "application/json"  # with the client's charset it might say something else there
         sent["accept-encoding"] = "identity"  # the key must be found in an error's body
         return {**sent, "authorization": f"Bearer {self._key}"} if self._key else sent
 
     async def _error(self, response: aiohttp.ClientResponse) -> bytes:
-        """An error's body without the server's key, which some quote."""
+        """An error's body without the server's key, which some quote. Raises Refusal where it cannot be read."""
+        if response.headers.get("content-encoding", "identity") != "identity":
+            raise Refusal(502, "upstream_malformed", f"the model server answered {response.status} with a compressed "
+                          "error, which was not asked for")  # fmt: skip
         content = await response.content.read(LARGEST_ERROR)
         while len(content) < LARGEST_ERROR and (more := await response.content.read(LARGEST_ERROR - len(content))):
             content += more
-        return content.replace(self._key.encode(), b"[secret]") if self._key else content
+        if not self._key:
+            return content
+        whole = len(content) < LARGEST_ERROR
+        content = content.replace(self._key.encode(), b"[secret]")
+        return content if whole else content[: -len(self._key)]  # it may have been cut off in the key
 
-
-def _kept(response: aiohttp.ClientResponse, *without: str) -> dict[str, str]:
-    of_connection = {name.strip().lower() for name in response.headers.get("connection", "").split(",")}
-    return {
-        name.lower(): value
-        for name, value in response.headers.items()
-        if name.lower() not in KEPT_BACK | of_connection | set(without) and _passable(value)
-    }
+    def _kept(self, response: aiohttp.ClientResponse, *without: str) -> dict[str, str]:
+        """The headers that the client sees."""
+        of_connection = {name.strip().lower() for name in response.headers.get("connection", "").split(",")}
+        hidden = KEPT_BACK | of_connection | set(without)
+        return {
+            name.lower(): value
+            for name, value in response.headers.items()
+            if name.lower() not in hidden and _passable(value) and not (self._key and self._key in value)
+        }
 
 
 def _passable(value: str) -> bool:

@@ -53,6 +53,18 @@ class Stream:
             raise Gone from None
 
 
+async def sent(request: web.Request, response: web.StreamResponse) -> None:
+    """Sends the rest of an answer. Raises Gone when the client does not read it, so that it keeps no connection."""
+    try:
+        async with asyncio.timeout(STALLED):
+            await response.prepare(request)
+            await response.write_eof()
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()
+        raise Gone from None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
     """One finished answer of a request."""
