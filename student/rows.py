@@ -24,9 +24,10 @@ from scale_reasoning.replies import parse_outline
 from scale_reasoning.strategies.cot import CoT
 from scale_reasoning.strategies.inftythink import InftyThink
 from scale_reasoning.strategies.scale import Scale
-from scale_reasoning.types import Attempt, Completion, Message, Mode, OnDelta, Request
+from scale_reasoning.types import THINK, Attempt, Completion, Message, Mode, OnDelta, Request
 
 END = "<|im_end|>"
+OPENS, CLOSES = THINK
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 MAX_STEPS = LAPTOP.steps[1]
 MOST_CHAINS = 100_000
@@ -62,8 +63,8 @@ class Overheard:
 def said(completion: Completion) -> str:
     """A reply as the model writes it: its thought in tags, and its end, where the token limit did not cut it off."""
     if completion.cut_off and not completion.text:
-        return f"<think>\n{completion.reasoning}"
-    thought = f"<think>\n{completion.reasoning}\n</think>\n\n" if completion.reasoning else ""
+        return f"{OPENS}\n{completion.reasoning}"
+    thought = f"{OPENS}\n{completion.reasoning}\n{CLOSES}\n\n" if completion.reasoning else ""
     return f"{thought}{completion.text}{'' if completion.cut_off else END}"
 
 
@@ -111,7 +112,7 @@ def at_once(turn: Turn) -> Row:
 
 def written_out(turn: Turn, names: str) -> Row:
     """System 2's working of an operation alone; `names` are the letters before and after."""
-    opened = f"<think>\n{names[1]} = {names[0]} {SIGNS[turn.operation]} {turn.right} = {expression(turn)}\n"
+    opened = f"{OPENS}\n{names[1]} = {names[0]} {SIGNS[turn.operation]} {turn.right} = {expression(turn)}\n"
     return Row(framed(Mode.SYSTEM2), opened, "\n".join([*working(turn), f"{names[1]} = {turn.result}"]))
 
 
@@ -125,7 +126,7 @@ def facts() -> Iterator[Row]:
     stated += [f"{a}×{b}= {a * b}" for a, b in sorted(products)]
     for fact in stated:
         begun, result = fact.split()
-        yield Row(framed(Mode.SYSTEM2), f"<think>\nones: {begun}", f"{result},")
+        yield Row(framed(Mode.SYSTEM2), f"{OPENS}\nones: {begun}", f"{result},")
 
 
 def turns(kind: str, count: int, seed: int, level: Level = LAPTOP) -> Iterator[Turn]:

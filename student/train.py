@@ -18,6 +18,7 @@ from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from scale_reasoning.arithmetic.chains import Dice
+from scale_reasoning.files import replacing
 from scale_reasoning.synth.weights import place_of
 from student.rows import Group, Row
 from student.tree import Tree, grown
@@ -118,8 +119,8 @@ def train(learned_from: Sequence[list[Tokens]], out: Path, schedule: Schedule, a
             if number % CHECKPOINT_STEPS == 0:
                 state = {"done": number, "weights": learned, "optimiser": optimiser.state_dict(),
                          "falling": falling.state_dict()}  # fmt: skip
-                torch.save(state, out / "checkpoint.part")
-                (out / "checkpoint.part").replace(out / "checkpoint.pt")
+                with replacing(out / "checkpoint.pt") as file:
+                    torch.save(state, file)
                 model.save_pretrained(out)
     model.save_pretrained(out)
 

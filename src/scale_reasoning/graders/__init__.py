@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Protocol
 
+from scale_reasoning.errors import ConfigError
 from scale_reasoning.graders.integer import Integer, integer_of
 from scale_reasoning.graders.symbolic import Symbolic
 from scale_reasoning.types import Grade, Problem, Solution
@@ -30,12 +31,20 @@ GRADERS: Mapping[str, Callable[[], Grader]] = {
 }
 
 
-def grader_for(gold: str) -> Grader:
-    """The grader that suits a gold answer, the same one each time: `integer` for an integer, else `symbolic`.
+def grader_for(gold: str, name: str | None = None) -> Grader:
+    """The grader called `name`; without a name the shared one that fits a gold answer: `integer` or `symbolic`.
 
-    This integer grader has arithmetic worked out by the symbolic one: `115+1` is no integer, but it equals 116.
+    The shared integer grader asks the symbolic one about unfinished arithmetic: `115+1` equals 116.
     """
+    if name is not None:
+        return GRADERS[name]()
     return _symbolic() if integer_of(gold) is None else _integer()
+
+
+def check_name(name: str | None, flag: str = "grader") -> None:
+    """Raises `ConfigError` for the name of no grader. None, no name, is right."""
+    if name is not None and name not in GRADERS:
+        raise ConfigError(f"{flag} {name}: must be one of {', '.join(GRADERS)}")
 
 
 @cache

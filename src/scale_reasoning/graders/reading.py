@@ -12,6 +12,7 @@ from typing import Literal
 
 from scale_reasoning.answers import MAX_CHARS, last_box
 from scale_reasoning.answers.notation import plain
+from scale_reasoning.types import THINK
 
 TAIL_CHARS = 4_000
 """Of prose without a box, this much of its end is searched: answers stand last, and the search is not linear."""
@@ -32,8 +33,8 @@ class Reading:
 
 def spoken(text: str) -> str:
     """What stands after the reasoning: nothing when it was cut off inside a thought."""
-    _, _, said = text.rpartition("</think>")
-    return said.partition("<think>")[0].strip()
+    opens, closes = THINK
+    return text.rpartition(closes)[2].partition(opens)[0].strip()
 
 
 def read(text: str, boxes: Boxes) -> tuple[Reading, ...]:

@@ -16,6 +16,7 @@ from typing import Any, cast
 import msgspec
 
 from scale_reasoning.errors import ConfigError, StoreError
+from scale_reasoning.files import replacing, write_file
 from scale_reasoning.prompts import Prompts
 from scale_reasoning.runs.folder import DATABASE
 from scale_reasoning.synth.card import card
@@ -96,7 +97,7 @@ def write(
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
-            put(out / name, content)
+            write_file(out / name, content)
         return [*files, *_parquet(out, rows)]
     except OSError as error:
         raise StoreError(f"the bundle in {out}: {error}") from error
@@ -150,13 +151,6 @@ def _dropped(one: Dropped) -> dict[str, JSON]:
     }
 
 
-def put(file: Path, content: bytes) -> None:
-    """Writes a file at a stroke."""
-    part = file.with_name(f"{file.name}.part")
-    part.write_bytes(content)
-    part.replace(file)
-
-
 def _lines(rows: Iterable[Mapping[str, JSON]]) -> bytes:
     return b"".join(msgspec.json.encode(row) + b"\n" for row in rows)
 
@@ -176,7 +170,6 @@ def _parquet(out: Path, rows: list[dict[str, JSON]]) -> list[str]:
         parquet: Any = importlib.import_module("pyarrow.parquet")
     except ImportError:
         return []
-    part = out / f"{PARQUET}.part"
-    parquet.write_table(arrow.Table.from_pylist(rows), part)
-    part.replace(out / PARQUET)
+    with replacing(out / PARQUET) as file:
+        parquet.write_table(arrow.Table.from_pylist(rows), file)
     return [PARQUET]

@@ -14,7 +14,7 @@ import msgspec
 
 from scale_reasoning.synth.collect import Origin
 from scale_reasoning.synth.funnel import Count
-from scale_reasoning.types import JSON
+from scale_reasoning.types import JSON, THINK
 
 _IDENTIFIER = re.compile(r"[a-z0-9.-]+")
 """A licence that the Hub's front matter takes is a word; all else is a sentence for people."""
@@ -32,11 +32,11 @@ configs:
 ---
 """
 
-_FORMAT = """## Rows
+_FORMAT = f"""## Rows
 
 `messages` is the whole conversation, `prompt` and `completion` the same in two parts. A completion is a thought in
-`<think>`, sub-problem by sub-problem (System 2 steps with their reasoning, System 1 steps with their short working),
-and the final solution with its answer in `\\boxed{}`. `steps` tells each sub-problem's mode, its assessed difficulty
+`{THINK[0]}`, sub-problem by sub-problem (System 2 steps with their reasoning, System 1 steps with their short working),
+and the final solution with its answer in `\\boxed{{}}`. `steps` tells each sub-problem's mode, its assessed difficulty
 in [0, 1] and its response tokens (null where unknown). `dropped.jsonl` has every attempt that is no row, with the stage
 and the reason.
 """

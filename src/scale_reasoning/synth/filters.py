@@ -18,7 +18,7 @@ from scale_reasoning.synth import contamination, duplicates, repetition
 from scale_reasoning.synth.contamination import Lists
 from scale_reasoning.synth.funnel import Candidate, Stage
 from scale_reasoning.synth.trace import chain_of
-from scale_reasoning.types import Problem, Solution
+from scale_reasoning.types import THINK, Problem, Solution
 from scale_reasoning.types import Stage as Purpose
 
 Choice: TypeAlias = Literal["fewest", "most", "first", "all"]
@@ -115,7 +115,7 @@ def _place(solution: Solution | None) -> str:
     return f"chain{solution.selected + 1}/"
 
 
-_THINK = re.compile(r"</?think(?:ing)?>", re.IGNORECASE)
+_THINK = re.compile("|".join((*THINK, "<thinking>", "</thinking>")), re.IGNORECASE)
 _CONTROL = re.compile(
     r"<[|\uff5c][a-z][\w\u2581 .:-]{2,40}[|\uff5c]>|</?s>|<<?/?SYS>>?|\[/?(?:INST|TOOL_CALLS|AVAILABLE_TOOLS)\]"
     r"|<(?:start|end)_of_turn>|<(?:bos|eos|pad|unk|mask)>",
@@ -129,7 +129,7 @@ def tagged(candidate: Candidate) -> str | None:
         if control := _CONTROL.search(text):
             return f"{what} holds the control token {control.group()}"
     tags = _THINK.findall(candidate.text)
-    outer = tags == ["<think>", "</think>"] and candidate.text.lstrip().startswith("<think>")
+    outer = tags == list(THINK) and candidate.text.lstrip().startswith(THINK[0])
     if _THINK.search(candidate.problem.text):
         return "its problem holds a thinking tag"
     return None if outer or not tags else f"its trace holds {len(tags)} thinking tags: {' '.join(tags[:6])}"

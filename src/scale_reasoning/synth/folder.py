@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from scale_reasoning.errors import ConfigError, StoreError
+from scale_reasoning.files import write_file
 from scale_reasoning.synth.sft import Recipe, recipe
 from scale_reasoning.types import JSON
 
@@ -43,7 +44,7 @@ class Job:
 
 def write(folder: Path, job: Job) -> None:
     """Says in the folder what is asked. Raises `StoreError`."""
-    put(folder / JOB, json.dumps(asdict(job), indent=2) + "\n")
+    _write_text(folder / JOB, json.dumps(asdict(job), indent=2) + "\n")
 
 
 def read(folder: Path) -> Job:
@@ -95,13 +96,11 @@ def _whole(checkpoint: Path, gpus: int) -> bool:
     return all((checkpoint / each).exists() for each in random_states)
 
 
-def put(file: Path, text: str) -> None:
-    """Writes a file at a stroke. Raises `StoreError`."""
-    part = file.with_name(f"{file.name}.part")
+def _write_text(file: Path, text: str) -> None:
+    """Writes a file atomically, with its folder. Raises `StoreError`."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
-        part.replace(file)
+        write_file(file, text.encode())
     except OSError as error:
         raise StoreError(f"{file}: {error}") from error
 
@@ -109,7 +108,7 @@ def put(file: Path, text: str) -> None:
 def log(folder: Path, history: list[dict[str, JSON]]) -> None:
     """Writes the losses so far: a JSON object a logged step."""
     lines = [{key: each.get(key) for key in LOGGED} for each in history if "loss" in each]
-    put(folder / LOSS, "".join(json.dumps(line) + "\n" for line in lines))
+    _write_text(folder / LOSS, "".join(json.dumps(line) + "\n" for line in lines))
 
 
 def use(folder: Path, job: Job) -> str:
@@ -130,7 +129,7 @@ def use(folder: Path, job: Job) -> str:
 def introduce(folder: Path, job: Job) -> None:
     """Writes the folder's README: what this model is, and how to use it."""
     how = "LoRA, merged (the adapter is in adapter/)" if job.recipe.method == "lora" else "full fine-tuning"
-    put(
+    _write_text(
         folder / USE,
         f"# {folder.resolve().name}\n\n{job.recipe.model}, {how} on {job.recipe.rows} "
         f"(sha256 {job.rows_sha256}). {JOB} has the recipe and the versions, {LOSS} the losses.\n\n{use(folder, job)}",

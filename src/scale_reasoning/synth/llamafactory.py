@@ -12,8 +12,9 @@ from pathlib import Path
 import msgspec
 
 from scale_reasoning.errors import ConfigError, StoreError
+from scale_reasoning.files import write_file
 from scale_reasoning.prompts import Prompts
-from scale_reasoning.synth.bundle import indented, put
+from scale_reasoning.synth.bundle import indented
 from scale_reasoning.synth.funnel import Candidate
 from scale_reasoning.synth.trace import LIMO, prompt_of
 from scale_reasoning.types import JSON
@@ -109,11 +110,11 @@ def write(out: Path, kept: Sequence[Candidate], *, student: Prompts, prompts_fil
     folder = out / FOLDER
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        put(folder / "scale.json", indented([_alpaca(one, student) for one in kept]))
-        put(folder / "dataset_info.json", indented(_INFO))
-        put(folder / "ds_z3.json", indented(_ZERO3))
-        put(folder / "train.yaml", training.encode())
-        put(folder / "prompts.md", Path(prompts_file or LIMO).read_bytes())
+        write_file(folder / "scale.json", indented([_alpaca(one, student) for one in kept]))
+        write_file(folder / "dataset_info.json", indented(_INFO))
+        write_file(folder / "ds_z3.json", indented(_ZERO3))
+        write_file(folder / "train.yaml", training.encode())
+        write_file(folder / "prompts.md", Path(prompts_file or LIMO).read_bytes())
     except OSError as error:
         raise StoreError(f"the LLaMA-Factory bundle in {folder}: {error}") from error
 

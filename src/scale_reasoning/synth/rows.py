@@ -17,11 +17,11 @@ from typing import cast
 from scale_reasoning.datasets.controls import control_character
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.files import read_bounded
-from scale_reasoning.types import JSON, Message
+from scale_reasoning.types import JSON, THINK, Message
 
 THOUGHT_KEYS = ("reasoning_content", "reasoning", "thinking")
 """Where others keep the thought of an assistant's message; all that are there must say the same."""
-OPENS, CLOSES = "<think>", "</think>"
+OPENS, CLOSES = THINK
 ROLES = ("system", "user", "assistant")
 
 

@@ -15,7 +15,7 @@ from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
-from scale_reasoning.errors import ConfigError
+from scale_reasoning.errors import ConfigError, refuse_unknown_keys
 from scale_reasoning.files import read_bounded, why
 from scale_reasoning.types import JSON
 
@@ -124,10 +124,7 @@ def read(file: Path, flags: Mapping[str, JSON] | None = None) -> Recipe:
 
 def recipe(table: Mapping[str, JSON], where: str) -> Recipe:
     """The recipe that a table says. Raises `ConfigError` naming the key."""
-    known = {field.name for field in fields(Recipe)}
-    for key in table:
-        if key not in known:
-            raise ConfigError(f"{where}: unknown key {key!r}; known: {', '.join(sorted(known))}")
+    refuse_unknown_keys(where, table, {field.name for field in fields(Recipe)})
     for key in ("model", "rows"):
         if not table.get(key):
             raise ConfigError(f"{where}: {key} is missing: name the {key} in the recipe, or with --{key}")

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.synth.rows import CLOSES, OPENS, Row
+from scale_reasoning.synth.rows import Row
+from scale_reasoning.types import THINK
 
 IGNORED = -100
 """The label of a token that is not learned."""
+OPENS, CLOSES = THINK
 _PROBE = "scale end of turn"
 
 
