@@ -167,3 +167,8 @@ def refuse_unknown_keys(where: str, keys: Iterable[str], known: Collection[str])
     for key in keys:
         if key not in known:
             raise ConfigError(f"{where}: unknown key {key!r}; known: {', '.join(sorted(known))}")
+
+
+def first_line(error: Exception) -> str:
+    """The first line of a library's error; the name of its class where it says nothing."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -32,7 +32,7 @@ def test_a_small_parquet_file_that_decodes_to_much_is_refused_before_that(
     file = written(tmp_path, {"problem": texts, "answer": ["1"] * 12}, compression="zstd", use_dictionary=False)
     assert file.stat().st_size < MIB
     monkeypatch.setattr(files, "MAX_BYTES", 10 * MIB)
-    with pytest.raises(ConfigError, match=r"bytes once decoded; at most 10,485,760 are read"):
+    with pytest.raises(ConfigError, match=r"bytes once decoded; the limit is 10,485,760"):
         load(str(file))
 
 
@@ -42,7 +42,7 @@ def test_a_text_that_is_stored_once_and_used_often_counts_as_often(typed: bool, 
     once = arrow.DictionaryArray.from_arrays(arrow.array([0] * 10_000, arrow.int32()), ["x" * 100_000])
     file = written(tmp_path, {"problem": once, "answer": ["1"] * 10_000}, store_schema=typed)
     assert file.stat().st_size < MIB
-    with pytest.raises(ConfigError, match=r"1,000,010,000 bytes once decoded; at most 268,435,456"):
+    with pytest.raises(ConfigError, match=r"1,000,010,000 bytes once decoded; the limit is 268,435,456"):
         load(str(file))
 
 
@@ -51,7 +51,7 @@ def test_too_many_rows_are_refused_by_what_the_file_says_of_itself(
 ) -> None:
     monkeypatch.setattr(parquet, "MOST_ROWS", 3)
     file = written(tmp_path, {"problem": list("abcd"), "answer": list("1234")})
-    with pytest.raises(ConfigError, match="4 rows; at most 3 are read"):
+    with pytest.raises(ConfigError, match="4 rows; the limit is 3"):
         load(str(file))
 
 
@@ -71,10 +71,10 @@ def test_the_limit_is_in_the_message(suffix: str, tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(rows, "MOST_ROWS", 4)
     assert len(load(str(file)).problems) == 4
     monkeypatch.setattr(rows, "MOST_CHARACTERS", 1)
-    with pytest.raises(ConfigError, match="2 characters; at most 1 are read"):
+    with pytest.raises(ConfigError, match="2 characters; the limit is 1"):
         load(str(file))
     monkeypatch.setattr(files, "MAX_BYTES", 9)
-    with pytest.raises(ConfigError, match="at most 9 are read"):
+    with pytest.raises(ConfigError, match="the limit is 9"):
         load(str(file))
 
 

@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import cast
 
-from scale_reasoning.datasets.controls import control_character
+from scale_reasoning.datasets.controls import find_control_character
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.files import read_bounded
 from scale_reasoning.types import JSON, THINK, Message
@@ -131,7 +131,7 @@ def _text(where: str, key: str, value: JSON) -> str:
         value.encode()
     except UnicodeEncodeError as error:
         raise ConfigError(f"{where}: half a character (a lone surrogate) at {error.start}") from None
-    if damage := control_character(value):
+    if damage := find_control_character(value):
         raise ConfigError(f"{where}: {key} holds {damage}")
     return value
 

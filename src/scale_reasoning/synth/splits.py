@@ -51,7 +51,7 @@ def _has_splits(name: str) -> bool:
 def split_of(manifest: Manifest, spec: DatasetSpec) -> str | None:
     """The split that a dataset of a run is of; None where it has none or none is known."""
     if spec.name in BENCHMARKS:
-        return BENCHMARKS[spec.name].place.split
+        return BENCHMARKS[spec.name].source.split
     return spec.split or _resolved(manifest, spec)
 
 
@@ -80,7 +80,7 @@ def _benchmark(name: str, split: str | None) -> str | None:
         return stem
     match = hub.NAME.fullmatch(name)
     for known, benchmark in BENCHMARKS.items():
-        place = benchmark.place
+        place = benchmark.source
         if match and match["repo"].lower() == place.repo.lower() and (split or hub.DEFAULT_SPLIT) == place.split:
             return known
     return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from scale_reasoning.datasets.dataset import composed
+from scale_reasoning.datasets.dataset import compose
 
 _NOTATION = tuple(
     (re.compile(pattern), replacement)
@@ -39,7 +39,7 @@ def words_and_signs(text: str) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    plain = composed(text, "NFKC").casefold()
+    plain = compose(text, "NFKC").casefold()
     for pattern, replacement in _NOTATION:
         plain = pattern.sub(replacement, plain)
     return plain
