@@ -19,7 +19,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from scale_reasoning.arithmetic.chains import Dice
 from scale_reasoning.files import replacing
-from scale_reasoning.synth.weights import place_of
+from scale_reasoning.synth.weights import find_weights
 from student.rows import Group, Row
 from student.tree import Tree, grown
 
@@ -59,7 +59,7 @@ class Words:
 
 def base() -> str:
     """The folder of the model in the box, in float32."""
-    return place_of("smollm2", print)
+    return find_weights("smollm2", print)
 
 
 def trees(groups: Iterable[Group], words: Words, seed: int) -> Iterator[list[Tokens]]:

@@ -31,9 +31,9 @@ from scale_reasoning.graders.reading import drop_reasoning, read, to_latex
 from scale_reasoning.replies import parse_choice, parse_number, parse_outline
 from scale_reasoning.runs.manifest import decode, recipe
 from scale_reasoning.strategies.question import question_of
-from scale_reasoning.synth.repetition import reason
-from scale_reasoning.synth.rows import _row
-from scale_reasoning.synth.words import words, words_and_signs
+from scale_reasoning.synth.repetition import find_repetition
+from scale_reasoning.synth.rows import _parse_row
+from scale_reasoning.synth.words import split_words, split_words_and_signs
 from scale_reasoning.types import Problem, Solution
 
 Target = Callable[[str], None]
@@ -169,14 +169,14 @@ def _first(found: Iterable[SourceRow]) -> Iterable[SourceRow]:
 
 def conversations(text: str) -> None:
     with suppress(ConfigError):
-        row = _row("rows, line 1", 1, text.encode("utf-8", "surrogatepass"))
+        row = _parse_row("rows, line 1", 1, text.encode("utf-8", "surrogatepass"))
         assert row.completion.strip()
         assert row.prompt[-1].role == "user"
 
 
 def traces(text: str) -> None:
-    assert isinstance(reason(text), str | None)
-    assert set(words(text)) <= set(words_and_signs(text))
+    assert isinstance(find_repetition(text), str | None)
+    assert set(split_words(text)) <= set(split_words_and_signs(text))
     assert isinstance(normalise_text(text), str)
 
 

@@ -129,7 +129,7 @@ def test_a_run_is_never_replaced_by_traces(tmp_path: Path, capsys: Capture) -> N
     before = (run / "manifest.json").read_bytes()
     for more in ((), ("--overwrite",)):
         assert synth("--from", run, "--out", run, *more) == 2
-        assert "it holds a run" in capsys.readouterr().err
+        assert "has a run" in capsys.readouterr().err
         assert synth("--dataset", "arithmetic", *TEACHER, "--out", run, *more) == 2
     assert (run / "manifest.json").read_bytes() == before
 

@@ -15,7 +15,7 @@ from scale_reasoning.datasets import arithmetic, benchmarks, files, hub, limo
 from scale_reasoning.datasets.dataset import Dataset, DatasetOptions
 from scale_reasoning.errors import ConfigError
 
-__all__ = ["DATASETS", "Dataset", "Loader", "Wanted", "load"]
+__all__ = ["DATASETS", "Dataset", "DatasetOptions", "Loader", "load"]
 
 Loader = Callable[[DatasetOptions], Dataset]
 
