@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import blake2b
 from importlib.resources import files
-from typing import TypeAlias, TypedDict
+from typing import TypeAlias
 
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.synth.funnel import Candidate, Filter
 from scale_reasoning.synth.words import split_words, split_words_and_signs
-from scale_reasoning.types import Problem
+from scale_reasoning.types import JSON, Problem
 
 Lists: TypeAlias = Mapping[str, Sequence[Problem]]
 
@@ -32,6 +32,8 @@ m and n are relatively prime positive integers"); docs/design/synthesis.md has t
 FILE = "benchmarks.hashes"
 FORMAT = 1
 _BYTES = 6
+_SIZES = {"format": FORMAT, "run": RUN, "phrase": PHRASE, "bytes": _BYTES}
+"""What the header of the file must say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,26 +48,6 @@ class ProblemHashes:
     runs: Mapping[int, str]
     texts: Mapping[int, str]
     phrases: frozenset[int]
-
-
-class ListHeader(TypedDict):
-    """One list in the file's header: its name, and how many problems, runs and texts it has."""
-
-    name: str
-    problems: int
-    runs: int
-    texts: int
-
-
-class FileHeader(TypedDict):
-    """The file's first line. Sorted hashes follow: runs and texts of each list, then the phrases."""
-
-    format: int
-    run: int
-    phrase: int
-    bytes: int
-    phrases: int
-    lists: list[ListHeader]
 
 
 def make_filter(against: Lists, allowed: Collection[str] = ()) -> Filter:
@@ -175,26 +157,25 @@ def _hash(parts: Sequence[str]) -> int:
 
 
 def encode(lists: ProblemHashes) -> bytes:
-    """The file that `decode` reads: a line of JSON, then hashes of 6 bytes."""
-    headers: list[ListHeader] = []
+    """The file that `decode` reads: a line of JSON, then hashes: runs and texts of each list, and the phrases."""
+    headers: list[dict[str, JSON]] = []
     hashes: list[int] = []
     for name, problems in lists.sizes.items():
         runs = sorted(run for run, owner in lists.runs.items() if owner == name)
         texts = sorted(text for text, owner in lists.texts.items() if owner == name)
-        headers.append(ListHeader(name=name, problems=problems, runs=len(runs), texts=len(texts)))
+        headers.append({"name": name, "problems": problems, "runs": len(runs), "texts": len(texts)})
         hashes += runs + texts
     hashes += sorted(lists.phrases)
-    header = FileHeader(format=FORMAT, run=RUN, phrase=PHRASE, bytes=_BYTES, phrases=len(lists.phrases), lists=headers)
+    header = {**_SIZES, "phrases": len(lists.phrases), "lists": headers}
     return json.dumps(header).encode() + b"\n" + b"".join(each.to_bytes(_BYTES) for each in hashes)
 
 
 def decode(data: bytes) -> ProblemHashes:
     """Reads what `encode` wrote. Raises `ConfigError` for another format and for an incomplete file."""
     line, _, body = data.partition(b"\n")
-    header: FileHeader = json.loads(line)
-    ours = {"format": FORMAT, "run": RUN, "phrase": PHRASE, "bytes": _BYTES}
+    header: dict[str, JSON] = json.loads(line)
     sizes = [each[part] for each in header["lists"] for part in ("runs", "texts")] + [header["phrases"]]
-    if any(header.get(key) != value for key, value in ours.items()) or sum(sizes) * _BYTES != len(body):
+    if any(header.get(key) != value for key, value in _SIZES.items()) or sum(sizes) * _BYTES != len(body):
         raise ConfigError(
             f"{FILE} is incomplete, or not of format {FORMAT}: build it again (benchmarks/contamination.py)"
         )
