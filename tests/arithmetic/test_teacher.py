@@ -189,7 +189,7 @@ def test_words_are_counted_and_the_limit_cuts_the_reply_after_so_many():
 def test_what_it_cannot_read_is_refused_by_name():
     with pytest.raises(ConfigError, match=r"problems of the arithmetic dataset, which this is not: 'What is 2 \+ 2\?'"):
         reply("What is 2 + 2?")
-    with pytest.raises(ConfigError, match="Vera is in the sub-problem and not in the problem"):
+    with pytest.raises(ConfigError, match="Vera is in the sub-problem but not in the problem"):
         reply(f"Problem: {TEXT}\n\nSub-problem 1: How many cards does Vera have?")
     with pytest.raises(ConfigError, match="fills in no schema 'person'"):
         reply(TEXT, schema=Schema(name="person", body={}))

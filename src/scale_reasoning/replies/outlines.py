@@ -163,7 +163,7 @@ def _numbered_values(table: Mapping[str, JSON]) -> dict[int, JSON]:
 def item_text(item: JSON, depth: int = 3) -> str:
     """The question of one item, "" if it has none.
 
-    A string is the question itself. Of an object it is the text under the first of `_QUESTION_KEYS`, or else under a key
+    A string is the question itself. Of an object it is that under the first of `_QUESTION_KEYS`, or else under a key
     that contains one of them, or else the only text besides ids, answers, explanations and the like.
     """
     if isinstance(item, str):
