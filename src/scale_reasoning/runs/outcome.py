@@ -88,20 +88,6 @@ def outcome_of(record: Record) -> Outcome:
     )
 
 
-MOST = 10**12
-"""No count and no number of seconds of one attempt comes near it."""
-
-
-def possible(outcome: Outcome) -> bool:
-    """Whether every number of an outcome that was read can be one: metrics compute with them unseen."""
-    numbers: list[float | None] = [
-        outcome.iterations, outcome.hard, outcome.calls, outcome.seconds, outcome.model_seconds, *outcome.difficulties
-    ]  # fmt: skip
-    for usage in (outcome.usage, *outcome.by_stage.values(), *outcome.by_mode.values()):
-        numbers += (usage.prompt_tokens, usage.completion_tokens, usage.reasoning_tokens, usage.cached_tokens)
-    return all(number is None or -MOST <= number <= MOST for number in numbers)
-
-
 def _unparsed(record: Record) -> bool:
     solution, failure = record.solution, record.failure
     if solution is None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import re
 import sqlite3
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -21,6 +20,7 @@ import msgspec
 from scale_reasoning.errors import ConfigError, EngineError, StoreError
 from scale_reasoning.journal import key as key_of
 from scale_reasoning.printable import one_line
+from scale_reasoning.runs.bounds import Counted, plausible
 from scale_reasoning.runs.folder import (
     DAMAGED,
     DATABASE,
@@ -38,7 +38,7 @@ from scale_reasoning.runs.folder import (
     write_manifest,
 )
 from scale_reasoning.runs.manifest import UNNAMED, Manifest, ModelSpec
-from scale_reasoning.runs.outcome import Cell, Outcome, outcome_of, possible
+from scale_reasoning.runs.outcome import Cell, Outcome, outcome_of
 from scale_reasoning.types import JSON, Completion, Problem, Record, Request
 
 T = TypeVar("T")
@@ -104,17 +104,15 @@ class Store:
 
     def outcomes(self, cell: int) -> Iterator[Outcome]:
         """A cell's outcomes, pending ones included, in the order of the dataset."""
-        for blob, *place in self._all(f"SELECT outcome, problem, sample {_OF_CELL}", (self._dataset(cell), cell)):
+        for place, blob in self._of_cell("outcome", cell):
             outcome = self._decoded(blob, Outcome)
-            if _LARGE.search(blob) and not possible(outcome):
-                raise self._damaged("a number in an outcome is impossible")
             self._check_place(place, outcome.problem_id, outcome.sample)
             yield outcome
 
     def records(self, cell: int) -> Iterator[Record]:
         """A cell's records, pending ones included, in the order of the dataset."""
-        for blob, *place in self._all(f"SELECT record, problem, sample {_OF_CELL}", (self._dataset(cell), cell)):
-            record = self._decoded(blob, Record)
+        for place, blob in self._of_cell("record", cell):
+            record = self._record(blob)
             self._check_place(place, record.attempt.problem_id, record.attempt.sample)
             yield record
 
@@ -123,7 +121,7 @@ class Store:
         row = self._one(
             "SELECT record FROM attempts WHERE cell = ? AND problem = ? AND sample = ?", (cell, problem_id, sample)
         )
-        return None if row is None else self._decoded(row[0], Record)
+        return None if row is None else self._record(row[0])
 
     def written(self) -> int:
         """Grows with every attempt that is kept: the newest row's number."""
@@ -159,14 +157,14 @@ class Store:
 
     def problems(self, dataset: str) -> list[Problem]:
         """The problems of a dataset as the run has them, in order."""
-        rows = self._all("SELECT id, text, answer FROM problems WHERE dataset = ? ORDER BY position", (dataset,))
+        rows = self._all("SELECT position, id, text, answer FROM problems WHERE dataset = ?", (dataset,))
         return [
             Problem(
                 id=self._is(str, id_),
                 text=self._is(str, text),
                 answer=None if answer is None else self._is(str, answer),
             )
-            for id_, text, answer in rows
+            for _, id_, text, answer in sorted(rows, key=lambda row: self._is(int, row[0]))
         ]
 
     @property
@@ -220,17 +218,45 @@ class Store:
         return next(self._all(sql, values), None)
 
     def _all(self, sql: str, values: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query. Raises StoreError once they are more than the database can hold: see bounds.Counted."""
+        counted = Counted(self.folder)
         try:
-            for row in self._db.execute(sql, values):  # noqa: UP028  `yield from` would close it after the database
+            for row in self._db.execute(sql, values):
+                counted.add(row)
                 yield row
         except DATABASE_ERRORS as error:
             raise trouble(self.folder, error) from error
 
+    def _of_cell(self, column: str, cell: int) -> Iterator[tuple[list[Any], object]]:
+        """Problem id and sample of a cell's attempts, and what a column has, in the order of the dataset.
+
+        They are sorted here, because SQLite would first write any number of rows into a temporary file.
+        """
+        places = sorted(self._all(_PLACES, (self._dataset(cell), cell)), key=lambda row: self._numbers(row[0], row[2]))
+        select = f"SELECT {column} FROM attempts WHERE cell = ? AND problem = ? AND sample = ?"  # noqa: S608  our words
+        for _, *place in places:
+            row = self._one(select, (cell, *place))
+            if row is not None:
+                yield place, row[0]
+
+    def _numbers(self, *values: object) -> list[int]:
+        return [self._is(int, value) for value in values]
+
+    def _record(self, blob: object) -> Record:
+        record = self._decoded(blob, Record)
+        if not isinstance(record.strategy.get("name"), str):
+            raise self._damaged("a record's strategy has no name")
+        return record
+
     def _decoded(self, blob: object, shape: type[T]) -> T:
         try:
-            return msgspec.json.decode(self._is(bytes, blob), type=shape)
+            value = msgspec.json.decode(self._is(bytes, blob), type=shape)
+            possible = plausible(self._is(bytes, blob))
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise self._damaged(f"a row cannot be read ({one_line(str(error), 200)})") from error
+        if not possible:
+            raise self._damaged("a row has an impossible number")
+        return value
 
     def _is(self, kind: type[T], value: object) -> T:
         if not isinstance(value, kind):
@@ -253,11 +279,8 @@ class Store:
         return self.manifest.cells[cell].dataset.name
 
 
-_LARGE = re.compile(rb"[:,\[]\s*-?(?:[0-9]{13}|[0-9.]+[eE])")
-"""Where JSON may have a number of 13 digits or an exponent; few outcomes do, and only those are looked at closely."""
-
-_OF_CELL = """FROM attempts JOIN problems ON problems.id = attempts.problem AND problems.dataset = ?
-              WHERE cell = ? ORDER BY position, sample"""
+_PLACES = """SELECT position, attempts.problem, sample FROM attempts
+             JOIN problems ON problems.id = attempts.problem AND problems.dataset = ? WHERE cell = ?"""
 
 
 _LONG_STEPS = """
