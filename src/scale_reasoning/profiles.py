@@ -167,8 +167,8 @@ def _profile(file: Path, name: str, table: JSON) -> Profile:
             )
         try:
             re.compile(pattern)
-        except re.error as error:
-            raise ConfigError(f"{where}: match = {pattern!r}: {error}") from error
+        except (re.error, OverflowError, RecursionError) as error:
+            raise ConfigError(f"{where}: match = {pattern!r:.80}: {error}") from error
     return profile
 
 
