@@ -17,6 +17,8 @@ from tests.cli.test_evaluate import problems
 from tests.cli.test_solve import SCALE, scale
 from tests.servers import ModelServer, serving
 
+from scale_reasoning.cli.consent import LOOPBACK
+
 KEY = "sk-of-mine-0123456789"
 
 
@@ -200,3 +202,17 @@ def test_what_is_remembered_may_be_anything_and_its_place_may_be_read_only(
         assert scale("eval", "--resume", str(run), env=home).returncode == 2
         nowhere = {**home, "XDG_STATE_HOME": "/proc/none"}
         assert scale("eval", "--resume", str(run), "--trust-manifest", env=nowhere).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.999.1.1/v1", "http://127.0.0.256/v1", "http://localhost@other/", "http://127.0.0.1.other/",
+     "http://localhost\\@other/", "http://localhost#@other", "http://127.0.0.\u0661/v1", "http://localhost/\n@other"],
+)  # fmt: skip
+def test_only_an_address_of_this_machine_needs_no_question(url: str) -> None:
+    assert LOOPBACK.fullmatch(url) is None
+
+
+def test_every_spelling_of_this_machine_needs_no_question() -> None:
+    for host in ("localhost", "127.0.0.1", "127.0.1.1", "127.255.255.254", "[::1]", "LOCALHOST"):
+        assert LOOPBACK.fullmatch(f"http://{host}:8000/v1")

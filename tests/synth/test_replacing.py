@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -162,3 +164,29 @@ def test_the_run_of_a_synthesis_is_resumed_by_synth_alone(out: Path, capsys: Cap
         assert named in capsys.readouterr().err
     assert main(["report", str(out)]) == 2
     assert f"is {out / 'run'}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        "[" * 100_000,
+        '{"origins": 1}',
+        '{"origins": [1]}',
+        '{"origins": [], "settings": 1}',
+        '{"origins": {"run": []}}',
+        None,
+    ],
+)
+def test_a_bundle_of_unknown_origin_is_never_taken_for_an_own_one(
+    manifest: str | None, out: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "train.jsonl").write_text("")
+    if manifest is None:
+        os.mkfifo(other / "manifest.json")
+    else:
+        empty = sha256(b"").hexdigest()
+        (other / "manifest.json").write_text(manifest.replace("{", f'{{"train_sha256": "{empty}", ', 1))
+    assert synth("--from", out / "run", "--out", other) == 2
+    assert "--overwrite" in capsys.readouterr().err
