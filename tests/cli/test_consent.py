@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from tests.cli.test_evaluate import problems
-from tests.cli.test_solve import SCALE, scale
+from tests.commands import SCALE, scale
 from tests.servers import ModelServer, serving
 
 KEY = "sk-of-mine-0123456789"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import time
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.cli.test_solve import SCALE, scale
+from tests.commands import SCALE, scale
 from tests.runs.simulated import content
 from tests.servers import Handler, reply_to, serving, stream
 
@@ -172,8 +171,7 @@ def test_what_the_user_got_wrong_is_named_before_a_token_is_spent(
     tmp_path: Path, words: tuple[str, ...], named: str
 ) -> None:
     problems(tmp_path)
-    done = subprocess.run([*SCALE, "eval", *words], cwd=tmp_path, capture_output=True, text=True, check=False,
-                          env={k: v for k, v in os.environ.items() if not k.startswith("OPENAI_")})  # fmt: skip
+    done = scale("eval", *words, folder=tmp_path)
     assert done.returncode in (1, 2)
     assert named in done.stderr
     assert "Traceback" not in done.stderr

@@ -9,34 +9,20 @@ import pty
 import re
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
+from tests.commands import SCALE, scale
 from tests.servers import reply_to, serving, stream
 
 from scale_reasoning.cli import _parser
 from scale_reasoning.cli.solve import spaced
 
-SCALE = (sys.executable, "-m", "scale_reasoning")
 PROBLEM = "A shop sells pens at 3 for 2 dollars. How many dollars do 18 pens cost?"
 KEY = "sk-secret-0123456789"
-
-
-def scale(*words: str, stdin: str = "", env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("OPENAI_")}
-    return subprocess.run(
-        [*SCALE, *words],
-        input=stdin,
-        env={**clean, **(env or {})},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 def solve_json(*words: str, **more: Any) -> tuple[dict[str, Any], int]:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.cli.test_solve import scale
+from tests.commands import scale
 from tests.runs.simulated import Broken, Fuse, Sim, Speeds, again, content, fresh, go, manifest
 from tests.web.viewed import TAUS, sweep
 

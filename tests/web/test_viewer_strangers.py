@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.test_solve import scale
+from tests.commands import scale
 from tests.web.viewed import HOSTILE, hostile, sweep, viewing
 
 from scale_reasoning.cli import main
