@@ -1,8 +1,19 @@
-"""Options of this suite."""
+"""Options of this suite, and what all of its tests need."""
 
 from __future__ import annotations
 
+import signal
+
 import pytest
+from hypothesis import settings
+from tests.examples import ALL
+
+settings.register_profile("few", max_examples=ALL // 4, deadline=None)
+settings.register_profile("all", max_examples=ALL, deadline=None)
+settings.load_profile("few")  # --hypothesis-profile=all is loaded after this file
+
+# Where the suite was started to ignore Ctrl-C (in the background of a shell), its commands must end by it all the same.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.commands import SCALE, scale
+from tests.commands import SCALE, scale, until
 from tests.servers import reply_to, serving, stream
 
 from scale_reasoning.cli import _parser
@@ -303,12 +303,12 @@ def test_ctrl_c_ends_at_once_with_no_request_left_running_and_no_traceback() -> 
             [*SCALE, "solve", "--base-url", server.base_url, "--model", "q", PROBLEM],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
-        _until(lambda: server.open == 8)
+        until(lambda: server.open == 8)
         process.send_signal(signal.SIGINT)
         started = time.monotonic()
         out, err = process.communicate(timeout=10)
         assert time.monotonic() - started < 5
-        _until(lambda: server.open == 0)
+        until(lambda: server.open == 0)
     assert process.returncode == 130
     assert out == ""
     assert "Traceback" not in err
@@ -319,13 +319,6 @@ def test_help_lists_every_flag_and_needs_no_model() -> None:
     assert done.returncode == 0
     for flag in ("--tau", "--effort", "--set", "--base-url", "--system1-model", "--api-key-env", "--json", "--answer"):
         assert re.search(rf"(^|\s){flag}\b", done.stdout)
-
-
-def _until(condition: Any, seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_on_a_terminal_the_reply_is_shown_while_it_is_written_and_nothing_is_left_behind() -> None:

@@ -138,6 +138,7 @@ async def chain(engine: Llama, number: int) -> list[Completion]:
     return replies
 
 
+@pytest.mark.slow
 @needs_model
 def test_one_seed_gives_one_reply_whatever_runs_beside_it_and_whatever_is_cached(model: Path) -> None:
     async def run() -> tuple[list[str], list[str], list[str]]:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.commands import scale
 from tests.engines.probe_server import NAME, Endpoint, many_models
 from tests.servers import ModelServer, serving
 
@@ -293,17 +291,7 @@ def test_the_key_is_in_no_finding() -> None:
 
 def doctor(server: ModelServer | str, *words: str, env: dict[str, str] | None = None) -> tuple[str, int]:
     url = server if isinstance(server, str) else server.base_url
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("OPENAI_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "scale_reasoning", "doctor", "--base-url", url, *words],
-        env={**clean, "COLUMNS": "100", **(env or {})},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert "Traceback" not in done.stderr
+    done = scale("doctor", "--base-url", url, *words, env={"COLUMNS": "100", **(env or {})})
     return done.stdout + done.stderr, done.returncode
 
 
@@ -358,6 +346,7 @@ def test_json_is_the_findings_on_one_line() -> None:
     assert findings["cached tokens"]["verdict"] == "no"
 
 
+@pytest.mark.slow
 @pytest.mark.llama
 def test_the_model_in_the_box_has_two_modes_that_do_not_leak() -> None:
     model: Path | None = smollm2.find()

@@ -57,7 +57,14 @@ VARIANTS: dict[str, Strategy] = {
 }
 
 
-@pytest.fixture(params=VARIANTS)
+QUICK = {
+    *STRATEGIES, "vote over scale", "scale by titles", "scale at random", "scale with answers",
+    "scale with the last in system2", "scale that is forced", "vote over inftythink",
+}  # fmt: skip
+"""One of each kind; `make test-slow` tries the others."""
+
+
+@pytest.fixture(params=[pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in VARIANTS])
 def strategy(request: pytest.FixtureRequest) -> Strategy:
     return VARIANTS[request.param]
 

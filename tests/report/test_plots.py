@@ -30,6 +30,7 @@ from scale_reasoning.report.plots.style import compact, shown
 from scale_reasoning.types import Usage
 
 MAGIC = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
+ENDINGS = ["svg", *(pytest.param(each, marks=pytest.mark.slow) for each in FORMATS if each != "svg")]
 HOSTILE = [
     "$x_1$ \\frac{1",
     "_hidden",
@@ -74,7 +75,7 @@ def pictures() -> None:
 
 @pytest.mark.usefixtures("pictures")
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("ending", FORMATS)
+@pytest.mark.parametrize("ending", ENDINGS)
 def test_every_kind_is_written_in_every_format(kind: str, ending: str, tmp_path: Path) -> None:
     file = tmp_path / f"out.{ending}"
     with_paper = ending == "svg"
@@ -87,7 +88,7 @@ def test_every_kind_is_written_in_every_format(kind: str, ending: str, tmp_path:
 
 
 @pytest.mark.usefixtures("pictures")
-@pytest.mark.parametrize("ending", FORMATS)
+@pytest.mark.parametrize("ending", ENDINGS)
 def test_the_same_cells_give_the_same_bytes(ending: str, tmp_path: Path) -> None:
     files = [tmp_path / f"{copy}.{ending}" for copy in "ab"]
     for file in files:
