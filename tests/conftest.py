@@ -6,7 +6,7 @@ import signal
 
 import pytest
 from hypothesis import settings
-from tests.examples import ALL
+from tests.speed import ALL
 
 settings.register_profile("few", max_examples=ALL // 4, deadline=None)
 settings.register_profile("all", max_examples=ALL, deadline=None)

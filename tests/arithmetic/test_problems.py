@@ -6,7 +6,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.examples import examples
+from tests.speed import limit_examples
 
 from scale_reasoning.arithmetic import chains
 from scale_reasoning.arithmetic.chains import SPLITS, Dice, Level, result_of, split_of
@@ -27,7 +27,7 @@ SPLIT = st.sampled_from(SPLITS)
 
 
 @given(index=INDEX, split=SPLIT, seed=st.integers(0, 10**9), level=WIDE)
-@settings(max_examples=examples(150), deadline=None)
+@settings(max_examples=limit_examples(150), deadline=None)
 def test_a_chain_keeps_its_bounds_and_its_results_are_right(index: int, split: str, seed: int, level: Level):
     made = chain(index, split=split, seed=seed, level=level)
     turns = [link.turn for link in made.links]
@@ -45,7 +45,7 @@ def test_a_chain_keeps_its_bounds_and_its_results_are_right(index: int, split: s
 
 
 @given(index=INDEX, split=SPLIT)
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=limit_examples(60), deadline=None)
 def test_a_laptop_chain_takes_none_but_its_moves_and_its_id_gives_it_back(index: int, split: str):
     made = chain(index, split=split, level=LAPTOP)
     for turn in (link.turn for link in made.links):
@@ -68,7 +68,7 @@ def test_a_level_with_moves_takes_no_other_steps_or_digits():
 
 
 @given(index=INDEX, split=SPLIT, level=WIDE)
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=limit_examples(100), deadline=None)
 def test_the_id_alone_gives_the_chain_back(index: int, split: str, level: Level):
     made = chain(index, split=split, seed=3, level=level)
     assert chain_of(made.problem_id) == made

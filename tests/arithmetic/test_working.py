@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.examples import examples
+from tests.speed import limit_examples
 
 from scale_reasoning.arithmetic.chains import OPERATIONS, Turn, result_of
 from scale_reasoning.arithmetic.working import expression, working
@@ -66,7 +66,7 @@ def read_off(turn: Turn, lines: list[str]) -> int:
 
 
 @given(turn=turns())
-@settings(max_examples=examples(1500), deadline=None)
+@settings(max_examples=limit_examples(1500), deadline=None)
 def test_a_working_states_nothing_false_and_leads_to_the_result(turn: Turn):
     lines = working(turn)
     assert_true("\n".join(lines))
@@ -78,7 +78,7 @@ def test_a_working_states_nothing_false_and_leads_to_the_result(turn: Turn):
 
 
 @given(turn=turns())
-@settings(max_examples=examples(500), deadline=None)
+@settings(max_examples=limit_examples(500), deadline=None)
 def test_a_column_is_worked_out_one_digit_at_a_time(turn: Turn):
     columns = [
         line for line in working(turn) if re.match(r"(?:ones|tens|.*hundreds|.*thousands|millions|10\^\d+):", line)

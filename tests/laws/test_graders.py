@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.examples import examples
+from tests.speed import limit_examples
 
 from scale_reasoning.graders import GRADERS, Grader
 from scale_reasoning.graders.symbolic import Symbolic
@@ -60,7 +60,7 @@ def test_reformatting_does_not_change_the_verdict(name: str, grader: Grader):
 
 @pytest.mark.hypothesis
 def test_no_text_is_an_error(name: str, grader: Grader):
-    @settings(max_examples=examples(60), deadline=None)
+    @settings(max_examples=limit_examples(60), deadline=None)
     @given(st.text() | st.text(alphabet="\\{}$frac,.123 =^_()sqrtbox%+-*/"))
     def check(answer: str):
         assert isinstance(graded(grader, GOLDS[name][0], answer), Grade)

@@ -22,6 +22,7 @@ from tests.engines.faults import running
 from tests.reliability.flaky import WAYS, Flaky, named, reply_to
 from tests.runs.simulated import content, problems
 from tests.servers import serving, stream
+from tests.speed import mark_slow
 
 from scale_reasoning.engines import Connection, connect
 from scale_reasoning.runs.manifest import CellSpec, DatasetSpec, Manifest, ModelSpec
@@ -149,7 +150,7 @@ def at_a_random_moment(chance: random.Random, log: Log) -> None:
     time.sleep(chance.uniform(0, 0.02))
 
 
-@pytest.mark.parametrize("kills", [5, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [5, *mark_slow(50)])
 def test_killed_at_random_moments_a_run_pays_again_for_what_was_in_flight_and_ends_as_it_would_have(
     kills: int, tmp_path: Path
 ) -> None:

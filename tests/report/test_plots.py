@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from tests.report.cells import cell, outcome, pending
 from tests.runs.simulated import Sim, fresh, manifest
+from tests.speed import mark_slow
 
 from scale_reasoning.cli import plot
 from scale_reasoning.errors import ConfigError, StoreError
@@ -30,7 +31,7 @@ from scale_reasoning.report.plots.style import compact, shown
 from scale_reasoning.types import Usage
 
 MAGIC = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
-ENDINGS = ["svg", *(pytest.param(each, marks=pytest.mark.slow) for each in FORMATS if each != "svg")]
+ENDINGS = ["svg", *mark_slow(*FORMATS - {"svg"})]
 HOSTILE = [
     "$x_1$ \\frac{1",
     "_hidden",

@@ -187,12 +187,14 @@ def test_sigterm_takes_no_new_requests_and_finishes_those_in_flight() -> None:
     assert answer.content.endswith(b"data: [DONE]\n\n")
 
 
+@pytest.mark.slow
 def test_what_is_in_flight_when_the_time_is_up_is_cancelled_and_told_so() -> None:
     answer, code, seconds, _ = _ended_in_mid_stream(endless, "--drain-seconds", "0.5")
     assert (answer.events[-1]["error"]["code"], code) == ("shutting_down", 0)
     assert seconds < 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [COT, MODEL])
 def test_whole_answers_too_are_finished_or_told_that_the_time_is_up(model: str) -> None:
     for seconds, status, flags in ((1.0, 200, ()), (30.0, 503, ("--drain-seconds", "0.5"))):
@@ -209,6 +211,7 @@ def test_whole_answers_too_are_finished_or_told_that_the_time_is_up(model: str) 
             assert proxy.process.wait(10) == 0
 
 
+@pytest.mark.slow
 def test_a_second_signal_does_not_wait() -> None:
     with serving(mute) as server, command("--base-url", server.base_url, "--model", MODEL) as proxy:
         with contextlib.closing(proxy.begin(COT)):
