@@ -31,7 +31,7 @@ from scale_reasoning.report.plots.style import compact, shown
 from scale_reasoning.types import Usage
 
 MAGIC = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
-ENDINGS = ["svg", *mark_slow(*FORMATS - {"svg"})]
+ENDINGS = ["svg", *mark_slow(*(each for each in FORMATS if each != "svg"))]
 HOSTILE = [
     "$x_1$ \\frac{1",
     "_hidden",
