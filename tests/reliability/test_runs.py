@@ -22,7 +22,6 @@ from tests.engines.faults import running
 from tests.reliability.flaky import WAYS, Flaky, named, reply_to
 from tests.runs.simulated import content, problems
 from tests.servers import serving, stream
-from tests.speed import mark_slow
 
 from scale_reasoning.engines import Connection, connect
 from scale_reasoning.runs.manifest import CellSpec, DatasetSpec, Manifest, ModelSpec
@@ -150,14 +149,14 @@ def at_a_random_moment(chance: random.Random, log: Log) -> None:
     time.sleep(chance.uniform(0, 0.02))
 
 
-@pytest.mark.parametrize("kills", [5, *mark_slow(50)])
+@pytest.mark.parametrize(("kills", "samples"), [(5, 2), pytest.param(50, 8, marks=pytest.mark.slow)])
 def test_killed_at_random_moments_a_run_pays_again_for_what_was_in_flight_and_ends_as_it_would_have(
-    kills: int, tmp_path: Path
+    kills: int, samples: int, tmp_path: Path
 ) -> None:
     chance, log, file = random.Random(7), Log(), dataset(tmp_path)
     with serving(log) as server, sittings() as sitting:
         at = ("--base-url", server.base_url, "--in-flight", IN_FLIGHT)
-        plan = ("eval", file, "--model", "q", "--samples", 8, "--candidates", 2, *at)
+        plan = ("eval", file, "--model", "q", "--samples", samples, "--candidates", 2, *at)
         sitting.begin(*plan, "--out", tmp_path / "whole")
         assert sitting.end() == 0
         whole = log.sittings.pop()

@@ -7,6 +7,7 @@ import time
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from tests.speed import mark_slow
 
 from scale_reasoning.replies import (
     MAX_CHARACTERS,
@@ -381,7 +382,7 @@ def test_any_text_is_read_within_bounds_or_refused_with_a_value_error(text: str)
         assert 0.0 <= parse_number(text) <= 1.0
 
 
-@pytest.mark.parametrize("size", [MAX_CHARACTERS, 1_000_000])
+@pytest.mark.parametrize("size", [MAX_CHARACTERS, *mark_slow(1_000_000)])
 @pytest.mark.parametrize(
     "piece",
     ["[", "{", '{"a":', '["a",', '["a', "\\", "\\frac", '"', "7", "1.", "1 ", "1. a\n", "1. \n  a\n", " ", "\n", "*",

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from tests.servers import Handler, ModelServer, send
+from tests.speed import mark_slow
 from tests.web.proxies import MODEL, PROBLEM, Answer, Proxy, both, command, endless, mute, opened, serving, until
 
 from scale_reasoning.web.proxy import app, wire
@@ -50,9 +51,9 @@ def spoken(model: str, **body: Any) -> bytes:
 
 
 @pytest.mark.parametrize("leave", ["close", "half-close", "reset"])
-@pytest.mark.parametrize("behind", ["nothing", "another request"])
+@pytest.mark.parametrize("behind", ["nothing", *mark_slow("another request")])
 @pytest.mark.parametrize("model", [COT, MODEL])
-@pytest.mark.parametrize("streams", [True, False])
+@pytest.mark.parametrize("streams", [False, *mark_slow(True)])
 def test_a_client_that_waits_in_silence_and_leaves_is_noticed(
     model: str, behind: str, leave: str, *, streams: bool
 ) -> None:

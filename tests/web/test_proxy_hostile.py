@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from tests.servers import Handler
+from tests.speed import mark_slow
 from tests.web.proxies import MODEL, PROBLEM, Proxy, both, endless, opened, proxied, until
 
 from scale_reasoning.engines import reply as replies
@@ -190,7 +191,7 @@ async def one_line(request: web.Request, body: dict[str, Any]) -> web.StreamResp
 
 
 @pytest.mark.parametrize("handler", [gushing, bomb, one_line])
-@pytest.mark.parametrize("model", [COT, MODEL])
+@pytest.mark.parametrize("model", [COT, *mark_slow(MODEL)])
 def test_others_are_answered_while_a_server_sends_all_it_can(handler: Handler, model: str) -> None:
     with both(handler, retries=0) as (proxy, _), contextlib.ExitStack() as begun:
         for _ in range(4):
