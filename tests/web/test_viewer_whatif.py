@@ -37,6 +37,7 @@ def test_where_the_journal_has_the_calls_the_answer_is_what_a_run_at_that_thresh
     first.refresh()
     with reading(tmp_path) as store:
         recorded = {tau: {(o.problem_id, o.sample): o for o in store.outcomes(n)} for n, tau in enumerate(CHOSEN)}
+    assert len(first.marks) == 6
     for place in sorted(first.marks):
         found = first.stretches(place)
         for tau, outcomes in recorded.items():
