@@ -9,10 +9,10 @@ import argparse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scale_reasoning.cli.options import OPTIONS
+from scale_reasoning import strategies as table
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import Strategy
-from scale_reasoning.strategies import EFFORTS, STRATEGIES, make, prompts_of, spelling
+from scale_reasoning.strategies import EFFORTS, STRATEGIES, field_names, make, prompts_of, spelling
 from scale_reasoning.types import JSON
 
 Settings = dict[str, Any]
@@ -33,7 +33,6 @@ def strategies(args: argparse.Namespace) -> list[Strategy]:
     own = [(each.name, _own(each)) for each in spelled]
     made = [make(name, settings) for name, settings in _with_flags(own, flags(args))]
     for number, each in enumerate(made):
-        prompts_of(each)  # a prompts file that cannot be used is refused before anything is started
         if each in made[:number]:
             raise ConfigError(f"--strategy {args.strategy[number]}: it is the same as one before it")
         prompts_of(each)  # a prompts file that cannot be used is refused before anything is started
@@ -53,10 +52,10 @@ def flags(args: argparse.Namespace) -> list[Flag]:
         if args.tau is not None:
             raise ConfigError("--effort and --tau: both set tau; give one of them")
         found.append(("--effort", "tau", str(EFFORTS[args.effort])))
-    for option in OPTIONS:
-        value = None if option in args.without else getattr(args, option.replace("-", "_"))
+    for name in table.flags():
+        value = None if name in args.without else getattr(args, name)
         if value is not None:
-            found.append((f"--{option}", option.replace("-", "_"), value))
+            found.append((f"--{name.replace('_', '-')}", name, value))
     return found
 
 
@@ -112,12 +111,12 @@ def _with_flags(
 
 def _field(name: str, settings: Settings, key: str) -> str | None:
     """A strategy's field of this name, or its base's where only that has it; None where neither has."""
-    fields = getattr(STRATEGIES[name], "__dataclass_fields__", {})
-    if key in fields:
+    own = field_names(name)
+    if key in own:
         return key
-    if "base" not in fields:
+    if "base" not in own:
         return None
     base = settings.get("base", "cot")
     named = str(base.get("name") if isinstance(base, Mapping) else base)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
     inner = key.removeprefix("base.")
-    return f"base.{inner}" if inner in getattr(STRATEGIES.get(named), "__dataclass_fields__", {}) else None
+    return f"base.{inner}" if inner in field_names(named) else None

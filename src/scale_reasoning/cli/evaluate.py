@@ -16,7 +16,7 @@ from scale_reasoning.runs import manifest as manifests
 from scale_reasoning.runs import shard as shards
 from scale_reasoning.runs.manifest import CellSpec, DatasetSpec, Manifest, ModelSpec
 from scale_reasoning.runs.shard import Shard
-from scale_reasoning.strategies import describe
+from scale_reasoning.strategies import describe, flags
 from scale_reasoning.types import JSON
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def require_unchanged(args: argparse.Namespace, before: Manifest) -> None:
 
 def refuse(args: argparse.Namespace, where: str, *more: str) -> None:
     """Flags that `where` settles by itself are refused, not dropped in silence."""
-    own = [name.replace("-", "_") for name in options.OPTIONS if name not in args.without]
+    own = [name for name in flags() if name not in args.without]
     for name in ("strategy", "effort", *own, *more):
         if getattr(args, name) is not None:
             raise ConfigError(f"--{name.replace('_', '-')}: {where} settles that itself")
