@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 
 import pytest
@@ -18,3 +19,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-transcripts", action="store_true", help="rewrite tests/transcripts/*.txt")
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # thousands of tests are held until the end: no garbage collection need look at them again

@@ -136,6 +136,7 @@ def test_facts_and_questions_are_those_of_the_text():
         assert made.links[0].subproblem == f"{made.links[0].fact} {made.links[0].question}"
 
 
+@pytest.mark.slow
 def test_every_chain_of_a_split_belongs_to_it_so_no_two_splits_share_one():
     seen: dict[str, set[tuple[object, ...]]] = {split: set() for split in SPLITS}
     for level in (LEVELS["easy"], Level(steps=(1, 2), digits=(1, 1))):  # few chains, so the seeds do meet
@@ -163,6 +164,7 @@ def test_a_level_too_narrow_for_a_split_is_refused(monkeypatch: pytest.MonkeyPat
         chain(0)
 
 
+@pytest.mark.slow
 def test_problems_are_worded_in_many_ways():
     problems = load("arithmetic", count=1000).problems
     names = "|".join(re.escape(name) for theme in THEMES for name in (*theme.owners, *theme.things))

@@ -325,7 +325,7 @@ def test_on_a_terminal_the_reply_is_shown_while_it_is_written_and_nothing_is_lef
     async def slow(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         import asyncio
 
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.15)
         return await stream(request, reply_to(body), thinking=True)
 
     with serving(slow) as server:

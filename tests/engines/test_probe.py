@@ -166,7 +166,7 @@ def test_a_reply_in_one_piece_is_no_stream() -> None:
 
 
 def test_a_wrong_name_in_a_list_of_5000_is_shown_in_short_with_close_names() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     models = [*many_models(5000), {"id": NAME}]
     findings = probed(Endpoint(models=models, chat="unknown-model"), "qwen3-32b")
     assert [f.verdict for f in findings.values()] == ["yes", "no"]
@@ -175,7 +175,7 @@ def test_a_wrong_name_in_a_list_of_5000_is_shown_in_short_with_close_names() -> 
     other = probed(Endpoint(models=models, chat="unknown-model"), "zzzzzz")[MODEL]
     assert other.found.count("org") == 10
     assert "org" not in other.fix
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_a_name_that_is_not_listed_yet_answers_is_a_question() -> None:

@@ -100,7 +100,7 @@ LOOKS: dict[str, Callable[[Path, Path], list[str]]] = {
 
 
 @pytest.mark.parametrize("look", LOOKS)
-@pytest.mark.parametrize("how", ["finished", "killed", "killed-without-index", "in-progress"])
+@pytest.mark.parametrize("how", ["finished", "killed", *mark_slow("killed-without-index", "in-progress")])
 def test_whoever_looks_at_a_run_changes_no_byte_and_no_time_of_it(
     look: str, how: str, run: Path, killed: Path, tmp_path: Path
 ) -> None:
@@ -123,7 +123,8 @@ def test_whoever_looks_at_a_run_changes_no_byte_and_no_time_of_it(
         assert folder.stat().st_mtime_ns == age
 
 
-@pytest.mark.parametrize("how", ["killed", *mark_slow("finished", "killed-without-index")])
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["finished", "killed", "killed-without-index"])
 def test_a_run_on_a_read_only_mount_can_be_looked_at(how: str, run: Path, killed: Path, tmp_path: Path) -> None:
     folder = run if how == "finished" else killed
     if how == "killed-without-index":
@@ -357,7 +358,13 @@ CELLS = [
 
 
 @pytest.mark.parametrize("values", [VALUES[:1], *mark_slow(VALUES[1:])], ids=["NULL", "others"])
-@pytest.mark.parametrize(("table", "column"), CELLS)
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        pytest.param(*cell, marks=[] if cell[1] in {"id", "completion", "outcome"} else pytest.mark.slow)
+        for cell in CELLS
+    ],
+)
 def test_a_cell_of_another_type_is_damage_and_never_a_traceback(
     table: str, column: str, values: Sequence[str], run: Path, tmp_path: Path
 ) -> None:
