@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from tests.cli.test_evaluate import problems
-from tests.cli.test_solve import SCALE, scale
+from tests.commands import SCALE, scale
 from tests.servers import ModelServer, serving
 
 from scale_reasoning.cli.consent import LOOPBACK
@@ -156,7 +156,9 @@ def test_a_recipe_that_names_a_server_is_asked_about_too(verb: str, tmp_path: Pa
         assert keys_sent(server) > 0
 
 
-@pytest.mark.parametrize(("said", "code"), [(b"y\n", 0), (b"n\n", 2), (b"\n", 2)])
+@pytest.mark.parametrize(
+    ("said", "code"), [(b"y\n", 0), *(pytest.param(said, 2, marks=pytest.mark.slow) for said in (b"n\n", b"\n"))]
+)
 def test_on_a_terminal_the_question_is_asked(said: bytes, code: int, tmp_path: Path, home: dict[str, str]) -> None:
     with serving() as server:
         url = elsewhere(server)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.test_solve import scale
+from tests.commands import scale
 
 from scale_reasoning.datasets import files, load, parquet, rows
 from scale_reasoning.datasets.dataset import Wanted

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.test_solve import scale
+from tests.commands import scale
+from tests.speed import mark_slow
 from tests.web.viewed import HOSTILE, hostile, sweep, viewing
 
 from scale_reasoning.cli import main
@@ -77,10 +78,16 @@ def runs(tmp_path: Path) -> Path:
     return tmp_path / "runs"
 
 
+def broken(runs: Path, how: str) -> Path:
+    """A run broken in this way beside a good one."""
+    run = shutil.copytree(runs / "good", runs / "bad")
+    BROKEN[how](run)
+    return run
+
+
 @pytest.mark.parametrize("how", BROKEN)
-def test_a_broken_run_is_shown_as_broken_among_the_others(how: str, runs: Path, tmp_path: Path) -> None:
-    bad = shutil.copytree(runs / "good", runs / "bad")
-    BROKEN[how](bad)
+def test_a_broken_run_is_shown_as_broken_among_the_others(how: str, runs: Path) -> None:
+    bad = broken(runs, how)
     if how == "manifest is a link":
         assert main(["report", str(bad)]) == 1
     with viewing(runs) as viewer:
@@ -92,6 +99,11 @@ def test_a_broken_run_is_shown_as_broken_among_the_others(how: str, runs: Path, 
         assert viewer.get(good[0]).status == 200
         for page in re.findall(r'href="(r\d+-c\d+\.html)">bad<', home.text)[:2]:
             assert set(HEADERS) <= set(viewer.get(page).headers)
+
+
+@pytest.mark.parametrize("how", ["a null", *mark_slow(*(how for how in BROKEN if how != "a null"))])
+def test_an_export_shows_a_broken_run_as_broken_among_the_others(how: str, runs: Path, tmp_path: Path) -> None:
+    broken(runs, how)
     assert main(["view", str(runs), "--html", str(tmp_path / "pages")]) == 0
     assert "cannot be read:" in (tmp_path / "pages" / "index.html").read_text()
 
