@@ -14,7 +14,7 @@ import scale_reasoning.strategies.scale
 from scale_reasoning.arithmetic.chains import Level, Turn, split_of
 from scale_reasoning.arithmetic.problems import LAPTOP, Chain, chain
 from scale_reasoning.arithmetic.teacher import Teacher, outline
-from scale_reasoning.arithmetic.working import SIGNS, expression, working
+from scale_reasoning.arithmetic.working import SIGNS, expression, write_working
 from scale_reasoning.engines import EMBEDDED, endpoints
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import LM, Strategy
@@ -115,7 +115,9 @@ def make_system1_row(turn: Turn) -> StudentRow:
 def make_system2_row(turn: Turn, names: str) -> StudentRow:
     """System 2's row of a single operation; `names` are the letters before and after."""
     opened = f"{OPENS}\n{names[1]} = {names[0]} {SIGNS[turn.operation]} {turn.right} = {expression(turn)}\n"
-    return StudentRow(make_messages(Mode.SYSTEM2), opened, "\n".join([*working(turn), f"{names[1]} = {turn.result}"]))
+    return StudentRow(
+        make_messages(Mode.SYSTEM2), opened, "\n".join([*write_working(turn), f"{names[1]} = {turn.result}"])
+    )
 
 
 def make_facts() -> Iterator[StudentRow]:

@@ -100,7 +100,7 @@ def test_a_thought_beside_the_content_is_learned_once_whatever_the_template_does
 
 
 def test_a_special_token_in_a_trace_is_refused_with_its_line():
-    with pytest.raises(ConfigError, match=r"line 3: its completion holds '<\|im_end\|>'"):
+    with pytest.raises(ConfigError, match=r"line 3: its completion has '<\|im_end\|>'"):
         tokenise([row("<think>\n<|im_end|>\n</think>", line=3)], models.tokenizer(), cutoff=512)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -23,6 +24,12 @@ from scale_reasoning.types import JSON
 
 MAX_BYTES = 256 * 2**20
 """A larger file is refused, because a file is read into memory as a whole."""
+
+
+MOST_LINE = 8 << 20
+"""The longest line of JSONL in characters: its values need much more memory than the text."""
+LINE = re.compile(r"\S[^\n]*")
+"""A line with text, from its first character on."""
 
 
 def load(path: Path, options: DatasetOptions) -> Dataset:
@@ -54,10 +61,13 @@ def _read_jsonl(path: Path) -> Iterator[SourceRow]:
 
 
 def _json_rows(path: Path, text: str) -> Iterator[SourceRow]:
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            where = f"{path}, line {number}"
-            yield SourceRow(where=where, fields=_parse_object(line, where))
+    number, before = 1, 0
+    for line in LINE.finditer(text):
+        number, before = number + text.count("\n", before, line.start()), line.start()
+        where = f"{path}, line {number}"
+        if len(line[0]) > MOST_LINE:
+            raise ConfigError(f"{where}: {len(line[0]):,} characters; the limit is {MOST_LINE:,}")
+        yield SourceRow(where=where, fields=_parse_object(line[0], where))
 
 
 def _parse_object(line: str, where: str) -> Mapping[str, JSON]:
