@@ -12,7 +12,7 @@ import pytest
 from tests.commands import scale
 
 from scale_reasoning.datasets import files, load, parquet, rows
-from scale_reasoning.datasets.dataset import Wanted
+from scale_reasoning.datasets.dataset import DatasetOptions
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.runs.manifest import read as read_manifest
 
@@ -114,12 +114,12 @@ def test_a_recipe_beyond_the_limit_is_refused_with_the_limit(tmp_path: Path) -> 
 def test_a_line_of_jsonl_is_bounded_and_empty_lines_cost_nothing(tmp_path: Path) -> None:
     file = tmp_path / "d.jsonl"
     file.write_text('{"problem": "1 + 1?", "answer": "2", "more": [' + "1," * 5_000_000 + "1]}")
-    with pytest.raises(ConfigError, match="line 1: 10,000,049 characters; at most 8,388,608 are read"):
-        files.load(file, Wanted())
+    with pytest.raises(ConfigError, match="line 1: 10,000,049 characters; the limit is 8,388,608"):
+        files.load(file, DatasetOptions())
     file.write_text("\n" * 30_000_000 + " \n" * 5_000_000 + '{"problem": "1 + 1?"}')
     started = time.monotonic()
     with pytest.raises(ConfigError, match="line 35000001"):
-        files.load(file, Wanted())
+        files.load(file, DatasetOptions())
     assert time.monotonic() - started < 5
 
 
