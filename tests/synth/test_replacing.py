@@ -155,7 +155,7 @@ def test_what_is_wrong_with_the_traces_is_found_before_a_run_begins(tmp_path: Pa
         (("--push", "mine"), "--push mine"),
         (("--student-prompts", "nowhere.md"), "nowhere.md: No such file"),
         (("--bundle", "llamafactory", "--gpus", "3"), "--gpus 3"),
-        (("--gpus", "2"), "a --bundle"),
+        (("--gpus", "2"), "need --bundle"),
         (("--decontaminate", "nowhere"), "no dataset 'nowhere'"),
     ):
         capsys.readouterr()

@@ -109,7 +109,7 @@ def test_a_tokenizer_that_does_not_give_the_text_back_is_refused_with_the_place(
 
     tokenizer = models.tokenizer()
     tokenizer.backend_tokenizer.normalizer = normalizers.Lowercase()
-    with pytest.raises(ConfigError, match=r"line 2: .*'bc<\|im_end\|>' for 'BC<\|im_end\|>' at character 1"):
+    with pytest.raises(ConfigError, match=r"line 2: .*'bc<\|im_end\|>' instead of 'BC<\|im_end\|>' at character 1"):
         tokenise([row("aBC", line=2)], tokenizer, cutoff=512)
 
 
