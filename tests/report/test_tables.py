@@ -192,7 +192,7 @@ def test_pass_at_1_is_acc_whatever_the_denominator():
     for denominator in ("planned", "completed"):
         text = render([summarise(cell(outcomes), denominator=denominator)], "md", "cells")  # type: ignore[arg-type]
         assert column(text, "Acc")[0].split()[0] == column(text, "pass@1")[0] == column(text, "maj@1")[0]
-    assert "weighs the attempts that are left alike" in text
+    assert "weighs the remaining attempts equally" in text
 
 
 def test_one_cell_is_shown_with_every_number():
