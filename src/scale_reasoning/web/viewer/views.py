@@ -56,11 +56,6 @@ class View:
         return max([1, *(step.usage.completion_tokens or 0 for step in self.steps)])
 
     @property
-    def difficulties(self) -> list[float]:
-        """The assessed difficulties."""
-        return [step.difficulty for step in self.steps if step.difficulty is not None]
-
-    @property
     def steps(self) -> list[Step]:
         """All steps, of every chain."""
         solution = self.record.solution if self.record else None
