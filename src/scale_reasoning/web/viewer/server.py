@@ -32,6 +32,10 @@ HEADERS = {
     "Cache-Control": "no-cache",
 }
 log = logging.getLogger(__name__)
+_silent = logging.getLogger(f"{__name__}.http")
+"""Gets a traceback per request that is not HTTP; in the log, any client could fill the terminal with them."""
+_silent.addHandler(logging.NullHandler())
+_silent.propagate = False
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -111,7 +115,7 @@ def _parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address |
 async def serving(shelf: Shelf, *, host: str, port: int) -> AsyncGenerator[str]:
     """Runs the server and yields its address; port 0 is a free one. Raises ConfigError if it cannot be bound."""
     shelf.read_ahead()
-    runner = web.AppRunner(make_application(shelf, host=host), access_log=None, shutdown_timeout=1)
+    runner = web.AppRunner(make_application(shelf, host=host), access_log=None, logger=_silent, shutdown_timeout=1)
     await runner.setup()
     try:
         try:
