@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from tests.cli.test_solve import PROBLEM
 from tests.commands import scale
+from tests.runs.simulated import Broken, Fuse, fresh, manifest
 from tests.servers import serving
 from tests.web.test_viewer import shown
 from tests.web.test_viewer_text import tags
@@ -43,9 +45,7 @@ def test_an_export_has_every_page_as_a_file_and_no_link_leads_out_of_it(tmp_path
 def test_an_export_of_an_unfinished_run_has_no_dangling_link(tmp_path: Path) -> None:
     run, out = tmp_path / "run", tmp_path / "out"
     with pytest.raises(Broken):
-        fresh(
-            run, manifest([{"name": "scale", "tau": 0.5}], samples=2), 4, Fuse(Sim(Speeds(spread=0.1)), 60), attempts=1
-        )
+        fresh(run, manifest([{"name": "cot"}], samples=2), 4, Fuse(Sim(Speeds(spread=0.1)), 3), attempts=1)
     assert scale("view", str(run), "--html", str(out)).returncode == 0
     for page in out.glob("*.html"):
         targets = {link.partition("#")[0] for link in links(page)} - {"", "data:,"}
