@@ -18,7 +18,7 @@ from tests.engines.probe_server import NAME, Endpoint, many_models
 from tests.servers import ModelServer, serving
 
 from scale_reasoning.engines import Connection, smollm2
-from scale_reasoning.engines.openai import Timeouts
+from scale_reasoning.engines.http import Timeouts
 from scale_reasoning.engines.probe import LEAK, MODEL, REACHABLE, Finding, probe
 from scale_reasoning.errors import ConfigError
 

@@ -21,7 +21,7 @@ from scale_reasoning.arithmetic.reading import asked_in, truth_in
 from scale_reasoning.datasets.dataset import normalised
 from scale_reasoning.datasets.files import _csv_rows, _json_rows
 from scale_reasoning.datasets.rows import Row, problems_of
-from scale_reasoning.engines.listing import listed, model, window
+from scale_reasoning.engines.listing import check_model, check_window, read_list
 from scale_reasoning.engines.refusals import error_for, stream_error
 from scale_reasoning.engines.reply import Reply
 from scale_reasoning.engines.think import ThinkSplitter
@@ -132,10 +132,10 @@ def _is_one_line(error: EngineError) -> None:
 
 def models(text: str) -> None:
     with suppress(ValueError, RecursionError):
-        names = listed(json.loads(text))
-        assert len(model("some-model", names).found) < 1000
+        names = read_list(json.loads(text))
+        assert len(check_model("some-model", names).found) < 1000
         for entry in list((names or {}).values())[:3]:
-            window(4096, entry, own=None, flag="--window {}")
+            check_window(4096, entry, own=None, flag="--window {}")
 
 
 def manifest(text: str) -> None:

@@ -25,7 +25,7 @@ from scale_reasoning.profiles import Profile, profile_for
 from scale_reasoning.types import Engine, Mode
 
 if TYPE_CHECKING:
-    from scale_reasoning.engines.openai import Timeouts
+    from scale_reasoning.engines.http import Timeouts
 
 EMBEDDED = "student"
 """The name of the model in the box: SmolLM2 with an adapter for arithmetic's laptop level (docs/student.md)."""

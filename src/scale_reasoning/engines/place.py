@@ -13,7 +13,7 @@ from typing import Protocol, runtime_checkable
 
 from scale_reasoning.engines import Connection, Opened, family_of, mode_endpoints, open_engine
 from scale_reasoning.engines.adapting import Adaptable
-from scale_reasoning.engines.listing import at
+from scale_reasoning.engines.values import value_at
 from scale_reasoning.engines.verdicts import Heard
 from scale_reasoning.errors import Rejected
 from scale_reasoning.lm import Endpoint, Endpoints, request_for
@@ -71,7 +71,7 @@ class Place:
         mode = mode or self.cheapest
         endpoint = self.endpoints[mode]
         # A thought with a budget needs a limit above it (Anthropic).
-        limit += at(endpoint.profile.extras, "thinking", "budget_tokens") or 0
+        limit += value_at(endpoint.profile.extras, "thinking", "budget_tokens") or 0
         return request_for(endpoint, (Message("user", text),), mode, 1, limit, schema)
 
     async def ask(self, text: str, limit: int, *, mode: Mode | None = None) -> Heard:

@@ -22,6 +22,7 @@ from scale_reasoning.engines import (
 from scale_reasoning.engines.adapting import Adaptable, Adaptation
 from scale_reasoning.engines.place import Place, body_of, open_place
 from scale_reasoning.engines.refusals import one_line
+from scale_reasoning.engines.values import value_at
 from scale_reasoning.engines.verdicts import Finding, no, unknown, yes
 from scale_reasoning.errors import EngineError, Rejected, Unreachable
 from scale_reasoning.replies import choice_schema
@@ -99,7 +100,7 @@ async def _examined(place: Place, label: str, say: Callable[[str], None]) -> lis
 async def _reachable(place: Place) -> Finding:
     told = "no list of models"
     try:
-        place.names = listing.listed(await place.fetch("/models"))
+        place.names = listing.read_list(await place.fetch("/models"))
         told = "models listed" if place.names is not None else told
     except Unreachable as error:
         return no(str(error), "nothing else can be asked", "is it up, and is this its address? --base-url")
@@ -109,7 +110,7 @@ async def _reachable(place: Place) -> Finding:
         first = await place.ask(PLANETS, SOME if place.cheapest is Mode.SYSTEM1 else MANY)
     except Rejected as refusal:
         place.refusal = refusal
-        if listing.model(place.opened.model, place.names).verdict == "no":
+        if listing.check_model(place.opened.model, place.names).verdict == "no":
             return yes(told)
         return no(
             f"{told}; a chat is refused: {refusal}",
@@ -124,7 +125,7 @@ async def _reachable(place: Place) -> Finding:
 async def _model(place: Place) -> Finding:
     if engine_of(place.connection) != "openai":
         return yes(f"{place.opened.model}, run here")
-    finding = listing.model(place.opened.model, place.names)
+    finding = listing.check_model(place.opened.model, place.names)
     if finding.verdict == "no" and place.refusal is None:
         return replace(finding, verdict="unknown", found=f"it answers, yet {finding.found}")
     return finding
@@ -135,7 +136,7 @@ async def _window(place: Place) -> Finding:
     entry = names.get(place.opened.model) or (next(iter(names.values())) if len(names) == 1 else None)
     # --window is System 2's where System 1 has an endpoint of its own.
     flag = "--window {}" if Mode.SYSTEM2 in place.modes else "--profiles FILE, a family of your own with window = {}"
-    return listing.window(place.endpoint.window, entry, own=place.opened.window, flag=flag)
+    return listing.check_window(place.endpoint.window, entry, own=place.opened.window, flag=flag)
 
 
 async def _profile(place: Place) -> Finding:
@@ -195,7 +196,7 @@ async def _choices(place: Place) -> Finding:
         reply = await place.fetch("/chat/completions", body_of(place.request(WORDS, FEW), n=2))
     except Rejected as refusal:
         return verdicts.choices(0, str(refusal))
-    choices = listing.at(reply, "choices")
+    choices = value_at(reply, "choices")
     return verdicts.choices(len(cast("list[JSON]", choices)) if isinstance(choices, list) else 0)
 
 

@@ -9,8 +9,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from scale_reasoning.engines.listing import listed
-from scale_reasoning.engines.listing import model as find_model
+from scale_reasoning.engines.listing import check_model, read_list
 from scale_reasoning.engines.llama import Llama
 from scale_reasoning.engines.openai import OpenAI
 from scale_reasoning.errors import ConfigError, EngineError, Rejected
@@ -82,7 +81,7 @@ async def _has(asked: Asked) -> None:
         return  # it was started with this model
     try:
         async with asyncio.timeout(PROBE_SECONDS):
-            entries = listed(await asked.server.fetch("/models"))
+            entries = read_list(await asked.server.fetch("/models"))
     except Rejected as error:
         if error.status in NO_LIST:
             return
@@ -91,6 +90,6 @@ async def _has(asked: Asked) -> None:
         raise
     if not entries or f"{asked.model}:latest" in entries:  # Ollama leaves this tag out when it is asked for a model
         return
-    found = find_model(asked.model, entries)
+    found = check_model(asked.model, entries)
     if found.verdict == "no":
         raise ConfigError(f"{asked.server.base_url}: model {found.found}; {found.fix}")
