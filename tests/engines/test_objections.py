@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scale_reasoning.engines.changes import Bound, Change, Drop, Fold, Put, Rename, Simplify
-from scale_reasoning.engines.objections import objections
+from scale_reasoning.engines.objections import find_changes
 from scale_reasoning.engines.statements import LONGEST, MOST_STATEMENTS, statements
 from scale_reasoning.types import Message
 
@@ -455,21 +455,21 @@ REFUSALS: list[tuple[str, list[Change]]] = [
 
 @pytest.mark.parametrize(("said", "changes"), REFUSALS)
 def test_a_refusal_objects_to_what_it_names(said: str, changes: list[Change]) -> None:
-    assert objections(said, body()) == changes
+    assert find_changes(said, body()) == changes
 
 
 @pytest.mark.parametrize(("said", "changes"), REFUSALS)
 def test_what_was_not_sent_is_never_objected_to(said: str, changes: list[Change]) -> None:
     bare = {"model": "m", "messages": (Message("user", "Hi"),)}
-    assert objections(said, bare) == []
+    assert find_changes(said, bare) == []
 
 
 @given(st.text(max_size=300) | st.binary(max_size=300).map(lambda raw: raw.decode("utf-8", "replace")))
 def test_no_text_of_a_server_breaks_the_reading_of_a_refusal(said: str) -> None:
     for text in (said, error(said), json.dumps({"detail": [{"loc": [said], "msg": said}]})):
         sent = body()
-        for change in objections(text, sent):
-            after = change.applied(sent)
+        for change in find_changes(text, sent):
+            after = change.apply(sent)
             assert after["model"] == "m"
             assert {"max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens"} & set(after)
 

@@ -15,7 +15,7 @@ from threading import Event
 from typing import TYPE_CHECKING, TypeAlias
 
 from scale_reasoning.arithmetic.teacher import TEACHER, Teacher
-from scale_reasoning.engines.adapting import Adaptable, Adapting
+from scale_reasoning.engines.adapting import Adaptable, Adaptations
 from scale_reasoning.engines.limit import InFlight, Places, limit_of
 from scale_reasoning.engines.policy import Limited, Retrying
 from scale_reasoning.engines.spread import Limits, Spread
@@ -172,21 +172,22 @@ def adaptations(endpoints: Endpoints) -> dict[str, list[str]]:
     """What the servers of these endpoints were found to refuse so far, a sentence each, by model."""
     found: dict[str, list[str]] = {}
     for endpoint in endpoints.values():
-        for adapting in _adapting(endpoint.engine):
-            for model, each in adapting.found.items():
-                told = found.setdefault(model, [])
-                told += [adaptation.told for adaptation in each if adaptation.told not in told]
+        for of_server in _adaptations(endpoint.engine):
+            for model, each in of_server.found.items():
+                known = found.setdefault(model, [])
+                sentences = [adaptation.describe(of_server.where) for adaptation in each]
+                known += [sentence for sentence in sentences if sentence not in known]
     return found
 
 
-def _adapting(engine: Engine) -> Iterator[Adapting]:
+def _adaptations(engine: Engine) -> Iterator[Adaptations]:
     if isinstance(engine, Adaptable):
-        yield engine.adapting
+        yield engine.adaptations
     elif isinstance(engine, Retrying | Limited):
-        yield from _adapting(engine.engine)
+        yield from _adaptations(engine.engine)
     elif isinstance(engine, Spread):
         for server in engine.engines.values():
-            yield from _adapting(server)
+            yield from _adaptations(server)
 
 
 async def with_model(connection: Connection) -> Connection:

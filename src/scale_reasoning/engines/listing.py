@@ -9,12 +9,11 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
-from itertools import islice
 from typing import TYPE_CHECKING
 
+from scale_reasoning.engines.findings import Finding, no, unknown, yes
 from scale_reasoning.engines.refusals import one_line
 from scale_reasoning.engines.values import as_list, value_at
-from scale_reasoning.engines.verdicts import Finding, no, unknown, yes
 from scale_reasoning.errors import ConfigError, EngineError, Rejected
 from scale_reasoning.types import JSON
 
@@ -25,7 +24,8 @@ SHOWN_NAMES, SHOWN_NAME, MOST_NAMES = 10, 60, 20_000
 """Of a server's list of models: names shown, characters shown of each, names read."""
 
 MOST_COMPARED, LONGEST_COMPARED = 1_000, 60
-"""Names that are compared with the one asked for, and their characters: the time grows with both lengths multiplied."""
+"""Names that are compared with the one asked for, and their characters: the time grows with both lengths multiplied.
+Names that contain the one asked for come first."""
 
 LISTING_SECONDS = 20.0
 """How long a list of models is waited for."""
@@ -107,9 +107,10 @@ def is_unknown_model(error: Rejected) -> bool:
 
 def similar_names(model: str, names: Iterable[str]) -> list[str]:
     """At most three names that look like the model's, whatever the case of their letters."""
-    lowered = {name.lower(): name for name in islice(names, MOST_COMPARED) if len(name) <= LONGEST_COMPARED}
-    near = difflib.get_close_matches(model.lower()[:LONGEST_COMPARED], lowered, n=3, cutoff=0.5)
-    return [lowered[name] for name in near]
+    lowered = {name.lower(): name for name in names if len(name) <= LONGEST_COMPARED}
+    wanted = model.lower()[:LONGEST_COMPARED]
+    compared = sorted(lowered, key=lambda name: wanted not in name)[:MOST_COMPARED]
+    return [lowered[name] for name in difflib.get_close_matches(wanted, compared, n=3, cutoff=0.5)]
 
 
 def check_model(model: str, entries: Mapping[str, JSON] | None) -> Finding:

@@ -103,7 +103,7 @@ _LIST = re.compile(
 )
 
 
-def objections(said: str, body: Body) -> list[Change]:
+def find_changes(said: str, body: Body) -> list[Change]:
     """The changes that may answer a refusal, in the order in which to try them; [] where it objects to nothing sent."""
     found: list[Change] = []
     for statement in statements(said):
@@ -113,9 +113,7 @@ def objections(said: str, body: Body) -> list[Change]:
 
 def _answers(statement: Statement, body: Body) -> list[Change]:
     words = statement.words
-    if Fold().applied(body) is not body and (
-        _SYSTEM.search(words) or re.search(r"messages\W+0\W+role", statement.place)
-    ):
+    if Fold().apply(body) is not body and (_SYSTEM.search(words) or re.search(r"messages\W+0\W+role", statement.place)):
         return [Fold()]
     simpler = _simpler(words, body)
     keys = [] if simpler else _named(statement, body)
@@ -256,7 +254,7 @@ def _bounded(key: str, words: str, value: float) -> Change | None:
     low = _number(*range_.groups()[::2]) if range_ else _number(*least.groups()) if least else None
     most = _highest(words)
     bound = Bound(key, low, most)
-    return bound if bound.applied({key: value})[key] != value else None
+    return bound if bound.apply({key: value})[key] != value else None
 
 
 def _highest(words: str) -> float | None:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from scale_reasoning.engines import listing
-from scale_reasoning.engines.adapting import Adapting, Trial, changed
+from scale_reasoning.engines.adapting import Adaptations, Trial
+from scale_reasoning.engines.changes import apply_changes
 from scale_reasoning.engines.http import Client, Timeouts, read_rest, read_some
 from scale_reasoning.engines.overflow import corrected
 from scale_reasoning.engines.policy import Told
@@ -55,7 +56,7 @@ class OpenAI:
         """
         self._client = Client(base_url, api_key=api_key, timeouts=timeouts)
         self.base_url = self._client.base_url
-        self.adapting = Adapting(self._client.where, say)
+        self.adaptations = Adaptations(self._client.where, say)
         self.reasoning_is_apart = False
         """Whether the server was seen to count reasoning in addition to the completion tokens."""
         self.rest = 0.0
@@ -81,19 +82,19 @@ class OpenAI:
 
     async def generate(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
         """See Engine. What the server refuses in a request is changed, in this request and all later ones."""
-        trial, told = Trial(self.adapting, request), Told(on_delta)
+        trial, told = Trial(self.adaptations, request), Told(on_delta)
         while True:
-            body = trial.body(self._body(request))
+            body = trial.adapt(self._body(request))
             try:
                 completion = await self._post(request, body, told.on_delta)
             except ContextOverflow as error:
                 raise corrected(error, request.max_tokens) from None
             except EngineError as error:
-                if not trial.refused(error, body):
+                if not trial.find_change(error, body):
                     raise await self._with_names(error, request.model) from None
                 told.anew()
             else:
-                trial.answered()
+                trial.keep_changes()
                 return completion
 
     async def fetch(self, path: str, body: JSON = None) -> JSON:
@@ -108,9 +109,9 @@ class OpenAI:
         except Exception as error:  # noqa: BLE001  every failure of the client becomes one of ours
             raise client.engine_error(error) from None
 
-    def adapted(self, body: dict[str, JSON], mode: Mode) -> dict[str, JSON]:
+    def adapt(self, body: dict[str, JSON], mode: Mode) -> dict[str, JSON]:
         """A body for `fetch`, without what the server is known to refuse."""
-        return changed(body, self.adapting.kept(body["model"], mode))
+        return apply_changes(body, self.adaptations.changes_for(body["model"], mode))
 
     def _body(self, request: Request) -> dict[str, JSON]:
         sampling = request.sampling
