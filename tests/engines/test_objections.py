@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from scale_reasoning.engines.changes import Bound, Change, Drop, Fold, Put, Rename, Simplify
 from scale_reasoning.engines.objections import find_changes
-from scale_reasoning.engines.statements import LONGEST, MOST_STATEMENTS, statements
+from scale_reasoning.engines.statements import LONGEST, MOST_STATEMENTS, read_statements
 from scale_reasoning.types import Message
 
 
@@ -476,10 +476,10 @@ def test_no_text_of_a_server_breaks_the_reading_of_a_refusal(said: str) -> None:
 
 def test_what_is_read_of_a_refusal_is_bounded() -> None:
     many = json.dumps({"detail": [{"loc": ["body", "seed"], "msg": f"{n} {'x' * 9000}"} for n in range(999)]})
-    read = statements(many)
+    read = read_statements(many)
     assert len(read) <= MOST_STATEMENTS
-    assert max(len(each.words) for each in read) <= LONGEST
+    assert max(len(each.text) for each in read) <= LONGEST
     nested = error("seed is not supported")
     for _ in range(10):
         nested = error(nested)
-    assert len(statements(nested)) <= MOST_STATEMENTS
+    assert len(read_statements(nested)) <= MOST_STATEMENTS

@@ -103,9 +103,9 @@ class ProbedEngine:
 
     async def fetch(self, path: str, body: JSON = None) -> JSON:
         """The JSON at a path, None from an engine that takes no raw requests. A body is sent as the server takes it."""
+        if body is not None and isinstance(self.opened.engine, Adaptable):
+            body = self.opened.engine.adapt(body, self.cheapest)
         engine: Any = self.opened.engine
-        if body is not None and isinstance(engine, Adaptable):
-            body = engine.adapt(body, self.cheapest)
         return await engine.fetch(path, body) if self.takes_raw_requests else None
 
 
