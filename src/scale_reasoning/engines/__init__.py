@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from scale_reasoning.arithmetic.teacher import TEACHER, Teacher
 from scale_reasoning.engines.adapting import Adaptable, Adaptations
-from scale_reasoning.engines.limit import InFlight, Places, limit_of
+from scale_reasoning.engines.limit import InFlight, Slots, limit_of
 from scale_reasoning.engines.policy import Limited, Retrying
-from scale_reasoning.engines.spread import Limits, Spread
+from scale_reasoning.engines.spread import SharedServers, Spread
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import Endpoint, Endpoints
 from scale_reasoning.profiles import Profile, profile_for
@@ -143,18 +143,19 @@ def engine_of(connection: Connection) -> str:
 
 
 @asynccontextmanager
-async def connect(connection: Connection, limits: Limits | None = None) -> AsyncGenerator[Endpoints]:
-    """Both modes' endpoints, closed on leaving. What is given the same `limits` shares them where it shares a server.
+async def connect(connection: Connection, servers: SharedServers | None = None) -> AsyncGenerator[Endpoints]:
+    """Both modes' endpoints, closed on leaving. Connections given the same `servers` share
+    the limits of servers that they have in common.
 
     A mode that the model's family lacks and no other model was named for has no entry; asking for it raises a
     ConfigError that says what to do. Raises ConfigError for what cannot be opened.
     """
     connection = await with_model(connection)
     async with AsyncExitStack() as stack:
-        limits = limits or Limits()
-        main = await _with_policies(connection, limits, stack)
+        servers = servers or SharedServers()
+        main = await _with_policies(connection, servers, stack)
         second = system1_connection(connection)
-        other = main if second is None else await _with_policies(second, limits, stack)
+        other = main if second is None else await _with_policies(second, servers, stack)
         yield {
             **mode_endpoints(connection, main, Mode.SYSTEM2),
             **mode_endpoints(second or connection, other, Mode.SYSTEM1),
@@ -206,16 +207,16 @@ async def open_engine(connection: Connection, stack: AsyncExitStack) -> Opened:
     return await ENGINES[engine_of(connection)](connection, stack)
 
 
-async def _with_policies(connection: Connection, limits: Limits, stack: AsyncExitStack) -> Opened:
+async def _with_policies(connection: Connection, shared: SharedServers, stack: AsyncExitStack) -> Opened:
     if engine_of(connection) != "openai" or connection.base_url is None:  # it runs here, for this connection alone
         opened = await open_engine(connection, stack)
-        engine = Limited(opened.engine, places=Places(limit_of(connection.in_flight)))
+        engine = Limited(opened.engine, slots=Slots(limit_of(connection.in_flight)))
         return replace(opened, engine=Retrying(engine, retries=connection.retries))
     urls = tuple(dict.fromkeys((connection.base_url, *connection.more_base_urls)))
     each = [await open_engine(replace(connection, base_url=url), stack) for url in urls]
-    servers = limits.servers(urls, connection.in_flight)
+    servers = shared.get(urls, connection.in_flight)
     engines = {server: opened.engine for server, opened in zip(servers, each, strict=True)}
-    engine = Spread(engines) if len(urls) > 1 else Limited(each[0].engine, places=servers[0])
+    engine = Spread(engines) if len(urls) > 1 else Limited(each[0].engine, slots=servers[0])
     return replace(each[0], engine=Retrying(engine, retries=connection.retries))
 
 

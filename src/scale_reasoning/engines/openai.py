@@ -19,7 +19,7 @@ from scale_reasoning.engines.adapting import Adaptations, Trial
 from scale_reasoning.engines.changes import apply_changes
 from scale_reasoning.engines.http import Client, Timeouts, read_rest, read_some
 from scale_reasoning.engines.overflow import corrected
-from scale_reasoning.engines.policy import Told
+from scale_reasoning.engines.policy import Listener
 from scale_reasoning.engines.reply import Reply
 from scale_reasoning.errors import ContextOverflow, EngineError, Rejected
 from scale_reasoning.types import JSON, Completion, Mode, OnDelta, Request
@@ -82,17 +82,17 @@ class OpenAI:
 
     async def generate(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
         """See Engine. What the server refuses in a request is changed, in this request and all later ones."""
-        trial, told = Trial(self.adaptations, request), Told(on_delta)
+        trial, listener = Trial(self.adaptations, request), Listener(on_delta)
         while True:
             body = trial.adapt(self._body(request))
             try:
-                completion = await self._post(request, body, told.on_delta)
+                completion = await self._post(request, body, listener.on_delta)
             except ContextOverflow as error:
                 raise corrected(error, request.max_tokens) from None
             except EngineError as error:
                 if not trial.find_change(error, body):
                     raise await self._with_names(error, request.model) from None
-                told.anew()
+                listener.restart()
             else:
                 trial.keep_changes()
                 return completion

@@ -13,7 +13,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from scale_reasoning.engines.limit import Fixed, Places, enter
+from scale_reasoning.engines.limit import Fixed, Slots, take_slot
 from scale_reasoning.errors import Overloaded
 from scale_reasoning.types import Completion, Delta, Mode, OnDelta, Request, Usage
 
@@ -49,7 +49,7 @@ class Sim:
 
     def __init__(self, speeds: Speeds | None = None) -> None:
         self.speeds = speeds or Speeds()
-        self._slots = Places(Fixed(self.speeds.slots))
+        self._slots = Slots(Fixed(self.speeds.slots))
         self._asked: dict[int, int] = {}
         self.requests = self.in_flight = self.most_in_flight = 0
         self.busy_seconds = 0.0
@@ -61,11 +61,11 @@ class Sim:
         if random.Random(f"{request.seed} {tries}").random() < self.speeds.failures:
             raise Overloaded("simulated: 503")
         queue = self.speeds.queue
-        if queue is not None and not self._slots.free and self._slots.waiting >= queue:
+        if queue is not None and not self._slots.has_free and self._slots.waiting >= queue:
             raise Overloaded("simulated: 429")
         chance = random.Random(request.seed)
         completion = self._completion(request, chance)
-        await enter((self._slots,))
+        await take_slot((self._slots,))
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
@@ -74,7 +74,7 @@ class Sim:
             self.busy_seconds += seconds
         finally:
             self.in_flight -= 1
-            self._slots.leave()
+            self._slots.release()
         if on_delta is not None:
             on_delta(Delta(text=completion.text, reasoning=completion.reasoning))
         return completion
@@ -82,7 +82,7 @@ class Sim:
     def resize(self, slots: int) -> None:
         """Another number of slots from now on; what is being answered goes on."""
         self._slots.limit = Fixed(slots)
-        self._slots.admit()
+        self._slots.fill()
 
     async def _written(self, seconds: float) -> None:
         pieces = PIECES if self.speeds.slowdown else 1

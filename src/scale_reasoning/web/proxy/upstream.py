@@ -17,7 +17,7 @@ from aiohttp import web
 
 from scale_reasoning.engines import Connection
 from scale_reasoning.engines.http import Client, read_some
-from scale_reasoning.engines.limit import CEILING, Fixed, Places, enter
+from scale_reasoning.engines.limit import CEILING, Fixed, Slots, take_slot
 from scale_reasoning.engines.listing import read_list
 from scale_reasoning.engines.llama import Llama
 from scale_reasoning.engines.openai import OpenAI
@@ -99,7 +99,7 @@ class Upstream:
     @property
     def in_flight(self) -> int:
         """Requests that the model servers are sent at a time; an adaptive limit counts as the most it may grow to."""
-        limits = [places.limit for places, _ in self._servers]
+        limits = [slots.limit for slots, _ in self._servers]
         return sum(limit.most if isinstance(limit, Fixed) else CEILING for limit in limits)
 
     async def models(self) -> bytes:
@@ -182,12 +182,12 @@ class Upstream:
         left = list(self._servers)
         async with share.call():
             while left:
-                up = [places for places, _ in left if places.most] or [left[0][0]]
-                async with _place(up, share) as taken:
+                up = [slots for slots, _ in left if slots.most] or [left[0][0]]
+                async with _slot(up, share) as taken:
                     if taken is None:  # one of them went down meanwhile
                         continue
-                    places, server = next(each for each in left if each[0] is taken)
-                    left.remove((places, server))
+                    slots, server = next(each for each in left if each[0] is taken)
+                    left.remove((slots, server))
                     client = self._clients[server.base_url]
                     try:
                         async with await client.send("/chat/completions", content, headers) as response:
@@ -237,25 +237,25 @@ def _passable(value: str) -> bool:
 
 
 @asynccontextmanager
-async def _place(choice: Sequence[Places], share: Share) -> AsyncGenerator[Places | None]:
-    """A place on one of `choice`; None: choose again. A server that is down has no places: it is tried without."""
+async def _slot(choice: Sequence[Slots], share: Share) -> AsyncGenerator[Slots | None]:
+    """A slot on one of `choice`; None: choose again. A server that is down has no slots: it is tried without one."""
     down = not choice[0].most
-    taken = choice[0] if down else await enter(choice, share.urgency())
+    taken = choice[0] if down else await take_slot(choice, share.urgency())
     try:
         yield taken
     finally:
         if taken is not None and not down:
-            taken.leave()
+            taken.release()
 
 
-def _servers(engine: Any) -> list[tuple[Places, OpenAI | Llama]]:
-    """What speaks HTTP below an engine's policies, and the places for requests on it."""
+def _servers(engine: Any) -> list[tuple[Slots, OpenAI | Llama]]:
+    """What speaks HTTP below an engine's policies, and the slots for requests on it."""
     match engine:
         case Retrying():
             return _servers(engine.engine)
         case Limited():
             server = engine.engine
-            return [(engine.places, server)] if isinstance(server, OpenAI | Llama) else []
+            return [(engine.slots, server)] if isinstance(server, OpenAI | Llama) else []
         case Spread():
             return [found for limited in engine.engines.values() for found in _servers(limited)]
         case _:
