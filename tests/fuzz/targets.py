@@ -90,7 +90,7 @@ def _parted(pieces: Iterable[str], *, inside: bool = False) -> tuple[str, str]:
     for piece in pieces:
         split.feed(piece)
     split.end()
-    return split.parts(cut_off=False)
+    return split.split(cut_off=False)
 
 
 def stream(text: str) -> None:
@@ -104,10 +104,10 @@ def replied(pieces: Iterable[bytes]) -> str:
     reply = Reply(None, inside=False, where="HOST", secrets=("sk-secret",))
     try:
         for piece in pieces:
-            reply.chunk(piece)
+            reply.feed(piece)
             if reply.done:
                 break
-        return repr(reply.completion(what="text/event-stream"))
+        return repr(reply.completion(content_type="text/event-stream"))
     except EngineError as error:
         _is_one_line(error)
         return repr(error)

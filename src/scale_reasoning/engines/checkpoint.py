@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from scale_reasoning.engines.decoding import Decoder, Row, Told
-from scale_reasoning.engines.think import ThinkSplitter, opened_by
+from scale_reasoning.engines.think import ThinkSplitter, find_open_thought
 from scale_reasoning.errors import ConfigError, ContextOverflow, EngineError, Rejected
 from scale_reasoning.profiles import KNOWN_MARKS
 from scale_reasoning.types import Completion, Delta, Marks, OnDelta, Request, Usage
@@ -105,7 +105,7 @@ class Checkpoint:
         except Exception as error:  # a template raises what it likes
             raise Rejected(f"{self.name}: the chat template refuses the messages: {error}", 400) from error
         ids = self._tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids
-        return Prompt(tokens=tuple(ids), thought=opened_by(text, request.think))
+        return Prompt(tokens=tuple(ids), thought=find_open_thought(text, request.think))
 
     async def close(self) -> None:
         """Ends the model's thread at the next token, whatever it is generating."""
@@ -145,8 +145,8 @@ class _Reply:
 
     def end(self, how: Literal["stop", "length"], *, prompt_tokens: int, model: str) -> Completion:
         self._tell(self._split.end())
-        parts = text, reasoning = self._split.parts(cut_off=how == "length")
-        if parts != self._split.told:
+        parts = text, reasoning = self._split.split(cut_off=how == "length")
+        if parts != self._split.emitted:
             self._tell(Delta(restarted=True))
             self._tell(Delta(text=text, reasoning=reasoning))
         usage = Usage(

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from scale_reasoning.engines.refusals import error_for, one_line
+from scale_reasoning.engines.refusals import error_for, quote
 from scale_reasoning.errors import ConfigError, EngineError, Malformed, TimedOut, Unreachable
 
 if TYPE_CHECKING:  # aiohttp takes a moment to import, and many commands need no server
@@ -148,13 +148,13 @@ class Client:
             case TimeoutError():
                 return TimedOut(f"{where} sent nothing for {timeouts.first_byte:g} s")
             case aiohttp.ClientConnectorError():
-                return Unreachable(f"{where} cannot be reached: {one_line(str(error.os_error), self.secrets)}")
+                return Unreachable(f"{where} cannot be reached: {quote(str(error.os_error), self.secrets)}")
             case aiohttp.ClientPayloadError() | ConnectionError() | aiohttp.ServerDisconnectedError():
                 return Unreachable(f"{where} broke the connection{' in mid-reply' if began else ''}")
             case aiohttp.ClientError() | OSError():
-                return Unreachable(f"{where}: {one_line(str(error), self.secrets) or type(error).__name__}")
+                return Unreachable(f"{where}: {quote(str(error), self.secrets) or type(error).__name__}")
             case msgspec.MsgspecError() | ValueError() | RecursionError():
-                return Malformed(f"{where} sent what is not JSON as expected: {one_line(str(error))}")
+                return Malformed(f"{where} sent what is not JSON as expected: {quote(str(error))}")
             case _:
                 return error
 

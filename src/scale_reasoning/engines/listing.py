@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from scale_reasoning.engines.findings import Finding, no, unknown, yes
-from scale_reasoning.engines.refusals import one_line
+from scale_reasoning.engines.refusals import quote
 from scale_reasoning.engines.values import as_list, value_at
 from scale_reasoning.errors import ConfigError, EngineError, Rejected
 from scale_reasoning.types import JSON
@@ -95,7 +95,7 @@ def show_names(names: Iterable[str]) -> str:
     """The first names of a list, for a message."""
     first = list(names)[: SHOWN_NAMES + 1]
     more = ", …" if len(first) > SHOWN_NAMES else ""
-    return ", ".join(one_line(name)[:SHOWN_NAME] for name in first[:SHOWN_NAMES]) + more
+    return ", ".join(quote(name)[:SHOWN_NAME] for name in first[:SHOWN_NAMES]) + more
 
 
 def is_unknown_model(error: Rejected) -> bool:
@@ -121,7 +121,7 @@ def check_model(model: str, entries: Mapping[str, JSON] | None) -> Finding:
         return yes(f"{model}, one of {len(entries):,}")
     close = similar_names(model, entries)
     return no(
-        f"{one_line(model)[:SHOWN_NAME]} is not among {len(entries):,}; "
+        f"{quote(model)[:SHOWN_NAME]} is not among {len(entries):,}; "
         f"{'close' if close else 'there are'}: {show_names(close or entries)}",
         "the request is refused, or another model answers and this name picks the wrong profile for it",
         f"--model {show_names(close[:1])}" if close else "--model NAME, one that the server lists",

@@ -18,7 +18,7 @@ from scale_reasoning.engines import listing
 from scale_reasoning.engines.adapting import Adaptations, Trial
 from scale_reasoning.engines.changes import apply_changes
 from scale_reasoning.engines.http import Client, Timeouts, read_rest, read_some
-from scale_reasoning.engines.overflow import corrected
+from scale_reasoning.engines.overflow import correct_window
 from scale_reasoning.engines.policy import Listener
 from scale_reasoning.engines.reply import Reply
 from scale_reasoning.errors import ContextOverflow, EngineError, Rejected
@@ -88,7 +88,7 @@ class OpenAI:
             try:
                 completion = await self._post(request, body, listener.on_delta)
             except ContextOverflow as error:
-                raise corrected(error, request.max_tokens) from None
+                raise correct_window(error, request.max_tokens) from None
             except EngineError as error:
                 if not trial.find_change(error, body):
                     raise await self._with_names(error, request.model) from None
@@ -148,12 +148,12 @@ class OpenAI:
                 if response.status != 200:
                     raise client.refusal(response, await read_some(response, LARGEST_REFUSAL))
                 await self._read(response, reply, deadline)
-                end = partial(reply.completion, what=response.content_type)
+                end = partial(reply.completion, content_type=response.content_type)
                 completion = await self._work_with_rests(end) if reply.whole else end()
                 self.reasoning_is_apart |= reply.reasoning_is_apart
                 return completion
         except Exception as error:
-            if error is reply.listeners:
+            if error is reply.listener_error:
                 raise
             raise client.engine_error(error, began=reply.began) from None
         finally:
@@ -165,7 +165,7 @@ class OpenAI:
         now, moved = asyncio.get_running_loop().time, 0.0
         async for chunk in response.content.iter_any():
             if len(chunk) <= SLICE:
-                reply.chunk(chunk)
+                reply.feed(chunk)
             else:
                 await self._read_slices(chunk, reply)
             if reply.done:
@@ -181,7 +181,7 @@ class OpenAI:
     async def _read_slices(self, chunk: bytes, reply: Reply) -> None:
         """Reads a large chunk in slices: a server that sends faster than any model must not block the event loop."""
         for at in range(0, len(chunk), SLICE):
-            await self._work_with_rests(partial(reply.chunk, chunk[at : at + SLICE]))
+            await self._work_with_rests(partial(reply.feed, chunk[at : at + SLICE]))
             if reply.done:
                 return
 

@@ -14,7 +14,7 @@ from typing import TypeAlias
 from scale_reasoning.engines import Connection, checks, engine_of, listing, system1_connection, with_model
 from scale_reasoning.engines.findings import Finding, no, unknown, yes
 from scale_reasoning.engines.probed import ProbedEngine, open_probed
-from scale_reasoning.engines.refusals import one_line
+from scale_reasoning.engines.refusals import quote
 from scale_reasoning.errors import EngineError, Rejected, Unreachable
 from scale_reasoning.types import Mode
 
@@ -52,7 +52,7 @@ async def probe(connection: Connection, say: Callable[[str], None] = lambda _: N
             findings += await _run_checks(engine, label, say)
     secrets = (connection.api_key,) if connection.api_key else ()
     # Both texts may quote the server.
-    return [replace(f, found=one_line(f.found, secrets), fix=one_line(f.fix, secrets)) for f in findings]
+    return [replace(f, found=quote(f.found, secrets), fix=quote(f.fix, secrets)) for f in findings]
 
 
 async def _run_checks(engine: ProbedEngine, label: str, say: Callable[[str], None]) -> list[Finding]:
@@ -123,7 +123,7 @@ async def _check_profile(engine: ProbedEngine) -> Finding:
     name, is_given = engine.family.name, engine.connection.profile is not None
     if name == "instruct" and not is_given:
         return unknown(
-            f"instruct, the fallback: no family matches {one_line(engine.model)}",
+            f"instruct, the fallback: no family matches {quote(engine.model)}",
             "--profile NAME if its family is known (see docs/engines.md), or a family of your own: --profiles FILE",
             cost="if the model can think, nothing switches that: a sentence in the prompt stands in",
         )
