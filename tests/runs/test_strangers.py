@@ -13,12 +13,13 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from tests.cli.test_solve import scale
+from tests.commands import scale
 from tests.runs.simulated import Broken, Fuse, Sim, Speeds, again, content, fresh, go, manifest
+from tests.speed import mark_slow
 from tests.web.viewed import TAUS, sweep
 
 from scale_reasoning.cli import main
@@ -42,20 +43,29 @@ def state(folder: Path) -> dict[str, tuple[int, int, int, bytes]]:
     }
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> Path:
-    return sweep(tmp_path / "run", problems=2, samples=2)
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return sweep(tmp_path_factory.mktemp("finished") / "run", problems=2, samples=2)
 
 
 @pytest.fixture
-def killed(tmp_path: Path) -> Path:
-    """A run as a killed process leaves it: what was written is in the log."""
-    fresh_folder = tmp_path / "killed"
+def run(finished: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(finished, tmp_path / "run")
+
+
+@pytest.fixture(scope="module")
+def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("left")
     with pytest.raises(Broken):
-        fresh(tmp_path / "live", manifest(TAUS), 2, _Copying(tmp_path / "live", fresh_folder), attempts=1)
-    shutil.rmtree(tmp_path / "live")
-    assert (fresh_folder / "run.sqlite-wal").stat().st_size
-    return fresh_folder
+        fresh(folder / "live", manifest(TAUS), 2, _Copying(folder / "live", folder / "run"), attempts=1)
+    assert (folder / "run" / "run.sqlite-wal").stat().st_size
+    return folder / "run"
+
+
+@pytest.fixture
+def killed(left: Path, tmp_path: Path) -> Path:
+    """A run as a killed process leaves it: what was written is in the log."""
+    return shutil.copytree(left, tmp_path / "killed")
 
 
 class _Copying(Fuse):
@@ -90,7 +100,7 @@ LOOKS: dict[str, Callable[[Path, Path], list[str]]] = {
 
 
 @pytest.mark.parametrize("look", LOOKS)
-@pytest.mark.parametrize("how", ["finished", "killed", "killed-without-index", "in-progress"])
+@pytest.mark.parametrize("how", ["finished", "killed", *mark_slow("killed-without-index", "in-progress")])
 def test_whoever_looks_at_a_run_changes_no_byte_and_no_time_of_it(
     look: str, how: str, run: Path, killed: Path, tmp_path: Path
 ) -> None:
@@ -105,14 +115,15 @@ def test_whoever_looks_at_a_run_changes_no_byte_and_no_time_of_it(
     with resume(folder) if how == "in-progress" else contextlib.nullcontext() as writer:
         if writer is not None:
             writer.resolve({"served": ["a"]})
-            writer._db.execute("UPDATE attempts SET owed = owed")
-            writer._db.commit()
+            writer.rows.connection.execute("UPDATE attempts SET owed = owed")
+            writer.rows.connection.commit()
         before, age = state(folder), folder.stat().st_mtime_ns
         assert main(LOOKS[look](folder, out)) in (0, 1)
         assert state(folder) == before
         assert folder.stat().st_mtime_ns == age
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["finished", "killed", "killed-without-index"])
 def test_a_run_on_a_read_only_mount_can_be_looked_at(how: str, run: Path, killed: Path, tmp_path: Path) -> None:
     folder = run if how == "finished" else killed
@@ -308,7 +319,7 @@ def test_only_the_tables_of_a_run_are_read(how: str, table: str, run: Path, tmp_
     changed(run, INSTEAD[how].format(table, COLUMNS[table]))
     started = time.monotonic()
     for opens in (reading, resume, cells_of):
-        with pytest.raises(StoreError, match="other tables"):
+        with pytest.raises(StoreError, match="tables that a run does not have"):
             _entered(opens, run)
     assert main(["merge", str(tmp_path / "out"), str(copy), str(run)]) == 1
     assert time.monotonic() - started < 5
@@ -331,7 +342,7 @@ def test_a_query_that_takes_more_work_than_any_run_asks_for_is_ended(
 ) -> None:
     monkeypatch.setattr(database, "MOST_WORK", 2)
     with pytest.raises(StoreError, match=r"interrupted.*damaged"), reading(run) as store:
-        list(store._all(f"{FOREVER} x FROM n WHERE x < 0"))
+        list(store.rows.all(f"{FOREVER} x FROM n WHERE x < 0"))
 
 
 VALUES = ("NULL", "x'ff7b'", "'text'", "1e300", "9223372036854775807")
@@ -346,11 +357,18 @@ CELLS = [
 ]
 
 
-@pytest.mark.parametrize(("table", "column"), CELLS)
+@pytest.mark.parametrize("values", [VALUES[:1], *mark_slow(VALUES[1:])], ids=["NULL", "others"])
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        pytest.param(*cell, marks=[] if cell[1] in {"id", "completion", "outcome"} else pytest.mark.slow)
+        for cell in CELLS
+    ],
+)
 def test_a_cell_of_another_type_is_damage_and_never_a_traceback(
-    table: str, column: str, run: Path, tmp_path: Path
+    table: str, column: str, values: Sequence[str], run: Path, tmp_path: Path
 ) -> None:
-    for number, value in enumerate(VALUES):
+    for number, value in enumerate(values):
         copy = shutil.copytree(run, tmp_path / f"copy{number}")
         with contextlib.closing(sqlite3.connect(copy / "run.sqlite")) as db, db, contextlib.suppress(sqlite3.Error):
             db.execute(f"UPDATE {table} SET {column} = {value} WHERE rowid IN (SELECT rowid FROM {table} LIMIT 1)")
@@ -404,7 +422,7 @@ def test_bytes_changed_anywhere_are_damage_or_no_matter(run: Path, tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("number", "told"),
-    [(errno.EWOULDBLOCK, "another process works on this run"), (errno.ENOLCK, "cannot lock files"),
+    [(errno.EWOULDBLOCK, "another process writes to this run"), (errno.ENOLCK, "cannot lock files"),
      (errno.EOPNOTSUPP, "cannot lock files")],
 )  # fmt: skip
 def test_a_lock_that_cannot_be_had_is_told_for_what_it_is(
@@ -421,12 +439,12 @@ def test_a_lock_that_cannot_be_had_is_told_for_what_it_is(
 def test_a_run_that_is_moved_while_it_is_at_work_writes_nothing_to_its_old_place(tmp_path: Path) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
     with create(old, manifest(TAUS), {"d": [*_problems(1)]}) as store:
-        store._db.execute("UPDATE problems SET answer = '7'")
-        store._db.commit()
+        store.rows.connection.execute("UPDATE problems SET answer = '7'")
+        store.rows.connection.commit()
         old.rename(new)
         with create(old, manifest(TAUS[:1]), {"d": []}) as other:
-            other._db.execute("INSERT INTO problems VALUES ('d', 0, 'x', 'y', '1')")
-            other._db.commit()
+            other.rows.connection.execute("INSERT INTO problems VALUES ('d', 0, 'x', 'y', '1')")
+            other.rows.connection.commit()
             with pytest.raises(StoreError, match="moved"):
                 store.resolve({"served": ["a"]})
             with pytest.raises(StoreError, match="moved"):
@@ -449,8 +467,8 @@ def test_the_log_of_a_run_at_the_old_place_survives_the_end_of_the_one_that_was_
     old, new = tmp_path / "old", tmp_path / "new"
     with contextlib.ExitStack() as later:
         with create(old, manifest(TAUS), {"d": [*_problems(1)]}) as store:
-            store._db.execute("UPDATE problems SET answer = '7'")
-            store._db.commit()
+            store.rows.connection.execute("UPDATE problems SET answer = '7'")
+            store.rows.connection.commit()
             old.rename(new)
             other = later.enter_context(create(old, manifest(TAUS[:1]), {"d": [*_problems(2)]}))
             assert (old / "run.sqlite-wal").stat().st_size

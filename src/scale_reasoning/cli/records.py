@@ -12,7 +12,7 @@ from scale_reasoning.cli.options import Commands
 from scale_reasoning.errors import ConfigError
 
 if TYPE_CHECKING:
-    from scale_reasoning.runs.regrade import Regraded
+    from scale_reasoning.runs.regrade import RegradeCounts
     from scale_reasoning.runs.store import Store
 
 MOST_LINES = 5
@@ -50,7 +50,7 @@ def run_grade(args: argparse.Namespace) -> int:
     code = 0
     for folder in args.runs:
         with (reading if args.dry_run else resume)(folder) as store:
-            found = asyncio.run(_graded(store, args.grader, dry_run=args.dry_run))
+            found = asyncio.run(_grade(store, args.grader, dry_run=args.dry_run))
         print(f"{folder}: {_verdicts(found, dry_run=args.dry_run)}")
         for line in found.ungraded[:MOST_LINES]:
             print(f"scale: not graded, and kept as it was: {line}", file=sys.stderr)
@@ -60,18 +60,18 @@ def run_grade(args: argparse.Namespace) -> int:
     return code
 
 
-async def _graded(store: Store, grader: str | None, *, dry_run: bool) -> Regraded:
-    from scale_reasoning.runs.regrade import Regraded, judged, regrade
+async def _grade(store: Store, grader: str | None, *, dry_run: bool) -> RegradeCounts:
+    from scale_reasoning.runs.regrade import RegradeCounts, regrade, regraded
 
     if not dry_run:
         return await regrade(store, grader)
-    found = Regraded()
-    async for _ in judged(store, found, grader):
+    found = RegradeCounts()
+    async for _ in regraded(store, found, grader):
         pass
     return found
 
 
-def _verdicts(found: Regraded, *, dry_run: bool) -> str:
+def _verdicts(found: RegradeCounts, *, dry_run: bool) -> str:
     kinds = {"from wrong to right": found.to_right, "from right to wrong": found.to_wrong, "given at all": found.first}
     ways = ", ".join(f"{count:,} {way}" for way, count in kinds.items() if count)
     graded, changed = ("would be graded", "would change") if dry_run else ("graded", "changed")

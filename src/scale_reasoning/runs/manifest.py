@@ -7,7 +7,6 @@ keys are refused, for a misspelt option would cost a whole run.
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -17,7 +16,7 @@ import msgspec
 
 from scale_reasoning.engines import Connection
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.files import read_bounded, why
+from scale_reasoning.files import read_bounded, read_toml, why
 from scale_reasoning.lm import Strategy
 from scale_reasoning.runs.shard import Shard
 from scale_reasoning.strategies import describe, make
@@ -81,7 +80,7 @@ class CellSpec:
 
 
 MOST_BYTES = 16 << 20
-"""Of a recipe or a manifest that a run is begun from."""
+"""Of a manifest that a run is begun from."""
 MOST_CELLS = 10_000
 """A recipe that multiplies out to more is a slip."""
 MOST_SAMPLES = 100_000
@@ -133,6 +132,14 @@ class Manifest:
                     yield problem, sample
 
 
+RESOLVED: Mapping[str, Any] = {
+    "served": list[str],
+    "adaptations": dict[str, list[str]],
+    "datasets": dict[str, dict[str, Any]],
+    "prompts": dict[str, Any],
+    "profiles": dict[str, Any],
+}
+"""The shapes of what `resolved` says, where something reads it."""
 _SHARED_KEYS = ("samples", "seed", "grader", "reuse")
 RECIPE_KEYS = {*_SHARED_KEYS, "data_dir", "count", "datasets", "models", "strategies"}
 
@@ -140,10 +147,9 @@ RECIPE_KEYS = {*_SHARED_KEYS, "data_dir", "count", "datasets", "models", "strate
 def read(file: Path) -> Manifest:
     """The manifest in a JSON file, or the one that a TOML recipe resolves to. Raises ConfigError naming the place."""
     try:
-        text = read_bounded(file, MOST_BYTES).decode()
         if file.suffix == ".toml":
-            return recipe(tomllib.loads(text), file.name).normalised()
-        return decode(json.loads(text), file.name).normalised()
+            return recipe(read_toml(file), file.name).normalised()
+        return decode(json.loads(read_bounded(file, MOST_BYTES)), file.name).normalised()
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{file}: {why(error)}") from error
 
@@ -195,6 +201,10 @@ def decode(value: JSON, where: str) -> Manifest:
         _refuse_unknown(f"{where}, cell", cell, {f.name for f in fields(CellSpec)})
         _refuse_unknown(f"{where}, dataset", cell.get("dataset", {}), {f.name for f in fields(DatasetSpec)})
         _refuse_unknown(f"{where}, model", cell.get("model", {}), {f.name for f in fields(ModelSpec)})
+    resolved = _table(f"{where}, resolved", table.get("resolved") or {})
+    for key, shape in RESOLVED.items():
+        if resolved.get(key) is not None:
+            _convert(f"{where}, resolved, {key}", resolved[key], shape)
     return _convert(where, table, Manifest)
 
 

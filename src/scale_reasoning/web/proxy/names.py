@@ -1,7 +1,7 @@
 """What a model's name asks for: `MODEL` itself, or `MODEL@STRATEGY:option=value,…`; options may also be in the body.
 
-Decides which options a client may turn, and how far: a request must not read files of this machine nor start calls
-without end. Knows nothing of the rest of a request.
+Decides which options a client may set, and to which values: a request must not read files of this machine or make calls
+without bound. Does not know the rest of a request.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from scale_reasoning.web.proxy.refusals import Refusal, invalid
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A model's name taken apart: the strategy, and its options as written. `strategy` is None for the model itself."""
+    """The parts of a model's name: the strategy, and its options as written; None for the model itself."""
 
     model: str
     strategy: str | None = None
@@ -28,7 +28,7 @@ class Name:
 
 
 def parse(name: str, served: str) -> Name:
-    """Takes a name apart. A strategy is only ever over the `served` model; raises Refusal (404, 400) otherwise."""
+    """Parses a model's name. A strategy is always over the `served` model; raises Refusal (404, 400) otherwise."""
     if not name.startswith(f"{served}@"):
         model, at, rest = name.rpartition("@")
         strategy = rest.partition(":")[0]
@@ -44,9 +44,9 @@ def parse(name: str, served: str) -> Name:
 
 
 def strategy_of(name: Name, settings: Mapping[str, JSON], effort: str | None = None) -> Strategy:
-    """The strategy a request asks for by its model's name, its `scale` object and `reasoning_effort`.
+    """The strategy of a request, from its model's name, its `scale` object and `reasoning_effort`.
 
-    Raises Refusal naming the option that is unknown, out of range, turned twice or not a client's to turn.
+    Raises Refusal that names an option that is unknown, out of range, set twice or not allowed for clients.
     """
     options: dict[str, JSON] = {}
     written: list[tuple[str, str, JSON]] = [("model", *_pair(option)) for option in name.options]
@@ -77,7 +77,7 @@ def capped(strategy: Strategy, most: int) -> Strategy:
 
 
 def token_limit(strategy: Strategy) -> int | None:
-    """The strategy's largest limit on new tokens of a call; None where it leaves one to the model family."""
+    """The strategy's largest limit of new tokens of a call; None if it leaves one to the model family."""
     limits = [limit for each in nested(strategy) for limit in _token_limits(each).values()]
     known = [limit for limit in limits if limit is not None]
     return max(known, default=None) if len(known) == len(limits) else None
@@ -106,7 +106,7 @@ def _tau(name: Name, effort: str) -> float:
 
 def _allowed(param: str, name: Name, option: str, value: JSON) -> JSON:
     if refusal := _refusal(option):
-        raise invalid(param, f"{option} is not a client's to set: {refusal}")
+        raise invalid(param, f"{option} cannot be set by a client: {refusal}")
     if not isinstance(value, str | int | float):
         raise invalid(param, f"{option} must be a number or a text")
     if option.rsplit(".", 1)[-1] == "base" and "base" in field_names(str(value)):

@@ -30,7 +30,7 @@ from scale_reasoning.strategies import STRATEGIES, needs_both_modes
 from scale_reasoning.types import JSON, Mode
 from scale_reasoning.web.proxy.budget import within
 from scale_reasoning.web.proxy.pace import Share
-from scale_reasoning.web.proxy.readiness import NO_LIST, PROBE_SECONDS, Asked
+from scale_reasoning.web.proxy.readiness import NO_LIST, PROBE_SECONDS, Target
 from scale_reasoning.web.proxy.refusals import KEY_REFUSED, Refusal, refusal_of
 from scale_reasoning.web.proxy.wire import ID, Gone, Stream
 
@@ -56,19 +56,19 @@ LISTED_SECONDS = 60.0
 
 
 class Upstream:
-    """The model server behind `endpoints`, or several, asked in turn. Use as an async context manager."""
+    """The model server behind `endpoints`, or several, used in turn. Use as an async context manager."""
 
     def __init__(self, connection: Connection, endpoints: Endpoints, token_budget: int | None = None) -> None:
         endpoint = endpoints.get(Mode.SYSTEM2) or endpoints[Mode.SYSTEM1]
         self.model = endpoint.model
-        asked = [Asked(server, each.model) for each in endpoints.values() for _, server in _servers(each.engine)]
-        self.asked = tuple(dict.fromkeys(asked))
+        targets = [Target(server, each.model) for each in endpoints.values() for _, server in _servers(each.engine)]
+        self.targets = tuple(dict.fromkeys(targets))
         self._budget, self._limit_key = token_budget, endpoint.profile.limit_key
         self._servers = deque(_servers(endpoint.engine))
         if not self._servers:
             raise ConfigError(f"model {endpoint.model}: nothing to pass requests on to")
         _, first = self._servers[0]
-        for each in asked:
+        for each in targets:
             if isinstance(each.server, OpenAI):
                 each.server.rest = REST
         key = first.key if isinstance(first, Llama) else connection.api_key
@@ -215,9 +215,10 @@ async def _error_body(client: Client, response: aiohttp.ClientResponse) -> bytes
         raise Refusal(502, "upstream_malformed", f"the model server answered {response.status} with a compressed "
                       "error, which was not asked for")  # fmt: skip
     content = await read_some(response, LARGEST_ERROR)
+    shown = client.hide_secrets(content)
     if client.secrets and len(content) == LARGEST_ERROR:  # it may be cut off within the key
-        content = content[: -max(map(len, client.secrets))]
-    return client.hide_secrets(content)
+        shown = shown[: -max(map(len, client.secrets))]
+    return shown
 
 
 def _kept(client: Client, response: aiohttp.ClientResponse, *without: str) -> dict[str, str]:
