@@ -91,7 +91,7 @@ def test_refusals_of_one_moment_end_at_what_the_server_took() -> None:
 def test_a_server_that_refuses_is_not_hammered_and_no_call_is_given_up() -> None:
     _, sim, _ = served(Adaptive(), Speeds(slots=16, spread=0.6, queue=0))
     assert sim.most_in_flight == 16
-    assert sim.requests - sum(tries > 0 for tries in sim._tries.values()) < 0.3 * sim.requests
+    assert sim.requests - sum(tries > 0 for tries in sim.tries.values()) < 0.3 * sim.requests
 
 
 def test_it_never_falls_below_one() -> None:

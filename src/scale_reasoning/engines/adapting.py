@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from scale_reasoning.engines.changes import Body, Bound, Change, Drop, Fold, Simplify, apply_changes
+from scale_reasoning.engines.changes import Body, Bound, Change, Drop, Fold, Simplify, apply_changes, describe_change
 from scale_reasoning.engines.objections import LIMITS, find_changes
 from scale_reasoning.errors import EngineError, Overloaded, Rejected
 from scale_reasoning.profiles import profile_for
@@ -61,7 +61,7 @@ class Adaptation:
     def summary(self) -> str:
         """What is refused, and what is sent instead."""
         in_schema = isinstance(self.change, Simplify) and f"{', '.join(sorted(self.change.keywords))} in a schema"
-        return f"{in_schema or self.key}: {self.change.describe()}"
+        return f"{in_schema or self.key}: {describe_change(self.change)}"
 
     def describe(self, where: str) -> str:
         """The same as a sentence about the server `where`."""

@@ -1,7 +1,6 @@
 """What can be changed in a request's body so that a strict server accepts it: one small class per kind of change.
 
-Pure. `apply` returns the changed body, or the same object where there is nothing to change. `describe` returns what is
-sent instead, as the end of a sentence that begins with "the server refuses seed: ".
+Pure. `apply` returns the changed body, or the same object where there is nothing to change.
 """
 
 from __future__ import annotations
@@ -34,10 +33,6 @@ class Drop:
         *earlier, last = cast("Sequence[Message]", body["messages"])
         return {**rest, "messages": (*earlier, Message(last.role, f"{last.content}\n\n{self.instead}"))}
 
-    def describe(self) -> str:
-        """What is sent instead."""
-        return "it is left out"
-
 
 @dataclass(frozen=True, slots=True)
 class Bound:
@@ -58,11 +53,6 @@ class Bound:
             return body
         return {**body, self.key: int(bounded) if isinstance(value, int) else bounded}
 
-    def describe(self) -> str:
-        """What is sent instead."""
-        bounds = {"at least": self.least, "at most": self.most}
-        return " and ".join(f"{word} {bound:,.10g}" for word, bound in bounds.items() if bound is not None) + " is sent"
-
 
 @dataclass(frozen=True, slots=True)
 class Put:
@@ -78,10 +68,6 @@ class Put:
             return body
         return {**body, self.key: self.value}
 
-    def describe(self) -> str:
-        """What is sent instead."""
-        return f"{self.value} is sent" + (f" for {self.was}" if self.was is not None else "")
-
 
 @dataclass(frozen=True, slots=True)
 class Rename:
@@ -93,10 +79,6 @@ class Rename:
     def apply(self, body: Body) -> Body:
         """The body with the other key."""
         return {self.to if key == self.key else key: value for key, value in body.items()}
-
-    def describe(self) -> str:
-        """What is sent instead."""
-        return f"it is sent as {self.to}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +100,6 @@ class Simplify:
             return {key: self._simplify(inner) for key, inner in as_table(value).items() if key not in self.keywords}
         return value
 
-    def describe(self) -> str:
-        """What is sent instead."""
-        return f"schemas go without {', '.join(sorted(self.keywords))}"
-
 
 @dataclass(frozen=True, slots=True)
 class Fold:
@@ -141,12 +119,27 @@ class Fold:
                 turns.append(Message(role, message.content))
         return body if tuple(turns) == tuple(messages) else {**body, "messages": tuple(turns)}
 
-    def describe(self) -> str:
-        """What is sent instead."""
-        return "the system text is put into the first user turn"
-
 
 Change: TypeAlias = Drop | Bound | Put | Rename | Simplify | Fold
+
+
+def describe_change(change: Change) -> str:
+    """What is sent instead, as the end of a sentence that begins with "the server refuses seed: "."""
+    match change:
+        case Drop():
+            return "it is left out"
+        case Bound():
+            bounds = {"at least": change.least, "at most": change.most}
+            numbers = [f"{word} {bound:,.10g}" for word, bound in bounds.items() if bound is not None]
+            return f"{' and '.join(numbers)} is sent"
+        case Put():
+            return f"{change.value} is sent" + (f" for {change.was}" if change.was is not None else "")
+        case Rename():
+            return f"it is sent as {change.to}"
+        case Simplify():
+            return f"schemas go without {', '.join(sorted(change.keywords))}"
+        case Fold():
+            return "the system text is put into the first user turn"
 
 
 def apply_changes(body: Body, changes: Sequence[Change]) -> Body:

@@ -128,7 +128,7 @@ class _Reply:
         self._backend = tokenizer.backend_tokenizer
         # Holds back bytes until they make a character.
         self._stream = import_module("tokenizers.decoders").DecodeStream(skip_special_tokens=True)
-        self._split, self._on_delta = ThinkSplitter(inside=inside, think=think), on_delta
+        self._splitter, self._on_delta = ThinkSplitter(inside=inside, think=think), on_delta
         self._marks = {mark for marks in (think, *KNOWN_MARKS) for mark in marks}
         self._tail, self._tokens, self._closed_after = "", 0, 0
 
@@ -140,16 +140,16 @@ class _Reply:
             if name not in self._marks:  # in some vocabularies marks are special tokens, which the decoder ignores
                 return
             piece = name
-        self._emit(self._split.feed(piece))
-        for close in self._split.closes:
+        self._emit(self._splitter.feed(piece))
+        for close in self._splitter.closes:
             if close in (self._tail + piece)[-len(piece) - len(close) + 1 :]:
                 self._closed_after = self._tokens
         self._tail = (self._tail + piece)[-LONGEST_MARK:]
 
     def end(self, how: Literal["stop", "length"], *, prompt_tokens: int, model: str) -> Completion:
-        self._emit(self._split.end())
-        parts = text, reasoning = self._split.split(cut_off=how == "length")
-        if parts != self._split.emitted:
+        self._emit(self._splitter.end())
+        parts = text, reasoning = self._splitter.split(cut_off=how == "length")
+        if parts != self._splitter.emitted:
             self._emit(Delta(restarted=True))
             self._emit(Delta(text=text, reasoning=reasoning))
         usage = Usage(

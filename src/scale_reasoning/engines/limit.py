@@ -9,37 +9,26 @@ import asyncio
 from collections.abc import Sequence
 from heapq import heappop, heappush
 from itertools import count
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, TypeAlias
 
 
-class Limit(Protocol):
-    """The largest number of requests in flight. It may depend on how requests went."""
+class Limit:
+    """The largest number of requests in flight, `most`. A subclass may change it by how requests went."""
 
-    @property
-    def most(self) -> int:
-        """Requests in flight, at most."""
-        ...
+    most: int
 
     def record_reply(self, *, began: float, ended: float, work: int) -> None:
         """A request took from `began` to `ended` (seconds of one clock) for `work` new tokens, while others waited."""
-        ...
 
     def record_refusal(self, *, others: int) -> None:
         """The server refused a request as one too many, with `others` in flight."""
-        ...
 
 
-class Fixed:
+class Fixed(Limit):
     """A limit that never changes."""
 
     def __init__(self, most: int) -> None:
         self.most = most
-
-    def record_reply(self, *, began: float, ended: float, work: int) -> None:
-        """See Limit."""
-
-    def record_refusal(self, *, others: int) -> None:
-        """See Limit."""
 
 
 FIRST, CEILING = 16, 1024
@@ -55,7 +44,7 @@ FEWEST = 8
 """Replies in a measurement, at least."""
 
 
-class Adaptive:
+class Adaptive(Limit):
     """Grows while throughput grows; shrinks where only latency grows, and at once where the server refuses.
 
     Throughput at a limit comes from Little's law: requests in flight x new tokens / seconds waited for them. This ratio

@@ -39,11 +39,12 @@ class Reply:
         self, on_delta: OnDelta | None, *, inside: bool, where: str, secrets: Sequence[str], think: Marks = THINK
     ) -> None:
         self.began = self.done = False
+        """Whether a byte has arrived, and whether the reply is complete, so that nothing more counts."""
         self.listener_error: Exception | None = None
         """What the listener raised, which is no failure of the server."""
         self._on_delta, self._where, self._secrets = on_delta, where, secrets
         self._inside, self._marks = inside, think
-        self._events, self._split = EventReader(), ThinkSplitter(inside=inside, think=think)
+        self._events, self._splitter = EventReader(), ThinkSplitter(inside=inside, think=think)
         self._text, self._thought = Pieces(), Pieces()
         self._body, self._size, self._characters = bytearray(), 0, 0
         self.whole: bool | None = None
@@ -167,10 +168,10 @@ class Reply:
         if self._characters > LARGEST_TEXT:
             raise Malformed(f"{self._where} sent a reply of over {LARGEST_TEXT} characters")
         if thought and (piece := self._thought.add(thought)):
-            self._split.disable()
+            self._splitter.disable()
             self._add_reasoning(piece)
         if message.content and (piece := self._text.add(message.content)):
-            self._emit(self._split.feed(piece))
+            self._emit(self._splitter.feed(piece))
 
     def _add_reasoning(self, piece: str) -> None:
         self._apart.append(piece)
@@ -202,16 +203,16 @@ class Reply:
         if left := self._thought.end():
             self._add_reasoning(left)
         if left := self._text.end():
-            self._emit(self._split.feed(left))
-        self._emit(self._split.end())
-        emitted, split = self._split.emitted, self._split
+            self._emit(self._splitter.feed(left))
+        self._emit(self._splitter.end())
+        emitted, splitter = self._splitter.emitted, self._splitter
         if self._text.repeats:
-            split = ThinkSplitter(inside=self._inside, think=self._marks)
+            splitter = ThinkSplitter(inside=self._inside, think=self._marks)
             if self._apart:
-                split.disable()
-            split.feed(self._text.last)
-            split.end()
-        parts = text, reasoning = split.split(cut_off=cut_off)
+                splitter.disable()
+            splitter.feed(self._text.last)
+            splitter.end()
+        parts = text, reasoning = splitter.split(cut_off=cut_off)
         reasoning = (self._thought.last if self._thought.repeats else "".join(self._apart)) + reasoning
         if self._on_delta is not None and (parts != emitted or self._thought.repeats):
             self._emit(Delta(restarted=True))

@@ -45,19 +45,21 @@ PIECES = 16
 
 
 class Sim:
-    """Answers every stage of every strategy in the right form. `busy_seconds` is the total time of used slots."""
+    """Answers every stage of every strategy in the right form. `busy_seconds` is the total time of used slots,
+    `tries` the number of requests by seed.
+    """
 
     def __init__(self, speeds: Speeds | None = None) -> None:
         self.speeds = speeds or Speeds()
         self._slots = Slots(Fixed(self.speeds.slots))
-        self._tries: dict[int, int] = {}
+        self.tries: dict[int, int] = {}
         self.requests = self.in_flight = self.most_in_flight = 0
         self.busy_seconds = 0.0
 
     async def generate(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
         """See Engine. Raises Overloaded for the share of requests that fail; a retry of the same request may pass."""
         self.requests += 1
-        tries = self._tries[request.seed] = self._tries.get(request.seed, 0) + 1
+        tries = self.tries[request.seed] = self.tries.get(request.seed, 0) + 1
         if random.Random(f"{request.seed} {tries}").random() < self.speeds.failures:
             raise Overloaded("simulated: 503")
         queue = self.speeds.queue

@@ -34,10 +34,10 @@ from scale_reasoning.web.proxy.readiness import NO_LIST, PROBE_SECONDS, Target
 from scale_reasoning.web.proxy.refusals import KEY_REFUSED, Refusal, refusal_of
 from scale_reasoning.web.proxy.wire import ID, Gone, Stream
 
-SENT = ("accept", "user-agent", "x-request-id", "traceparent", "idempotency-key")
+PASSED = ("accept", "user-agent", "x-request-id", "traceparent", "idempotency-key")
 """Headers of a client that the model server sees: none that could carry a client's key."""
 
-KEPT_BACK = {
+HIDDEN = {
     "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
     "transfer-encoding", "upgrade",  # of one connection only (RFC 9110, 7.6.1)
     "set-cookie", "www-authenticate", "server", "date", "alt-svc", "strict-transport-security",  # of another server
@@ -46,10 +46,10 @@ KEPT_BACK = {
 """Headers of a model server that the client does not see."""
 
 LARGEST_ERROR, LARGEST_ANSWER = 2**20, 2**26
-"""Bytes of an error's body that are looked through for the server's key; and of any other body that are passed on."""
+"""Bytes of an error's body, and of any other body, that are passed on."""
 
 REST = 3.0
-"""Reading what model servers send all at once takes at most a quarter of the time: the rest is other requests'."""
+"""Seconds of rest after each second of reading large chunks: other requests get three quarters of the time."""
 
 LISTED_SECONDS = 60.0
 """How long a fetched list of models is kept."""
@@ -98,26 +98,26 @@ class Upstream:
 
     @property
     def in_flight(self) -> int:
-        """Requests that the model servers are sent at a time; an adaptive limit counts as the most it may grow to."""
+        """Requests that the model servers get at a time; an adaptive limit counts as its ceiling."""
         limits = [slots.limit for slots, _ in self._servers]
         return sum(limit.most if isinstance(limit, Fixed) else CEILING for limit in limits)
 
     async def models(self) -> bytes:
         """The server's own models and the strategies of the served one, as the protocol lists them."""
-        return msgspec.json.encode({"object": "list", "data": list((await self._listed()).values())})
+        return msgspec.json.encode({"object": "list", "data": list((await self._list_models()).values())})
 
     async def model_named(self, name: str) -> bytes:
         """One entry of the list. Raises Refusal (404) when there is none of that name."""
-        entry = (await self._listed()).get(name)
+        entry = (await self._list_models()).get(name)
         if entry is None:
             raise Refusal(404, "model_not_found", "there is no model of this name", "model")
         return msgspec.json.encode(entry)
 
-    async def _listed(self) -> dict[str, JSON]:
-        """What exists: nothing before the server answered for the first time."""
+    async def _list_models(self) -> dict[str, JSON]:
+        """The models by name; none before the server has answered for the first time."""
         now = asyncio.get_running_loop().time()
         if now >= self._listed_until:
-            entries = await self._fetched()
+            entries = await self._fetch_models()
             if entries is not None:
                 self._entries = self._own | {
                     name: entry for name, entry in entries.items() if value_at(entry, "id") == name
@@ -125,7 +125,7 @@ class Upstream:
             self._listed_until = now + (LISTED_SECONDS if entries else 1.0)
         return self._entries
 
-    async def _fetched(self) -> Mapping[str, JSON] | None:
+    async def _fetch_models(self) -> Mapping[str, JSON] | None:
         """The server's own list of models, empty when it has none; None when it does not answer."""
         try:
             async with asyncio.timeout(PROBE_SECONDS):
@@ -138,20 +138,20 @@ class Upstream:
     async def relay(
         self, content: bytes, said: Mapping[str, JSON], request: web.Request, share: Share
     ) -> web.StreamResponse:
-        """Passes a chat request on and its answer back, in a place of the server's as any call. `said` is what the
-        body says: it goes up instead of the body where there is a token budget that it does not keep.
+        """Passes a chat request on and its response back, in a slot of the server like any call.
 
-        Raises Refusal when the server fails, sent before or not.
+        `said` is the decoded body: with limits of new tokens it replaces a body that exceeds the token budget. Raises
+        Refusal when the server fails, also after a part of the response was sent.
         """
         if self._budget is not None:
             content = within(self._budget, content, said, limit_key=self._limit_key)
         try:
-            async with self._asked(content, _sent(request), share) as (client, response):
-                return await self._passed_back(client, response, request)
+            async with self._ask(content, _request_headers(request), share) as (client, response):
+                return await self._pass_back(client, response, request)
         except EngineError as error:
             raise refusal_of(error) from None
 
-    async def _passed_back(
+    async def _pass_back(
         self, client: Client, response: aiohttp.ClientResponse, request: web.Request
     ) -> web.StreamResponse:
         if 300 <= response.status < 400:
@@ -159,11 +159,11 @@ class Upstream:
         if response.status in KEY_REFUSED:
             raise client.refusal(response, await _error_body(client, response))
         if response.status >= 400:
-            headers = _kept(client, response, "content-length")
+            headers = _response_headers(client, response, "content-length")
             return web.Response(status=response.status, body=await _error_body(client, response), headers=headers)
         if response.status < 200:
             raise Refusal(502, "upstream_malformed", f"the model server answered with the status {response.status}")
-        stream, size = Stream(request, _kept(client, response), response.status), 0
+        stream, size = Stream(request, _response_headers(client, response), response.status), 0
         async for chunk in response.content.iter_any():
             size += len(chunk)
             if size > LARGEST_ANSWER:
@@ -172,7 +172,7 @@ class Upstream:
         return stream.response
 
     @asynccontextmanager
-    async def _asked(
+    async def _ask(
         self, content: bytes, headers: Mapping[str, str], share: Share
     ) -> AsyncGenerator[tuple[Client, aiohttp.ClientResponse]]:
         """The response of the server whose turn it is; where that cannot be reached, of the next. Raises EngineErrors,
@@ -184,7 +184,7 @@ class Upstream:
             while left:
                 up = [slots for slots, _ in left if slots.most] or [left[0][0]]
                 async with _slot(up, share) as taken:
-                    if taken is None:  # one of them went down meanwhile
+                    if taken is None:  # a server went down meanwhile
                         continue
                     slots, server = next(each for each in left if each[0] is taken)
                     left.remove((slots, server))
@@ -200,10 +200,10 @@ class Upstream:
                             raise client.engine_error(error) from None
 
 
-def _sent(request: web.Request) -> dict[str, str]:
+def _request_headers(request: web.Request) -> dict[str, str]:
     """The headers that the model server sees."""
     headers = request.headers
-    sent = {name: headers[name] for name in SENT if name in headers and _passable(headers[name])}
+    sent = {name: headers[name] for name in PASSED if name in headers and _passable(headers[name])}
     sent["x-request-id"] = request[ID]
     sent["accept-encoding"] = "identity"  # a compressed error could hide the key
     return sent
@@ -221,10 +221,10 @@ async def _error_body(client: Client, response: aiohttp.ClientResponse) -> bytes
     return shown
 
 
-def _kept(client: Client, response: aiohttp.ClientResponse, *without: str) -> dict[str, str]:
+def _response_headers(client: Client, response: aiohttp.ClientResponse, *without: str) -> dict[str, str]:
     """The headers that the client of the proxy sees."""
     of_connection = {name.strip().lower() for name in response.headers.get("connection", "").split(",")}
-    hidden = KEPT_BACK | of_connection | set(without)
+    hidden = HIDDEN | of_connection | set(without)
     return {
         name.lower(): value
         for name, value in response.headers.items()
@@ -250,7 +250,7 @@ async def _slot(choice: Sequence[Slots], share: Share) -> AsyncGenerator[Slots |
 
 
 def _servers(engine: Any) -> list[tuple[Slots, OpenAI | Llama]]:
-    """What speaks HTTP below an engine's policies, and the slots for requests on it."""
+    """The engines that use HTTP below the policies, each with its slots."""
     match engine:
         case Retrying():
             return _servers(engine.engine)
