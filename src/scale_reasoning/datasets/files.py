@@ -28,6 +28,8 @@ MAX_BYTES = 256 * 2**20
 
 MOST_LINE = 8 << 20
 """Characters of a line of JSONL: its values take many times as much memory once they are read."""
+PARQUET_ROWS = 1000
+"""Rows of Parquet that are Python's at a time: its numbers take many times as much memory as Arrow's."""
 LINE = re.compile(r"\S[^\n]*")
 """A line that says something, from its first character on."""
 
@@ -111,12 +113,25 @@ def _parquet(path: Path) -> Iterator[Row]:
         raise ConfigError(f"{path}: Parquet needs pyarrow: pip install 'scale-reasoning[data]'") from None
     try:
         table = bounded_table(path, parquet, MAX_BYTES)
-        rows: list[dict[str, JSON]] = table.to_pylist()
-        types = {field.name: str(field.type) for field in table.schema}
     except ValueError as error:  # ArrowInvalid is one
         raise ConfigError(f"{path}: not Parquet ({error})") from error
+    except MemoryError:
+        raise ConfigError(f"{path}: reading it takes more memory than there is") from None
+    return _parquet_rows(path, table)
+
+
+def _parquet_rows(path: Path, table: Any) -> Iterator[Row]:
+    types = {field.name: str(field.type) for field in table.schema}
     short = {name: SHORT_FLOATS[kind] for name, kind in types.items() if kind in SHORT_FLOATS}
-    return (Row(where=f"{path}, row {n}", fields=with_short_floats(row, short)) for n, row in enumerate(rows, 1))
+    number = 0
+    for batch in table.to_batches(max_chunksize=PARQUET_ROWS):
+        try:
+            rows: list[dict[str, JSON]] = batch.to_pylist()
+        except ValueError as error:
+            raise ConfigError(f"{path}: not Parquet ({error})") from error
+        for row in rows:
+            number += 1
+            yield Row(where=f"{path}, row {number}", fields=with_short_floats(row, short))
 
 
 def _text(path: Path) -> str:
