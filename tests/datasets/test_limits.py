@@ -65,7 +65,9 @@ def test_columns_that_no_problem_is_made_of_are_not_read(tmp_path: Path) -> None
     import pyarrow.parquet as reader
 
     metadata = reader.read_metadata(file)
-    table = parquet.bounded_table(file, reader, 2 * sum(metadata.row_group(n).total_byte_size for n in range(1)))
+    table = parquet.bounded_table(
+        file, reader, 2 * sum(metadata.row_group(n).total_byte_size for n in range(metadata.num_row_groups))
+    )
     assert table.column_names == ["problem", "answer"]
 
 
@@ -81,6 +83,17 @@ def test_columns_of_nothing_count_as_what_they_take(kind: str, tmp_path: Path, m
     monkeypatch.setattr(reader, "ParquetFile", None)
     with pytest.raises(ConfigError, match="bytes once decoded"):
         load(str(file))
+
+
+def test_a_date_outside_python_s_range_does_not_stop_the_reading(tmp_path: Path) -> None:
+    arrow: Any = pytest.importorskip("pyarrow")
+    dates = {
+        "date": arrow.array([2**31 - 1], arrow.date32()),
+        "time": arrow.array([2**62], arrow.timestamp("us")),
+        "duration": arrow.array([2**63 - 1], arrow.duration("ms")),
+    }
+    (problem,) = load(str(written(tmp_path, {"problem": ["p"], "answer": ["1"], **dates}))).problems
+    assert problem.answer == "1"
 
 
 def test_a_name_that_comes_twice_in_parquet_is_refused(tmp_path: Path) -> None:

@@ -32,7 +32,8 @@ def bounded_table(path: Path, parquet: Any, most: int) -> Any:
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     _bound(path, sum(group.total_byte_size for group in groups), most)
     schema = parquet.read_schema(path)
-    if twice := [name for name, count in Counter(schema.names).items() if count > 1]:
+    names: list[str] = schema.names
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise ConfigError(f"{path}: a column's name comes twice: {twice[0]!r}")
     flat = _flat_columns(schema)
     _bound(path, metadata.num_rows * sum(flat.values()), most)
@@ -45,6 +46,7 @@ def bounded_table(path: Path, parquet: Any, most: int) -> Any:
 def _flat_columns(schema: Any) -> dict[str, int]:
     """The columns of text and numbers, with the bytes that each takes per row besides the texts themselves."""
     types: Any = import_module("pyarrow.types")
+    numbers = (types.is_integer, types.is_floating, types.is_decimal, types.is_boolean)
     flat: dict[str, int] = {}
     for field in schema:
         kind = field.type
@@ -52,7 +54,7 @@ def _flat_columns(schema: Any) -> dict[str, int]:
             flat[field.name] = INDEX_BYTES
         elif types.is_dictionary(kind) and str(kind.value_type) in TEXTS:
             flat[field.name] = kind.index_type.bit_width // 8
-        elif types.is_primitive(kind) or types.is_decimal(kind):
+        elif any(is_number(kind) for is_number in numbers):
             flat[field.name] = -(-kind.bit_width // 8)
     # A name with a dot also selects the part of a nested column that has the same path.
     return {name: size for name, size in flat.items() if not _is_part(name, set(schema.names) - set(flat))}
