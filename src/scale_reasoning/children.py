@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -15,8 +15,11 @@ GRACE_SECONDS = 10
 
 
 @contextlib.contextmanager
-def running(command: Sequence[str], *, output: IO[bytes] | None = None) -> Generator[subprocess.Popen[bytes]]:
-    """The command at work, with all that it starts; `output` takes what it prints, else that goes where ours goes.
+def running(
+    command: Sequence[str], *, output: IO[bytes] | None = None, env: Mapping[str, str] | None = None
+) -> Generator[subprocess.Popen[bytes]]:
+    """The command at work, with all that it starts; `output` takes what it prints, else that goes where ours goes;
+    `env` is its environment, by default ours.
 
     Whatever still runs when the block is left, or when this process is killed, is ended. Raises OSError.
     """
@@ -25,6 +28,7 @@ def running(command: Sequence[str], *, output: IO[bytes] | None = None) -> Gener
         stdin=subprocess.PIPE,
         stdout=output,
         stderr=None if output is None else subprocess.STDOUT,
+        env=env,
     )
     try:
         yield process

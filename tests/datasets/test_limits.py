@@ -49,6 +49,76 @@ def test_a_text_that_is_stored_once_and_used_often_counts_as_often(typed: bool, 
         load(str(file))
 
 
+def test_columns_that_no_problem_is_made_of_are_not_read(tmp_path: Path) -> None:
+    arrow: Any = pytest.importorskip("pyarrow")
+    text = "x" * MIB
+    nested = {
+        "list": arrow.array([[text] * 9] * 60),
+        "struct": arrow.array([{"text": text}] * 60),
+        "map": arrow.array([[("key", text)]] * 60, arrow.map_(arrow.string(), arrow.string())),
+        "struct.text": arrow.array(["flat, with the path of a nested part"] * 60),
+        "fixed": arrow.array([text.encode()] * 60, arrow.binary(MIB)),
+    }
+    columns = {"problem": [f"p{n}" for n in range(60)], "answer": ["1"] * 60}
+    file = written(tmp_path, {**columns, **nested}, compression="zstd")
+    assert file.stat().st_size < MIB
+    import pyarrow.parquet as reader
+
+    metadata = reader.read_metadata(file)
+    table = parquet.read_table(
+        file, reader, 2 * sum(metadata.row_group(n).total_byte_size for n in range(metadata.num_row_groups))
+    )
+    assert table.column_names == ["problem", "answer"]
+
+
+@pytest.mark.parametrize("kind", ["int64", "string", "float64", "bool_"])
+def test_columns_of_nothing_count_as_what_they_take(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arrow: Any = pytest.importorskip("pyarrow")
+    rows = 100_000
+    empty = {f"c{n}": arrow.nulls(rows, getattr(arrow, kind)()) for n in range(40)}
+    file = written(tmp_path, {"problem": ["p"] * rows, "answer": ["1"] * rows, **empty}, compression="zstd")
+    monkeypatch.setattr(files, "MAX_BYTES", 4 * MIB)
+    import pyarrow.parquet as reader
+
+    monkeypatch.setattr(reader, "ParquetFile", None)
+    with pytest.raises(ConfigError, match="bytes once decoded"):
+        load(str(file))
+
+
+def test_a_date_outside_python_s_range_does_not_stop_the_reading(tmp_path: Path) -> None:
+    arrow: Any = pytest.importorskip("pyarrow")
+    dates = {
+        "date": arrow.array([2**31 - 1], arrow.date32()),
+        "time": arrow.array([2**62], arrow.timestamp("us")),
+        "duration": arrow.array([2**63 - 1], arrow.duration("ms")),
+    }
+    (problem,) = load(str(written(tmp_path, {"problem": ["p"], "answer": ["1"], **dates}))).problems
+    assert problem.answer == "1"
+
+
+def test_a_column_name_that_occurs_twice_in_parquet_is_refused(tmp_path: Path) -> None:
+    arrow: Any = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as writer
+
+    file = tmp_path / "d.parquet"
+    table = arrow.table([arrow.array([value]) for value in ("p", "q", "1")], names=["problem", "problem", "answer"])
+    writer.write_table(table, file)
+    with pytest.raises(ConfigError, match="a column name occurs twice: 'problem'"):
+        load(str(file))
+
+
+def test_parquet_that_takes_more_memory_than_there_is_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arrow: Any = pytest.importorskip("pyarrow")
+    file = written(tmp_path, {"problem": ["p"], "answer": ["1"]})
+
+    def fail(*_: object) -> None:
+        raise arrow.ArrowMemoryError("malloc of size 8388608 failed")
+
+    monkeypatch.setattr(files, "read_table", fail)
+    with pytest.raises(ConfigError, match="not enough memory to read it"):
+        load(str(file))
+
+
 def test_too_many_rows_are_refused_by_what_the_file_says_of_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

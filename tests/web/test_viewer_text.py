@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import unicodedata
 from html.parser import HTMLParser
 
 import pytest
@@ -83,6 +84,35 @@ def test_links_images_and_raw_html_are_text() -> None:
         assert "[click](javascript:window.hacked=1)" in made
         assert "\u202e" not in made
         assert "\x1b" not in made
+
+
+REFERENCES = ("&#x202e;", "&#8238;", "&rlm;", "&#x2066;", "&shy;", "&ZeroWidthSpace;", "&#27;", "&#155;", "&#xe000;")
+
+
+@pytest.mark.parametrize("reference", REFERENCES)
+def test_a_character_reference_is_no_way_around_the_characters_that_are_taken_out(reference: str) -> None:
+    spelled = f"a{reference}b"
+    texts = [spelled, f"```{reference}\nx\n```", f"| {spelled} |\n|---|", f"# {spelled}", rf"$\text{{{spelled}}}$"]
+    for text in [*texts, rf"$\mbox{{{spelled}}}$"]:
+        for made in (typeset(text), typeset_line(text)):
+            assert [c for c in made if c != "\n" and unicodedata.category(c).startswith("C")] == [], text
+    assert mathml(r"\unicode{x202e}") != mathml(r"\unicode{x41}")
+    assert "\u202e" not in (mathml(r"\unicode{x202e}") or "")
+
+
+def test_no_formula_grows_without_bound() -> None:
+    ends = "".join(rf"\begin{{{name}}}\end{{{name}}}" for name in "aa")
+    for latex in (
+        r"\sideset{}{}" * 14 + "x",
+        r"\sideset{_a}{^b}" * 14 + r"\sum",
+        rf"\newenvironment{{a}}{{xx}}{{}}\newenvironment{{b}}{{{ends}}}{{}}\begin{{b}}\end{{b}}",
+        r"\renewenvironment{a}[1]{#1#1}{}" + r"\begin{a}{" * 12 + "x" + r"}\end{a}" * 12,
+        r"\DeclareMathOperator{\a}{\a\a}\a",
+        "\\new\u200bcommand{\\a}{xx}\\a",
+        "\\side\u200bset{}{}" * 14 + "x",
+    ):
+        assert mathml(latex) is None, latex
+    assert mathml(r"\sideset{_a^b}{'}\sum x + \sideset{}{'}\prod y") is not None
 
 
 @given(st.text(alphabet=st.sampled_from("a1 $\\()[]{}<>&\"'*_`#|-+!\n^~frctexbgin"), max_size=120))

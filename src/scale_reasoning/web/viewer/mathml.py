@@ -35,16 +35,20 @@ ATTRIBUTES = frozenset({
     "rowspacing", "rspace", "scriptlevel", "separator", "stretchy", "symmetric", "width"
 })  # fmt: skip
 VALUE = re.compile(r"[\w.%# +-]{0,40}")
-DEFINES = re.compile(r"\\(?:(?:re)?new|provide)command|\\[egx]?def\b|\\let\b")
+DEFINES = re.compile(r"\\(?:(?:re)?new|provide)(?:command|environment)|\\DeclareMathOperator|\\[egx]?def\b|\\let\b")
 """Definitions, which can grow without bound."""
+SIDESETS = 4
+"""The largest number of `\\sideset` in a formula: the library converts what follows each one twice."""
 
 
 @lru_cache(maxsize=8192)
 def mathml(latex: str, display: str = "inline") -> str | None:
     """Converts a formula to a `<math>` element, as safe HTML; `display` is inline or block."""
-    if not latex.strip() or len(latex) > LONGEST or DEFINES.search(latex):
+    if len(latex) > LONGEST:
         return None
     latex = printable(latex)
+    if not latex.strip() or DEFINES.search(latex) or latex.count("\\sideset") > SIDESETS:
+        return None
     try:
         body = "".join(_write_element(child) for child in _converter.convert_to_element(latex.strip()))
     except Exception:  # noqa: BLE001  the library's errors have no common class, and hostile input raises others
@@ -54,7 +58,7 @@ def mathml(latex: str, display: str = "inline") -> str | None:
 
 def _write_element(element: Element) -> str:
     """Writes the element as HTML. Raises ValueError for anything that a formula cannot have."""
-    name, text = element.tag, html.unescape(element.text or "")
+    name, text = element.tag, printable(html.unescape(element.text or ""))
     if name not in ELEMENTS or CHILDREN.get(name, len(element)) != len(element):
         raise ValueError(name)
     if text.startswith("\\") and len(text) > 1 and name != "mtext":

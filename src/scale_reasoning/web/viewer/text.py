@@ -39,14 +39,19 @@ def typeset(text: str) -> Markup:
     """Typesets the text as HTML blocks."""
     if len(text) > TYPESET:
         return Markup('<div class="typed">{}</div>').format(plain(text))
-    return Markup(_markdown().render(plain(text)))  # noqa: S704  rendered with raw HTML off, formulas from a list
+    return _as_markup(_markdown().render(plain(text)))
 
 
 def typeset_line(text: str) -> Markup:
     """Typesets the text as HTML within a line: formulas and emphasis, no blocks."""
     if len(text) > TYPESET:
         return escape(plain(text))
-    return Markup(_markdown().renderInline(plain(text)))  # noqa: S704  as above
+    return _as_markup(_markdown().renderInline(plain(text)))
+
+
+def _as_markup(rendered: str) -> Markup:
+    # Markdown decodes character references: "&#x202e;" is a mark that reorders text only now.
+    return Markup(printable(rendered))  # noqa: S704  rendered with raw HTML off, formulas from a list
 
 
 @cache
