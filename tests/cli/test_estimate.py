@@ -3,7 +3,8 @@
 import pytest
 
 from scale_reasoning.cli.estimate import estimate, tokens_of
-from scale_reasoning.runs.manifest import CellSpec, DatasetSpec, Manifest, ModelSpec
+from scale_reasoning.engines.connection import ModelSpec
+from scale_reasoning.runs.manifest import CellSpec, DatasetSpec, Manifest
 from scale_reasoning.strategies import describe, make
 from scale_reasoning.types import JSON, Problem
 

@@ -56,7 +56,7 @@ def test_an_evaluation_runs_resumes_reports_and_exports(tmp_path: Path) -> None:
     records = [json.loads(line) for line in exported.read_text().splitlines()]
     assert len(records) == 8
     assert records[0]["solution"]["answer"] == "12"
-    assert scale("grade", out).stdout.strip().endswith("8 records graded anew, 0 verdicts changed")
+    assert scale("grade", out).stdout.strip().endswith("8 records graded again, 0 grades changed")
 
 
 def test_what_a_server_refuses_is_said_once_and_kept_in_the_manifest(tmp_path: Path) -> None:

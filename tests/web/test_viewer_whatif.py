@@ -14,9 +14,9 @@ import pytest
 from tests.runs.simulated import fresh, manifest
 from tests.web.viewed import sweep, viewing
 
+from scale_reasoning.engines.connection import ModelSpec
 from scale_reasoning.engines.llama import Llama
 from scale_reasoning.engines.sim import Sim, Speeds
-from scale_reasoning.runs.manifest import ModelSpec
 from scale_reasoning.runs.store import reading
 from scale_reasoning.web.viewer.pages import told
 from scale_reasoning.web.viewer.replay import EMBEDDED_WINDOW, endpoints_of
@@ -180,7 +180,7 @@ def test_replays_share_what_they_asked_the_journal(tmp_path: Path) -> None:
         asyncio.run(
             stretches(
                 cell.problems[0],
-                cell.spec.made(),
+                cell.spec.make_strategy(),
                 endpoints_of(cell.spec.model),
                 counting,
                 sample=0,

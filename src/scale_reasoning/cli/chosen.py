@@ -1,15 +1,14 @@
 """From flags to strategies: `--strategy NAME:key=value,…`, flags such as `--tau`, and `--set key=value`.
 
-Decides which strategy a flag is for: every one that has the option, and at least one must.
+Decides which strategies a flag sets: all that have the option, and at least one must have it.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scale_reasoning.cli.options import OPTIONS
+from scale_reasoning.cli.flags import StrategyFlags
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import Strategy
 from scale_reasoning.strategies import EFFORTS, STRATEGIES, make, prompts_of, spelling
@@ -17,61 +16,56 @@ from scale_reasoning.types import JSON
 
 Settings = dict[str, Any]
 Flag = tuple[str, str, str]
-"""How a setting was given, its name, its value."""
+"""The flag as messages name it, the option, its value."""
 
 
-def strategy(args: argparse.Namespace) -> Strategy:
+def make_strategy(flags: StrategyFlags) -> Strategy:
     """The one strategy that the flags describe. Raises ConfigError naming the flag or key that is wrong."""
-    if len(args.strategy or ()) > 1:
-        raise ConfigError(f"--strategy {args.strategy[1]}: one strategy at a time; scale eval takes several")
-    return strategies(args)[0]
+    if len(flags.strategies) > 1:
+        raise ConfigError(f"--strategy {flags.strategies[1]}: one strategy at a time; scale eval takes several")
+    return make_strategies(flags)[0]
 
 
-def strategies(args: argparse.Namespace) -> list[Strategy]:
+def make_strategies(flags: StrategyFlags) -> list[Strategy]:
     """The strategies that the flags describe, SCALE where none is named. Raises ConfigError."""
-    spelled = [spelling.split(text) for text in args.strategy or ["scale"]]
+    spelled = [spelling.split(text) for text in flags.strategies or ["scale"]]
     own = [(each.name, _own(each)) for each in spelled]
-    made = [make(name, settings) for name, settings in _with_flags(own, flags(args))]
+    made = [make(name, settings) for name, settings in _with_flags(own, _list_flags(flags))]
     for number, each in enumerate(made):
-        prompts_of(each)  # a prompts file that cannot be used is refused before anything is started
         if each in made[:number]:
-            raise ConfigError(f"--strategy {args.strategy[number]}: it is the same as one before it")
-        prompts_of(each)  # a prompts file that cannot be used is refused before anything is started
+            raise ConfigError(f"--strategy {flags.strategies[number]}: the same strategy is named before it")
+        prompts_of(each)  # a prompts file that cannot be used is refused before anything starts
     return made
 
 
-def flags(args: argparse.Namespace) -> list[Flag]:
-    """The settings that flags give to whichever strategy has them. Raises ConfigError."""
+def _list_flags(flags: StrategyFlags) -> list[Flag]:
+    """The options that flags set in every strategy that has them. Raises ConfigError."""
     found: list[Flag] = []
-    for setting in args.set:
+    for setting in flags.settings:
         try:
             key, value = spelling.pair(setting)
         except ConfigError as error:
             raise ConfigError(f"--set: {error}") from None
         found.append((f"--set {key}", key, value))
-    if args.effort is not None:
-        if args.tau is not None:
+    if flags.effort is not None:
+        if "tau" in flags.options:
             raise ConfigError("--effort and --tau: both set tau; give one of them")
-        found.append(("--effort", "tau", str(EFFORTS[args.effort])))
-    for option in OPTIONS:
-        value = None if option in args.without else getattr(args, option.replace("-", "_"))
-        if value is not None:
-            found.append((f"--{option}", option.replace("-", "_"), value))
-    return found
+        found.append(("--effort", "tau", str(EFFORTS[flags.effort])))
+    return [*found, *((f"--{option}", option.replace("-", "_"), value) for option, value in flags.options.items())]
 
 
-def changed(args: argparse.Namespace, described: Sequence[Mapping[str, JSON]]) -> list[str]:
+def list_changes(flags: StrategyFlags, described: Sequence[Mapping[str, JSON]]) -> list[str]:
     """What flags would change about the strategies of a run, as `describe` shows them. Raises ConfigError."""
     own = [(str(each["name"]), {key: value for key, value in each.items() if key != "name"}) for each in described]
-    spelled = [spelling.split(text) for text in args.strategy or ()]
+    spelled = [spelling.split(text) for text in flags.strategies]
     found: list[str] = []
     if spelled and {each.name for each in spelled} != {name for name, _ in own}:
-        found.append(f"--strategy {' --strategy '.join(args.strategy)}")
+        found.append(f"--strategy {' --strategy '.join(flags.strategies)}")
     named: list[tuple[Flag, Sequence[tuple[str, Settings]]]] = []
     for each in spelled:
         its = [(name, settings) for name, settings in own if name == each.name]
         named += [((f"--strategy {each.name}:{key}", key, value), its) for key, value in _own(each).items()]
-    for flag, ones in [*named, *((flag, own) for flag in flags(args))]:
+    for flag, ones in [*named, *((flag, own) for flag in _list_flags(flags))]:
         before, now = ([make(*each) for each in every] for every in (ones, _with_flags(ones, [flag], replacing=True)))
         if before != now:
             found.append(f"{flag[0]} {flag[2]}")

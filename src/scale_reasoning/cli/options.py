@@ -1,16 +1,19 @@
-"""Flags that several commands share: which model, which strategy. What they mean is decided elsewhere."""
+"""Flags that several verbs share: how argparse reads them, and how they become frozen values (flags.py)."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from scale_reasoning.engines import Connection, key_from_environment
+from scale_reasoning.cli.flags import ModelFlags, RunFlags, StrategyFlags
+from scale_reasoning.engines.connection import Access, ModelSpec
 from scale_reasoning.engines.limit import InFlight
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.runs import shard as shards
+from scale_reasoning.runs.manifest import DatasetSpec
 from scale_reasoning.strategies import EFFORTS, STRATEGIES
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
@@ -35,9 +38,12 @@ OPTIONS: dict[str, str] = {
 }
 """Strategy settings with a flag of their own; every field is reachable by --set."""
 
+NOT_OF_RUNS = ("samples",)
+"""Options whose flag means something else on a run: there, --samples counts attempts."""
+
 
 def add_strategy(parser: argparse.ArgumentParser, *, without: Collection[str] = (), several: bool = False) -> None:
-    """Flags that choose a strategy, or several, with hyper-parameters; `without` those that mean something else."""
+    """Adds the flags that choose a strategy, or several, and its options but for those in `without`."""
     group = parser.add_argument_group("strategy")
     once = "; once for each strategy" if several else ""
     group.add_argument(
@@ -48,15 +54,23 @@ def add_strategy(parser: argparse.ArgumentParser, *, without: Collection[str] = 
     for option, meaning in OPTIONS.items():
         if option not in without:
             group.add_argument(f"--{option}", metavar="X", help=meaning)
-    parser.set_defaults(without=tuple(without))
-    group.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="any other field of the strategy"
+    group.add_argument("--set", action="append", metavar="KEY=VALUE", help="any other option of the strategy")
+    group.add_argument("--seed", type=int, help="the run's seed (default 0)")
+
+
+def read_strategy(args: argparse.Namespace, *, without: Collection[str] = ()) -> StrategyFlags:
+    """The strategy flags."""
+    options = {option: getattr(args, option.replace("-", "_")) for option in OPTIONS if option not in without}
+    return StrategyFlags(
+        strategies=tuple(args.strategy or ()),
+        effort=args.effort,
+        options={option: value for option, value in options.items() if value is not None},
+        settings=tuple(args.set or ()),
     )
-    group.add_argument("--seed", type=int, default=0, help="the run's seed (default 0)")
 
 
-def add_connection(parser: argparse.ArgumentParser) -> None:
-    """Flags that choose the model and how it is spoken to."""
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that choose the model and say how it is reached."""
     group = parser.add_argument_group("model")
     add = group.add_argument
     add(
@@ -65,67 +79,123 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
     )
     add("--base-url", action=_Servers, metavar="URL", help="OpenAI-compatible server, e.g. http://127.0.0.1:8000/v1 "
         "(default: OPENAI_BASE_URL); once for each server of the same model")  # fmt: skip
-    parser.set_defaults(more_base_urls=None)
+    parser.set_defaults(more_base_urls=())
     add("--system1-model", metavar="MODEL", help="another model for System 1")
     add("--system1-base-url", metavar="URL", help="another server for System 1")
     add("--api-key-env", metavar="NAME", help="environment variable with the API key (default OPENAI_API_KEY)")
-    add("--profile", metavar="NAME", help="model family, where the name does not tell (see docs/engines.md)")
+    add("--profile", metavar="NAME", help="model family, if the model's name does not show it (see docs/engines.md)")
     add("--profiles", type=Path, metavar="FILE", help="a TOML file of your own model families")
-    add("--window", type=_count, metavar="TOKENS", help="context window, prompt and reply (default: the family's)")
+    add("--window", type=at_least(1), metavar="TOKENS", help="context window, prompt and reply (default: the family's)")
     add("--temperature", type=float, help="instead of the family's")
     add("--top-p", type=float, help="instead of the family's")
-    add("--in-flight", type=_in_flight, default=64, metavar="N", help="requests a server is sent at a time, or auto "
-        "to find out (default 64)")  # fmt: skip
-    add("--retries", type=_whole, default=4, metavar="N", help="of a failed request (default 4)")
+    add("--in-flight", type=_in_flight, default=64, metavar="N", help="requests in flight per server, or auto to find "
+        "the best number (default 64)")  # fmt: skip
+    add("--retries", type=at_least(0), default=4, metavar="N", help="retries of a failed request (default 4)")
     add("--connect-timeout", type=_seconds, default=10.0, metavar="S", help="seconds to connect (default 10)")
-    add("--first-byte-timeout", type=_seconds, default=600.0, metavar="S", help="until a reply begins (default 600)")
-    add("--silence-timeout", type=_seconds, default=120.0, metavar="S", help="between two pieces (default 120)")
+    add("--first-byte-timeout", type=_seconds, default=600.0, metavar="S", help="seconds until a reply begins "
+        "(default 600)")  # fmt: skip
+    add("--silence-timeout", type=_seconds, default=120.0, metavar="S", help="seconds between two pieces of a reply "
+        "(default 120)")  # fmt: skip
 
 
-def connection(args: argparse.Namespace) -> Connection:
-    """The connection that the flags and the environment describe. Raises ConfigError."""
-    from scale_reasoning.cli.place import require_system1
-
-    require_system1(args)
-    return partial_connection(args)
-
-
-def partial_connection(args: argparse.Namespace) -> Connection:
-    """The same where a recipe or a run names the models, or some of them. Raises ConfigError."""
-    from scale_reasoning.cli.place import place
+def read_model(args: argparse.Namespace) -> ModelFlags:
+    """The model flags. Raises ConfigError."""
     from scale_reasoning.engines.openai import Timeouts
 
     if args.temperature is not None and not 0 <= args.temperature <= 10:
         raise ConfigError(f"--temperature {args.temperature}: must be from 0 to 10")
-    for url in args.more_base_urls or ():
-        if "@" in url:
-            raise ConfigError("--base-url: with several servers none may have a user or password in it: --api-key-env")
     if args.top_p is not None and not 0 < args.top_p <= 1:
         raise ConfigError(f"--top-p {args.top_p}: must be above 0 and at most 1")
-    found = place(args)
-    return Connection(
+    if any("@" in url for url in args.more_base_urls):
+        raise ConfigError("--base-url: with several servers, none may contain a user or password; use --api-key-env")
+    model = ModelSpec(
         model=args.model,
-        base_url=found.base_url,
-        more_base_urls=args.more_base_urls or (),
+        base_url=args.base_url or None,
+        more_base_urls=args.more_base_urls,
         system1_model=args.system1_model,
-        system1_base_url=found.system1_base_url,
-        api_key=key_from_environment(args.api_key_env),
+        system1_base_url=args.system1_base_url or None,
+        api_key_env=args.api_key_env,
         profile=args.profile,
-        profiles=args.profiles,
+        profiles=args.profiles and str(args.profiles),
         window=args.window,
-        in_flight=args.in_flight,
-        retries=args.retries,
         temperature=args.temperature,
         top_p=args.top_p,
-        timeouts=Timeouts(
-            connect=args.connect_timeout, first_byte=args.first_byte_timeout, silence=args.silence_timeout
-        ),
-        say=lambda line: print(f"scale: {line}", file=sys.stderr, flush=True),
+    )
+    waits = Timeouts(connect=args.connect_timeout, first_byte=args.first_byte_timeout, silence=args.silence_timeout)
+    return ModelFlags(
+        model=model,
+        access=Access(in_flight=args.in_flight, retries=args.retries, timeouts=waits, say=say),
     )
 
 
+def add_run(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
+    """Adds the flags of the verbs that make a run."""
+    add = parser.add_argument
+    add("--out", type=Path, metavar="RUN", help="the run's folder (default runs/NAME-TIME)")
+    add("--samples", type=int, metavar="N", help="attempts per problem (default 8); vote's chains: --set samples=N")
+    add("--limit", type=int, metavar="N", help="the first N problems of each dataset")
+    add("--data-dir", metavar="DIR", help="read DIR/NAME.jsonl instead of the Hub")
+    add("--split", help="split of a dataset (arithmetic: train, validation, test)")
+    add("--level", help="level of arithmetic: easy, medium, hard")
+    add("--problem-field", metavar="NAME", help="field of the problem's text in your own file")
+    add("--answer-field", metavar="NAME", help="field of the gold answer in your own file")
+    add("--grader", metavar="NAME", help="integer or symbolic (default: chosen by each gold answer)")
+    add("--no-reuse", action="store_true", help="never answer a call with a reply made under another token limit")
+    add("--attempts-in-flight", type=at_least(1), metavar="N", help="attempts at a time (default 1024; 4 with "
+        "llama.cpp on this machine)")  # fmt: skip
+    add("--shard", metavar="I/N", help="make only share I of N; scale merge unites the shares")
+    add("--ray", metavar="ADDRESS", help="make the attempts on Ray: auto, local or ray://HOST:PORT")
+    add("--ray-workers", type=int, metavar="N", help="worker processes on Ray (default 4)")
+    add("--dry-run", action="store_true", help="print what would run (attempts, calls, tokens); call and write nothing")
+    add("--trust-manifest", action="store_true", help="send keys to the servers that a manifest or recipe names")
+    add_strategy(parser, without=NOT_OF_RUNS, several=several)
+    add_model(parser)
+
+
+def read_run(args: argparse.Namespace) -> RunFlags:
+    """The flags of a run. Raises ConfigError for flags that contradict each other."""
+    if args.ray and args.shard:
+        raise ConfigError("--ray and --shard: both distribute the attempts; give only one of them")
+    if args.ray_workers is not None and not args.ray:
+        raise ConfigError("--ray-workers: needs --ray ADDRESS")
+    return RunFlags(
+        strategy=read_strategy(args, without=NOT_OF_RUNS),
+        model=read_model(args),
+        data=DatasetSpec(
+            name="", data_dir=args.data_dir, count=args.limit, split=args.split, level=args.level,
+            problem_field=args.problem_field, answer_field=args.answer_field,
+        ),
+        samples=args.samples,
+        seed=args.seed,
+        grader=args.grader,
+        shard=None if args.shard is None else shards.read(args.shard),
+        reuse=not args.no_reuse,
+        out=args.out,
+        attempts_in_flight=args.attempts_in_flight,
+        ray=args.ray,
+        ray_workers=args.ray_workers,
+        dry_run=args.dry_run,
+        trust_manifest=args.trust_manifest,
+    )  # fmt: skip
+
+
+def add_denominator(parser: argparse.ArgumentParser) -> None:
+    """Adds the flag that says how reports and plots count failed attempts."""
+    parser.add_argument(
+        "--denominator",
+        choices=("planned", "completed"),
+        default="planned",
+        help="planned: a failed attempt is wrong (default); completed: it is left out, as in the paper",
+    )
+
+
+def say(line: str) -> None:
+    """Prints one line to the user, on stderr."""
+    print(f"scale: {line}", file=sys.stderr, flush=True)
+
+
 class _Servers(argparse.Action):
-    """The first URL is `base_url`, further ones are `more_base_urls`. An empty one takes back what was said before."""
+    """The first URL is `base_url`, further ones are `more_base_urls`. An empty one cancels those before it."""
 
     def __call__(
         self,
@@ -140,16 +210,19 @@ class _Servers(argparse.Action):
             namespace.more_base_urls = (*namespace.more_base_urls, values)
 
 
+def at_least(least: int) -> Callable[[str], int]:
+    """Reads a whole number from `least` on."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r}: must be a whole number, at least {least}")
+        return int(text)
+
+    return read
+
+
 def _in_flight(text: str) -> InFlight:
-    return "auto" if text == "auto" else _count(text)
-
-
-def _count(text: str) -> int:
-    return _at_least(1, int(text))
-
-
-def _whole(text: str) -> int:
-    return _at_least(0, int(text))
+    return "auto" if text == "auto" else at_least(1)(text)
 
 
 def _seconds(text: str) -> float:
@@ -157,9 +230,3 @@ def _seconds(text: str) -> float:
     if not 0 < seconds < 1e6:
         raise argparse.ArgumentTypeError(f"{text}: must be a positive number of seconds")
     return seconds
-
-
-def _at_least(least: int, number: int) -> int:
-    if number < least:
-        raise argparse.ArgumentTypeError(f"{number}: must be at least {least}")
-    return number

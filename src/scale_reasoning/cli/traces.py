@@ -1,9 +1,7 @@
-"""From runs to a bundle: every attempt through the filters, what is kept written, the funnel shown."""
+"""From runs to a bundle: filters every attempt, writes what is kept, and shows the funnel."""
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -18,15 +16,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
-    """All attempts of the runs, and what became of them."""
+class FilteredRuns:
+    """All attempts of runs, and the result of the filters."""
 
     collected: Collected
     funnel: Funnel
 
 
-def filtered(settings: Settings, folders: Sequence[Path]) -> Made:
-    """The attempts of the runs in `folders` through the filters. Raises ConfigError, StoreError."""
+def filter_runs(settings: Settings, folders: Sequence[Path]) -> FilteredRuns:
+    """Filters the attempts of the runs in `folders`. Raises ConfigError, StoreError."""
     from scale_reasoning.synth import funnel
     from scale_reasoning.synth.collect import collect
     from scale_reasoning.synth.filters import stages
@@ -34,12 +32,12 @@ def filtered(settings: Settings, folders: Sequence[Path]) -> Made:
 
     collected = collect(folders, layout(settings.layout))
     allowed = {name for each in collected.evaluations for name in each.benchmarks if settings.allow_test_split}
-    filters = replace(filters_of(settings), allowed=frozenset(allowed))
-    return Made(collected=collected, funnel=funnel.run(collected.candidates, stages(filters)))
+    filters = replace(load_filters(settings), allowed=frozenset(allowed))
+    return FilteredRuns(collected=collected, funnel=funnel.run(collected.candidates, stages(filters)))
 
 
 @cache
-def filters_of(settings: Settings) -> Filters:
+def load_filters(settings: Settings) -> Filters:
     """The filters that the settings describe, with the lists to keep out. Raises ConfigError."""
     from scale_reasoning.datasets import load
     from scale_reasoning.synth.filters import Filters
@@ -53,39 +51,33 @@ def filters_of(settings: Settings) -> Filters:
     )
 
 
-def finish(args: argparse.Namespace, settings: Settings, made: Made, code: int) -> int:
-    """Writes the bundle, shows the funnel."""
+def write_bundle(out: Path, settings: Settings, filtered: FilteredRuns) -> list[str]:
+    """Writes the traces that were kept, and the reasons for the others; returns the names of the files."""
     from scale_reasoning.synth import bundle, llamafactory
     from scale_reasoning.synth.trace import LIMO, student_prompts
 
-    kept, student = made.funnel.kept, student_prompts(settings.student_prompts)
-    files = bundle.write(args.out, made.funnel, made.collected.origins, student=student, settings=settings.shown())
+    funnel, student = filtered.funnel, student_prompts(settings.student_prompts)
+    files = bundle.write(out, funnel, filtered.collected.origins, student=student, settings=settings.shown())
     if settings.bundle:
-        own = student_prompts(settings.student_prompts or LIMO)
         llamafactory.write(
-            args.out, kept, student=own, prompts_file=settings.student_prompts,
-            model=settings.base_model or llamafactory.DEFAULT_MODEL, gpus=settings.gpus or llamafactory.DEFAULT_GPUS,
-        )  # fmt: skip
+            out,
+            funnel.kept,
+            student=student_prompts(settings.student_prompts or LIMO),
+            prompts_file=settings.student_prompts,
+            model=settings.base_model or llamafactory.DEFAULT_MODEL,
+            gpus=settings.gpus or llamafactory.DEFAULT_GPUS,
+        )
         files.append(f"{llamafactory.FOLDER}/")
-    print(table(made))
-    print(f"{len(kept):,} traces in {args.out}: {', '.join(files)}")
-    if settings.target is not None and len(kept) < settings.target and not code:
-        print(f"scale: {len(kept):,} traces are fewer than the target of {settings.target:,}, and no attempt is left "
-              "that could add one", file=sys.stderr)  # fmt: skip
-    if args.push:
-        from scale_reasoning.synth.push import push
-
-        print(f"pushed to {push(args.out, args.push)}")
-    return code or (0 if kept else 1)
+    return files
 
 
-def table(made: Made) -> str:
+def make_table(filtered: FilteredRuns) -> str:
     """The funnel as a table."""
     from scale_reasoning.report.formats import Column, Grid, markdown
 
-    origins = made.collected.origins
+    origins = filtered.collected.origins
     columns = [Column(name="stage"), *(Column(name=name, number=True) for name in ("came", "dropped", "kept"))]
-    rows = [[c.stage, f"{c.came:,}", f"{c.dropped:,}", f"{c.kept:,}"] for c in made.funnel.counts]
+    rows = [[c.stage, f"{c.came:,}", f"{c.dropped:,}", f"{c.kept:,}"] for c in filtered.funnel.counts]
     planned, done = sum(origin.planned for origin in origins), sum(origin.made for origin in origins)
-    note = f"{planned:,} attempts planned, {done:,} made; every dropped one is in dropped.jsonl with its reason"
+    note = f"{planned:,} attempts planned, {done:,} made; dropped.jsonl has every dropped attempt with its reason"
     return markdown(Grid(columns=columns, rows=rows, notes=[note]))

@@ -11,9 +11,11 @@ from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
 from typing import Protocol, runtime_checkable
 
-from scale_reasoning.engines import Connection, Opened, family_of, mode_endpoints, open_engine
+from scale_reasoning.engines import make_endpoint
 from scale_reasoning.engines.adapting import Adaptable
+from scale_reasoning.engines.connection import Connection, find_family
 from scale_reasoning.engines.listing import at
+from scale_reasoning.engines.table import OpenEngine, open_engine
 from scale_reasoning.engines.verdicts import Heard
 from scale_reasoning.errors import Rejected
 from scale_reasoning.lm import Endpoint, Endpoints, request_for
@@ -38,7 +40,7 @@ class Place:
     """
 
     connection: Connection
-    opened: Opened
+    opened: OpenEngine
     family: Profile
     modes: tuple[Mode, ...]
     endpoints: Endpoints
@@ -105,8 +107,8 @@ class Place:
 async def open_place(connection: Connection, modes: tuple[Mode, ...], stack: AsyncExitStack) -> Place:
     """The place that serves these modes, without policies; `stack` closes it. Raises ConfigError."""
     opened = await open_engine(connection, stack)
-    endpoints = {mode: e for wanted in modes for mode, e in mode_endpoints(connection, opened, wanted).items()}
-    return Place(connection=connection, opened=opened, family=family_of(connection), modes=modes, endpoints=endpoints)
+    endpoints = {mode: e for wanted in modes for mode, e in make_endpoint(connection, opened, wanted).items()}
+    return Place(connection=connection, opened=opened, family=find_family(connection), modes=modes, endpoints=endpoints)
 
 
 def body_of(request: Request, **more: JSON) -> JSON:

@@ -11,17 +11,12 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TypeAlias, cast
 
-from scale_reasoning.engines import (
-    Connection,
-    engine_of,
-    listing,
-    system1_connection,
-    verdicts,
-    with_model,
-)
+from scale_reasoning.engines import listing, name_model, verdicts
 from scale_reasoning.engines.adapting import Adaptable, Adaptation
+from scale_reasoning.engines.connection import Connection, derive_system1
 from scale_reasoning.engines.place import Place, body_of, open_place
 from scale_reasoning.engines.refusals import one_line
+from scale_reasoning.engines.table import choose_engine
 from scale_reasoning.engines.verdicts import Finding, no, unknown, yes
 from scale_reasoning.errors import EngineError, Rejected, Unreachable
 from scale_reasoning.replies import choice_schema
@@ -58,9 +53,9 @@ async def probe(connection: Connection, say: Callable[[str], None] | None = None
     what cannot be opened; an EngineError becomes a finding.
     """
     findings: list[Finding] = []
-    connection = await with_model(connection)
+    connection = await name_model(connection)
     async with AsyncExitStack() as stack:
-        second = system1_connection(connection)
+        second = derive_system1(connection)
         if second is None:
             places = {"": await open_place(connection, tuple(Mode), stack)}
         else:
@@ -122,7 +117,7 @@ async def _reachable(place: Place) -> Finding:
 
 
 async def _model(place: Place) -> Finding:
-    if engine_of(place.connection) != "openai":
+    if choose_engine(place.connection) != "openai":
         return yes(f"{place.opened.model}, run here")
     finding = listing.model(place.opened.model, place.names)
     if finding.verdict == "no" and place.refusal is None:

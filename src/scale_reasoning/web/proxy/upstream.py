@@ -17,7 +17,7 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
-from scale_reasoning.engines import Connection
+from scale_reasoning.engines.connection import Connection
 from scale_reasoning.engines.limit import CEILING, Fixed, Places, enter
 from scale_reasoning.engines.listing import at, listed
 from scale_reasoning.engines.llama import Llama

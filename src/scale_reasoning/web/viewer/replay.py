@@ -13,16 +13,10 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from scale_reasoning.engines import (
-    EMBEDDED,
-    UNTAUGHT,
-    Connection,
-    Opened,
-    engine_of,
-    mode_endpoints,
-    system1_connection,
-)
+from scale_reasoning.engines import make_endpoint
 from scale_reasoning.engines.checkpoint import name_of
+from scale_reasoning.engines.connection import EMBEDDED, UNTAUGHT, ModelSpec, derive_system1
+from scale_reasoning.engines.table import OpenEngine, choose_engine
 from scale_reasoning.errors import ConfigError, EngineError
 from scale_reasoning.events import Event, Finished, Routed
 from scale_reasoning.files import read_bounded, why
@@ -30,7 +24,7 @@ from scale_reasoning.graders import Grader
 from scale_reasoning.journal import Journal
 from scale_reasoning.lm import Endpoints, Strategy
 from scale_reasoning.runs.attempt import attempt
-from scale_reasoning.runs.manifest import ModelSpec
+from scale_reasoning.runs.manifest import name_unnamed
 from scale_reasoning.types import Call, Completion, Grade, Mode, OnDelta, Problem, Record, Request, Solution
 
 EMBEDDED_WINDOW = 4096
@@ -175,26 +169,26 @@ async def replay(
 
 def endpoints_of(model: ModelSpec) -> Endpoints:
     """Endpoints that ask as a run's did, on engines that answer nothing. Raises ConfigError where a profile is gone."""
-    main = model.connection(Connection())
-    second = system1_connection(main) or main
+    main = name_unnamed(model)
+    second = derive_system1(main) or main
     return {
-        **mode_endpoints(main, _opened(main), Mode.SYSTEM2),
-        **mode_endpoints(second, _opened(second), Mode.SYSTEM1),
+        **make_endpoint(main, _opened(main), Mode.SYSTEM2),
+        **make_endpoint(second, _opened(second), Mode.SYSTEM1),
     }
 
 
-def _opened(connection: Connection) -> Opened:
+def _opened(spec: ModelSpec) -> OpenEngine:
     """What the row of ENGINES makes of it, unopened."""
-    named, window = connection.model or EMBEDDED, connection.window
-    match engine_of(connection):
+    named, window = spec.model or EMBEDDED, spec.window
+    match choose_engine(spec):
         case "llama":
             name = named if named in (EMBEDDED, UNTAUGHT) else Path(named).stem
-            return Opened(engine=_Refusing(), model=name, window=window or EMBEDDED_WINDOW)
+            return OpenEngine(engine=_Refusing(), model=name, window=window or EMBEDDED_WINDOW)
         case "transformers":
             known = [size for size in (window, _trained(Path(named))) if size]
-            return Opened(engine=_Refusing(), model=name_of(Path(named)), window=min(known, default=None))
+            return OpenEngine(engine=_Refusing(), model=name_of(Path(named)), window=min(known, default=None))
         case _:
-            return Opened(engine=_Refusing(), model=named)
+            return OpenEngine(engine=_Refusing(), model=named)
 
 
 def _trained(folder: Path) -> int | None:

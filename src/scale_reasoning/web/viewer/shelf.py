@@ -123,7 +123,7 @@ class Viewed:
         self.planned = store.planned_of(cell)
         """Attempts that the manifest asks for."""
         self.positions = {problem.id: place for place, problem in enumerate(self.problems)}
-        self.strategy = self.spec.made()
+        self.strategy = self.spec.make_strategy()
 
     @property
     def spec(self) -> CellSpec:
@@ -255,7 +255,7 @@ class Viewed:
             if table.error is not None:
                 return
             with reading(self.folder) as store:
-                for problem, sample in self.manifest.units(self.spec.dataset.name, self.problems):
+                for problem, sample in self.manifest.list_units(self.spec.dataset.name, self.problems):
                     if self.stop.is_set():
                         return
                     table.add(await self._stretches(store, (self.positions[problem.id], sample)))
