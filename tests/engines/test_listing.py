@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
+import time
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from aiohttp import web
 from tests.servers import ModelServer, serving
 
 from scale_reasoning.engines import Connection, connect
-from scale_reasoning.engines.listing import only_model
+from scale_reasoning.engines.listing import like, model, only_model
 from scale_reasoning.engines.probe import probe
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.types import Mode
@@ -88,3 +90,17 @@ def test_the_doctor_examines_the_only_model_unnamed() -> None:
         findings = asyncio.run(probe(Connection(base_url=server.base_url)))
         assert {body["model"] for body in server.bodies} == {"Qwen/Qwen3-32B"}
     assert findings[1].found == "Qwen/Qwen3-32B, one of 1"
+
+
+def test_a_name_is_compared_with_a_hostile_list_in_a_fraction_of_a_second() -> None:
+    letters = random.Random(0)
+    for asked in ("Qwen/Qwen3-8B", "abcdefghij" * 20):
+        names = ["".join(letters.sample(asked, len(asked))) + str(number) for number in range(20_000)]
+        began = time.process_time()
+        like(asked, names)
+        model(asked, dict.fromkeys(names))
+        assert time.process_time() - began < 0.25
+
+
+def test_the_nearest_name_is_told_whatever_the_case_of_its_letters() -> None:
+    assert like("qwen/qwen3-8b", ["a", "Qwen/Qwen3-8B-Base", *map(str, range(5000))]) == "Qwen/Qwen3-8B-Base"

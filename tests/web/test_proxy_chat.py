@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from scale_reasoning.strategies.scale import Scale
-from scale_reasoning.web.proxy.body import decoded
-from scale_reasoning.web.proxy.chat import Chat, envelope, read
+from scale_reasoning.web.proxy.body import decode_object
+from scale_reasoning.web.proxy.chat import Chat, read_chat, read_envelope
 from scale_reasoning.web.proxy.conversation import problem_text
 from scale_reasoning.web.proxy.names import Name
 from scale_reasoning.web.proxy.refusals import Refusal
@@ -19,8 +19,8 @@ USER = {"role": "user", "content": "What is 2 + 2?"}
 
 
 def asked(**more: Any) -> Chat:
-    said = decoded(json.dumps({"model": "m@scale", "messages": [USER], **more}).encode())
-    return read(said, SCALE, max_calls=2000)
+    said = decode_object(json.dumps({"model": "m@scale", "messages": [USER], **more}).encode())
+    return read_chat(said, SCALE, max_calls=2000)
 
 
 def refused(**more: Any) -> Refusal:
@@ -126,13 +126,13 @@ def test_the_record_is_of_one_attempt_and_usage_options_are_of_streams() -> None
 )  # fmt: skip
 def test_a_body_that_is_no_request_is_refused(content: bytes, code: str) -> None:
     with pytest.raises(Refusal) as caught:
-        envelope(decoded(content), most_messages=1)
+        read_envelope(decode_object(content), most_messages=1)
     assert (caught.value.status, caught.value.code) == (400, code)
 
 
 def test_too_many_messages_are_refused() -> None:
     with pytest.raises(Refusal) as caught:
-        envelope({"model": "m", "messages": [USER] * 3}, most_messages=2)
+        read_envelope({"model": "m", "messages": [USER] * 3}, most_messages=2)
     assert (caught.value.status, caught.value.param) == (400, "messages")
 
 

@@ -128,7 +128,7 @@ def test_a_request_over_its_token_budget_is_stopped_and_says_so() -> None:
         for budget, told in ((None, "300"), (50, "50"), (1000, "300")):
             answer = proxy.ask(f"{MODEL}@vote", scale={"token_budget": budget} if budget else {})
             assert (answer.status, answer.json["error"]["code"]) == (400, "token_budget_exceeded")
-            assert f"over {told} tokens" in answer.json["error"]["message"]
+            assert f"more than its budget of {told} tokens" in answer.json["error"]["message"]
             until(lambda: server.open == 0, 1)
         streamed = proxy.ask(COT, stream=True)
         assert streamed.events[-1]["error"]["code"] == "token_budget_exceeded"

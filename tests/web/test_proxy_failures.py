@@ -221,7 +221,7 @@ def test_a_key_is_asked_for_everywhere_but_at_healthz(tmp_path: Path) -> None:
         (("--host", "0.0.0.0"), "--api-keys-file"),
         (("--host", "nowhere.invalid", "--api-keys-file", "KEYS"), "--host"),
         (("--api-keys-file", "MISSING"), "--api-keys-file"),
-        (("--api-keys-file", "EMPTY"), "holds no key"),
+        (("--api-keys-file", "EMPTY"), "has no key"),
         (("--max-concurrent", "0"), "max_concurrent"),
         (("--drain-seconds", "-1"), "drain_seconds"),
     ],

@@ -22,9 +22,9 @@ from scale_reasoning.events import Place, Started, Streamed
 from scale_reasoning.types import Delta, Mode
 from scale_reasoning.web.proxy import door, log, upstream
 from scale_reasoning.web.proxy.gate import Limits
-from scale_reasoning.web.proxy.log import Log, shown
+from scale_reasoning.web.proxy.log import Log, printable_word
 from scale_reasoning.web.proxy.narrate import Narrator, Piece, Stops
-from scale_reasoning.web.proxy.server import _connections
+from scale_reasoning.web.proxy.server import _most_connections
 
 COT = f"{MODEL}@cot"
 HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n"
@@ -86,9 +86,9 @@ def test_files_are_kept_for_what_is_not_a_connection(monkeypatch: pytest.MonkeyP
     limits: list[tuple[int, int]] = [(1024, 1024)]
     monkeypatch.setattr(resource, "getrlimit", lambda _: limits[0])
     monkeypatch.setattr(resource, "setrlimit", lambda _, both: limits.__setitem__(0, both))
-    assert _connections(1000, in_flight=64) == 1024 - 128 - 128
+    assert _most_connections(1000, in_flight=64) == 1024 - 128 - 128
     limits[0] = (1024, 100_000)
-    assert (_connections(1000, in_flight=64), limits[0]) == (1000, (1256, 100_000))
+    assert (_most_connections(1000, in_flight=64), limits[0]) == (1000, (1256, 100_000))
 
 
 def test_a_place_is_taken_before_a_body_is_read() -> None:
@@ -318,12 +318,12 @@ def test_the_log_says_the_same_failure_a_few_times_and_then_how_often() -> None:
     lines: list[str] = []
     told = Log(lines.append)
     for _ in range(10_000):
-        told.failed("no", "10.0.0.1", "chat", 429)
-    told.failed("other", "10.0.0.2", "chat", 429)
-    assert len(lines) == log.SAME + 1
+        told.failure("no", "10.0.0.1", "chat", 429)
+    told.failure("other", "10.0.0.2", "chat", 429)
+    assert len(lines) == log.MOST_LINES + 1
     told._seen["10.0.0.1", "chat", 429].since -= log.SECONDS
-    told.failed("no", "10.0.0.1", "chat", 429)
-    assert f"{10_000 - log.SAME:,} more" in lines[-2]
+    told.failure("no", "10.0.0.1", "chat", 429)
+    assert f"{10_000 - log.MOST_LINES:,} more" in lines[-2]
 
 
 def test_a_model_name_in_the_log_is_one_word_of_printable_characters() -> None:
@@ -335,7 +335,7 @@ def test_a_model_name_in_the_log_is_one_word_of_printable_characters() -> None:
     assert line.isascii() or "…" in line
     assert "evil\\u000a2026" in line
     assert len(line) < 500
-    assert shown("org/Model-1.5B@x:y") == "org/Model-1.5B@x:y"
+    assert printable_word("org/Model-1.5B@x:y") == "org/Model-1.5B@x:y"
 
 
 @pytest.mark.parametrize("asked", ["abc-123", "a b", "x" * 100, ""])

@@ -12,8 +12,8 @@ import pytest
 from tests.servers import ModelServer
 from tests.web.proxies import MODEL, PROBLEM, Proxy, both
 
-from scale_reasoning.web.proxy.body import decoded
-from scale_reasoning.web.proxy.chat import read
+from scale_reasoning.web.proxy.body import decode_object
+from scale_reasoning.web.proxy.chat import read_chat
 from scale_reasoning.web.proxy.conversation import problem_text
 from scale_reasoning.web.proxy.names import Name
 from scale_reasoning.web.proxy.refusals import Refusal
@@ -227,7 +227,7 @@ NEUTRAL: dict[str, Any] = {
 @pytest.mark.parametrize("key", NEUTRAL)
 def test_a_value_that_asks_for_nothing_is_accepted(key: str) -> None:
     said = {"model": "m@cot", "messages": [{"role": "user", "content": "2 + 2?"}], key: NEUTRAL[key]}
-    assert read(decoded(json.dumps(said).encode()), Name("m", "cot"), max_calls=10).choices == 1
+    assert read_chat(decode_object(json.dumps(said).encode()), Name("m", "cot"), max_calls=10).choices == 1
 
 
 @pytest.mark.parametrize("filler", ["{},", "[],", "1,", '"",', '{"a":1},'])
@@ -235,11 +235,18 @@ def test_a_body_of_millions_of_values_is_refused_before_it_is_read(filler: str) 
     content = HEAD.encode() + b'"x": [' + filler.encode() * (4_000_000 // len(filler)) + b"1]}"
     began = time.process_time()
     with pytest.raises(Refusal, match="50,000 values"):
-        decoded(content)
+        decode_object(content)
     assert time.process_time() - began < 0.7
 
 
 def test_commas_and_brackets_in_texts_are_no_values() -> None:
     text = 'a, [b], {c} \\ "quoted" \\\\' * 50_000
     content = json.dumps({"model": "m", "messages": [{"role": "user", "content": text}]}).encode()
-    assert decoded(content)["messages"][0]["content"] == text
+    assert decode_object(content)["messages"][0]["content"] == text
+
+
+def test_a_text_without_an_end_is_refused_in_time_in_proportion_to_it() -> None:
+    started = time.monotonic()
+    with pytest.raises(Refusal):
+        decode_object(b'{"a":[' + b"," * 60_000 + b'"' + b'\\"' * 500_000)
+    assert time.monotonic() - started < 1

@@ -43,7 +43,7 @@ def test_options_come_from_the_name_and_from_the_body_and_read_as_on_the_command
     assert made == Scale(tau=0.3, system2_max_tokens=99, candidates=2, last_mode="system2")
 
 
-def test_a_option_of_the_strategy_under_another_is_reached_by_base() -> None:
+def test_an_option_of_the_strategy_under_another_is_reached_by_base() -> None:
     made = strategy_of(Name("m", "vote", ("samples=2", "base=scale", "base.tau=0.2")), {})
     assert made == Vote(samples=2, base=Scale(tau=0.2))
 

@@ -81,11 +81,12 @@ def routed(number: int, of: int) -> Routed:
 @given(
     st.text("abE ND\n", max_size=40), st.lists(st.sampled_from(["END", "a", "ab\n", "DN", "N"]), max_size=3), st.data()
 )
-def test_a_stop_sequence_cuts_a_text_at_its_first_place_however_it_comes(text: str, stops: list[str], data) -> None:
+def test_the_first_complete_stop_sequence_ends_a_text_however_it_is_cut(text: str, stops: list[str], data) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=8)))
     reader = Stops(stops)
     shown = "".join(reader.feed(text[a:b]) for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)) + reader.end()
-    assert shown == text[: min((text.find(stop) for stop in stops if stop in text), default=len(text))]
+    ends = [(text.find(stop) + len(stop), text.find(stop)) for stop in stops if stop in text]
+    assert shown == text[: min(ends)[1] if ends else len(text)]
 
 
 def test_only_the_last_step_is_content_and_every_heading_is_reasoning() -> None:
@@ -101,12 +102,12 @@ def test_only_the_last_step_is_content_and_every_heading_is_reasoning() -> None:
     assert Piece(content="t") in pieces, "the answer must stream"
 
 
-def test_an_answer_that_begins_anew_goes_on_where_it_was_when_it_says_the_same() -> None:
+def test_an_answer_that_starts_again_continues_where_it_was_when_it_says_the_same() -> None:
     again = Streamed(place=ANSWER, delta=Delta(restarted=True))
     pieces = told([*said(ANSWER, "It is "), again, *said(ANSWER, "It", " is 4")[1:]],
                   Solution(answer="4", steps=(step("It is 4"),)))  # fmt: skip
     assert content(pieces) == "It is 4"
-    assert "begins anew" in reasoning(pieces)
+    assert "starts again" in reasoning(pieces)
 
 
 def test_an_answer_that_begins_anew_with_other_words_is_told_whole_below() -> None:

@@ -22,7 +22,7 @@ from scale_reasoning.strategies.scale import Scale
 from scale_reasoning.strategies.vote import Vote
 from scale_reasoning.together import together
 from scale_reasoning.types import Completion, Message, Mode, OnDelta, Request
-from scale_reasoning.web.proxy.chat import read
+from scale_reasoning.web.proxy.chat import read_chat
 from scale_reasoning.web.proxy.gate import Gate, Limits
 from scale_reasoning.web.proxy.metered import Meter
 from scale_reasoning.web.proxy.names import Name
@@ -54,9 +54,11 @@ def meter_over(engine: Any, in_flight: int, share: Share | None = None) -> tuple
 
 def test_daily_use_is_allowed_and_what_multiplies_is_refused_with_the_figure() -> None:
     most = Limits().max_calls
-    assert read({**ASKED, "model": "m@vote"}, Name("m", "vote", ("samples=16", "base=scale")), max_calls=most)
+    assert read_chat({**ASKED, "model": "m@vote"}, Name("m", "vote", ("samples=16", "base=scale")), max_calls=most)
     with pytest.raises(Refusal) as refused:
-        read({**ASKED, "n": 16}, Name("m", "vote", ("base=scale", "samples=64", "base.candidates=64")), max_calls=most)
+        read_chat(
+            {**ASKED, "n": 16}, Name("m", "vote", ("base=scale", "samples=64", "base.candidates=64")), max_calls=most
+        )
     calls = 16 * Vote(samples=64, base=Scale(candidates=64)).most_calls()
     assert (refused.value.status, refused.value.code, refused.value.param) == (400, "too_many_calls", "n")
     assert f"{calls:,}" in refused.value.message
@@ -67,7 +69,7 @@ def test_daily_use_is_allowed_and_what_multiplies_is_refused_with_the_figure() -
 def test_every_strategy_is_held_to_the_bound(options: tuple[str, ...]) -> None:
     strategy = "scale" if options == ("candidates=2",) else "vote"
     with pytest.raises(Refusal, match="too_many_calls"):
-        read(ASKED, Name("m", strategy, options), max_calls=2)
+        read_chat(ASKED, Name("m", strategy, options), max_calls=2)
 
 
 def test_the_flag_of_the_command_is_the_bound() -> None:
@@ -212,18 +214,18 @@ def test_one_of_several_keys_never_takes_the_last_places_at_the_model_server() -
 
 
 def test_one_of_several_keys_never_takes_the_last_places() -> None:
-    gate, share, other = Gate(("a", "b"), places=64, in_flight=64), Share(), Share()
-    taken = [gate.place(share) for _ in range(48)]
+    gate, share, other = Gate(("a", "b"), slots=64, in_flight=64), Share(), Share()
+    taken = [gate.slot(share) for _ in range(48)]
     for place in taken:
         place.__enter__()
     with pytest.raises(Refusal) as refused:
-        gate.place(share).__enter__()
+        gate.slot(share).__enter__()
     assert refused.value.status == 429
     assert share.requests == 48
-    with gate.place(other):
+    with gate.slot(other):
         assert other.requests == 1
-    alone, only = Gate(("a",), places=4, in_flight=4), Share()
-    held = [alone.place(only) for _ in range(4)]
+    alone, only = Gate(("a",), slots=4, in_flight=4), Share()
+    held = [alone.slot(only) for _ in range(4)]
     for place in held:
         place.__enter__()
     assert only.requests == 4

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scale_reasoning.cli.flags import StrategyFlags
+from scale_reasoning.cli.flags import StrategyFlags, flag_of
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import Strategy
-from scale_reasoning.strategies import EFFORTS, STRATEGIES, make, prompts_of, spelling
+from scale_reasoning.strategies import EFFORTS, STRATEGIES, field_names, make, prompts_of, spelling
 from scale_reasoning.types import JSON
 
 Settings = dict[str, Any]
@@ -51,7 +51,7 @@ def _list_flags(flags: StrategyFlags) -> list[Flag]:
         if "tau" in flags.options:
             raise ConfigError("--effort and --tau: both set tau; give one of them")
         found.append(("--effort", "tau", str(EFFORTS[flags.effort])))
-    return [*found, *((f"--{option}", option.replace("-", "_"), value) for option, value in flags.options.items())]
+    return [*found, *((flag_of(name), name, value) for name, value in flags.options.items())]
 
 
 def list_changes(flags: StrategyFlags, described: Sequence[Mapping[str, JSON]]) -> list[str]:
@@ -106,12 +106,12 @@ def _with_flags(
 
 def _field(name: str, settings: Settings, key: str) -> str | None:
     """A strategy's field of this name, or its base's where only that has it; None where neither has."""
-    fields = getattr(STRATEGIES[name], "__dataclass_fields__", {})
-    if key in fields:
+    own = field_names(name)
+    if key in own:
         return key
-    if "base" not in fields:
+    if "base" not in own:
         return None
     base = settings.get("base", "cot")
     named = str(base.get("name") if isinstance(base, Mapping) else base)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
     inner = key.removeprefix("base.")
-    return f"base.{inner}" if inner in getattr(STRATEGIES.get(named), "__dataclass_fields__", {}) else None
+    return f"base.{inner}" if inner in field_names(named) else None

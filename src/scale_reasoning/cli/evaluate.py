@@ -48,7 +48,7 @@ def run_eval(args: argparse.Namespace) -> int:
 def run_sweep(args: argparse.Namespace) -> int:
     """Runs one cell per value, over one journal with one seed."""
     flags, key = options.read_run(args), args.option.replace("-", "_")
-    if args.option in flags.strategy.options:
+    if key in flags.strategy.options:
         raise ConfigError(f"--{args.option}: the sweep sets this option; leave the flag out")
     settings = ((*flags.strategy.settings, f"{key}={value}") for value in args.values)
     strategies = [chosen.make_strategy(replace(flags.strategy, settings=each)) for each in settings]

@@ -23,7 +23,7 @@ SERVER_KEYS = ("base_url", "more_base_urls", "system1_base_url")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StrategyFlags:
-    """Which strategies, and their options: `strategies` as spelled, `options` by flag, `settings` those of --set."""
+    """Which strategies, and their options: `strategies` as spelled, `options` by name, `settings` those of --set."""
 
     strategies: tuple[str, ...] = ()
     effort: str | None = None
@@ -34,7 +34,7 @@ class StrategyFlags:
         """The flags that were given, as messages name them."""
         named = {"--strategy": self.strategies, "--effort": self.effort}
         flags = [flag for flag, value in named.items() if value]
-        return [*flags, *(f"--{option}" for option in self.options), *(f"--set {each}" for each in self.settings)]
+        return [*flags, *map(flag_of, self.options), *(f"--set {each}" for each in self.settings)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

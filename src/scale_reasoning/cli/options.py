@@ -8,35 +8,16 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from scale_reasoning.cli.flags import ModelFlags, RunFlags, StrategyFlags
+from scale_reasoning.cli.flags import ModelFlags, RunFlags, StrategyFlags, flag_of
 from scale_reasoning.engines.connection import Access, ModelSpec
 from scale_reasoning.engines.limit import InFlight
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.runs import shard as shards
 from scale_reasoning.runs.manifest import DatasetSpec
-from scale_reasoning.strategies import EFFORTS, STRATEGIES
+from scale_reasoning.strategies import EFFORTS, STRATEGIES, Flag, flags
+from scale_reasoning.strategies.options import Option
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-
-OPTIONS: dict[str, str] = {
-    "tau": "difficulty threshold in [0, 1]: System 1 if d <= tau, else System 2 (default 0.5)",
-    "candidates": "decompositions sampled, one is selected (default 8)",
-    "assess-context": "what the assessor sees of earlier steps: solutions (default) or titles",
-    "route": "threshold (default), system1, system2 or random",
-    "context": "what later steps see of earlier ones: solutions (default) or answers",
-    "last-step": "text of the last step: subproblem (default) or question",
-    "last-mode": "mode of the last step: assessed (default) or system2",
-    "mode": "cot's mode: system2 (default) or system1",
-    "samples": "chains that vote (default 8)",
-    "system1-max-tokens": "new tokens of a System 1 solution (default: the model family's)",
-    "system2-max-tokens": "new tokens of a System 2 solution, reasoning included (default: the model family's)",
-    "max-rounds": "inftythink's rounds before an answer is forced (default 10)",
-    "round-max-tokens": "new tokens of an inftythink round, reasoning included (default 4096)",
-    "summary-max-tokens": "new tokens of an inftythink summary (default 2048)",
-    "on-limit": "a thought cut off by its limit: cut (default), or force an answer in a second call",
-    "prompts": "a prompts file instead of the strategy's own",
-}
-"""Strategy settings with a flag of their own; every field is reachable by --set."""
 
 NOT_OF_RUNS = ("samples",)
 """Options whose flag means something else on a run: there, --samples counts attempts."""
@@ -50,21 +31,34 @@ def add_strategy(parser: argparse.ArgumentParser, *, without: Collection[str] = 
         "--strategy", action="append", metavar="NAME",
         help=f"{', '.join(STRATEGIES)} (default scale), or NAME:key=value,key=value{once}",
     )  # fmt: skip
-    group.add_argument("--effort", choices=tuple(EFFORTS), help="tau by a word: low 0.8, medium 0.5, high 0.2")
-    for option, meaning in OPTIONS.items():
-        if option not in without:
-            group.add_argument(f"--{option}", metavar="X", help=meaning)
+    group.add_argument(
+        "--effort",
+        choices=tuple(EFFORTS),
+        help=f"tau by a word: {', '.join(f'{word} {tau}' for word, tau in EFFORTS.items())}",
+    )
+    for name, flag in flags().items():
+        if name not in without:
+            group.add_argument(flag_of(name), metavar=_metavar(flag.option), help=_help(flag))
     group.add_argument("--set", action="append", metavar="KEY=VALUE", help="any other option of the strategy")
     group.add_argument("--seed", type=int, help="the run's seed (default 0)")
 
 
+def _metavar(option: Option) -> str:
+    return "|".join(option.choices) if option.choices else "FILE" if option.name == "prompts" else "X"
+
+
+def _help(flag: Flag) -> str:
+    default = "" if flag.option.default in (None, "") else f"; default {flag.option.default}"
+    return f"{flag.option.help} ({', '.join(flag.strategies)}{default})"
+
+
 def read_strategy(args: argparse.Namespace, *, without: Collection[str] = ()) -> StrategyFlags:
     """The strategy flags."""
-    options = {option: getattr(args, option.replace("-", "_")) for option in OPTIONS if option not in without}
+    options = {name: getattr(args, name) for name in flags() if name not in without}
     return StrategyFlags(
         strategies=tuple(args.strategy or ()),
         effort=args.effort,
-        options={option: value for option, value in options.items() if value is not None},
+        options={name: value for name, value in options.items() if value is not None},
         settings=tuple(args.set or ()),
     )
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 from scale_reasoning.cli import options
 from scale_reasoning.cli.options import Commands
 from scale_reasoning.cli.reach import make_connection
+from scale_reasoning.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from scale_reasoning.engines.connection import Connection
@@ -25,8 +26,8 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser(
         "serve",
         help="serve strategies as model names, over OpenAI's protocol",
-        description="Serves MODEL@scale, MODEL@vote, MODEL@cot and MODEL@inftythink, and MODEL itself unchanged, to "
-        "any OpenAI client. See docs/serving.md.",
+        description=f"Serves {', '.join(f'MODEL@{name}' for name in STRATEGIES)}, and MODEL itself unchanged, to any "
+        "OpenAI client. See docs/serving.md.",
     )
     group = parser.add_argument_group("server")
     add = group.add_argument

@@ -7,11 +7,13 @@ should be are read by msgspec; only what it refuses, or reads nothing from, is r
 from __future__ import annotations
 
 import json
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 
 from scale_reasoning.types import JSON
+
+T = TypeVar("T")
 
 
 class Unreadable(ValueError):
@@ -65,6 +67,9 @@ class Chunk(msgspec.Struct, gc=False):
 MOST_CHOICES = 128
 """Choices of one event: a request for one reply has no use for more."""
 
+MOST_CHUNKS = 10_000
+"""Chunks in one list or body: a reply of the largest size that is read has fewer."""
+
 _NO_TEXT = "its content is neither text nor a list of parts"
 _TOO_MANY = f"over {MOST_CHOICES} choices in one event"
 _strict = msgspec.json.Decoder(Chunk).decode
@@ -106,10 +111,17 @@ def _tolerant(data: bytes, refused: str) -> list[Chunk]:
             lines = [line.strip().removeprefix("data:").strip() for line in text.split("\n")]
             if lines == [text] != [""]:
                 raise Unreadable
-            value = [_loads(line) for line in lines if line not in ("", "[DONE]")]
-        return [_chunk(each) for each in (_list(value) if isinstance(value, list) else [value]) if each is not None]
+            value = [_loads(line) for line in _few(lines) if line not in ("", "[DONE]")]
+        values = _few(_list(value)) if isinstance(value, list) else [value]
+        return [_chunk(each) for each in values if each is not None]
     except (ValueError, RecursionError) as error:
         raise Unreadable(error if isinstance(error, Unreadable) and error.args else refused) from None
+
+
+def _few(values: list[T]) -> list[T]:
+    if len(values) > MOST_CHUNKS:
+        raise Unreadable(f"over {MOST_CHUNKS:,} chunks at once")
+    return values
 
 
 def _loads(text: str) -> JSON:

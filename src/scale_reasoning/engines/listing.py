@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, cast
 
 from scale_reasoning.engines.refusals import one_line
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 SHOWN_NAMES, SHOWN_NAME, MOST_NAMES = 10, 60, 20_000
 """Of a server's list of models: names shown, characters of each, names read at all."""
+
+MOST_COMPARED, LONGEST_COMPARED = 1_000, 60
+"""Names that are compared with the one asked for, and their characters: the time grows with both lengths multiplied."""
 
 LISTING_SECONDS = 20.0
 """How long a list of models is waited for."""
@@ -101,9 +105,15 @@ def is_unknown_model(error: Rejected) -> bool:
 
 def like(asked: str, names: Iterable[str]) -> str:
     """The names nearest to the one asked for, else the first of all."""
-    lowered = {name.lower(): name for name in names}
-    close = [lowered[name] for name in difflib.get_close_matches(asked.lower(), lowered, n=3, cutoff=0.5)]
-    return shown(close or lowered.values())
+    names = tuple(names)
+    return shown(_close(asked, names) or names)
+
+
+def _close(asked: str, names: Iterable[str]) -> list[str]:
+    """At most three names that are much like the one asked for, whatever the case of their letters."""
+    lowered = {name.lower(): name for name in islice(names, MOST_COMPARED) if len(name) <= LONGEST_COMPARED}
+    near = difflib.get_close_matches(asked.lower()[:LONGEST_COMPARED], lowered, n=3, cutoff=0.5)
+    return [lowered[name] for name in near]
 
 
 def model(asked: str, entries: Mapping[str, JSON] | None) -> Finding:
@@ -112,8 +122,7 @@ def model(asked: str, entries: Mapping[str, JSON] | None) -> Finding:
         return unknown(f"{asked}: the server {'lists none' if entries is not None else 'has no list of models'}")
     if asked.removeprefix("models/") in entries:
         return yes(f"{asked}, one of {len(entries):,}")
-    lowered: dict[str, str] = {name.lower(): name for name in entries}
-    close = [lowered[name] for name in difflib.get_close_matches(asked.lower(), lowered, n=3, cutoff=0.5)]
+    close = _close(asked, entries)
     return no(
         f"{one_line(asked)[:SHOWN_NAME]} is not among {len(entries):,}; "
         f"{'close' if close else 'there are'}: {shown(close or entries)}",

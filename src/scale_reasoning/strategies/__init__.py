@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, cast, get_type_hints
 
@@ -18,14 +18,35 @@ from scale_reasoning.lm import Strategy
 from scale_reasoning.prompts import Prompts, beside, chosen
 from scale_reasoning.strategies.cot import CoT
 from scale_reasoning.strategies.inftythink import InftyThink
+from scale_reasoning.strategies.options import Option, options_of
 from scale_reasoning.strategies.scale import Scale
 from scale_reasoning.strategies.vote import Vote
 from scale_reasoning.types import JSON
 
 STRATEGIES: dict[str, type[Any]] = {"scale": Scale, "cot": CoT, "vote": Vote, "inftythink": InftyThink}
 
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """An option with a flag of its own, and the strategies that have it."""
+
+    option: Option
+    strategies: tuple[str, ...]
+
+
+def flags() -> dict[str, Flag]:
+    """The options that have a flag of their own, by name; strategies that share a name share the flag."""
+    found: dict[str, Flag] = {}
+    for strategy, shape in STRATEGIES.items():
+        for name, option in options_of(shape).items():
+            if option.flag:
+                known = found.get(name, Flag(option, ()))
+                found[name] = Flag(known.option, (*known.strategies, strategy))
+    return found
+
+
 EFFORTS = {"low": 0.8, "medium": 0.5, "high": 0.2}
-"""tau for people who do not want a number: from the last step alone to three steps in four (paper, Table 2)."""
+"""tau by a word: from the last step alone to three of four steps in System 2 (paper, Table 2)."""
 
 
 def make(name: str, settings: Mapping[str, JSON]) -> Strategy:
@@ -37,19 +58,42 @@ def make(name: str, settings: Mapping[str, JSON]) -> Strategy:
     if name not in STRATEGIES:
         raise ConfigError(f"no strategy {name!r}; there are: {', '.join(STRATEGIES)}")
     shape = STRATEGIES[name]
-    types = get_type_hints(shape)
+    hints = get_type_hints(shape)
+    types = {each.name: hints[each.name] for each in fields(shape)}
     values: dict[str, Any] = {}
     inner = {key.removeprefix("base."): value for key, value in settings.items() if key.startswith("base.")}
     for key, value in settings.items():
         if key.startswith("base.") and "base" in types:
             continue
         if key not in types:
-            raise ConfigError(f"strategy {name} has no setting {key!r}; it has: {', '.join(types)}")
+            raise ConfigError(f"strategy {name} has no option {key!r}; it has: {', '.join(types)}")
         if key != "base":
             values[key] = _convert(key, value, types[key])
     if "base" in types and (inner or "base" in settings):
         values["base"] = _base(settings.get("base", "cot"), inner)
     return shape(**values)
+
+
+def field_names(name: str) -> tuple[str, ...]:
+    """The fields of the strategy called `name`; () for an unknown name."""
+    return tuple(each.name for each in fields(STRATEGIES[name])) if name in STRATEGIES else ()
+
+
+def needs_both_modes(name: str) -> bool:
+    """Whether the strategy called `name` needs System 1 and System 2, whatever its options are."""
+    return bool(getattr(STRATEGIES[name], "NEEDS_BOTH_MODES", False))
+
+
+def unusual(described: Mapping[str, JSON], under: str = "") -> dict[str, JSON]:
+    """The options of a described strategy that differ from its defaults, and tau; `base.NAME` for those of its base."""
+    usual, found = describe(STRATEGIES[str(described["name"])]()), dict[str, JSON]()
+    for key, value in described.items():
+        if isinstance(value, Mapping):
+            base = cast("Mapping[str, JSON]", value)
+            found |= {f"{under}{key}": base["name"], **unusual(base, f"{under}{key}.")}
+        elif key != "name" and (key == "tau" or usual.get(key) != value):
+            found[under + key] = value
+    return found
 
 
 def prompts_of(strategy: Strategy, prompt_set: str = "") -> dict[str, Prompts]:

@@ -7,27 +7,31 @@ from dataclasses import dataclass
 from scale_reasoning.answers import final_answer
 from scale_reasoning.lm import LM
 from scale_reasoning.prompts import Prompts, beside, chosen
-from scale_reasoning.strategies.checks import one_of, positive
 from scale_reasoning.strategies.force import OnLimit, solved
+from scale_reasoning.strategies.options import (
+    ON_LIMIT,
+    SYSTEM1_LIMIT,
+    SYSTEM2_LIMIT,
+    check_options,
+    option,
+    prompts_file,
+    token_limit,
+)
 from scale_reasoning.types import Message, Mode, Problem, Solution
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoT:
-    """One call in one mode. Token limits of None are the model family's.
+    """One call in one mode. Token limits of None are the model family's."""
 
-    on_limit: a System 2 solution cut off by its limit stands as it is (`cut`), or its answer is asked for (`force`).
-    """
-
-    mode: Mode = Mode.SYSTEM2
-    system1_max_tokens: int | None = None
-    system2_max_tokens: int | None = None
-    on_limit: OnLimit = "cut"
-    prompts: str = ""
+    mode: Mode = option(Mode.SYSTEM2, "mode of the solution", flag=True)
+    system1_max_tokens: int | None = token_limit(None, SYSTEM1_LIMIT, flag=True)
+    system2_max_tokens: int | None = token_limit(None, SYSTEM2_LIMIT, flag=True)
+    on_limit: OnLimit = option("cut", ON_LIMIT, flag=True)
+    prompts: str = prompts_file()
 
     def __post_init__(self) -> None:
-        positive(self, "system1_max_tokens", "system2_max_tokens")
-        one_of(self, on_limit=("cut", "force"))
+        check_options(self)
 
     def most_calls(self) -> int:
         """See Strategy."""

@@ -7,14 +7,15 @@ that hide their reasoning: there is nothing to take notes of.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from scale_reasoning.answers import final_answer
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.events import RoundBegan
 from scale_reasoning.lm import LM
 from scale_reasoning.prompts import Prompts, beside, chosen
-from scale_reasoning.strategies.checks import positive
 from scale_reasoning.strategies.force import FORCED_MAX_TOKENS, Solved, solved, written
+from scale_reasoning.strategies.options import check_options, count, prompts_file, token_limit
 from scale_reasoning.types import Message, Mode, Problem, Solution, Stage, Step
 
 EMPTY_THOUGHT_TOKENS = 16
@@ -23,23 +24,21 @@ EMPTY_THOUGHT_TOKENS = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InftyThink:
-    """InftyThink's hyper-parameters.
-
-    max_rounds: rounds (System 2) before an answer is forced (System 1).
-    round_max_tokens: new tokens of a round, reasoning included. summary_max_tokens: of a summary (System 1).
-    prompts: a prompts file instead of inftythink.md.
+    """InftyThink's options.
 
     Every round that does not answer, the last one too, is summarised; the forced answer sees the newest summary only.
-    Raises ConfigError when a round that must be summarised hid its thought.
+    `solve` raises ConfigError when a round that must be summarised hid its thought.
     """
 
-    max_rounds: int = 10
-    round_max_tokens: int = 4096
-    summary_max_tokens: int = 2048
-    prompts: str = ""
+    max_rounds: int = count(10, "System 2 rounds before System 1 is asked for the answer", flag=True, client_most=64)
+    round_max_tokens: int = token_limit(4096, "new tokens of a round, reasoning included", flag=True)
+    summary_max_tokens: int = token_limit(2048, "new tokens of a summary", flag=True)
+    prompts: str = prompts_file()
+
+    NEEDS_BOTH_MODES: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        positive(self, "max_rounds", "round_max_tokens", "summary_max_tokens")
+        check_options(self)
 
     def most_calls(self) -> int:
         """See Strategy. Each round is solved and summarised, and then the answer is forced."""

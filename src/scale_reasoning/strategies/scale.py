@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, TypeVar
+from typing import ClassVar, Literal, TypeAlias, TypeVar
 
 from scale_reasoning.answers import final_answer
 from scale_reasoning.ask import ask
@@ -16,8 +16,17 @@ from scale_reasoning.events import Decomposed, Routed
 from scale_reasoning.lm import LM
 from scale_reasoning.prompts import Prompts, beside, chosen
 from scale_reasoning.replies import NUMBER, Read, choice_schema, outline_schema, read_choice, read_number, read_outline
-from scale_reasoning.strategies.checks import at_most, one_of, positive, share
 from scale_reasoning.strategies.force import OnLimit, solved
+from scale_reasoning.strategies.options import (
+    ON_LIMIT,
+    SYSTEM1_LIMIT,
+    SYSTEM2_LIMIT,
+    check_options,
+    count,
+    option,
+    prompts_file,
+    token_limit,
+)
 from scale_reasoning.strategies.question import question_of
 from scale_reasoning.strategies.quorum import hedged
 from scale_reasoning.together import together
@@ -34,56 +43,42 @@ HARDEST = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """SCALE's hyper-parameters.
-
-    candidates: decompositions sampled (k). quorum: so many that can be read are enough, the others are cancelled; None
-        waits for all. It makes an attempt depend on which came first.
-    tau: System 1 if d <= tau, else System 2.
-    assess_context: what the assessor sees of the earlier sub-problems: their `solutions` (the paper), or their `titles`
-        (all assessed at once, before any is solved).
-    route: by `threshold`, or the controls `system1`, `system2` and `random` (System 2 with probability `random_share`),
-        which assess nothing.
-    context: what later steps see of earlier ones: whole `solutions`, or `answers` only.
-    last_step: the last sub-problem's text stands (`subproblem`), or the problem's own `question` takes its place.
-    last_mode: the last step's mode, as `assessed` or always `system2`.
-    system1_max_tokens, system2_max_tokens: new tokens of a step; None is the model family's limit.
-    on_limit: a System 2 solution cut off by its limit stands as it is (`cut`), or its result is asked for (`force`).
-    max_steps: a longer decomposition is malformed. tries: replies asked for before giving up on one that parses.
-    prompts: a prompts file instead of scale.md.
+    """SCALE's options.
 
     With n sub-problems it makes candidates + 1 + 2n model calls when every reply parses, and never more than
     `most_calls()`.
     """
 
-    candidates: int = 8
-    quorum: int | None = None
-    tau: float = 0.5
-    assess_context: Literal["solutions", "titles"] = "solutions"
-    route: Literal["threshold", "system1", "system2", "random"] = "threshold"
-    random_share: float = 0.5
-    context: Literal["solutions", "answers"] = "solutions"
-    last_step: Literal["subproblem", "question"] = "subproblem"
-    last_mode: Literal["assessed", "system2"] = "assessed"
-    system1_max_tokens: int | None = None
-    system2_max_tokens: int | None = None
-    on_limit: OnLimit = "cut"
-    max_steps: int = 16
-    tries: int = 3
-    prompts: str = ""
+    candidates: int = count(8, "decompositions sampled (k); one is selected", flag=True, client_most=64)
+    quorum: int | None = count(
+        None,
+        "stop once this many decompositions parse and cancel the rest: the result then depends on which came first",
+        at_most="candidates",
+    )
+    tau: float = option(0.5, "difficulty threshold: System 1 if d <= tau, else System 2", flag=True, low=0, high=1)
+    assess_context: Literal["solutions", "titles"] = option(
+        "solutions", "what the assessor sees of earlier steps; titles are assessed all at once", flag=True
+    )
+    route: Literal["threshold", "system1", "system2", "random"] = option(
+        "threshold", "how a step gets its mode; all but threshold are controls that assess nothing", flag=True
+    )
+    random_share: float = option(0.5, "share of steps in System 2 with route = random", low=0, high=1)
+    context: Literal["solutions", "answers"] = option("solutions", "what later steps see of earlier ones", flag=True)
+    last_step: Literal["subproblem", "question"] = option(
+        "subproblem", "text of the last step: its own, or the problem's question", flag=True
+    )
+    last_mode: Literal["assessed", "system2"] = option("assessed", "mode of the last step", flag=True)
+    system1_max_tokens: int | None = token_limit(None, SYSTEM1_LIMIT, flag=True)
+    system2_max_tokens: int | None = token_limit(None, SYSTEM2_LIMIT, flag=True)
+    on_limit: OnLimit = option("cut", ON_LIMIT, flag=True)
+    max_steps: int = count(16, "sub-problems that a decomposition may have", client_most=64)
+    tries: int = count(3, "replies requested until one parses", client_most=10)
+    prompts: str = prompts_file()
+
+    NEEDS_BOTH_MODES: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        positive(self, "candidates", "quorum", "system1_max_tokens", "system2_max_tokens", "max_steps", "tries")
-        at_most(self, quorum="candidates")
-        share(self, "tau", "random_share")
-        one_of(
-            self,
-            assess_context=("solutions", "titles"),
-            route=("threshold", "system1", "system2", "random"),
-            context=("solutions", "answers"),
-            last_step=("subproblem", "question"),
-            last_mode=("assessed", "system2"),
-            on_limit=("cut", "force"),
-        )
+        check_options(self)
 
     def most_calls(self) -> int:
         """See Strategy. Then every structured reply takes all its tries, and there are `max_steps` sub-problems."""

@@ -9,8 +9,8 @@ from functools import cache
 from scale_reasoning.answers import answer_class
 from scale_reasoning.errors import ParseError, ScaleError
 from scale_reasoning.lm import LM, Strategy
-from scale_reasoning.strategies.checks import positive
 from scale_reasoning.strategies.cot import CoT
+from scale_reasoning.strategies.options import check_options, count
 from scale_reasoning.together import together
 from scale_reasoning.types import Problem, Solution, Tally
 
@@ -23,10 +23,10 @@ class Vote:
     """
 
     base: Strategy = field(default_factory=CoT)
-    samples: int = 8
+    samples: int = count(8, "chains that vote", flag=True, client_most=64)
 
     def __post_init__(self) -> None:
-        positive(self, "samples")
+        check_options(self)
 
     def most_calls(self) -> int:
         """See Strategy."""

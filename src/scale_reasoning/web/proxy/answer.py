@@ -1,6 +1,6 @@
-"""A chat request answered by a strategy: run as often as choices are asked for, told whole or while it happens.
+"""Answers a chat request with a strategy: one attempt per choice, as one response or as a stream.
 
-Decides when the first byte goes out and what ends a stream. Knows nothing of methods (strategies) and limits (gate).
+Decides when the first byte is sent and what ends a stream. Does not know methods (strategies) or limits (gate).
 """
 
 from __future__ import annotations
@@ -28,16 +28,17 @@ from scale_reasoning.web.proxy.refusals import Refusal, refusal_for
 from scale_reasoning.web.proxy.wire import DONE, EVENTS, KEEP_ALIVE, Choice, Stream, Wire
 
 METER = web.RequestKey("meter", Meter)
-"""Of a request that a strategy answers: what its calls have spent so far."""
+"""The tokens of a request's calls so far."""
 
 NO_SOLUTION = Failure(kind="unfinished", blame="model", message="the strategy ended without a solution")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Solver:
-    """What answers: the endpoints, the server's token budget (None: no bound), the seconds between signs of life.
+    """Runs strategies for requests.
 
-    `in_flight` is how many calls the model server is sent at a time: no request starts more than that concurrently.
+    token_budget: the server's limit of new tokens per request, None for no limit. in_flight: calls at the model server
+    at a time; no request starts more than that concurrently. keep_alive: seconds between comments in a waiting stream.
     """
 
     endpoints: Endpoints
@@ -47,7 +48,7 @@ class Solver:
     on_usage: OnUsage
 
     async def answer(self, chat: Chat, request: web.Request, share: Share) -> web.StreamResponse:
-        """The answer, sent already where it streams. Raises Refusal for what cannot be answered, sent before or not."""
+        """Answers the request; a stream has been sent on return. Raises Refusal, possibly after the first byte."""
         bounds = [bound for bound in (self.token_budget, chat.token_budget) if bound is not None]
         meter = Meter(budget=min(bounds, default=None), on_usage=self.on_usage, pace=Pace(self.in_flight), share=share)
         request[METER] = meter
@@ -55,16 +56,16 @@ class Solver:
 
     async def _whole(self, chat: Chat, meter: Meter) -> web.Response:
         narrators = [Narrator(lambda _: None) for _ in range(chat.choices)]
-        records = await self._solved(chat, meter, narrators)
+        records = await self._solve(chat, meter, narrators)
         choices = [_choice(record, told, chat.stops) for record, told in zip(records, narrators, strict=True)]
         content = Wire(model=chat.model).completion(choices, _usage(records), _scale(chat, records))
-        return web.Response(body=content, headers={"content-type": "application/json", **_seed(chat)})
+        return web.Response(body=content, headers={"content-type": "application/json", **_seed_header(chat)})
 
     async def _stream(self, chat: Chat, meter: Meter, request: web.Request) -> web.StreamResponse:
         wire, outbox, opened = Wire(model=chat.model), _Outbox(), set[int]()
-        stream = Stream(request, {**EVENTS, **_seed(chat)})
+        stream = Stream(request, {**EVENTS, **_seed_header(chat)})
         narrators = [Narrator(partial(outbox.put, index), chat.stops) for index in range(chat.choices)]
-        solving = asyncio.create_task(self._solved(chat, meter, narrators))
+        solving = asyncio.create_task(self._solve(chat, meter, narrators))
         solving.add_done_callback(lambda _: outbox.wake())
         try:
             while True:
@@ -76,10 +77,10 @@ class Solver:
         finally:
             solving.cancel()
             await asyncio.wait((solving,))
-        await stream.write(_events(wire, outbox.take(), opened) + _ending(chat, wire, records, opened))
+        await stream.write(_events(wire, outbox.take(), opened) + _closing_events(chat, wire, records, opened))
         return stream.response
 
-    async def _solved(self, chat: Chat, meter: Meter, narrators: Sequence[Narrator]) -> list[Record]:
+    async def _solve(self, chat: Chat, meter: Meter, narrators: Sequence[Narrator]) -> list[Record]:
         endpoints = meter.over(self.endpoints, chat.sampling)
 
         async def one(sample: int, narrator: Narrator) -> Record:
@@ -98,29 +99,29 @@ class Solver:
 
 
 class _Outbox:
-    """Pieces that wait to be sent. What gathers while a client is slow goes out as one, so none can fill the memory."""
+    """Pieces to be sent. Those that gather while a client is slow are sent as one, so they cannot fill the memory."""
 
     def __init__(self) -> None:
         self._pieces: list[tuple[int, Piece]] = []
         self._woken = asyncio.Event()
 
     def put(self, index: int, piece: Piece) -> None:
-        """Leaves a piece of one choice."""
+        """Adds a piece of one choice."""
         self._pieces.append((index, piece))
         self._woken.set()
 
     def wake(self) -> None:
-        """Ends the wait."""
+        """Ends `wait`."""
         self._woken.set()
 
     async def wait(self, seconds: float) -> None:
-        """Waits for a piece, `seconds` at most."""
+        """Waits for a piece, at most `seconds`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._woken.wait()
 
     def take(self) -> list[tuple[int, Piece]]:
-        """All that waits, runs of one kind as one piece."""
+        """All pieces; consecutive pieces of one kind are joined."""
         self._woken.clear()
         waiting, self._pieces = self._pieces, []
         return [
@@ -140,7 +141,7 @@ def _events(wire: Wire, pieces: Iterable[tuple[int, Piece]], opened: set[int]) -
     return b"".join(events)
 
 
-def _ending(chat: Chat, wire: Wire, records: Sequence[Record], opened: set[int]) -> bytes:
+def _closing_events(chat: Chat, wire: Wire, records: Sequence[Record], opened: set[int]) -> bytes:
     events = [wire.opening(index) for index in range(len(records)) if index not in opened]
     events += [
         wire.closing(index, finish_reason(record.solution or Solution(answer=None)))
@@ -162,9 +163,9 @@ def _usage(records: Sequence[Record]) -> Usage:
 
 
 def _scale(chat: Chat, records: Sequence[Record]) -> JSON:
-    """The record, and the seed that makes it again."""
+    """The record, and the seed that reproduces it."""
     return {**msgspec.to_builtins(records[0]), "seed": chat.seed} if chat.record else None
 
 
-def _seed(chat: Chat) -> dict[str, str]:
+def _seed_header(chat: Chat) -> dict[str, str]:
     return {"x-scale-seed": str(chat.seed)}

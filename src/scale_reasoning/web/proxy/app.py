@@ -1,4 +1,4 @@
-"""The proxy as an aiohttp application: which path is answered by what, what is counted, and how a failure is told."""
+"""The proxy as an aiohttp application: the handler of each path, what is counted, and how a failure is reported."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from scale_reasoning.types import JSON
 from scale_reasoning.web.proxy import chat
 from scale_reasoning.web.proxy.answer import METER, Solver
-from scale_reasoning.web.proxy.body import decoded
+from scale_reasoning.web.proxy.body import decode_object
 from scale_reasoning.web.proxy.door import Door
 from scale_reasoning.web.proxy.gate import Gate, Limits
-from scale_reasoning.web.proxy.log import Log, shown, stamp
+from scale_reasoning.web.proxy.log import Log, printable_word, timestamp
 from scale_reasoning.web.proxy.metrics import Metrics
 from scale_reasoning.web.proxy.names import parse
 from scale_reasoning.web.proxy.pace import Share
 from scale_reasoning.web.proxy.readiness import Readiness
 from scale_reasoning.web.proxy.refusals import Refusal
 from scale_reasoning.web.proxy.upstream import Upstream
-from scale_reasoning.web.proxy.wire import BEGUN, ID, event
+from scale_reasoning.web.proxy.wire import BEGUN, ID, event, finish_response
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -36,27 +36,27 @@ OPEN = (HEALTH, READY)
 JSON_TYPE = {"content-type": "application/json"}
 
 BODY_SECONDS = 30.0
-"""Seconds for a request's body to come: it has a place meanwhile."""
+"""Time limit for a request's body, which takes a slot while it arrives."""
 LARGE_BODY = 2**16
-"""Bytes; larger bodies are read as JSON one at a time, with rests in between."""
-REST = 2.0
-"""Seconds of rest after each second that reading large bodies took."""
+"""Bytes. Larger bodies are decoded one at a time, with pauses in between."""
+PAUSE = 2.0
+"""Seconds of pause per second spent on decoding a large body."""
 
 KIND = web.RequestKey("kind", str)
-"""A word for the metrics; the route's name until more is known."""
+"""The request's kind for the metrics; the route's name by default."""
 NAME = web.RequestKey("name", str)
-"""What answers, for the log: `MODEL@STRATEGY`, a model of the server's, or the kind."""
+"""The name in the log: `MODEL@STRATEGY`, a model of the server, or the kind."""
 SHARE = web.RequestKey("share", Share)
-"""What the client has in use."""
+"""What the client uses at the moment."""
 GONE = 499
-"""The status that the log and the metrics show for a client that went away (nginx' word for it)."""
+"""The status in the log and the metrics for a client that disconnected, as in nginx."""
 
 _PLAIN_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class App:
-    """Answers requests; `log` gets a line for each, without content or keys."""
+    """Answers requests. `log` gets one line per request, without content or keys."""
 
     upstream: Upstream
     readiness: Readiness
@@ -71,26 +71,26 @@ class App:
     _large: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     def application(self) -> web.Application:
-        """What a runner serves. Its shutdown gives requests in flight `drain_seconds`, then ends and tells them."""
+        """The application for a runner. On shutdown, requests in flight get an error after `drain_seconds`."""
         application = web.Application(
-            middlewares=[self._noted, self._guarded], client_max_size=self.limits.max_body_bytes
+            middlewares=[self._log_request, self._report_errors], client_max_size=self.limits.max_body_bytes
         )
         application.on_shutdown.append(self._drain)
-        application.on_response_prepare.append(_named)
+        application.on_response_prepare.append(_add_request_id)
         application.add_routes(
             [
-                web.get(HEALTH, self._health, name="health"),
-                web.get(READY, self._ready, name="ready"),
-                web.post(CHAT, self._chat, name="chat"),
-                web.get(MODELS, self._models, name="models"),
-                web.get(f"{MODELS}/{{name:.+}}", self._model),
-                web.get("/metrics", self._metrics, name="metrics"),
+                web.get(HEALTH, self._health, name="health", expect_handler=_answer_expectation),
+                web.get(READY, self._ready, name="ready", expect_handler=_answer_expectation),
+                web.post(CHAT, self._chat, name="chat", expect_handler=_answer_expectation),
+                web.get(MODELS, self._models, name="models", expect_handler=_answer_expectation),
+                web.get(f"{MODELS}/{{name:.+}}", self._model, expect_handler=_answer_expectation),
+                web.get("/metrics", self._metrics, name="metrics", expect_handler=_answer_expectation),
             ]
         )
         return application
 
     @web.middleware
-    async def _noted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _log_request(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         started, status = time.monotonic(), GONE
         asked = request.headers.get("x-request-id", "")
         request[ID] = asked if _PLAIN_ID.fullmatch(asked) else uuid.uuid4().hex
@@ -99,41 +99,42 @@ class App:
         try:
             response = await handler(request)
             status = response.status
+            await finish_response(request, response)
             return response
         finally:
             self.metrics.in_flight -= 1
             self.door.end(request.protocol)
-            self._note(request, status, time.monotonic() - started)
+            self._write_log_line(request, status, time.monotonic() - started)
 
-    def _note(self, request: web.Request, status: int, seconds: float) -> None:
+    def _write_log_line(self, request: web.Request, status: int, seconds: float) -> None:
         kind = request.get(KIND) or request.match_info.route.name or "other"
-        self.metrics.served(kind, status, seconds)
+        self.metrics.count_request(kind, status, seconds)
         meter = request.get(METER)
         read, written = (None, None) if meter is None else (meter.spent.prompt_tokens, meter.spent.completion_tokens)
         tokens = "-" if read is None or written is None else f"{read}+{written}"
-        method, name = shown(request.method), request.get(NAME) or kind
-        line = f"{stamp()} {request[ID]} {request.remote} {method} {name} {status} {tokens} tokens {seconds:.3f}s"
+        method, name = printable_word(request.method), request.get(NAME) or kind
+        line = f"{timestamp()} {request[ID]} {request.remote} {method} {name} {status} {tokens} tokens {seconds:.3f}s"
         if status < 400:
             self.log.line(line)
         else:
-            self.log.failed(line, request.remote, kind, status)
+            self.log.failure(line, request.remote, kind, status)
 
     @web.middleware
-    async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Every failure in OpenAI's shape; a client that went away (cancelled, or ConnectionError) hears none."""
+    async def _report_errors(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Reports every failure in OpenAI's shape, but not to a client that disconnected."""
         try:
             if request.path not in OPEN:
                 request[SHARE] = self.gate.admit(request)
-            async with self._in_time():
+            async with self._until_shutdown():
                 return await handler(request)
         except ConnectionError:
             raise
-        except Exception as error:  # noqa: BLE001  a server's last line of defence
-            return await _refused(request, self._refusal(error, request))
+        except Exception as error:  # noqa: BLE001  the outermost handler of a server
+            return await _send_refusal(request, self._refusal(error, request))
 
     @asynccontextmanager
-    async def _in_time(self) -> AsyncGenerator[None]:
-        """Work that is ended, and told so, when the server's time is up."""
+    async def _until_shutdown(self) -> AsyncGenerator[None]:
+        """Raises Refusal (503) in the block when the time for the shutdown is over."""
         patience = asyncio.timeout(None)
         try:
             async with patience:
@@ -173,54 +174,64 @@ class App:
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         share = request[SHARE]
-        with self.gate.place(share):
+        with self.gate.slot(share):
             content = await _body(request)
-            envelope = chat.envelope(await self._decoded(content), most_messages=self.limits.max_messages)
+            envelope = chat.read_envelope(await self._decode(content), most_messages=self.limits.max_messages)
             name = parse(envelope.model, self.upstream.model)
             if name.strategy is None:
-                request[KIND], request[NAME] = "passthrough", shown(envelope.model)
-                return await self.upstream.relay(content, envelope.said, request, share)
-            request[KIND], request[NAME] = name.strategy, f"{shown(self.upstream.model)}@{name.strategy}"
-            asked = chat.read(envelope.said, name, max_calls=self.limits.max_calls)
+                request[KIND], request[NAME] = "passthrough", printable_word(envelope.model)
+                return await self.upstream.relay(content, envelope.body, request, share)
+            request[KIND], request[NAME] = name.strategy, f"{printable_word(self.upstream.model)}@{name.strategy}"
+            asked = chat.read_chat(envelope.body, name, max_calls=self.limits.max_calls)
             return await self.solver.answer(asked, request, share)
 
-    async def _decoded(self, content: bytes) -> dict[str, JSON]:
+    async def _decode(self, content: bytes) -> dict[str, JSON]:
         if len(content) < LARGE_BODY:
-            return decoded(content)
+            return decode_object(content)
         async with self._large:
             began = time.monotonic()
             try:
-                return decoded(content)
+                return decode_object(content)
             finally:
-                await asyncio.sleep(REST * (time.monotonic() - began))
+                await asyncio.sleep(PAUSE * (time.monotonic() - began))
 
     def _refusal(self, error: Exception, request: web.Request) -> Refusal:
         refusal = _refusal(error, request)
         if refusal is not None:
             return refusal
         self.log.fault(error)
-        return Refusal(500, "internal_error", "a fault of this server: its log says more")
+        return Refusal(500, "internal_error", "an error of this server: see its log")
 
 
-async def _named(request: web.Request, response: web.StreamResponse) -> None:
-    """The request's id goes out with its answer, of whichever kind that is."""
+async def _answer_expectation(request: web.Request) -> None:
+    """Sends `100 Continue` if a client waits for it, and ignores any other expectation (RFC 9110, 10.1.1).
+
+    aiohttp's own handler would answer before the key is checked, in plain text and without a line in the log.
+    """
+    if request.version == HttpVersion11 and request.headers.get("expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # the response has not begun
+
+
+async def _add_request_id(request: web.Request, response: web.StreamResponse) -> None:
+    """Adds the request's id to the headers of any response."""
     if ID in request:
         response.headers["x-request-id"] = request[ID]
 
 
 async def _body(request: web.Request) -> bytes:
     if request.content_type != "application/json":
-        # Else any web page could have this machine's browser send one.
+        # Otherwise any web page could make a browser on this machine send one.
         raise Refusal(415, "unsupported_media_type", "the body must be sent as content-type: application/json")
     if request.headers.get("content-encoding", "identity") != "identity":
-        raise Refusal(415, "unsupported_encoding", "the body must be sent as it is, not compressed")
+        raise Refusal(415, "unsupported_encoding", "the body must not be compressed")
     if (request.content_length or 0) > request.client_max_size:
         raise web.HTTPRequestEntityTooLarge(request.client_max_size)
     try:
         async with asyncio.timeout(BODY_SECONDS):
             return await request.read()
     except TimeoutError:
-        raise Refusal(408, "body_timeout", f"the body did not come within {BODY_SECONDS:g} s") from None
+        raise Refusal(408, "body_timeout", f"the body did not arrive within {BODY_SECONDS:g} s") from None
 
 
 def _refusal(error: Exception, request: web.Request) -> Refusal | None:
@@ -228,9 +239,9 @@ def _refusal(error: Exception, request: web.Request) -> Refusal | None:
         case Refusal():
             return error
         case web.HTTPRequestEntityTooLarge():
-            return Refusal(413, "body_too_large", f"the body has over {request.client_max_size:,} bytes")
+            return Refusal(413, "body_too_large", f"the body has more than {request.client_max_size:,} bytes")
         case web.HTTPNotFound():
-            return Refusal(404, "not_found", f"there is {CHAT}, {MODELS}, /metrics, {HEALTH} and {READY}")
+            return Refusal(404, "not_found", f"the paths are {CHAT}, {MODELS}, /metrics, {HEALTH} and {READY}")
         case web.HTTPMethodNotAllowed():
             return Refusal(
                 405, "method_not_allowed", f"only {', '.join(sorted(error.allowed_methods))} is answered here"
@@ -238,13 +249,13 @@ def _refusal(error: Exception, request: web.Request) -> Refusal | None:
         case web.HTTPException():
             return Refusal(error.status, "invalid_request", str(error.reason))
         case web.RequestPayloadError():
-            return Refusal(400, "invalid_body", "the body is not sent as HTTP has it")
+            return Refusal(400, "invalid_body", "the body is not valid HTTP")
         case _:
             return None
 
 
-async def _refused(request: web.Request, refusal: Refusal) -> web.StreamResponse:
-    """An error as the status before the first byte, as a stream's last event; else what was begun is broken off."""
+async def _send_refusal(request: web.Request, refusal: Refusal) -> web.StreamResponse:
+    """Reports an error: as the status before the first byte, as the last event of a stream; otherwise disconnects."""
     begun = request.get(BEGUN)
     if begun is None:
         return web.Response(status=refusal.status, body=refusal.content, headers=refusal.headers)

@@ -1,6 +1,6 @@
-"""A request's bytes as one JSON object, read strictly: what two readers could take for two things is refused.
+"""Decodes a request's body as one JSON object, strictly: what two parsers could read differently is refused.
 
-Decides which JSON is accepted. Knows nothing of what its keys mean.
+Decides which JSON is accepted. Does not know what its keys mean.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from scale_reasoning.types import JSON
 from scale_reasoning.web.proxy.refusals import Refusal, invalid
 
 MOST_DIGITS = 40
-"""Digits of a whole number: more than any seed or count has."""
+"""Digits of an integer: more than any seed or count needs."""
 
 MOST_VALUES = 50_000
-"""Values in a body, keys left out: no conversation has as many, and each takes time to read."""
+"""Values in a body, without keys: more than any conversation has. Each takes time to decode."""
 
 SHOWN_KEY = 60
 """Characters of a key that are quoted."""
 
-_TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)  # or unterminated, so that no quote starts a new search
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
-def decoded(content: bytes) -> dict[str, JSON]:
+def decode_object(content: bytes) -> dict[str, JSON]:
     """The object in a request's body.
 
     Raises Refusal (400) for what is not UTF-8, not JSON or no object, for a key that is set twice, for numbers that no
@@ -37,16 +37,16 @@ def decoded(content: bytes) -> dict[str, JSON]:
     """
     value: JSON
     if _separators(content) > MOST_VALUES and _separators(_TEXT.sub(b"", content)) > MOST_VALUES:
-        raise Refusal(400, "invalid_json", f"the body is not accepted: it holds over {MOST_VALUES:,} values")
+        raise Refusal(400, "invalid_json", f"the body has more than {MOST_VALUES:,} values")
     try:
-        value = json.loads(content.decode("utf-8"), object_pairs_hook=_object, parse_int=_whole, parse_float=_float,
+        value = json.loads(content.decode("utf-8"), object_pairs_hook=_object, parse_int=_integer, parse_float=_float,
                            parse_constant=_constant)  # fmt: skip
         if _SURROGATE.search(content):
-            msgspec.json.decode(content)  # which refuses half a pair, as the json module does not
+            msgspec.json.decode(content)  # refuses half a pair, which the json module accepts
     except RecursionError:
-        raise Refusal(400, "invalid_json", "the body is not accepted: it is nested too deep") from None
+        raise Refusal(400, "invalid_json", "the body is nested too deeply") from None
     except (UnicodeDecodeError, ValueError, msgspec.MsgspecError) as error:
-        raise Refusal(400, "invalid_json", f"the body is not JSON as accepted here: {_told(error)}") from None
+        raise Refusal(400, "invalid_json", f"the body is not valid JSON: {_message(error)}") from None
     if not isinstance(value, dict):
         raise invalid("body", f"expected an object, got {_NAMES.get(type(cast('object', value)), 'a number')}")
     return cast("dict[str, JSON]", value)
@@ -68,9 +68,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-def _whole(digits: str) -> int:
+def _integer(digits: str) -> int:
     if len(digits) > MOST_DIGITS:
-        raise ValueError(f"a whole number of over {MOST_DIGITS} digits")
+        raise ValueError(f"an integer of more than {MOST_DIGITS} digits")
     return int(digits)
 
 
@@ -82,10 +82,10 @@ def _float(digits: str) -> float:
 
 
 def _constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
-def _told(error: Exception) -> str:
+def _message(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         return f"byte {error.start} is not UTF-8"
     return str(error)

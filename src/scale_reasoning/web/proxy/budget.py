@@ -1,6 +1,6 @@
-"""A token budget for requests that are passed through: what their body has to say so that the model server keeps it.
+"""A token budget for requests that are passed through: the limit in their body, which the model server enforces.
 
-Decides which keys servers read as a limit. Knows nothing of connections.
+Decides which keys servers read as a limit. Does not know connections.
 """
 
 from __future__ import annotations
@@ -12,21 +12,28 @@ import msgspec
 from scale_reasoning.types import JSON
 from scale_reasoning.web.proxy.refusals import invalid
 
-LIMIT_KEYS = ("max_tokens", "max_completion_tokens", "n_predict", "num_predict")
-"""Keys by which servers read the most new tokens of one choice."""
+EVERYWHERE = ("max_tokens", "max_completion_tokens")
+LIMIT_KEYS = (*EVERYWHERE, "n_predict", "num_predict")
+"""Keys that servers read as the limit of new tokens per choice; most servers ignore the last two."""
 
 CHOICE_KEYS = ("n", "best_of", "n_cmpl")
-"""Keys by which servers read how many choices are made."""
+"""Keys that servers read as the number of choices."""
 
 
 def within(budget: int, content: bytes, said: Mapping[str, JSON], *, limit_key: str) -> bytes:
     """A request's body with a limit that keeps all its choices together within `budget` new tokens.
 
-    `said` is what `content` says; `limit_key` is set where it has no limit at all. Raises Refusal (400) for more
-    choices than the budget has tokens.
+    `said` is `content`, decoded; `limit_key` is added if the body has no limit that every server reads. Raises Refusal
+    (400) for more choices than the budget has tokens, and for these keys in another case.
     """
+    for key in said:
+        if key not in (*LIMIT_KEYS, *CHOICE_KEYS) and key.casefold() in (*LIMIT_KEYS, *CHOICE_KEYS):
+            # Servers in Go read keys in any case and use the last one.
+            raise invalid(key, f"must be written {key.casefold()}")
     most = budget // _choices(budget, said)
-    kept = {key: _limit(said[key], most) for key in LIMIT_KEYS if said.get(key) is not None} or {limit_key: most}
+    kept = {key: _limit(said[key], most) for key in LIMIT_KEYS if said.get(key) is not None}
+    if not any(key in kept for key in EVERYWHERE):
+        kept[limit_key] = most
     if all(said.get(key) == limit for key, limit in kept.items()):
         return content
     return msgspec.json.encode({**said, **kept})
@@ -41,7 +48,7 @@ def _choices(budget: int, said: Mapping[str, JSON]) -> int:
 
 
 def _limit(asked: JSON, most: int) -> int:
-    """The smaller of the two; to some servers a limit of 0 or -1 is none."""
+    """The smaller limit; for some servers 0 and -1 mean no limit."""
     return min(asked, most) if _is_count(asked) else most
 
 

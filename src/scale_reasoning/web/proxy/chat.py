@@ -1,7 +1,7 @@
-"""A chat request to a strategy model, read: every parameter is honoured or refused with a reason.
+"""Reads a chat request to a strategy model: every parameter is supported or refused with a reason.
 
-Decides which parameters of OpenAI's protocol a strategy can keep, and within which bounds. Knows nothing of how a
-problem is solved or an answer is written.
+Decides which parameters of OpenAI's protocol a strategy supports, and within which bounds. Does not know how a problem
+is solved or a response is written.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ from scale_reasoning.web.proxy.refusals import Refusal, invalid, unsupported
 
 MOST_CHOICES, MOST_STOPS, LONGEST_STOP = 16, 16, 500
 
+LONGEST_NAME = 1000
+"""Characters of a model's name with its options, which every event of a stream repeats."""
+
 Positive: TypeAlias = Annotated[int, msgspec.Meta(ge=1, lt=2**31)]
 
 
@@ -30,8 +33,8 @@ Positive: TypeAlias = Annotated[int, msgspec.Meta(ge=1, lt=2**31)]
 class Chat:
     """One request, ready to be run.
 
-    `model` is the name it asked for. `sampling` replaces the profile's values, key by key. `token_budget` bounds
-    the new tokens of all calls together (None: the server's bound alone). `record` asks for the record in the answer.
+    model: the name in the request. sampling: replaces the profile's values, key by key. token_budget: limit of new
+    tokens of all calls together, None for the server's limit. record: whether the response has the record.
     """
 
     model: str
@@ -49,10 +52,10 @@ class Chat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
-    """What is read of every request, those that are passed through too; `said` is the whole body."""
+    """What is read of every request, also of one that is passed through; `body` is the whole body."""
 
     model: str
-    said: Mapping[str, JSON]
+    body: Mapping[str, JSON]
 
 
 class _Body(msgspec.Struct, forbid_unknown_fields=True):
@@ -106,51 +109,53 @@ _NEUTRAL: dict[str, tuple[JSON, ...]] = {
     "use_beam_search": (False,),
     "verbosity": ("medium",),
 }
-"""Values of unsupported parameters that ask for nothing: some clients send them always."""
+"""Neutral values of unsupported parameters, which some clients always send."""
 
 _ABOUT_THE_CALLER = {
     "cache_prompt", "metadata", "priority", "prompt_cache_key", "prompt_cache_retention", "request_id",
     "safety_identifier", "service_tier", "store", "user",
 }  # fmt: skip
-"""What says nothing about the answer wanted, and is not read here."""
+"""Parameters that do not concern the answer, and are ignored."""
 
 _REASONS = {
-    "tools": "a method's calls use none",
-    "functions": "a method's calls use none",
+    "tools": "the calls of a strategy use none",
+    "functions": "the calls of a strategy use none",
     "response_format": "the answer is mathematics in plain text",
-    "logprobs": "an answer is the work of many calls",
-    "top_logprobs": "an answer is the work of many calls",
+    "logprobs": "an answer comes from several calls",
+    "top_logprobs": "an answer comes from several calls",
     "audio": "text only",
     "modalities": "text only",
 }
 
 
-def envelope(said: Mapping[str, JSON], *, most_messages: int) -> Envelope:
-    """The model's name in a request's body. Raises Refusal for a body that is no chat request, or too long a one."""
-    model, messages = said.get("model"), said.get("messages", [])
+def read_envelope(body: Mapping[str, JSON], *, most_messages: int) -> Envelope:
+    """Reads the model's name in a request's body. Raises Refusal for a body that is not a chat request, or too long."""
+    model, messages = body.get("model"), body.get("messages", [])
     if not isinstance(model, str):
         raise invalid("model", "must be given, as a text" if model is None else "must be a text")
+    if len(model) > LONGEST_NAME:
+        raise invalid("model", f"over {LONGEST_NAME:,} characters", "string_above_max_length")
     if not isinstance(messages, list):
         raise invalid("messages", "must be an array")
     if (count := len(cast("list[JSON]", messages))) > most_messages:
         raise invalid("messages", f"{count} of them, at most {most_messages} here", "array_above_max_length")
-    return Envelope(model=model, said=said)
+    return Envelope(model=model, body=body)
 
 
-def read(body_said: Mapping[str, JSON], name: Name, *, max_calls: int) -> Chat:
-    """The request in full. Raises Refusal naming the parameter that is wrong or cannot be honoured, and when the
-    request could make more than `max_calls` model calls.
+def read_chat(content: Mapping[str, JSON], name: Name, *, max_calls: int) -> Chat:
+    """Reads the whole request. Raises Refusal that names a wrong or unsupported parameter, and if the request could
+    make more than `max_calls` model calls.
     """
-    said: dict[str, Any] = {key: value for key, value in body_said.items() if value is not None}
+    said: dict[str, Any] = {key: value for key, value in content.items() if value is not None}
     body = _body(said)
-    record, budget, options = _own(body.scale or {})
+    record, budget, options = _scale_object(body.scale or {})
     strategy = strategy_of(name, options, body.reasoning_effort)
     limits = [limit for limit in (body.max_tokens, body.max_completion_tokens) if limit is not None]
     choices = body.n or 1
     if record and choices > 1:
         raise invalid("scale.record", "needs n = 1")
     strategy = capped(strategy, min(limits)) if limits else strategy
-    _bounded(strategy, choices, max_calls)
+    _require_bounded(strategy, choices, max_calls)
     return Chat(
         model=body.model,
         strategy=strategy,
@@ -166,7 +171,7 @@ def read(body_said: Mapping[str, JSON], name: Name, *, max_calls: int) -> Chat:
     )
 
 
-def _bounded(strategy: Strategy, choices: int, max_calls: int) -> None:
+def _require_bounded(strategy: Strategy, choices: int, max_calls: int) -> None:
     calls, tokens = choices * strategy.most_calls(), token_limit(strategy)
     if calls > max_calls:
         attempts = f"{choices} attempts of up to {calls // choices:,}" if choices > 1 else "one attempt"
@@ -184,15 +189,15 @@ def _body(said: Mapping[str, Any]) -> _Body:
         if key in _Body.__struct_fields__:
             known[key] = value
         elif key not in _ABOUT_THE_CALLER and value not in _NEUTRAL.get(key, ()):
-            raise unsupported(key, _REASONS.get(key, "it would be without effect"))
+            raise unsupported(key, _REASONS.get(key, "it would have no effect"))
     try:
         return msgspec.convert(known, _Body)
     except msgspec.ValidationError as error:
         raise _invalid(error) from None
 
 
-def _own(scale: Mapping[str, JSON]) -> tuple[bool, int | None, dict[str, JSON]]:
-    """Of the body's `scale` object: whether the record is wanted, the token budget, and the strategy's options."""
+def _scale_object(scale: Mapping[str, JSON]) -> tuple[bool, int | None, dict[str, JSON]]:
+    """From the body's `scale` object: whether the record is wanted, the token budget, and the strategy's options."""
     options = dict(scale)
     record, budget = options.pop("record", False), options.pop("token_budget", None)
     if not isinstance(record, bool):

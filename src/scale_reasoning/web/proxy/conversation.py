@@ -1,6 +1,6 @@
-"""From the messages of a request to the text of one problem: the last user message, earlier turns as its context.
+"""From the messages of a request to the text of one problem: the last user message, with earlier turns as context.
 
-Decides what a strategy is told of a conversation, and refuses what is not text.
+Decides which part of a conversation a strategy sees, and refuses what is not text.
 """
 
 from __future__ import annotations
@@ -17,24 +17,23 @@ LONGEST_PROBLEM = 200_000
 
 _SPEAKERS = {"user": "User", "assistant": "Assistant"}
 _INSTRUCTIONS = ("system", "developer")
-_PASSED_OVER = {
+_IGNORED = {
     "annotations", "cache_control", "id", "metadata", "name", "provider_specific_fields", "reasoning",
     "reasoning_content", "reasoning_details", "refusal", "thinking_blocks",
 }  # fmt: skip
-"""Keys of any message that say nothing to a model."""
+"""Keys of a message that a model does not see."""
 _CALLS = {"tool_calls", "function_call", "audio"}
-"""What an assistant's turn may hold beside its text that a problem cannot carry. Everything else in it is some server's
-note about an earlier reply, and no model is shown it again.
+"""Keys of an assistant's turn that a problem cannot contain. Its other keys are a server's notes on an earlier reply.
 """
 _THOUGHTS = {"thinking", "redacted_thinking", "reasoning"}
-"""Parts of an assistant's content that are left out: its working, not its answer."""
+"""Parts of an assistant's content that are left out, because they are its working and not its answer."""
 
 
 def problem_text(messages: Sequence[Mapping[str, JSON]]) -> str:
-    """The problem as a strategy is given it. Raises Refusal for what is not text or does not end with the user.
+    """The text of the problem. Raises Refusal for what is not text, and if the last message is not the user's.
 
-    One user message is the problem as it stands. Otherwise the instructions (system and developer messages) come
-    first, then the earlier turns under a heading of their own, then the last user message.
+    A single user message is the problem as it is. Otherwise the instructions (system and developer messages) come
+    first, then the earlier turns under a heading, then the last user message.
     """
     turns = [_turn(message, f"messages[{index}]") for index, message in enumerate(messages)]
     role, problem = turns[-1]
@@ -59,9 +58,9 @@ def _with_context(earlier: Sequence[tuple[str, str]], problem: str) -> str:
 def _turn(message: Mapping[str, JSON], param: str) -> tuple[str, str]:
     role = message.get("role")
     if not isinstance(role, str) or (role not in _SPEAKERS and role not in _INSTRUCTIONS):
-        raise invalid(f"{param}.role", f"{_shown(role)} is not supported here: system, user or assistant are")
+        raise invalid(f"{param}.role", f"{_quote(role)} is not supported here: system, user or assistant are")
     for key, value in message.items():
-        refused = key in _CALLS if role == "assistant" else key not in _PASSED_OVER | {"role", "content"}
+        refused = key in _CALLS if role == "assistant" else key not in _IGNORED | {"role", "content"}
         if refused and value not in (None, [], {}, ""):
             raise invalid(
                 f"{param}.{key}", "not supported by strategy models, which read text only", "unsupported_value"
@@ -89,10 +88,10 @@ def _part(part: JSON, param: str, *, of_assistant: bool) -> str:
     key = "refusal" if of_assistant and kind == "refusal" else "text"
     text = at(part, key)
     if kind not in ("text", "input_text", "output_text", "refusal") or not isinstance(text, str):
-        raise invalid(param, f"a part of type {_shown(kind)} is not supported by strategy models, which read text only",
+        raise invalid(param, f"a part of type {_quote(kind)} is not supported by strategy models, which read text only",
                       "unsupported_value")  # fmt: skip
     return text
 
 
-def _shown(value: JSON) -> str:
+def _quote(value: JSON) -> str:
     return repr(value)[:80] if isinstance(value, str | int | float | None) else f"a {type(value).__name__}"

@@ -1,4 +1,4 @@
-"""Who may come in, and how many at a time: keys, hosts, places. Knows nothing of what they ask for."""
+"""Which requests are admitted, and how many at a time: keys, hosts, slots. Does not know what they ask for."""
 
 from __future__ import annotations
 
@@ -8,24 +8,23 @@ import hmac
 import ipaddress
 import re
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.strategies.checks import positive
 from scale_reasoning.web.proxy.pace import Share
 from scale_reasoning.web.proxy.refusals import Refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one request may be, and how many at a time.
+    """The limits of a request, and of all requests at a time.
 
-    `max_calls`: model calls that a request could make at most. `token_budget`: new tokens of all its calls (None: no
-    bound). `max_connections`: of all clients together.
+    max_calls: bound on the model calls of a request. token_budget: new tokens of all its calls, None for no limit.
+    max_connections: of all clients together.
     """
 
     max_concurrent: int = 64
@@ -36,31 +35,32 @@ class Limits:
     token_budget: int | None = None
 
     def __post_init__(self) -> None:
-        positive(self, "max_concurrent", "max_connections", "max_calls")
-        positive(self, "max_body_bytes", "max_messages", "token_budget")
+        for each in fields(self):
+            if (value := getattr(self, each.name)) is not None and value < 1:
+                raise ConfigError(f"{each.name} = {value}: must be at least 1")
 
 
 LEFT_FREE = 3
-"""A client has at most this many times the places that are free: so it never takes the last ones from the others."""
+"""A client has at most this many times the free slots, so it never takes the last ones from other clients."""
 
 
 class Gate:
-    """Lets in who has one of `keys`, or, where there are none, who speaks to this machine by a name of its own.
+    """Admits valid keys; without keys, only a loopback Host (DNS rebinding).
 
-    With several keys each is a client with a share of its own, at most three quarters of the calls `in_flight`; without
-    keys every request counts as a client.
+    Each of several keys is a client with its own share, at most three quarters of the calls `in_flight`. Without keys
+    every request counts as a client.
     """
 
-    def __init__(self, keys: tuple[str, ...], *, places: int, in_flight: int) -> None:
+    def __init__(self, keys: tuple[str, ...], *, slots: int, in_flight: int) -> None:
         most_sent = max(1, in_flight * 3 // 4) if len(keys) > 1 else None
         self._shares = {_digest(key): Share(most_sent) for key in keys}
-        self._places = places
+        self._slots = slots
         self._taken = 0
 
     def admit(self, request: web.Request) -> Share:
-        """What the client has in use. Raises Refusal (401, 403) for who may not come in."""
+        """The share of the request's client. Raises Refusal (401, 403) if the request is not admitted."""
         if not self._shares:
-            # A page in a browser here may reach loopback by a name of its own that leads there.
+            # A page in a browser here may reach loopback through its own host name (DNS rebinding).
             if not is_loopback(_hostname(request.headers.get("host", ""))):
                 raise Refusal(403, "host_not_allowed", "without API keys only requests to a loopback host are served")
             return Share()
@@ -68,19 +68,19 @@ class Gate:
         given = _digest(key.strip())
         known = [share for each, share in self._shares.items() if hmac.compare_digest(given, each)]
         if scheme.lower() != "bearer" or not known:
-            raise Refusal(401, "invalid_api_key", "no or a wrong API key: send one of this server's as a bearer token")
+            raise Refusal(401, "invalid_api_key", "missing or wrong API key: send one of this server as a bearer token")
         return known[0]
 
     @contextlib.contextmanager
-    def place(self, share: Share) -> Generator[None]:
-        """A place for one request. Raises Refusal (429) when all are taken, or the client has too many of them."""
-        free = self._places - self._taken
+    def slot(self, share: Share) -> Generator[None]:
+        """Takes a slot for one request. Raises Refusal (429) if there is none, or the client has too many."""
+        free = self._slots - self._taken
         if free <= 0:
-            raise Refusal(429, "rate_limit_exceeded", f"{self._places} requests are being answered, which is the limit",
+            raise Refusal(429, "rate_limit_exceeded", f"{self._slots} requests are being answered, which is the limit",
                           retry_after=1.0)  # fmt: skip
         if len(self._shares) > 1 and share.requests >= LEFT_FREE * free:
             raise Refusal(429, "rate_limit_exceeded", f"{share.requests} requests with this key are being answered: "
-                          f"the other {free} places are left to other keys", retry_after=1.0)  # fmt: skip
+                          f"the {free} free slots are for other keys", retry_after=1.0)  # fmt: skip
         self._taken += 1
         share.requests += 1
         try:
@@ -91,7 +91,7 @@ class Gate:
 
 
 def read_keys(file: Path) -> tuple[str, ...]:
-    """The keys in a file, one per line; `#` begins a comment, but not within a key. Raises ConfigError for a file
+    """Reads the keys in a file, one per line; `#` begins a comment, but not within a key. Raises ConfigError for a file
     without keys.
     """
     try:
@@ -100,14 +100,14 @@ def read_keys(file: Path) -> tuple[str, ...]:
         raise ConfigError(f"--api-keys-file {file}: {error}") from error
     keys = tuple(dict.fromkeys(line for line in lines if line))
     if not keys:
-        raise ConfigError(f"--api-keys-file {file}: holds no key; write one a line")
+        raise ConfigError(f"--api-keys-file {file}: has no key; write one per line")
     if any(not key.isascii() or " " in key for key in keys):
-        raise ConfigError(f"--api-keys-file {file}: a key holds a space or another character that no header can carry")
+        raise ConfigError(f"--api-keys-file {file}: a key has a space or a character that is not ASCII")
     return keys
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine and no other."""
+    """Whether a host name or address is a loopback one."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

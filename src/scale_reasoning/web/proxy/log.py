@@ -1,6 +1,7 @@
-"""The lines that a server writes about requests and faults: what they show, and how often the same thing is said.
+"""The lines that a server writes about requests and errors.
 
-Decides that a line is one line, and that no client can fill a disk. Knows nothing of where lines go.
+Decides what a line shows, that it is one line, and how often similar lines are written, so that no client can fill a
+disk. Does not know where lines go.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from typing import Any
 LONGEST_NAME = 100
 """Characters of a model's name that are shown."""
 
-SAME, SECONDS, MOST_KINDS = 20, 10.0, 1000
-"""So many lines of one kind of failure are written in so many seconds; so many kinds are told apart."""
+MOST_LINES, SECONDS, MOST_KINDS = 20, 10.0, 1000
+"""Lines per kind of failure, the seconds that they are counted for, and the number of kinds."""
 
 _faults = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ class _Seen:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """Writes lines with `say`, but of failures of one kind only the first few."""
+    """Writes lines with `say`; of similar failures only the first few."""
 
     say: Callable[[str], None]
     _seen: dict[tuple[object, ...], _Seen] = field(default_factory=dict[tuple[object, ...], _Seen], init=False)
@@ -40,27 +41,27 @@ class Log:
         """Writes a line."""
         self.say(text)
 
-    def failed(self, text: str, *kind: object) -> None:
-        """Writes a line about a failure of this kind, unless there were too many of late; they are counted later."""
-        if self._again(kind, SAME, SECONDS):
+    def failure(self, text: str, *kind: object) -> None:
+        """Writes a line about a failure of this kind, unless there were too many recently; those are counted."""
+        if self._may_write(kind, MOST_LINES, SECONDS):
             self.say(text)
 
     def fault(self, error: BaseException) -> None:
-        """Writes a fault of this server with its traceback, one of each place a minute."""
+        """Writes an error of this server with its traceback, once per minute and line of code."""
         place, frame = "", error.__traceback__
         while frame is not None:
             place, frame = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}", frame.tb_next
-        if self._again((type(error).__name__, place), 1, 60.0):
-            _faults.error("a fault of this server", exc_info=error)
+        if self._may_write((type(error).__name__, place), 1, 60.0):
+            _faults.error("an error of this server", exc_info=error)
 
     @contextmanager
     def of_loop(self) -> Generator[None]:
-        """What the event loop complains of (no file left for one more connection, say) is said once a minute each."""
+        """Limits the event loop's messages (for example, no file left for a connection) to one per minute and kind."""
         loop = asyncio.get_running_loop()
         before = loop.get_exception_handler()
 
         def complain(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-            if self._again((context.get("message"), type(context.get("exception")).__name__), 1, 60.0):
+            if self._may_write((context.get("message"), type(context.get("exception")).__name__), 1, 60.0):
                 (before or type(loop).default_exception_handler)(loop, context)
 
         loop.set_exception_handler(complain)
@@ -69,13 +70,13 @@ class Log:
         finally:
             loop.set_exception_handler(before)
 
-    def _again(self, kind: tuple[object, ...], most: int, seconds: float) -> bool:
-        """Whether this one is written. Says how many were not, once their time is over."""
+    def _may_write(self, kind: tuple[object, ...], most: int, seconds: float) -> bool:
+        """Whether a line of this kind is written. Says how many were not, once their time is over."""
         now = time.monotonic()
         seen = self._seen.get(kind)
         if seen is None or now >= seen.since + seconds:
             if seen is not None and seen.count > most:
-                self.say(f"{stamp()} {seen.count - most:,} more like the next one were not written")
+                self.say(f"{timestamp()} {seen.count - most:,} more lines like the next one were not written")
             if len(self._seen) >= MOST_KINDS:
                 self._seen.clear()
             seen = self._seen[kind] = _Seen(now)
@@ -83,12 +84,12 @@ class Log:
         return seen.count <= most
 
 
-def stamp() -> str:
-    """The time, as lines begin with it."""
+def timestamp() -> str:
+    """The time at the beginning of a line."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def shown(name: str) -> str:
-    """A client's word as one word of printable characters."""
+def printable_word(name: str) -> str:
+    """A text of a client as one word of printable characters."""
     word = "".join(c if "!" <= c <= "~" and c != "\\" else f"\\u{ord(c):04x}" for c in name[:LONGEST_NAME])
     return f"{word}…" if len(name) > LONGEST_NAME else word or "-"

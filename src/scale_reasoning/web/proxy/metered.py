@@ -1,6 +1,6 @@
-"""An engine around an engine that belongs to one request: counts its tokens, holds its budget, remembers failures.
+"""Wraps engines for one request: counts its tokens, enforces its budget, remembers failures.
 
-Decides what counts against a budget. Knows nothing of methods or answers.
+Decides what counts towards a budget. Does not know methods or answers.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ OnUsage: TypeAlias = Callable[[Mode, Usage], None]
 class Meter:
     """What all calls of one request share.
 
-    `budget` bounds new tokens (None: no bound). `written` counts them: a piece of a reply as one until the server says
-    how many they were. `spent` is what the server counted. `errors` holds the newest failure of each kind. `pace` and
-    `share` decide when its calls are sent.
+    budget: limit of new tokens, None for no limit. written: new tokens so far; a piece of a reply counts as one until
+    the server reports the number. spent: the server's counts. errors: the newest failure of each kind. `pace` and
+    `share` decide when calls are sent.
     """
 
     on_usage: OnUsage
@@ -37,15 +37,15 @@ class Meter:
     errors: dict[str, EngineError] = field(default_factory=dict[str, EngineError])
 
     def write(self, tokens: int) -> None:
-        """Counts new tokens. Raises OverBudget when they are too many together."""
+        """Counts new tokens. Raises OverBudget if they exceed the budget."""
         self.written += tokens
         if self.budget is not None and self.written > self.budget:
             raise OverBudget(
-                f"this request's calls wrote over {self.budget:,} tokens, which is its budget: they were stopped"
+                f"this request's calls wrote more than its budget of {self.budget:,} tokens and were stopped"
             )
 
     def over(self, endpoints: Endpoints, sampling: Mapping[str, float | int]) -> Endpoints:
-        """The same endpoints, metered, with the request's sampling in place of the family's."""
+        """The same endpoints, metered, with the request's sampling instead of the family's."""
         return {mode: self._over(endpoint, sampling) for mode, endpoint in endpoints.items()}
 
     def _over(self, endpoint: Endpoint, sampling: Mapping[str, float | int]) -> Endpoint:
@@ -65,14 +65,14 @@ class _Metered:
             nonlocal pieces
             if on_delta is not None:
                 on_delta(delta)
-            if delta.restarted:  # what was written in vain stays counted
+            if delta.restarted:  # the discarded pieces stay counted
                 pieces = 0
             if delta.text or delta.reasoning:
                 pieces += 1
                 meter.write(1)
 
         try:
-            completion = await self._sent(request, listen)
+            completion = await self._send(request, listen)
         except EngineError as error:
             meter.errors[error.kind] = error
             raise
@@ -83,7 +83,7 @@ class _Metered:
             meter.write(max(usage.completion_tokens - pieces, 0))
         return completion
 
-    async def _sent(self, request: Request, listen: OnDelta) -> Completion:
+    async def _send(self, request: Request, listen: OnDelta) -> Completion:
         pace = self._meter.pace
         pace.begin()
         try:

@@ -1,4 +1,4 @@
-"""Counts of what was served, in Prometheus' text format. Labels are words of this project, never a client's."""
+"""Counters in Prometheus' text format. Labels are this project's words, never a client's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SECONDS = (0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800.0)
 
 
 class Metrics:
-    """Counters since the start; `in_flight` is requests right now."""
+    """Counters since the start; `in_flight` is the number of requests at the moment."""
 
     def __init__(self) -> None:
         self.in_flight = 0
@@ -22,19 +22,19 @@ class Metrics:
         self._seconds: dict[str, list[int]] = {}
         self._sums = Counter[str]()
 
-    def served(self, kind: str, status: int, seconds: float) -> None:
+    def count_request(self, kind: str, status: int, seconds: float) -> None:
         """Counts a request of this kind (a strategy's name, `passthrough`, ...) that has ended."""
         self._requests[kind, status] += 1
         self._seconds.setdefault(kind, [0] * (len(SECONDS) + 1))[bisect_left(SECONDS, seconds)] += 1
         self._sums[kind] += seconds  # pyright: ignore[reportArgumentType]
 
-    def used(self, mode: Mode, usage: Usage) -> None:
-        """Counts the tokens of a call that ended; what its server did not count is not counted."""
+    def count_tokens(self, mode: Mode, usage: Usage) -> None:
+        """Counts the tokens of a completed call; unknown counts are left out."""
         self._tokens[mode.value, "prompt"] += usage.prompt_tokens or 0
         self._tokens[mode.value, "completion"] += usage.completion_tokens or 0
 
     def text(self) -> str:
-        """Everything, as Prometheus reads it."""
+        """All counters in Prometheus' format."""
         return "\n".join(self._lines()) + "\n"
 
     def _lines(self) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """What a model's name asks for: `MODEL` itself, or `MODEL@STRATEGY:option=value,…`; options may also be in the body.
 
-Decides which options a client may turn, and how far: a request must not read files of this machine nor start calls
-without end. Knows nothing of the rest of a request.
+Decides which options a client may set, and to which values: a request must not read files of this machine or make calls
+without bound. Does not know the rest of a request.
 """
 
 from __future__ import annotations
@@ -12,20 +12,15 @@ from typing import Any, cast
 
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import Strategy
-from scale_reasoning.strategies import EFFORTS, STRATEGIES, make, spelling
+from scale_reasoning.strategies import EFFORTS, STRATEGIES, field_names, make, spelling
+from scale_reasoning.strategies.options import nested, options_of
 from scale_reasoning.types import JSON
 from scale_reasoning.web.proxy.refusals import Refusal, invalid
-
-MOST = {"candidates": 64, "samples": 64, "max_steps": 64, "tries": 10, "max_rounds": 64}
-"""How far a client may turn what multiplies calls."""
-
-FORBIDDEN = {"prompts": "it names a file of the server's machine"}
-LIMITS = ("system1_max_tokens", "system2_max_tokens", "round_max_tokens", "summary_max_tokens")
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A model's name taken apart: the strategy, and its options as written. `strategy` is None for the model itself."""
+    """The parts of a model's name: the strategy, and its options as written; None for the model itself."""
 
     model: str
     strategy: str | None = None
@@ -33,7 +28,7 @@ class Name:
 
 
 def parse(name: str, served: str) -> Name:
-    """Takes a name apart. A strategy is only ever over the `served` model; raises Refusal (404, 400) otherwise."""
+    """Parses a model's name. A strategy is always over the `served` model; raises Refusal (404, 400) otherwise."""
     if not name.startswith(f"{served}@"):
         model, at, rest = name.rpartition("@")
         strategy = rest.partition(":")[0]
@@ -49,9 +44,9 @@ def parse(name: str, served: str) -> Name:
 
 
 def strategy_of(name: Name, settings: Mapping[str, JSON], effort: str | None = None) -> Strategy:
-    """The strategy a request asks for by its model's name, its `scale` object and `reasoning_effort`.
+    """The strategy of a request, from its model's name, its `scale` object and `reasoning_effort`.
 
-    Raises Refusal naming the option that is unknown, out of range, turned twice or not a client's to turn.
+    Raises Refusal that names an option that is unknown, out of range, set twice or not allowed for clients.
     """
     options: dict[str, JSON] = {}
     written: list[tuple[str, str, JSON]] = [("model", *_pair(option)) for option in name.options]
@@ -63,20 +58,18 @@ def strategy_of(name: Name, settings: Mapping[str, JSON], effort: str | None = N
         param = where if where != "scale" else f"scale.{key}"
         if option in options:
             raise invalid(param, f"{option} is set twice")
-        options[option] = _allowed(param, option, value)
+        options[option] = _allowed(param, name, option, value)
     try:
         strategy = make(str(name.strategy), options)
     except ConfigError as error:
         raise invalid("scale" if settings else "model", str(error)) from None
-    _bounded(strategy)
+    _require_bounded(strategy)
     return strategy
 
 
 def capped(strategy: Strategy, most: int) -> Strategy:
     """The strategy with no solution of more than `most` new tokens, reasoning included."""
-    changes: dict[str, Any] = {
-        limit: min(getattr(strategy, limit) or most, most) for limit in LIMITS if hasattr(strategy, limit)
-    }
+    changes: dict[str, Any] = {name: min(value or most, most) for name, value in _token_limits(strategy).items()}
     base = getattr(strategy, "base", None)
     if base is not None:
         changes["base"] = capped(base, most)
@@ -84,12 +77,16 @@ def capped(strategy: Strategy, most: int) -> Strategy:
 
 
 def token_limit(strategy: Strategy) -> int | None:
-    """The strategy's largest limit on new tokens of a call; None where it leaves one to the model family."""
-    limits = [getattr(strategy, limit) for limit in LIMITS if hasattr(strategy, limit)]
-    base = getattr(strategy, "base", None)
-    if base is not None:
-        limits.append(token_limit(base))
-    return None if None in limits else max(limits, default=None)
+    """The strategy's largest limit of new tokens of a call; None if it leaves one to the model family."""
+    limits = [limit for each in nested(strategy) for limit in _token_limits(each).values()]
+    known = [limit for limit in limits if limit is not None]
+    return max(known, default=None) if len(known) == len(limits) else None
+
+
+def _token_limits(strategy: Strategy) -> dict[str, int | None]:
+    """The options that limit the new tokens of a solution, by name."""
+    options = options_of(type(strategy))
+    return {name: getattr(strategy, name) for name, option in options.items() if option.limits_tokens}
 
 
 def _pair(option: str) -> tuple[str, str]:
@@ -100,26 +97,32 @@ def _pair(option: str) -> tuple[str, str]:
 
 
 def _tau(name: Name, effort: str) -> float:
-    if name.strategy != "scale" or effort not in EFFORTS:
-        raise invalid("reasoning_effort", f"must be one of {', '.join(EFFORTS)}, on @scale only (it sets tau)")
+    having = [strategy for strategy, shape in STRATEGIES.items() if "tau" in options_of(shape)]
+    if name.strategy not in having or effort not in EFFORTS:
+        where = ", ".join(f"@{strategy}" for strategy in having)
+        raise invalid("reasoning_effort", f"must be one of {', '.join(EFFORTS)}, on {where} only (it sets tau)")
     return EFFORTS[effort]
 
 
-def _allowed(param: str, option: str, value: JSON) -> JSON:
-    last = option.rsplit(".", 1)[-1]
-    if last in FORBIDDEN:
-        raise invalid(param, f"{option} is not a client's to set: {FORBIDDEN[last]}")
+def _allowed(param: str, name: Name, option: str, value: JSON) -> JSON:
+    if refusal := _refusal(option):
+        raise invalid(param, f"{option} cannot be set by a client: {refusal}")
     if not isinstance(value, str | int | float):
         raise invalid(param, f"{option} must be a number or a text")
-    if last == "base" and value == "vote":
-        raise invalid(param, "a vote over votes is not served")
+    if option.rsplit(".", 1)[-1] == "base" and "base" in field_names(str(value)):
+        raise invalid(param, f"a {name.strategy} over a {value} is not served")
     return value
 
 
-def _bounded(strategy: Strategy) -> None:
-    for option, most in MOST.items():
-        if getattr(strategy, option, 0) > most:
-            raise invalid("scale", f"{option} = {getattr(strategy, option)}: at most {most} here")
-    base = getattr(strategy, "base", None)
-    if base is not None:
-        _bounded(base)
+def _refusal(option: str) -> str | None:
+    """Why a client may not set the option, of whichever strategy it is; None if it may."""
+    last = option.rsplit(".", 1)[-1]
+    described = (options_of(shape).get(last) for shape in STRATEGIES.values())
+    return next((each.client_refusal for each in described if each is not None and each.client_refusal), None)
+
+
+def _require_bounded(strategy: Strategy) -> None:
+    for each in nested(strategy):
+        for name, option in options_of(cast("Any", type(each))).items():
+            if option.client_most is not None and (getattr(each, name) or 0) > option.client_most:
+                raise invalid("scale", f"{name} = {getattr(each, name)}: at most {option.client_most} here")

@@ -1,6 +1,6 @@
-"""How one request starts its calls: as places come free, never all at once, and not before other clients' calls.
+"""When one request starts its calls: as slots become free, never all at once, and in fair turns with other clients.
 
-Decides when a strategy may start one more call or chain. Knows nothing of places on a server (engines/limit.py).
+Decides when a strategy may start one more call or chain. The slots of a server are in engines/limit.py.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from scale_reasoning.engines.limit import Fixed, Places, enter
 
 
 class Share:
-    """What one client has in use: `requests` being answered, and `calls` sent or waiting to be sent.
+    """What one client uses: `requests` being answered, and `calls` that are sent or wait to be sent.
 
-    At most `most_sent` of them are sent at a time (None: as many as the server takes).
+    At most `most_sent` calls are sent at a time; None for as many as the server takes.
     """
 
     __slots__ = ("_room", "calls", "requests")
@@ -28,7 +28,7 @@ class Share:
 
     @asynccontextmanager
     async def call(self) -> AsyncGenerator[None]:
-        """One more call that may be sent, once the client has room for it."""
+        """Waits until the client may send one more call, and counts it during the block."""
         self.calls += 1
         try:
             entered = None if self._room is None else await enter((self._room,))
@@ -41,12 +41,12 @@ class Share:
             self.calls -= 1
 
     def urgency(self) -> float:
-        """How urgent the call that begins to wait now is: the more calls its client has, the later it is sent."""
+        """The urgency of a new call: the more calls the client has, the later it is sent."""
         return -float(self.calls)
 
 
 class Pace:
-    """The turns of one request: while `most` of its calls are pending, nothing more is started concurrently."""
+    """The turns of one request: it starts nothing more while `most` of its calls are pending."""
 
     def __init__(self, most: int) -> None:
         self.pending = 0
@@ -54,8 +54,8 @@ class Pace:
         self._waiting = deque[asyncio.Future[None]]()
 
     async def turn(self) -> None:
-        """Returns when one more call, or a chain of them, may be started."""
-        await asyncio.sleep(0)  # what was started last reaches its first call meanwhile
+        """Waits until one more call, or a chain of calls, may be started."""
+        await asyncio.sleep(0)  # lets the last coroutine reach its first call
         if self.pending < self._most:
             return
         woken = asyncio.get_running_loop().create_future()
@@ -64,15 +64,15 @@ class Pace:
             await woken
         except asyncio.CancelledError:
             if woken.done() and not woken.cancelled():
-                self._wake()  # the turn came together with the cancelling: pass it on
+                self._wake()  # the turn arrived together with the cancellation: pass it on
             raise
 
     def begin(self) -> None:
-        """A call is pending."""
+        """Notes that a call is pending."""
         self.pending += 1
 
     def end(self) -> None:
-        """A call has ended: whoever waits longest has the next turn, and everybody where no other end is to come."""
+        """Notes that a call has ended. The longest waiting turn is next; all are, if no other call is pending."""
         self.pending -= 1
         self._wake()
         while self._waiting and not self.pending:

@@ -1,6 +1,6 @@
-"""Whether the model servers are there, accept the key and have the model: asked at the start, and until they do.
+"""Whether the model servers can be reached, accept the key and have the model: checked at the start, until they do.
 
-Decides what ends the start and what is waited for. Knows nothing of requests.
+Decides which problem ends the start and which is waited for. Does not know requests.
 """
 
 from __future__ import annotations
@@ -17,40 +17,40 @@ from scale_reasoning.errors import ConfigError, EngineError, Rejected
 from scale_reasoning.web.proxy.refusals import KEY_REFUSED
 
 PROBE_SECONDS = 5.0
-"""Seconds a model server is given to list its models."""
+"""Time limit for a model server to list its models."""
 
 AGAIN_SECONDS = 2.0
-"""Seconds between two questions to a server that is not ready."""
+"""Seconds between two checks of a server that is not ready."""
 
 NO_LIST = (404, 405, 501)
-"""Statuses of a server that has no list of models: whether it has the model shows with the first request."""
+"""Statuses of a server without a list of models; only the first request shows whether it has the model."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A model server, and the model that is wanted of it."""
+class Target:
+    """A model server, and the model that it should have."""
 
     server: OpenAI | Llama
     model: str
 
 
 class Readiness:
-    """`why` says what is missing; None when nothing is. `seconds` is how soon that may have changed."""
+    """`why` says what is missing, None if nothing is. `seconds` is the time until the next check."""
 
     seconds = AGAIN_SECONDS
 
-    def __init__(self, asked: Sequence[Asked]) -> None:
-        self.why: str | None = "the model server was not asked yet"
-        self._asked = tuple(asked)
+    def __init__(self, targets: Sequence[Target]) -> None:
+        self.why: str | None = "the model server has not been checked yet"
+        self._targets = tuple(targets)
 
     async def first(self) -> None:
-        """Asks for the first time. Raises ConfigError for a refused key, or a model that a server does not have."""
+        """Checks for the first time. Raises ConfigError for a refused key, or a model that a server does not have."""
         wrong = await self._ask()
         if wrong is not None:
             raise wrong
 
     async def settle(self, say: Callable[[str], None]) -> None:
-        """Asks again until everything is there, and says so; says what is missing when that changes."""
+        """Checks again until nothing is missing; says what is missing whenever that changes."""
         lacked = self.why
         while lacked is not None:
             await asyncio.sleep(self.seconds)
@@ -61,36 +61,36 @@ class Readiness:
             lacked = lacks
 
     async def _ask(self) -> ConfigError | None:
-        """Sets `why`; returns the error that waiting will not help."""
-        for asked in self._asked:
+        """Sets `why`; returns an error that waiting does not fix."""
+        for target in self._targets:
             try:
-                await _has(asked)
+                await _require_model(target)
             except ConfigError as error:
                 self.why = str(error)
                 return error
             except (EngineError, TimeoutError) as error:
-                silent = f"{asked.server.base_url} did not list its models in {PROBE_SECONDS:g} s"
+                silent = f"{target.server.base_url} did not list its models in {PROBE_SECONDS:g} s"
                 self.why = silent if isinstance(error, TimeoutError) else str(error)
                 return None
         self.why = None
         return None
 
 
-async def _has(asked: Asked) -> None:
-    """Raises ConfigError where the server is the wrong one for this model or key, EngineError where it does not say."""
-    if isinstance(asked.server, Llama):
+async def _require_model(target: Target) -> None:
+    """Raises ConfigError if the server does not have the model or refuses the key, EngineError if it cannot say."""
+    if isinstance(target.server, Llama):
         return  # it was started with this model
     try:
         async with asyncio.timeout(PROBE_SECONDS):
-            entries = listed(await asked.server.fetch("/models"))
+            entries = listed(await target.server.fetch("/models"))
     except Rejected as error:
         if error.status in NO_LIST:
             return
         if error.status in KEY_REFUSED:
             raise ConfigError(f"the API key was refused: {error}") from None
         raise
-    if not entries or f"{asked.model}:latest" in entries:  # Ollama leaves this tag out when it is asked for a model
+    if not entries or f"{target.model}:latest" in entries:  # Ollama leaves this tag out of the name
         return
-    found = find_model(asked.model, entries)
+    found = find_model(target.model, entries)
     if found.verdict == "no":
-        raise ConfigError(f"{asked.server.base_url}: model {found.found}; {found.fix}")
+        raise ConfigError(f"{target.server.base_url}: model {found.found}; {found.fix}")

@@ -1,6 +1,6 @@
-"""What goes wrong, as a client of OpenAI's protocol expects it: a status, and an `error` object with a code.
+"""Errors as a client of OpenAI's protocol expects them: a status, and an `error` object with a code.
 
-Decides which status each error of errors.py stands for. Knows nothing of how an answer is sent.
+Decides the status of each error of errors.py. Does not know how a response is sent.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from scale_reasoning.errors import (
 from scale_reasoning.types import JSON, Blame, Failure
 
 LONGEST_MESSAGE, LONGEST_PARAM = 2000, 100
-"""Characters: what a client sent is quoted, but not in full length."""
+"""Characters that are quoted of a client's text."""
 
 LONGEST_WAIT = 86_400.0
-"""Seconds: a model server that asks for more, or for infinity, is not quoted."""
+"""Seconds: a longer Retry-After of a model server is not passed on."""
 
 _TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
 KEY_REFUSED = (401, 403, 407)
@@ -33,14 +33,14 @@ KEY_REFUSED = (401, 403, 407)
 
 
 class OverBudget(ScaleError):
-    """A request's calls wrote more tokens than it may."""
+    """A request's calls wrote more tokens than its budget."""
 
     kind: ClassVar[str] = "token_budget_exceeded"
     blame: ClassVar[Blame] = "user"
 
 
 class Refusal(Exception):
-    """An answer that is an error. `retry_after` is seconds; `param` the field of the request that is wrong."""
+    """A response that is an error. `retry_after` is in seconds; `param` is the wrong field of the request."""
 
     def __init__(
         self, status: int, code: str, message: str, param: str | None = None, *, retry_after: float | None = None
@@ -51,7 +51,7 @@ class Refusal(Exception):
 
     @property
     def body(self) -> dict[str, JSON]:
-        """The error as OpenAI's protocol spells it."""
+        """The error as OpenAI's protocol has it."""
         kind = _TYPES.get(self.status, "invalid_request_error" if self.status < 500 else "server_error")
         message = self.message if len(self.message) <= LONGEST_MESSAGE else f"{self.message[:LONGEST_MESSAGE]}…"
         param = None if self.param is None else self.param[:LONGEST_PARAM]
@@ -59,12 +59,12 @@ class Refusal(Exception):
 
     @property
     def content(self) -> bytes:
-        """The body of an answer with this status."""
+        """The body of the response."""
         return msgspec.json.encode(self.body)
 
     @property
     def headers(self) -> dict[str, str]:
-        """What the status needs beside the body."""
+        """The headers of the response."""
         headers = {"content-type": "application/json"}
         if self.status == 401:
             headers["www-authenticate"] = "Bearer"
@@ -79,13 +79,13 @@ def invalid(param: str, message: str, code: str = "invalid_value") -> Refusal:
 
 
 def unsupported(param: str, why: str) -> Refusal:
-    """A 400 for a field that a strategy model cannot honour."""
-    return invalid(param, f"not supported by strategy models ({why}); ask the plain model name instead",
+    """A 400 for a field that a strategy model does not support."""
+    return invalid(param, f"not supported by strategy models ({why}); use the plain model name instead",
                    "unsupported_parameter")  # fmt: skip
 
 
 def refusal_of(error: EngineError) -> Refusal:
-    """The answer that a failure of the model server stands for."""
+    """The response to a failure of the model server."""
     match error:
         case ContextOverflow():
             return Refusal(400, "context_length_exceeded", str(error), "messages")
@@ -106,7 +106,7 @@ def refusal_of(error: EngineError) -> Refusal:
 
 
 def refusal_for(failure: Failure, errors: dict[str, EngineError]) -> Refusal:
-    """The answer to an attempt without a solution; `errors` holds what the server did last, by kind."""
+    """The response to an attempt without a solution; `errors` has the server's last failures by kind."""
     error = errors.get(failure.kind)
     if error is not None:
         return refusal_of(error)

@@ -1,7 +1,7 @@
-"""The proxy as a server: a socket, aiohttp's web server on it, and an orderly end.
+"""The proxy as a server: a socket, aiohttp's web server on it, and a clean shutdown.
 
-Decides what may be bound. On leaving no new requests are taken, those in flight go on to their end or until their time
-is up, the rest is cancelled.
+Decides which address may be bound. On shutdown it takes no new requests, waits for those in flight until their time is
+over, and cancels the rest.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from scale_reasoning.web.proxy.readiness import Readiness
 from scale_reasoning.web.proxy.upstream import Upstream
 
 SPARE_FILES = 128
-"""Files that the process has open beside connections."""
+"""Files that the process has open besides connections."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What a server of the proxy is told. `keys` are the clients'; none means that only loopback may be bound."""
+    """The settings of a server. `keys` are those of clients; without keys only loopback may be bound."""
 
     host: str = "127.0.0.1"
     port: int = 9000
@@ -53,7 +53,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
-    """Where a server answers, and under which names: the model it is in front of, then the strategies over it."""
+    """The address of a running server, and its model names: the served model, then the strategies over it."""
 
     base_url: str
     models: tuple[str, ...]
@@ -67,10 +67,10 @@ async def serving(
     log: Callable[[str], None],
     say: Callable[[str], None] = lambda _: None,
 ) -> AsyncGenerator[Serving]:
-    """A running server, which ends in order on leaving. `log` gets a line for each request, `say` what the model server
-    lacks and when it has it.
+    """Runs a server during the block and shuts it down at the end. `log` gets one line per request; `say` gets what the
+    model server lacks, and when it is ready.
 
-    Raises ConfigError when the address cannot be bound, the model cannot be opened, the model server refuses the key
+    Raises ConfigError if the address cannot be bound, the model cannot be opened, or the model server refuses the key
     or does not have the model.
     """
     lines, budget = Log(log), settings.limits.token_budget
@@ -78,15 +78,15 @@ async def serving(
         endpoints = await stack.enter_async_context(connect(connection))
         upstream = await stack.enter_async_context(Upstream(connection, endpoints, budget))
         stack.enter_context(lines.of_loop())
-        readiness, metrics = Readiness(upstream.asked), Metrics()
+        readiness, metrics = Readiness(upstream.targets), Metrics()
         in_flight = upstream.in_flight
-        door = Door(_connections(settings.limits.max_connections, in_flight))
+        door = Door(_most_connections(settings.limits.max_connections, in_flight))
         app = App(
             upstream=upstream,
             readiness=readiness,
             solver=Solver(endpoints=endpoints, token_budget=budget, in_flight=in_flight,
-                          keep_alive=settings.keep_alive_seconds, on_usage=metrics.used),
-            gate=Gate(settings.keys, places=settings.limits.max_concurrent, in_flight=in_flight),
+                          keep_alive=settings.keep_alive_seconds, on_usage=metrics.count_tokens),
+            gate=Gate(settings.keys, slots=settings.limits.max_concurrent, in_flight=in_flight),
             door=door,
             limits=settings.limits,
             metrics=metrics,
@@ -98,18 +98,18 @@ async def serving(
         )
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
-        base_url = await _bound(runner, settings, door)
-        await stack.enter_async_context(door.watched())
+        base_url = await _bind(runner, settings, door)
+        await stack.enter_async_context(door.watch())
         await readiness.first()
         if readiness.why is not None:
             say(f"not ready: {readiness.why}; asking again every {readiness.seconds:g} s")
-        await stack.enter_async_context(_beside(readiness.settle(say)))
+        await stack.enter_async_context(_running(readiness.settle(say)))
         yield Serving(base_url=base_url, models=upstream.own)
 
 
 @asynccontextmanager
-async def _beside(work: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
-    """Runs until left, or done."""
+async def _running(work: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
+    """Runs a coroutine during the block."""
     task = asyncio.create_task(work)
     try:
         yield
@@ -118,8 +118,8 @@ async def _beside(work: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
         await asyncio.wait((task,))
 
 
-def _connections(wanted: int, in_flight: int) -> int:
-    """How many clients' connections the process has files for, if it may not open as many as are wanted."""
+def _most_connections(wanted: int, in_flight: int) -> int:
+    """The number of connections that the process has files for, at most `wanted`. Raises the limit of open files."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     others = SPARE_FILES + 2 * in_flight
     if soft != resource.RLIM_INFINITY and soft < wanted + others:
@@ -128,7 +128,7 @@ def _connections(wanted: int, in_flight: int) -> int:
     return wanted if soft == resource.RLIM_INFINITY else max(1, min(wanted, soft - others))
 
 
-async def _bound(runner: web.AppRunner, settings: Settings, door: Door) -> str:
+async def _bind(runner: web.AppRunner, settings: Settings, door: Door) -> str:
     try:
         await Site(runner, settings.host, settings.port, door).start()
     except (OSError, OverflowError) as error:

@@ -27,15 +27,15 @@ from scale_reasoning.engines.refusals import error_for, one_line
 from scale_reasoning.engines.spread import Spread
 from scale_reasoning.errors import ConfigError, EngineError, Rejected
 from scale_reasoning.lm import Endpoints
-from scale_reasoning.strategies import STRATEGIES
+from scale_reasoning.strategies import STRATEGIES, needs_both_modes
 from scale_reasoning.types import JSON, Mode
 from scale_reasoning.web.proxy.budget import within
 from scale_reasoning.web.proxy.pace import Share
-from scale_reasoning.web.proxy.readiness import NO_LIST, PROBE_SECONDS, Asked
+from scale_reasoning.web.proxy.readiness import NO_LIST, PROBE_SECONDS, Target
 from scale_reasoning.web.proxy.refusals import KEY_REFUSED, Refusal, refusal_of
 from scale_reasoning.web.proxy.wire import ID, Gone, Stream
 
-SENT = ("content-type", "accept", "user-agent", "x-request-id", "traceparent", "idempotency-key")
+SENT = ("accept", "user-agent", "x-request-id", "traceparent", "idempotency-key")
 """Headers of a client that the model server sees: none that could carry a client's key."""
 
 KEPT_BACK = {
@@ -57,26 +57,26 @@ LISTED_SECONDS = 60.0
 
 
 class Upstream:
-    """The model server behind `endpoints`, or several, asked in turn. Use as an async context manager."""
+    """The model server behind `endpoints`, or several, used in turn. Use as an async context manager."""
 
     def __init__(self, connection: Connection, endpoints: Endpoints, token_budget: int | None = None) -> None:
         endpoint = endpoints.get(Mode.SYSTEM2) or endpoints[Mode.SYSTEM1]
         self.model = endpoint.model
-        asked = [Asked(server, each.model) for each in endpoints.values() for _, server in _servers(each.engine)]
-        self.asked = tuple(dict.fromkeys(asked))
+        targets = [Target(server, each.model) for each in endpoints.values() for _, server in _servers(each.engine)]
+        self.targets = tuple(dict.fromkeys(targets))
         self._budget, self._limit_key = token_budget, endpoint.profile.limit_key
         self._servers = deque(_servers(endpoint.engine))
         if not self._servers:
             raise ConfigError(f"model {endpoint.model}: nothing to pass requests on to")
         _, first = self._servers[0]
-        for each in asked:
+        for each in targets:
             if isinstance(each.server, OpenAI):
                 each.server.rest = REST
         self._key = first.key if isinstance(first, Llama) else connection.api_key
         self._timeouts = connection.timeouts or Timeouts()
         self._sessions: dict[str, aiohttp.ClientSession] = {}
-        both = {"scale", "inftythink"} if len(endpoints) < len(Mode) else set[str]()
-        own = [self.model, *(f"{self.model}@{name}" for name in STRATEGIES if name not in both)]
+        runnable = [name for name in STRATEGIES if len(endpoints) == len(Mode) or not needs_both_modes(name)]
+        own = [self.model, *(f"{self.model}@{name}" for name in runnable)]
         self._own = {name: _entry(name) for name in own}
         self._entries: dict[str, JSON] = {}
         self._listed_until = 0.0
@@ -171,9 +171,11 @@ class Upstream:
             raise refusal_of(error_for(response.status, told, where="the model server", retry_after=None, location=None,
                                        secrets=()))  # fmt: skip
         if response.status >= 400:
-            headers = _kept(response, "content-length")
+            headers = self._kept(response, "content-length")
             return web.Response(status=response.status, body=await self._error(response), headers=headers)
-        stream, size = Stream(request, _kept(response), response.status), 0
+        if response.status < 200:
+            raise Refusal(502, "upstream_malformed", f"the model server answered with the status {response.status}")
+        stream, size = Stream(request, self._kept(response), response.status), 0
         async for chunk in response.content.iter_any():
             size += len(chunk)
             if size > LARGEST_ANSWER:
@@ -207,7 +209,7 @@ class Upstream:
                     return
 
     async def _posted(self, url: str, content: bytes, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
-        """As `_asked`, of one; asked once more where a kept connection turned out to have ended."""
+        """As `_asked`, of one; sent again if a kept connection turns out to have ended."""
         try:
             return await self._sessions["kept"].post(url, data=content, headers=headers, allow_redirects=False)
         except aiohttp.ClientConnectorError:
@@ -219,24 +221,33 @@ class Upstream:
         headers = request.headers
         sent = {name: headers[name] for name in SENT if name in headers and _passable(headers[name])}
         sent["x-request-id"] = request[ID]
+        sent["content-type"] = "application/json"  # with the client's charset it might say something else there
         sent["accept-encoding"] = "identity"  # the key must be found in an error's body
         return {**sent, "authorization": f"Bearer {self._key}"} if self._key else sent
 
     async def _error(self, response: aiohttp.ClientResponse) -> bytes:
-        """An error's body without the server's key, which some quote."""
+        """An error's body without the server's key, which some quote. Raises Refusal where it cannot be read."""
+        if response.headers.get("content-encoding", "identity") != "identity":
+            raise Refusal(502, "upstream_malformed", f"the model server answered {response.status} with a compressed "
+                          "error, which was not asked for")  # fmt: skip
         content = await response.content.read(LARGEST_ERROR)
         while len(content) < LARGEST_ERROR and (more := await response.content.read(LARGEST_ERROR - len(content))):
             content += more
-        return content.replace(self._key.encode(), b"[secret]") if self._key else content
+        if not self._key:
+            return content
+        whole = len(content) < LARGEST_ERROR
+        content = content.replace(self._key.encode(), b"[secret]")
+        return content if whole else content[: -len(self._key)]  # it may have been cut off in the key
 
-
-def _kept(response: aiohttp.ClientResponse, *without: str) -> dict[str, str]:
-    of_connection = {name.strip().lower() for name in response.headers.get("connection", "").split(",")}
-    return {
-        name.lower(): value
-        for name, value in response.headers.items()
-        if name.lower() not in KEPT_BACK | of_connection | set(without) and _passable(value)
-    }
+    def _kept(self, response: aiohttp.ClientResponse, *without: str) -> dict[str, str]:
+        """The headers that the client sees."""
+        of_connection = {name.strip().lower() for name in response.headers.get("connection", "").split(",")}
+        hidden = KEPT_BACK | of_connection | set(without)
+        return {
+            name.lower(): value
+            for name, value in response.headers.items()
+            if name.lower() not in hidden and _passable(value) and not (self._key and self._key in value)
+        }
 
 
 def _passable(value: str) -> bool:

@@ -1,4 +1,4 @@
-"""What goes out to a client: the JSON objects of OpenAI's protocol, whole and in pieces, and the stream they go by."""
+"""What is sent to a client: the JSON objects of OpenAI's protocol, complete and in pieces, and the stream."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from scale_reasoning.types import JSON, Usage
 DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
 EVENTS = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", "x-accel-buffering": "no"}
-"""Headers of a stream: no proxy on the way may hold it back."""
+"""Headers of a stream; no proxy on the way may buffer it."""
 
 STALLED = 60.0
-"""Seconds: a client that takes longer to read what it is sent is gone."""
+"""Seconds: a client that takes longer to read a piece is disconnected."""
 
 ID = web.RequestKey("id", str)
-"""The request's id: the client's own where it sent a plain one."""
+"""The request's id: the client's, if it sent a plain one."""
 
 BEGUN = web.RequestKey("begun", web.StreamResponse)
-"""Of a request: the answer whose head went out."""
+"""The response of a request, once its header has been sent."""
 
 
 class Gone(ConnectionError):
-    """Nobody is left to answer, or nothing more can be said to them."""
+    """The client has disconnected, or no longer reads."""
 
 
 class Stream:
-    """An answer to `request` that is sent as it is made; its head goes out with the first piece."""
+    """A response to `request` that is sent in pieces; its header is sent with the first piece."""
 
     def __init__(self, request: web.Request, headers: Mapping[str, str], status: int = 200) -> None:
         self._request = request
         self.response = web.StreamResponse(status=status, headers=headers)
 
     async def write(self, content: bytes) -> None:
-        """Sends some of the body. Raises Gone when the client went away or does not read."""
+        """Sends a piece of the body. Raises Gone if the client has disconnected or does not read."""
         try:
             async with asyncio.timeout(STALLED):
                 if not self.response.prepared:
@@ -51,6 +51,18 @@ class Stream:
             if self._request.transport is not None:
                 self._request.transport.abort()
             raise Gone from None
+
+
+async def finish_response(request: web.Request, response: web.StreamResponse) -> None:
+    """Sends the rest of a response. Raises Gone if the client does not read it, so that it keeps no connection."""
+    try:
+        async with asyncio.timeout(STALLED):
+            await response.prepare(request)
+            await response.write_eof()
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()
+        raise Gone from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,25 +76,25 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wire:
-    """What every object of one answer repeats: its id, its time, the model's name as it was asked for."""
+    """What every object of one response repeats: its id, its time, the model's name in the request."""
 
     model: str
     id: str = field(default_factory=lambda: f"chatcmpl-{uuid.uuid4().hex}")
     created: int = field(default_factory=lambda: int(time.time()))
 
     def completion(self, choices: Sequence[Choice], usage: Usage, scale: JSON) -> bytes:
-        """The whole answer; `scale` is left out when it is None."""
+        """The complete response; `scale` is left out if it is None."""
         return msgspec.json.encode(
             {
                 **self._head("chat.completion"),
                 "choices": [_choice(index, choice) for index, choice in enumerate(choices)],
-                **_counted(usage),
+                **_usage(usage),
                 **_scale(scale),
             }
         )
 
     def piece(self, index: int, *, content: str = "", reasoning: str = "") -> bytes:
-        """An event with some more of one choice."""
+        """An event with a piece of one choice."""
         delta: dict[str, str] = {"content": content} if content else {}
         if reasoning:
             delta |= {"reasoning_content": reasoning, "reasoning": reasoning}
@@ -97,8 +109,8 @@ class Wire:
         return self._chunk([_delta(index, {}, finish_reason)])
 
     def last(self, usage: Usage | None, scale: JSON) -> bytes:
-        """The event after all choices; what was not asked for or is unknown is left out, and the event with it."""
-        more = ({} if usage is None else _counted(usage)) | _scale(scale)
+        """The event after all choices: usage and record, as far as requested and known; b"" without either."""
+        more = ({} if usage is None else _usage(usage)) | _scale(scale)
         return self._chunk([], **more) if more else b""
 
     def _chunk(self, choices: list[JSON], **more: JSON) -> bytes:
@@ -113,8 +125,8 @@ def event(body: JSON) -> bytes:
     return b"data: " + msgspec.json.encode(body) + b"\n\n"
 
 
-def _counted(usage: Usage) -> dict[str, JSON]:
-    """Token counts as the protocol spells them. What is unknown is left out, for clients add up what they find."""
+def _usage(usage: Usage) -> dict[str, JSON]:
+    """Token counts as in the protocol. Unknown counts are left out, because clients add up what they find."""
     read, written = usage.prompt_tokens, usage.completion_tokens
     if read is None or written is None:
         return {}

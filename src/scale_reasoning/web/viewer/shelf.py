@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 import msgspec
 
@@ -25,7 +25,7 @@ from scale_reasoning.runs.folder import DAMAGED, MANIFEST
 from scale_reasoning.runs.manifest import CellSpec, Manifest
 from scale_reasoning.runs.outcome import Cell
 from scale_reasoning.runs.store import Store, model_of, reading
-from scale_reasoning.strategies import STRATEGIES, describe
+from scale_reasoning.strategies import describe, unusual
 from scale_reasoning.types import JSON, Problem, Record
 from scale_reasoning.web.viewer.replay import Known, Replay, endpoints_of, replay
 from scale_reasoning.web.viewer.whatif import Stretch, Table, stretches, tau_of
@@ -146,7 +146,7 @@ class Viewed:
         return tau_of(self.strategy)
 
     def options(self) -> dict[str, JSON]:
-        """Its settings that are not the strategy's defaults, and tau."""
+        """Its options that are not the strategy's defaults, and tau."""
         return unusual(describe(self.strategy))
 
     def refresh(self) -> int:
@@ -291,16 +291,4 @@ def _runs_in(folder: Path) -> list[Path]:
     found = sorted(path.parent for path in folder.glob(f"*/{MANIFEST}")) if folder.is_dir() else []
     if not found:
         raise ConfigError(f"{folder} holds no run: there is no {MANIFEST} in it or in a folder right under it")
-    return found
-
-
-def unusual(own: Mapping[str, JSON], under: str = "") -> dict[str, JSON]:
-    """Settings that differ from the strategy's defaults, and tau; of the strategy under it too."""
-    usual, found = describe(STRATEGIES[str(own["name"])]()), dict[str, JSON]()
-    for key, value in own.items():
-        if isinstance(value, Mapping):
-            base = cast("Mapping[str, JSON]", value)
-            found |= {f"{under}{key}": base["name"], **unusual(base, f"{under}{key}.")}
-        elif key != "name" and (key == "tau" or usual.get(key) != value):
-            found[under + key] = value
     return found

@@ -5,10 +5,10 @@ from __future__ import annotations
 from scale_reasoning.graders import Grader
 from scale_reasoning.lm import Endpoints, Strategy
 from scale_reasoning.runs.outcome import outcome_of
+from scale_reasoning.strategies import unusual
 from scale_reasoning.types import Problem, Record
 from scale_reasoning.web.viewer.rendering import render_alone
 from scale_reasoning.web.viewer.replay import Recorder
-from scale_reasoning.web.viewer.shelf import unusual
 from scale_reasoning.web.viewer.views import View
 from scale_reasoning.web.viewer.whatif import Stretch, stretches, tau_of
 from scale_reasoning.web.viewer.words import kind_of_outcome
