@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.runs.simulated import Broken, Fuse, Sim, fresh, manifest
 
@@ -65,7 +65,7 @@ def test_a_resumed_run_counts_the_attempts_of_the_processes_before(
 
 
 def uncounted(outcome: Outcome) -> Outcome:
-    return replace(outcome, usage=Usage())
+    return msgspec.structs.replace(outcome, usage=Usage())
 
 
 def test_tokens_that_nobody_counted_make_the_rate_unknown(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
