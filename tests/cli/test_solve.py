@@ -388,7 +388,7 @@ def test_a_problem_may_begin_with_a_minus(problem: str) -> None:
 
 def test_options_stay_options_and_an_answer_that_is_missing_is_missed(capsys: pytest.CaptureFixture[str]) -> None:
     args = _parser().parse_args(shield_minus(["solve", "--tau", "-1", "--seed", "-3", "p", "--set", "tau=-1"]))
-    assert (args.tau, args.seed, args.set) == ("-1", -3, ["tau=-1"])
+    assert (args.tau, args.seed, args.settings) == ("-1", -3, ["tau=-1"])
     for line, message in (
         (["p", "--answer", "--json"], "--answer: expected one argument"),
         (["-q"], "required: problem"),

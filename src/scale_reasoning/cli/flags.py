@@ -23,7 +23,7 @@ SERVER_KEYS = ("base_url", "more_base_urls", "system1_base_url")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StrategyFlags:
-    """Which strategies, and their options: `strategies` as spelled, `options` by name, `settings` those of --set."""
+    """Which strategies, as spelled, and their options: `options` with flags of their own, `settings` from --set."""
 
     strategies: tuple[str, ...] = ()
     effort: str | None = None
@@ -60,7 +60,7 @@ class RunFlags:
     out: Path | None
     attempts_in_flight: int | None
     ray: str | None
-    ray_workers: int | None
+    ray_workers: int
     dry_run: bool
     trust_manifest: bool
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar, cast
 
 from scale_reasoning.cli.flags import ModelFlags, RunFlags, StrategyFlags, flag_of
 from scale_reasoning.engines.connection import Access, ModelSpec
@@ -19,8 +20,22 @@ from scale_reasoning.strategies.options import Option
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
+RAY_WORKERS = 4
 NOT_OF_RUNS = ("samples",)
 """Options whose flag means something else on a run: there, --samples counts attempts."""
+
+
+Values = TypeVar("Values")
+
+
+def read(kind: type[Values], args: argparse.Namespace, **values: Any) -> Values:
+    """A dataclass from the flags that have the names of its fields; `values` are its other fields."""
+    flags: dict[str, Any] = {}
+    for field in fields(cast("Any", kind)):
+        if field.name not in values:
+            value: Any = getattr(args, field.name)
+            flags[field.name] = tuple(cast("list[Any]", value)) if isinstance(value, list) else value
+    return kind(**flags, **values)
 
 
 def add_strategy(parser: argparse.ArgumentParser, *, without: Collection[str] = (), several: bool = False) -> None:
@@ -28,7 +43,7 @@ def add_strategy(parser: argparse.ArgumentParser, *, without: Collection[str] = 
     group = parser.add_argument_group("strategy")
     once = "; once for each strategy" if several else ""
     group.add_argument(
-        "--strategy", action="append", metavar="NAME",
+        "--strategy", dest="strategies", action="append", default=[], metavar="NAME",
         help=f"{', '.join(STRATEGIES)} (default scale), or NAME:key=value,key=value{once}",
     )  # fmt: skip
     group.add_argument(
@@ -39,7 +54,14 @@ def add_strategy(parser: argparse.ArgumentParser, *, without: Collection[str] = 
     for name, flag in flags().items():
         if name not in without:
             group.add_argument(flag_of(name), metavar=_metavar(flag.option), help=_help(flag))
-    group.add_argument("--set", action="append", metavar="KEY=VALUE", help="any other option of the strategy")
+    group.add_argument(
+        "--set",
+        dest="settings",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="any other option of the strategy",
+    )
     group.add_argument("--seed", type=int, help="the run's seed (default 0)")
 
 
@@ -54,13 +76,8 @@ def _help(flag: Flag) -> str:
 
 def read_strategy(args: argparse.Namespace, *, without: Collection[str] = ()) -> StrategyFlags:
     """The strategy flags."""
-    options = {name: getattr(args, name) for name in flags() if name not in without}
-    return StrategyFlags(
-        strategies=tuple(args.strategy or ()),
-        effort=args.effort,
-        options={name: value for name, value in options.items() if value is not None},
-        settings=tuple(args.set or ()),
-    )
+    options = {name: value for name in flags() if name not in without and (value := getattr(args, name)) is not None}
+    return read(StrategyFlags, args, options=options)
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -102,24 +119,12 @@ def read_model(args: argparse.Namespace) -> ModelFlags:
         raise ConfigError(f"--top-p {args.top_p}: must be above 0 and at most 1")
     if any("@" in url for url in args.more_base_urls):
         raise ConfigError("--base-url: with several servers, none may contain a user or password; use --api-key-env")
-    model = ModelSpec(
-        model=args.model,
-        base_url=args.base_url or None,
-        more_base_urls=args.more_base_urls,
-        system1_model=args.system1_model,
-        system1_base_url=args.system1_base_url or None,
-        api_key_env=args.api_key_env,
-        profile=args.profile,
-        profiles=args.profiles and str(args.profiles),
-        window=args.window,
-        temperature=args.temperature,
-        top_p=args.top_p,
+    model = read(
+        ModelSpec, args, system1_base_url=args.system1_base_url or None, profiles=args.profiles and str(args.profiles)
     )
-    waits = Timeouts(connect=args.connect_timeout, first_byte=args.first_byte_timeout, silence=args.silence_timeout)
-    return ModelFlags(
-        model=model,
-        access=Access(in_flight=args.in_flight, retries=args.retries, timeouts=waits, say=say),
-    )
+    timeouts = Timeouts(connect=args.connect_timeout, first_byte=args.first_byte_timeout, silence=args.silence_timeout)
+    access = Access(in_flight=args.in_flight, retries=args.retries, timeouts=timeouts, say=say)
+    return ModelFlags(model=model, access=access)
 
 
 def add_run(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
@@ -152,25 +157,16 @@ def read_run(args: argparse.Namespace) -> RunFlags:
         raise ConfigError("--ray and --shard: both distribute the attempts; give only one of them")
     if args.ray_workers is not None and not args.ray:
         raise ConfigError("--ray-workers: needs --ray ADDRESS")
-    return RunFlags(
+    return read(
+        RunFlags,
+        args,
         strategy=read_strategy(args, without=NOT_OF_RUNS),
         model=read_model(args),
-        data=DatasetSpec(
-            name="", data_dir=args.data_dir, count=args.limit, split=args.split, level=args.level,
-            problem_field=args.problem_field, answer_field=args.answer_field,
-        ),
-        samples=args.samples,
-        seed=args.seed,
-        grader=args.grader,
+        data=read(DatasetSpec, args, name="", count=args.limit),
         shard=None if args.shard is None else shards.read(args.shard),
         reuse=not args.no_reuse,
-        out=args.out,
-        attempts_in_flight=args.attempts_in_flight,
-        ray=args.ray,
-        ray_workers=args.ray_workers,
-        dry_run=args.dry_run,
-        trust_manifest=args.trust_manifest,
-    )  # fmt: skip
+        ray_workers=RAY_WORKERS if args.ray_workers is None else args.ray_workers,
+    )
 
 
 def add_denominator(parser: argparse.ArgumentParser) -> None:
@@ -199,7 +195,7 @@ class _Servers(argparse.Action):
         option_string: str | None = None,
     ) -> None:
         if not values or not namespace.base_url:
-            namespace.base_url, namespace.more_base_urls = values, ()
+            namespace.base_url, namespace.more_base_urls = values or None, ()
         else:
             namespace.more_base_urls = (*namespace.more_base_urls, values)
 

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from scale_reasoning.types import Problem
 
 ATTEMPTS_IN_FLIGHT = 1024
-RAY_WORKERS = 4
 
 
 def prepare_new(flags: RunFlags, manifest: Manifest) -> tuple[Manifest, dict[str, tuple[Problem, ...]]]:
@@ -142,7 +141,7 @@ def _connect_ray(flags: RunFlags, connections: Mapping[ModelSpec, Connection]) -
         return nullcontext()
     from scale_reasoning.runs.ray import cluster
 
-    return cluster(flags.ray, connections, workers=_count_workers(flags))
+    return cluster(flags.ray, connections, workers=flags.ray_workers)
 
 
 @asynccontextmanager
@@ -153,7 +152,7 @@ async def _open_runner(
     if flags.ray:
         from scale_reasoning.runs.ray import run_on_ray
 
-        yield partial(run_on_ray, store, connections, workers=_count_workers(flags))
+        yield partial(run_on_ray, store, connections, workers=flags.ray_workers)
         return
     from scale_reasoning.runs.run import run
 
@@ -180,7 +179,3 @@ def _store_adaptations(store: Store, endpoints: Iterable[Endpoints]) -> None:
             known += [line for line in lines if line not in known]
     if stored:
         store.resolve({"adaptations": stored})
-
-
-def _count_workers(flags: RunFlags) -> int:
-    return RAY_WORKERS if flags.ray_workers is None else flags.ray_workers

@@ -61,21 +61,8 @@ def run(args: argparse.Namespace) -> int:
     from scale_reasoning.web.proxy.gate import Limits, read_keys
     from scale_reasoning.web.proxy.server import Settings
 
-    settings = Settings(
-        host=args.host,
-        port=args.port,
-        keys=read_keys(args.api_keys_file) if args.api_keys_file else (),
-        limits=Limits(
-            max_concurrent=args.max_concurrent,
-            max_connections=args.max_connections,
-            max_calls=args.max_calls,
-            max_body_bytes=args.max_body_bytes,
-            max_messages=args.max_messages,
-            token_budget=args.token_budget,
-        ),
-        keep_alive_seconds=args.keep_alive_seconds,
-        drain_seconds=args.drain_seconds,
-    )
+    keys = read_keys(args.api_keys_file) if args.api_keys_file else ()
+    settings = options.read(Settings, args, keys=keys, limits=options.read(Limits, args))
     log = _drop if args.no_access_log else _log
     with contextlib.suppress(asyncio.CancelledError):
         asyncio.run(_serve(make_connection(options.read_model(args)), settings, log))

@@ -85,15 +85,8 @@ def run(args: argparse.Namespace) -> int:
 
     strategy = chosen.make_strategy(options.read_strategy(args))
     connection = make_connection(options.read_model(args))
-    job = Job(
-        problem=problem_of(_read_problem(args.problem), args.answer),
-        strategy=strategy,
-        connection=connection,
-        grader=args.grader,
-        seed=args.seed or 0,
-        quiet=args.quiet,
-        html=args.html,
-    )
+    problem = problem_of(_read_problem(args.problem), args.answer)
+    job = options.read(Job, args, problem=problem, strategy=strategy, connection=connection, seed=args.seed or 0)
     record = asyncio.run(_attempt(job))
     for line in _advise(record, connection):
         options.say(line)

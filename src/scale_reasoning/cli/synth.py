@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,15 @@ from scale_reasoning.cli import chosen, estimate, options, running
 from scale_reasoning.cli.flags import RunFlags, flag_of
 from scale_reasoning.cli.manifest import change_manifest, make_manifest, refuse, require_unchanged
 from scale_reasoning.cli.options import Commands
-from scale_reasoning.cli.traces import FilteredRuns, filter_runs, load_filters, make_table, write_bundle
+from scale_reasoning.cli.traces import (
+    FilteredRuns,
+    check_problems,
+    filter_runs,
+    list_allowed,
+    make_table,
+    make_target,
+    write_bundle,
+)
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.runs import manifest as manifests
 from scale_reasoning.runs.manifest import Manifest
@@ -20,8 +28,6 @@ from scale_reasoning.runs.manifest import Manifest
 if TYPE_CHECKING:
     from scale_reasoning.runs.store import Store
     from scale_reasoning.synth.settings import Settings
-    from scale_reasoning.synth.target import Target
-    from scale_reasoning.types import Problem
 
 SAMPLES = 4
 RUN = "run"
@@ -34,12 +40,12 @@ CALL_KEYS = ("base_url", "system1_base_url", "api_key_env", "ray", "ray_workers"
 class SynthFlags:
     """What one command line asks for: the source of the traces, their settings as far as given, where they go.
 
-    The source is one of `runs` that exist, a new run of `datasets` or a `recipe`, or the run of `out` to `resume`.
+    The source is `runs` that exist, a new run on every `dataset` or of a `recipe`, or the run in `out` (`resume`).
     """
 
     run: RunFlags
     runs: tuple[Path, ...]
-    datasets: tuple[str, ...]
+    dataset: tuple[str, ...]
     recipe: Path | None
     resume: bool
     out: Path
@@ -113,16 +119,15 @@ def _read_flags(args: argparse.Namespace) -> SynthFlags:
                           f"scale synth --from {args.resume / RUN} --out {out}")  # fmt: skip
     settings = {each.name: getattr(args, each.name) for each in fields(Settings)}
     settings["decontaminate"] = None if args.decontaminate is None else tuple(args.decontaminate)
-    return SynthFlags(
+    return options.read(
+        SynthFlags,
+        args,
         run=run,
         runs=tuple(args.runs or ()),
-        datasets=tuple(args.dataset or ()),
-        recipe=args.recipe,
+        dataset=tuple(args.dataset or ()),
         resume=args.resume is not None,
         out=out,
         settings={key: value for key, value in settings.items() if value is not None},
-        overwrite=args.overwrite,
-        push=args.push,
     )
 
 
@@ -152,9 +157,9 @@ def _start(flags: SynthFlags) -> int:
         )
     _check_bundle(flags, settings, None)
     manifest = _make_manifest(flags, settings)
-    _list_allowed(manifest, {}, settings)  # as far as names alone show it, before anything is loaded
+    list_allowed(manifest, {}, settings)  # as far as names alone show it, before anything is loaded
     manifest, problems = running.prepare_new(flags.run, manifest)
-    _check_problems(manifest, problems, settings)
+    check_problems(manifest, problems, settings)
     if flags.run.dry_run:
         print("\n".join([estimate.estimate(manifest, problems), *_describe_target(settings)]))
         return 0
@@ -187,7 +192,7 @@ def _make_manifest(flags: SynthFlags, settings: Settings) -> Manifest:
         manifest = change_manifest(manifests.read(flags.recipe), flags.run, str(flags.recipe))
     else:
         run = replace(flags.run, samples=flags.run.samples or SAMPLES)
-        manifest = make_manifest(run, flags.datasets, [chosen.make_strategy(run.strategy)])
+        manifest = make_manifest(run, flags.dataset, [chosen.make_strategy(run.strategy)])
     return replace(from_train(manifest), synthesis=settings.encoded())
 
 
@@ -229,27 +234,6 @@ def _check_bundle(flags: SynthFlags, settings: Settings, filtered: FilteredRuns 
     bundle.check(flags.out, settings.shown(), origins, overwrite=flags.overwrite)
 
 
-def _list_allowed(manifest: Manifest, problems: Mapping[str, Sequence[Problem]], settings: Settings) -> frozenset[str]:
-    """The benchmarks that rows may come from. Raises ConfigError for evaluation problems that are not allowed."""
-    from scale_reasoning.synth.splits import evaluation, require_allowed
-
-    specs = dict.fromkeys(cell.dataset for cell in manifest.cells)
-    evaluations = [evaluation(manifest, spec, problems.get(spec.name, ())) for spec in specs]
-    return require_allowed(filter(None, evaluations), allow=settings.allow_test_split)
-
-
-def _check_problems(manifest: Manifest, problems: Mapping[str, Sequence[Problem]], settings: Settings) -> None:
-    """Refuses evaluation problems, and prints how many problems can give no trace."""
-    from scale_reasoning.synth.contamination import judge
-
-    allowed = _list_allowed(manifest, problems, settings)
-    reason = judge(load_filters(settings).against, allowed)
-    useless = sum(reason(problem.text) is not None for each in problems.values() for problem in each)
-    if useless:
-        options.say(f"{useless:,} of {sum(map(len, problems.values())):,} problems share a passage with a problem that "
-                    "is kept out; they give no traces")  # fmt: skip
-
-
 def _describe_target(settings: Settings, kept: int = 0) -> list[str]:
     if settings.target is None:
         return []
@@ -264,7 +248,7 @@ def _make(flags: SynthFlags, settings: Settings, store: Store, filtered: Filtere
     """Works on the run until the filters keep enough traces or no attempt is left, then writes the bundle."""
     from scale_reasoning.runs.run import needed
 
-    target = _make_target(settings, store)
+    target = make_target(settings, store)
     if target and filtered:
         target.settle(filtered.funnel)
     again = f"scale synth --resume {flags.out}"
@@ -291,17 +275,3 @@ def _finish(flags: SynthFlags, settings: Settings, filtered: FilteredRuns, code:
 
         print(f"pushed to {push(flags.out, flags.push)}")
     return code or (0 if kept else 1)
-
-
-def _make_target(settings: Settings, store: Store) -> Target | None:
-    if settings.target is None:
-        return None
-    from scale_reasoning.synth.collect import evaluations_of
-    from scale_reasoning.synth.contamination import judge
-    from scale_reasoning.synth.target import Target
-
-    allowed = {name for each in evaluations_of(store) for name in each.benchmarks if settings.allow_test_split}
-    reason = judge(load_filters(settings).against, allowed)
-    names = dict.fromkeys(cell.dataset.name for cell in store.manifest.cells)
-    hopeless = [(name, problem.id) for name in names for problem in store.problems(name) if reason(problem.text)]
-    return Target(store, settings.target, every=settings.choose == "all", hopeless=hopeless)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scale_reasoning.cli.options import say
+
 if TYPE_CHECKING:
+    from scale_reasoning.runs.manifest import Manifest
+    from scale_reasoning.runs.store import Store
     from scale_reasoning.synth.collect import Collected
     from scale_reasoning.synth.filters import Filters
     from scale_reasoning.synth.funnel import Funnel
     from scale_reasoning.synth.settings import Settings
+    from scale_reasoning.synth.target import Target
+    from scale_reasoning.types import Problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,3 +87,39 @@ def make_table(filtered: FilteredRuns) -> str:
     planned, done = sum(origin.planned for origin in origins), sum(origin.made for origin in origins)
     note = f"{planned:,} attempts planned, {done:,} made; dropped.jsonl has every dropped attempt with its reason"
     return markdown(Grid(columns=columns, rows=rows, notes=[note]))
+
+
+def list_allowed(manifest: Manifest, problems: Mapping[str, Sequence[Problem]], settings: Settings) -> frozenset[str]:
+    """The benchmarks that rows may come from. Raises ConfigError for evaluation problems that are not allowed."""
+    from scale_reasoning.synth.splits import evaluation, require_allowed
+
+    specs = dict.fromkeys(cell.dataset for cell in manifest.cells)
+    evaluations = [evaluation(manifest, spec, problems.get(spec.name, ())) for spec in specs]
+    return require_allowed(filter(None, evaluations), allow=settings.allow_test_split)
+
+
+def check_problems(manifest: Manifest, problems: Mapping[str, Sequence[Problem]], settings: Settings) -> None:
+    """Refuses evaluation problems, and prints how many problems can give no trace."""
+    from scale_reasoning.synth.contamination import judge
+
+    allowed = list_allowed(manifest, problems, settings)
+    reason = judge(load_filters(settings).against, allowed)
+    useless = sum(reason(problem.text) is not None for each in problems.values() for problem in each)
+    if useless:
+        say(f"{useless:,} of {sum(map(len, problems.values())):,} problems share a passage with a problem that "
+                    "is kept out; they give no traces")  # fmt: skip
+
+
+def make_target(settings: Settings, store: Store) -> Target | None:
+    """The goal of a run that needs a number of traces; None where there is no target."""
+    if settings.target is None:
+        return None
+    from scale_reasoning.synth.collect import evaluations_of
+    from scale_reasoning.synth.contamination import judge
+    from scale_reasoning.synth.target import Target
+
+    allowed = {name for each in evaluations_of(store) for name in each.benchmarks if settings.allow_test_split}
+    reason = judge(load_filters(settings).against, allowed)
+    names = dict.fromkeys(cell.dataset.name for cell in store.manifest.cells)
+    hopeless = [(name, problem.id) for name in names for problem in store.problems(name) if reason(problem.text)]
+    return Target(store, settings.target, every=settings.choose == "all", hopeless=hopeless)
