@@ -31,7 +31,7 @@ def at(folder: Path) -> Iterator[tuple[Store, Progress]]:
 
 
 def said(progress: Progress, capsys: pytest.CaptureFixture[str]) -> str:
-    with progress:
+    with progress.show():
         pass
     return " ".join(capsys.readouterr().err.split())
 

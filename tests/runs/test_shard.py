@@ -34,7 +34,7 @@ def share(plan: Manifest, text: str) -> Manifest:
 def units(samples: int, problems: int, shard: Shard) -> list[tuple[str, int]]:
     listed = [Problem(id=f"p{n}", text="") for n in range(problems)]
     plan = replace(manifest([COT], samples=samples), shard=shard)
-    return [(problem.id, sample) for problem, sample in plan.units("d", listed)]
+    return [(problem.id, sample) for problem, sample in plan.list_units("d", listed)]
 
 
 @pytest.mark.parametrize("of", [1, 2, 3, 5, 7, 300])

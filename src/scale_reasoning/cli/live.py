@@ -7,17 +7,17 @@ hostile: it is printed without control characters and never read as markup.
 from __future__ import annotations
 
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console, Group, RenderableType
-from rich.live import Live
 from rich.padding import Padding
 from rich.spinner import Spinner
 from rich.text import Text
 
 from scale_reasoning.cli.formatting import MODES, STAGES, bar, cost, count_tokens, count_words, indent, title
+from scale_reasoning.cli.progress import redraw
 from scale_reasoning.events import Decomposed, Event, Finished, Place, RoundBegan, Routed, Started, Streamed
 from scale_reasoning.lm import Endpoints, Strategy
 from scale_reasoning.printable import printable
@@ -39,29 +39,21 @@ class _Draft:
 
 
 class LiveView:
-    """Shows an attempt's events. Use as a context manager, which leaves the terminal in order."""
+    """Shows an attempt's events."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=not sys.stderr.isatty())
         self._drafts: dict[str, _Draft] = {}
         self._spinner = Spinner("dots")
-        self._live: Live | None = None
-        if self._console.is_terminal and not quiet:
-            self._live = Live(
-                console=self._console, transient=True, refresh_per_second=8, get_renderable=self._render_drafts
-            )
 
-    def __enter__(self) -> Self:
-        if self._live is not None:
-            self._live.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._live is not None:
-            self._drafts.clear()
-            self._live.__exit__(kind, error, traceback)
+    @contextmanager
+    def show(self) -> Generator[None]:
+        """Shows replies in progress until the end."""
+        with redraw(self._console, self._render_drafts):
+            try:
+                yield
+            finally:
+                self._drafts.clear()
 
     def begin(self, strategy: Strategy, endpoints: Endpoints) -> None:
         """Prints the first line: which strategy on which model."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from types import TracebackType
-from typing import Self
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
@@ -19,26 +19,31 @@ from scale_reasoning.runs.store import Store
 SECONDS_BETWEEN_LINES = 10.0
 
 
+@contextmanager
+def redraw(console: Console, render: Callable[[], RenderableType]) -> Generator[None]:
+    """On a terminal, keeps what `render` returns below the printed lines, up to date; nothing elsewhere."""
+    if not console.is_terminal or console.quiet:
+        yield
+        return
+    with Live(console=console, transient=True, refresh_per_second=8, get_renderable=render):
+        yield
+
+
 class Progress:
-    """Shows where a run stands. Use as a context manager; `end` prints totals and gives the exit code."""
+    """Shows where a run stands; `end` prints totals and gives the exit code."""
 
     def __init__(self, store: Store) -> None:
         self._store, self._tally, self._in_flight, self._printed_at = store, Tally(store), 0, 0.0
         self._console = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
-        terminal = self._console.is_terminal
-        self._live = Live(console=self._console, transient=True, get_renderable=self._line) if terminal else None
 
-    def __enter__(self) -> Self:
-        if self._live is not None:
-            self._live.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._live is not None:
-            self._live.__exit__(kind, error, traceback)
-        self._console.print(self._line())
+    @contextmanager
+    def show(self) -> Generator[None]:
+        """Shows the progress line until the end, and prints the last one."""
+        try:
+            with redraw(self._console, self._line):
+                yield
+        finally:
+            self._console.print(self._line())
 
     def hear(self, event: Event) -> None:
         """Counts the calls in flight."""
@@ -51,7 +56,7 @@ class Progress:
         """Counts an attempt that ended."""
         self._tally.count(cell, outcome)
         now = time.monotonic()
-        if self._live is None and now - self._printed_at > SECONDS_BETWEEN_LINES:
+        if not self._console.is_terminal and now - self._printed_at > SECONDS_BETWEEN_LINES:
             self._printed_at = now
             self._console.print(self._line())
 

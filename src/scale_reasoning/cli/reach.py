@@ -1,12 +1,14 @@
 """From model flags, and from a run's manifest, to connections: on which server each model is, and with which key.
 
-A model is on this machine or on a server. Flags that say both are refused.
+A model is on this machine or on a server; flags that say both are refused. A server's list of models names the model
+where none was named, and explains why a model was refused.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -14,12 +16,16 @@ from pathlib import Path
 from scale_reasoning.cli.consent import refuse_unknown_servers
 from scale_reasoning.cli.flags import SERVER_KEYS, ModelFlags, RunFlags, given
 from scale_reasoning.cli.options import say
-from scale_reasoning.engines.connection import Connection, ModelSpec
+from scale_reasoning.engines import listing, name_model
+from scale_reasoning.engines.connection import Connection, ModelSpec, derive_system1
 from scale_reasoning.engines.table import choose_engine
-from scale_reasoning.errors import ConfigError
+from scale_reasoning.errors import ConfigError, EngineError
 from scale_reasoning.runs.manifest import Manifest, name_unnamed
+from scale_reasoning.types import JSON
 
 VARIABLE = "OPENAI_BASE_URL"
+PATIENCE = 10.0
+"""Seconds to wait for a list of models that is helpful but not needed."""
 
 
 def make_connection(flags: ModelFlags) -> Connection:
@@ -115,11 +121,46 @@ def _listed_at(url: str | None, key: str | None) -> Callable[[str], bool]:
 
 @cache
 def _is_listed(url: str, key: str | None, name: str) -> bool:
-    from scale_reasoning.cli.servers import is_listed
-
-    return is_listed(Connection(base_url=url, api_key=key), name)
+    """Whether a server lists a model of this name; False where it gives no list."""
+    entries = asyncio.run(_fetch_entries(Connection(base_url=url, api_key=key)))
+    return name.removeprefix("models/") in (entries or {})
 
 
 @cache
 def _say_once(line: str) -> None:
     say(line)
+
+
+def explain_unlisted(connections: Iterable[Connection]) -> list[str]:
+    """One line for every model that its server does not list, with what the server lists instead."""
+    lines: dict[str, None] = {}
+    for connection in connections:
+        for each in filter(None, (connection, derive_system1(connection))):
+            if each.model is None or choose_engine(each) != "openai":
+                continue
+            finding = listing.model(each.model, asyncio.run(_fetch_entries(each)))
+            if finding.verdict == "no":
+                lines[f"{finding.found}: {finding.fix}"] = None
+    return list(lines)
+
+
+def name_models(manifest: Manifest, connections: Mapping[ModelSpec, Connection]) -> Manifest:
+    """The manifest with every model named: where none was, the only one of its server. Raises ConfigError."""
+    return manifest.replace_models(
+        {
+            spec: replace(spec, model=asyncio.run(name_model(connection)).model)
+            for spec, connection in connections.items()
+            if spec.model is None and connection.base_url is not None
+        }
+    )
+
+
+async def _fetch_entries(connection: Connection) -> Mapping[str, JSON] | None:
+    from scale_reasoning.engines.openai import OpenAI, Timeouts
+
+    patience = Timeouts(connect=PATIENCE, first_byte=PATIENCE)
+    try:
+        async with OpenAI(connection.base_url or "", api_key=connection.api_key, timeouts=patience) as server:
+            return listing.listed(await server.fetch("/models"))
+    except (EngineError, ConfigError):
+        return None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from scale_reasoning.cli.flags import RunFlags
 from scale_reasoning.cli.options import say
-from scale_reasoning.cli.reach import make_connections
+from scale_reasoning.cli.reach import explain_unlisted, make_connections, name_models
 from scale_reasoning.engines import connect, list_adaptations
 from scale_reasoning.engines.connection import Connection, ModelSpec
 from scale_reasoning.engines.llama import SLOTS
@@ -35,8 +35,6 @@ ATTEMPTS_IN_FLIGHT = 1024
 def prepare_new(flags: RunFlags, manifest: Manifest) -> tuple[Manifest, dict[str, tuple[Problem, ...]]]:
     """The manifest of a new run, resolved, and its problems. A server names its model where none was named."""
     if not flags.dry_run:
-        from scale_reasoning.cli.servers import name_models
-
         manifest = name_models(manifest, make_connections(flags, manifest))
     return _prepare(manifest)
 
@@ -83,8 +81,6 @@ def _advise(store: Store, connections: Iterable[Connection], again: str) -> list
         return [f"once that is fixed: {again}"]
     if not store.written():
         return []
-    from scale_reasoning.cli.servers import explain_unlisted
-
     return [*explain_unlisted(connections), "no call succeeded and no run was kept: fix that and start again"]
 
 
@@ -107,7 +103,7 @@ async def _work(
         progress.hear_outcome(cell, outcome)
 
     async with _open_runner(flags, store, connections, progress.hear) as run:
-        with progress:
+        with progress.show():
             try:
                 await run(
                     attempts_in_flight=_choose_attempts_in_flight(flags, connections), heard=hear_outcome, goal=goal

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from scale_reasoning.cli import chosen, options
 from scale_reasoning.cli.options import Commands
-from scale_reasoning.cli.reach import make_connection
+from scale_reasoning.cli.reach import explain_unlisted, make_connection
 from scale_reasoning.errors import ConfigError, GradeError
 from scale_reasoning.types import Problem, Record, Solution
 
@@ -108,7 +108,8 @@ async def _attempt(job: Job) -> Record:
 
     grader = await _choose_grader(job.grader, job.problem)
     page = None if job.html is None else _open_page(job.html)
-    with LiveView(quiet=job.quiet) as view:
+    view = LiveView(quiet=job.quiet)
+    with view.show():
 
         def hear(event: Event) -> None:
             view.hear(event)
@@ -185,8 +186,6 @@ def _advise(record: Record, connection: Connection) -> list[str]:
     """What the server lists, if it refused a model that it does not list."""
     if record.failure is None or record.failure.kind != "rejected":
         return []
-    from scale_reasoning.cli.servers import explain_unlisted
-
     return explain_unlisted([connection])
 
 
