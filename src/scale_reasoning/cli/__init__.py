@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except (ScaleError, OSError) as error:
         print(f"scale: error: {shorten(str(error))}", file=sys.stderr)
-        return exit_code(error)
+        return choose_exit_code(error)
     except KeyboardInterrupt:
         print("scale: interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -44,7 +44,7 @@ def shorten(text: str) -> str:
     return text if len(text) <= MOST_LINE else f"{text[:MOST_LINE]}…"
 
 
-def exit_code(error: ScaleError | OSError) -> int:
+def choose_exit_code(error: ScaleError | OSError) -> int:
     """2 for user errors (an OSError is a path that cannot be used), 3 for a server that cannot be reached, else 1."""
     if isinstance(error, ConfigError | OSError):
         return 2

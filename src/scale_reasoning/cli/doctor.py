@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         print(msgspec.json.encode(findings).decode(), flush=True)
     else:
         _print(findings)
-    return _exit_code(findings)
+    return _choose_exit_code(findings)
 
 
 def _show_progress(name: str) -> None:
@@ -71,7 +71,7 @@ def _print(findings: Sequence[Finding]) -> None:
     table = Table("can it", "", "found", box=None, header_style="dim", padding=(0, 2, 0, 0))
     for finding in findings:
         verdict = Text(finding.verdict, style=COLOURS[finding.verdict])
-        table.add_row(Text(finding.name), verdict, _one_line(finding.found))
+        table.add_row(Text(finding.name), verdict, _make_line(finding.found))
     console.print(table)
     for finding in findings:
         if finding.verdict == "yes" or not (finding.cost or finding.fix):
@@ -81,11 +81,11 @@ def _print(findings: Sequence[Finding]) -> None:
         advice = Table.grid(padding=(0, 2, 0, 0))
         for word, text in (("cost", finding.cost), ("fix", finding.fix)):
             if text:
-                advice.add_row(Text(word, style="dim"), _one_line(text))
+                advice.add_row(Text(word, style="dim"), _make_line(text))
         console.print(Padding(advice, (0, 0, 0, 4)))
 
 
-def _one_line(text: str) -> Text:
+def _make_line(text: str) -> Text:
     from rich.text import Text
 
     from scale_reasoning.printable import printable
@@ -93,7 +93,7 @@ def _one_line(text: str) -> Text:
     return Text(printable(" ".join(text.split())))
 
 
-def _exit_code(findings: Sequence[Finding]) -> int:
+def _choose_exit_code(findings: Sequence[Finding]) -> int:
     from scale_reasoning.engines.probe import LEAK, MODEL, REACHABLE
 
     lacking = [finding.name for finding in findings if finding.verdict == "no"]

@@ -24,14 +24,14 @@ def estimate(manifest: Manifest, problems: Mapping[str, Sequence[Problem]]) -> s
     unknown: dict[str, None] = {}
     for cell in manifest.cells:
         attempts = manifest.count_units(cell.dataset.name, problems[cell.dataset.name])
-        calls, tokens = cell.make_strategy().most_calls(), tokens_of(cell)
+        calls, tokens = cell.make_strategy().most_calls(), estimate_tokens(cell)
         all_attempts, all_calls = all_attempts + attempts, all_calls + attempts * calls
         if tokens is None:
-            unknown[f"{_name(cell.strategy)} on {cell.dataset.name}"] = None
+            unknown[f"{_format_strategy(cell.strategy)} on {cell.dataset.name}"] = None
         else:
             all_tokens += attempts * tokens
         length = "tokens unknown" if tokens is None else f"about {attempts * tokens:,} tokens"
-        lines.append(f"{_title(cell)}: {attempts:,} attempts, {_most(calls)} each, {length}")
+        lines.append(f"{_format_cell(cell)}: {attempts:,} attempts, {_format_calls(calls)} each, {length}")
     length = f"about {all_tokens:,} tokens at the paper's lengths" if all_tokens else "tokens unknown"
     if all_tokens and unknown:
         length += f", without {', '.join(unknown)}, whose length is unknown"
@@ -51,13 +51,13 @@ def estimate_rest(folder: Path) -> str:
             of, each = store.planned_of(number), cell.make_strategy().most_calls()
             rest = of - done[number]
             attempts, planned, calls = attempts + rest, planned + of, calls + rest * each
-            lines.append(f"{_title(cell)}: {rest:,} of {of:,} attempts left, {_most(each)} each")
+            lines.append(f"{_format_cell(cell)}: {rest:,} of {of:,} attempts left, {_format_calls(each)} each")
     lines.append(f"in all {attempts:,} of {planned:,} attempts left, at most {calls:,} calls; the {paid:,} paid for "
                  "before are not made again")  # fmt: skip
     return "\n".join(lines)
 
 
-def tokens_of(cell: CellSpec) -> int | None:
+def estimate_tokens(cell: CellSpec) -> int | None:
     """New tokens of one attempt by the paper's Table 1: its row for the cell's model, else for `DEFAULT_MODEL`."""
     named = str(cell.model.model or "").lower()
     models = dict.fromkeys(row.model for row in paper.rows("table1"))
@@ -75,15 +75,15 @@ def _look_up(strategy: Mapping[str, JSON], dataset: str, lengths: Mapping[tuple[
     return None if length is None else round(length)
 
 
-def _title(cell: CellSpec) -> str:
-    return f"{cell.dataset.name}  {_name(cell.strategy)}"
+def _format_cell(cell: CellSpec) -> str:
+    return f"{cell.dataset.name}  {_format_strategy(cell.strategy)}"
 
 
-def _name(strategy: Mapping[str, JSON]) -> str:
+def _format_strategy(strategy: Mapping[str, JSON]) -> str:
     """A strategy with the options that tell it from the others of a run."""
     shown = ", ".join(f"{key} {value}" for key, value in strategy.items() if key in ("tau", "samples", "route"))
     return f"{strategy['name']} ({shown})" if shown else str(strategy["name"])
 
 
-def _most(calls: int) -> str:
+def _format_calls(calls: int) -> str:
     return f"at most {calls:,} calls" if calls > 1 else "1 call"

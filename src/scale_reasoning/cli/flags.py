@@ -34,7 +34,7 @@ class StrategyFlags:
         """The flags that were given, as messages name them."""
         named = {"--strategy": self.strategies, "--effort": self.effort}
         flags = [flag for flag, value in named.items() if value]
-        return [*flags, *map(flag_of, self.options), *(f"--set {each}" for each in self.settings)]
+        return [*flags, *map(name_flag, self.options), *(f"--set {each}" for each in self.settings)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,19 +67,17 @@ class RunFlags:
     def list_fixed(self) -> list[tuple[str, str, Any]]:
         """The given values that a resume cannot change: part of the manifest (run, dataset, model), key, value."""
         run = {key: getattr(self, key) for key in ("samples", "seed", "grader", "shard")}
-        model = {
-            key: value for key, value in given(self.model.model).items() if key not in (*SERVER_KEYS, "api_key_env")
-        }
-        parts = {"run": run, "dataset": given(self.data), "model": model}
-        return [(part, key, value) for part, of in parts.items() for key, value in of.items() if value is not None]
+        parts = {"run": run, "dataset": pick_given(self.data), "model": pick_given(self.model.model)}
+        values = [(part, key, value) for part, of in parts.items() for key, value in of.items()]
+        return [each for each in values if each[2] is not None and each[1] not in (*SERVER_KEYS, "api_key_env")]
 
 
-def given(value: DataclassInstance) -> dict[str, Any]:
+def pick_given(value: DataclassInstance) -> dict[str, Any]:
     """The fields of a dataclass that hold something."""
     found = {field.name: getattr(value, field.name) for field in fields(value)}
     return {key: each for key, each in found.items() if each not in (None, (), "")}
 
 
-def flag_of(key: str) -> str:
+def name_flag(key: str) -> str:
     """The flag that sets a key of a manifest."""
     return "--limit" if key == "count" else f"--{key.replace('_', '-')}"

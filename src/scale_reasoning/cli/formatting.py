@@ -21,19 +21,19 @@ STAGES = {
 SHOWN_OPTIONS = ("tau", "route", "candidates", "base", "samples", "mode", "max_rounds")
 
 
-def title(strategy: Strategy) -> str:
+def format_strategy(strategy: Strategy) -> str:
     """A strategy's name and its main options."""
     described: Mapping[str, object] = describe(strategy)
-    options = [f"{option} {_name(described[option])}" for option in SHOWN_OPTIONS if option in described]
+    options = [f"{option} {_format_option(described[option])}" for option in SHOWN_OPTIONS if option in described]
     return ", ".join([str(described["name"]), *options])
 
 
-def _name(value: object) -> object:
+def _format_option(value: object) -> object:
     """A strategy's name where the option is a strategy."""
     return cast("dict[str, object]", value)["name"] if isinstance(value, dict) else value
 
 
-def bar(difficulty: float, width: int = 10) -> str:
+def draw_bar(difficulty: float, width: int = 10) -> str:
     """A difficulty as a bar."""
     full = round(difficulty * width)
     return "█" * full + "░" * (width - full)
@@ -54,7 +54,7 @@ def count_tokens(usage: Usage) -> str:
     return "? tokens" if usage.completion_tokens is None else f"{usage.completion_tokens:,} tokens"
 
 
-def cost(record: Record) -> str:
+def format_cost(record: Record) -> str:
     """Calls and tokens by mode, prompts, seconds."""
     calls = Counter(call.mode for call in record.calls)
     by_mode = [f"{MODES[mode]}: {calls[mode]} calls, {count_tokens(record.usage.by_mode[mode])}" for mode in Mode]

@@ -16,7 +16,16 @@ from rich.padding import Padding
 from rich.spinner import Spinner
 from rich.text import Text
 
-from scale_reasoning.cli.formatting import MODES, STAGES, bar, cost, count_tokens, count_words, indent, title
+from scale_reasoning.cli.formatting import (
+    MODES,
+    STAGES,
+    count_tokens,
+    count_words,
+    draw_bar,
+    format_cost,
+    format_strategy,
+    indent,
+)
 from scale_reasoning.cli.progress import redraw
 from scale_reasoning.events import Decomposed, Event, Finished, Place, RoundBegan, Routed, Started, Streamed
 from scale_reasoning.lm import Endpoints, Strategy
@@ -58,7 +67,7 @@ class LiveView:
     def begin(self, strategy: Strategy, endpoints: Endpoints) -> None:
         """Prints the first line: which strategy on which model."""
         models = {endpoint.model: None for _, endpoint in sorted(endpoints.items(), reverse=True)}
-        self._print((title(strategy), "bold"), ("  on ", "dim"), printable(" + ".join(models)))
+        self._print((format_strategy(strategy), "bold"), ("  on ", "dim"), printable(" + ".join(models)))
 
     def hear(self, event: Event) -> None:
         """Shows one event."""
@@ -76,7 +85,7 @@ class LiveView:
             case RoundBegan() if event.place.chain is None:
                 head = "the answer is forced  " if event.number is None else f"round {event.number}  "
                 self._print()
-                self._print((head, "bold"), _arrow(event.mode))
+                self._print((head, "bold"), _format_mode(event.mode))
             case _:
                 pass
 
@@ -92,7 +101,7 @@ class LiveView:
             if grade is not None:
                 verdict = "  correct" if grade.correct else f"  wrong ({grade.reason or 'another'})"
             self._print(("answer  ", "dim"), (printable(solution.answer), "bold"), verdict)
-        self._print((cost(record), "dim"))
+        self._print((format_cost(record), "dim"))
 
     def _extend_draft(self, event: Streamed) -> None:
         path, delta = event.place.path, event.delta
@@ -129,9 +138,9 @@ class LiveView:
     def _show_route(self, event: Routed) -> None:
         difficulty = "not assessed"
         if event.difficulty is not None:
-            difficulty = f"difficulty {event.difficulty:.2f} {bar(event.difficulty)}"
+            difficulty = f"difficulty {event.difficulty:.2f} {draw_bar(event.difficulty)}"
         self._print()
-        self._print((f"step {event.step}/{event.of}  ", "bold"), difficulty, "  ", _arrow(event.mode))
+        self._print((f"step {event.step}/{event.of}  ", "bold"), difficulty, "  ", _format_mode(event.mode))
         self._print((indent(printable(event.subproblem)), "italic"))
 
     def _show_solution(self, place: Place, completion: Completion, mode: Mode, seconds: float) -> None:
@@ -162,5 +171,5 @@ class LiveView:
         self._console.print(Text.assemble(*parts))
 
 
-def _arrow(mode: Mode) -> tuple[str, str]:
+def _format_mode(mode: Mode) -> tuple[str, str]:
     return f"→ {MODES[mode]}", f"bold {COLOURS[mode]}"

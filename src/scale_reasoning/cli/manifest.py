@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from scale_reasoning.cli import chosen
-from scale_reasoning.cli.flags import SERVER_KEYS, RunFlags, flag_of, given
+from scale_reasoning.cli.flags import SERVER_KEYS, RunFlags, name_flag, pick_given
 from scale_reasoning.cli.reach import locate, move, require_system1, runs_here
 from scale_reasoning.engines.connection import ModelSpec
 from scale_reasoning.errors import ConfigError
@@ -45,13 +45,13 @@ def change_manifest(manifest: Manifest, flags: RunFlags, where: str) -> Manifest
     """
     refuse(flags, where, IN_RECIPES)
     default = _locate(flags).base_url
-    changes = {key: each for key, each in given(flags.model.model).items() if key not in SERVER_KEYS}
+    changes = {key: each for key, each in pick_given(flags.model.model).items() if key not in SERVER_KEYS}
     models = move(flags.model, {cell.model: replace(cell.model, **changes) for cell in manifest.cells})
     cells = tuple(
         replace(
             cell,
             model=_fill_server(models[cell.model], default),
-            dataset=replace(cell.dataset, **given(flags.data)),
+            dataset=replace(cell.dataset, **pick_given(flags.data)),
         )
         for cell in manifest.cells
     )
@@ -74,7 +74,7 @@ def _fill_server(model: ModelSpec, base_url: str | None) -> ModelSpec:
 
 def refuse(flags: RunFlags, where: str, keys: Collection[str]) -> None:
     """Raises ConfigError for flags of strategies and of these keys, which `where` decides."""
-    fixed = [flag_of(key) for _, key, _ in flags.list_fixed() if key in keys]
+    fixed = [name_flag(key) for _, key, _ in flags.list_fixed() if key in keys]
     for flag in (*flags.strategy.list_given(), *fixed):
         raise ConfigError(f"{flag}: {where} decides this; leave the flag out")
 
@@ -86,7 +86,7 @@ def require_unchanged(flags: RunFlags, manifest: Manifest) -> None:
         holders = [manifest] if part == "run" else [getattr(cell, part) for cell in manifest.cells]
         stored = [getattr(holder, key) for holder in holders]
         if any(each != value for each in stored):
-            changes.append(f"{flag_of(key)} {value} (the run has {'none' if stored[0] is None else stored[0]})")
+            changes.append(f"{name_flag(key)} {value} (the run has {'none' if stored[0] is None else stored[0]})")
     strategies: list[Mapping[str, JSON]] = []
     for cell in manifest.normalise().cells:
         if cell.strategy not in strategies:

@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, cast
 
-from scale_reasoning.cli.flags import ModelFlags, RunFlags, StrategyFlags, flag_of
+from scale_reasoning.cli.flags import ModelFlags, RunFlags, StrategyFlags, name_flag
 from scale_reasoning.engines.connection import Access, ModelSpec
 from scale_reasoning.engines.limit import InFlight
 from scale_reasoning.errors import ConfigError
@@ -53,7 +53,7 @@ def add_strategy(parser: argparse.ArgumentParser, *, without: Collection[str] = 
     )
     for name, flag in flags().items():
         if name not in without:
-            group.add_argument(flag_of(name), metavar=_metavar(flag.option), help=_help(flag))
+            group.add_argument(name_flag(name), metavar=_choose_metavar(flag.option), help=_write_help(flag))
     group.add_argument(
         "--set",
         dest="settings",
@@ -65,11 +65,11 @@ def add_strategy(parser: argparse.ArgumentParser, *, without: Collection[str] = 
     group.add_argument("--seed", type=int, help="the run's seed (default 0)")
 
 
-def _metavar(option: Option) -> str:
+def _choose_metavar(option: Option) -> str:
     return "|".join(option.choices) if option.choices else "FILE" if option.name == "prompts" else "X"
 
 
-def _help(flag: Flag) -> str:
+def _write_help(flag: Flag) -> str:
     default = "" if flag.option.default in (None, "") else f"; default {flag.option.default}"
     return f"{flag.option.help} ({', '.join(flag.strategies)}{default})"
 
@@ -96,17 +96,24 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     add("--api-key-env", metavar="NAME", help="environment variable with the API key (default OPENAI_API_KEY)")
     add("--profile", metavar="NAME", help="model family, if the model's name does not show it (see docs/engines.md)")
     add("--profiles", type=Path, metavar="FILE", help="a TOML file of your own model families")
-    add("--window", type=at_least(1), metavar="TOKENS", help="context window, prompt and reply (default: the family's)")
+    add(
+        "--window",
+        type=read_number(1),
+        metavar="TOKENS",
+        help="prompt and reply together (default: the family's)",
+    )
     add("--temperature", type=float, help="instead of the family's")
     add("--top-p", type=float, help="instead of the family's")
-    add("--in-flight", type=_in_flight, default=64, metavar="N", help="requests in flight per server, or auto to find "
-        "the best number (default 64)")  # fmt: skip
-    add("--retries", type=at_least(0), default=4, metavar="N", help="retries of a failed request (default 4)")
-    add("--connect-timeout", type=_seconds, default=10.0, metavar="S", help="seconds to connect (default 10)")
-    add("--first-byte-timeout", type=_seconds, default=600.0, metavar="S", help="seconds until a reply begins "
-        "(default 600)")  # fmt: skip
-    add("--silence-timeout", type=_seconds, default=120.0, metavar="S", help="seconds between two pieces of a reply "
-        "(default 120)")  # fmt: skip
+    add("--in-flight", type=_read_in_flight, default=64, metavar="N", help="requests in flight per server, or auto to "
+        "find the best number (default 64)")  # fmt: skip
+    add("--retries", type=read_number(0), default=4, metavar="N", help="retries of a failed request (default 4)")
+    for name, seconds, meaning in (
+        ("connect", 10, "seconds to connect"),
+        ("first-byte", 600, "seconds until a reply begins"),
+        ("silence", 120, "seconds between two pieces of a reply"),
+    ):
+        help_ = f"{meaning} (default {seconds})"
+        add(f"--{name}-timeout", type=_read_seconds, default=float(seconds), metavar="S", help=help_)
 
 
 def read_model(args: argparse.Namespace) -> ModelFlags:
@@ -140,7 +147,7 @@ def add_run(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
     add("--answer-field", metavar="NAME", help="field of the gold answer in your own file")
     add("--grader", metavar="NAME", help="integer or symbolic (default: chosen by each gold answer)")
     add("--no-reuse", action="store_true", help="never answer a call with a reply made under another token limit")
-    add("--attempts-in-flight", type=at_least(1), metavar="N", help="attempts at a time (default 1024; 4 with "
+    add("--attempts-in-flight", type=read_number(1), metavar="N", help="attempts at a time (default 1024; 4 with "
         "llama.cpp on this machine)")  # fmt: skip
     add("--shard", metavar="I/N", help="make only share I of N; scale merge unites the shares")
     add("--ray", metavar="ADDRESS", help="make the attempts on Ray: auto, local or ray://HOST:PORT")
@@ -200,7 +207,7 @@ class _Servers(argparse.Action):
             namespace.more_base_urls = (*namespace.more_base_urls, values)
 
 
-def at_least(least: int) -> Callable[[str], int]:
+def read_number(least: int) -> Callable[[str], int]:
     """Reads a whole number from `least` on."""
 
     def read(text: str) -> int:
@@ -211,12 +218,15 @@ def at_least(least: int) -> Callable[[str], int]:
     return read
 
 
-def _in_flight(text: str) -> InFlight:
-    return "auto" if text == "auto" else at_least(1)(text)
+def _read_in_flight(text: str) -> InFlight:
+    return "auto" if text == "auto" else read_number(1)(text)
 
 
-def _seconds(text: str) -> float:
-    seconds = float(text)
+def _read_seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
     if not 0 < seconds < 1e6:
-        raise argparse.ArgumentTypeError(f"{text}: must be a positive number of seconds")
+        raise argparse.ArgumentTypeError(f"{text!r}: must be a positive number of seconds")
     return seconds

@@ -40,10 +40,10 @@ class Progress:
     def show(self) -> Generator[None]:
         """Shows the progress line until the end, and prints the last one."""
         try:
-            with redraw(self._console, self._line):
+            with redraw(self._console, self._render):
                 yield
         finally:
-            self._console.print(self._line())
+            self._console.print(self._render())
 
     def hear(self, event: Event) -> None:
         """Counts the calls in flight."""
@@ -58,7 +58,7 @@ class Progress:
         now = time.monotonic()
         if not self._console.is_terminal and now - self._printed_at > SECONDS_BETWEEN_LINES:
             self._printed_at = now
-            self._console.print(self._line())
+            self._console.print(self._render())
 
     def end(self, *, again: str, after: str, stopped: bool = False) -> int:
         """Prints totals and the next command; 1 when attempts are pending. `stopped`: the run's goal was reached."""
@@ -74,5 +74,5 @@ class Progress:
         self._console.print(Text(f"next: {after}", style="dim"))
         return 0
 
-    def _line(self) -> Text:
+    def _render(self) -> Text:
         return Text(self._tally.describe(self._in_flight))

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from scale_reasoning.cli.consent import refuse_unknown_servers
-from scale_reasoning.cli.flags import SERVER_KEYS, ModelFlags, RunFlags, given
+from scale_reasoning.cli.flags import SERVER_KEYS, ModelFlags, RunFlags, pick_given
 from scale_reasoning.cli.options import say
 from scale_reasoning.engines import listing, name_model
 from scale_reasoning.engines.connection import Connection, ModelSpec, derive_system1
@@ -54,13 +54,13 @@ def locate(model: ModelSpec) -> ModelSpec:
     """
     environment, key = os.environ.get(VARIABLE) or None, read_api_key(model.api_key_env)
     url, system1_url = model.base_url or environment, model.system1_base_url
-    if runs_here(model.model, _listed_at(url, key)):
+    if runs_here(model.model, _make_lister(url, key)):
         if model.base_url:
             raise ConfigError(f"--base-url {url}: {model.model} runs on this machine; give only one of them")
         if environment:
             _say_once(f"{VARIABLE} is not used for {model.model}, which runs on this machine")
         url = None
-    if runs_here(model.system1_model, _listed_at(system1_url or url or environment, key)):
+    if runs_here(model.system1_model, _make_lister(system1_url or url or environment, key)):
         if system1_url:
             raise ConfigError(
                 f"--system1-base-url {system1_url}: {model.system1_model} runs on this machine; give only one of them"
@@ -72,7 +72,7 @@ def locate(model: ModelSpec) -> ModelSpec:
 
 def move(flags: ModelFlags, models: Mapping[ModelSpec, ModelSpec]) -> dict[ModelSpec, ModelSpec]:
     """Every model on the servers that flags name; models on this machine stay there. Raises ConfigError if all are."""
-    servers = {key: value for key, value in given(flags.model).items() if key in SERVER_KEYS}
+    servers = {key: value for key, value in pick_given(flags.model).items() if key in SERVER_KEYS}
     if "base_url" in servers:
         servers["more_base_urls"] = flags.model.more_base_urls
         if all(runs_here(model.model) for model in models.values()):
@@ -115,7 +115,7 @@ def read_api_key(variable: str | None) -> str | None:
     return key or None
 
 
-def _listed_at(url: str | None, key: str | None) -> Callable[[str], bool]:
+def _make_lister(url: str | None, key: str | None) -> Callable[[str], bool]:
     return lambda name: url is not None and _is_listed(url, key, name)
 
 

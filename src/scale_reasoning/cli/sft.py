@@ -77,7 +77,7 @@ def _prepare_job(recipe: Recipe, data: Rows) -> Job:
     tokenizer = loaded("AutoTokenizer", place, recipe.revision)
     examples = tokenised(data.rows, tokenizer, cutoff=recipe.cutoff, over_cutoff=recipe.over_cutoff)
     if examples.dropped or examples.cut:
-        say(f"over {recipe.cutoff} tokens: {_over(examples)}")
+        say(f"over {recipe.cutoff} tokens: {_describe_over(examples)}")
     window = getattr(config.get_text_config(), "max_position_embeddings", None)
     return Job(recipe=recipe, rows_sha256=data.sha256, place=place, window=window, versions=versions())
 
@@ -132,13 +132,13 @@ def _print_plan(recipe: Recipe, data: Rows, out: Path, *, resume: bool) -> None:
     planned = plan(recipe, data)
     lines = {
         "rows": f"{len(data.rows):,} of {data.file} (sha256 {data.sha256[:16]})",
-        "tokens": _tokens(planned),
-        f"over {recipe.cutoff}": _over(planned.examples) if planned.examples else "unknown",
+        "tokens": _describe_tokens(planned),
+        f"over {recipe.cutoff}": _describe_over(planned.examples) if planned.examples else "unknown",
         "batch": f"{recipe.global_batch} per step = {recipe.device_batch} per GPU x {recipe.accumulation} accumulated "
         f"x {recipe.gpus} GPUs",
-        "steps": _steps(recipe, planned),
-        "parameters": _parameters(recipe, planned),
-        "memory": _memory(recipe, planned),
+        "steps": _describe_steps(recipe, planned),
+        "parameters": _describe_parameters(recipe, planned),
+        "memory": _describe_memory(recipe, planned),
         "out": str(out),
         "command": shlex.join(launch.command(recipe, out)) if recipe.gpus > 1 else "in this process",
     }
@@ -151,7 +151,7 @@ def _print_plan(recipe: Recipe, data: Rows, out: Path, *, resume: bool) -> None:
         print(f"unknown     {reason}")
 
 
-def _tokens(planned: Plan) -> str:
+def _describe_tokens(planned: Plan) -> str:
     if planned.examples is None:
         return "unknown"
     return (
@@ -160,7 +160,7 @@ def _tokens(planned: Plan) -> str:
     )
 
 
-def _over(examples: Examples) -> str:
+def _describe_over(examples: Examples) -> str:
     parts = [
         f"{len(lines):,} {what} (line{'s' if len(lines) > 1 else ''} {', '.join(map(str, lines[:MOST_LINES]))}"
         f"{', ...' if len(lines) > MOST_LINES else ''})"
@@ -170,7 +170,7 @@ def _over(examples: Examples) -> str:
     return ", ".join(parts) or "none"
 
 
-def _steps(recipe: Recipe, planned: Plan) -> str:
+def _describe_steps(recipe: Recipe, planned: Plan) -> str:
     if planned.sequences is None:
         return "unknown"
     packed = f" ({planned.sequences:,} packs)" if recipe.packing else ""
@@ -179,14 +179,14 @@ def _steps(recipe: Recipe, planned: Plan) -> str:
     return f"{most}{epoch:,} per epoch{packed}, {total:,} in all"
 
 
-def _parameters(recipe: Recipe, planned: Plan) -> str:
+def _describe_parameters(recipe: Recipe, planned: Plan) -> str:
     if planned.shape is None:
         return "unknown"
     whole = f"{planned.shape.parameters:,}"
     return f"{whole} frozen, {planned.shape.adapters(recipe.lora_r):,} trained" if recipe.method == "lora" else whole
 
 
-def _memory(recipe: Recipe, planned: Plan) -> str:
+def _describe_memory(recipe: Recipe, planned: Plan) -> str:
     if planned.memory is None:
         return "unknown"
     memory = planned.memory

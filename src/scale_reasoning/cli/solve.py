@@ -98,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
         from scale_reasoning.printable import printable
 
         print(printable(record.solution.answer), flush=True)
-    return exit_code(record)
+    return choose_exit_code(record)
 
 
 async def _attempt(job: Job) -> Record:
@@ -189,7 +189,7 @@ def _advise(record: Record, connection: Connection) -> list[str]:
     return explain_unlisted([connection])
 
 
-def exit_code(record: Record) -> int:
+def choose_exit_code(record: Record) -> int:
     """0 solved, 1 not solved or failed, 2 refused by the server, 3 the server could not be used."""
     failure = record.failure
     if failure is None:

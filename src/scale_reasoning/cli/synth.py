@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scale_reasoning.cli import chosen, estimate, options, running
-from scale_reasoning.cli.flags import RunFlags, flag_of
+from scale_reasoning.cli.flags import RunFlags, name_flag
 from scale_reasoning.cli.manifest import change_manifest, make_manifest, refuse, require_unchanged
 from scale_reasoning.cli.options import Commands
 from scale_reasoning.cli.traces import (
@@ -105,7 +105,7 @@ def _read_flags(args: argparse.Namespace) -> SynthFlags:
     named = [name for name, value in sources.items() if value]
     if len(named) != 1:
         raise ConfigError(f"traces come from one of {', '.join(sources)}; found {' and '.join(named) or 'none'}")
-    calls = [flag_of(key) for key in CALL_KEYS if getattr(args, key)]
+    calls = [name_flag(key) for key in CALL_KEYS if getattr(args, key)]
     if args.runs and calls:
         raise ConfigError(f"{calls[0]}: --from makes no calls; leave the flag out")
     run = options.read_run(args)
