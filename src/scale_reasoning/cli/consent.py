@@ -27,30 +27,30 @@ MOST_BYTES = 1 << 20
 LOOPBACK = re.compile(r"https?://(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]{1,5})?(/[\w./~-]*)?", re.IGNORECASE)
 USER = re.compile(r"//[^/]*@")
 
-Sent: TypeAlias = tuple[str, str]
+Recipient: TypeAlias = tuple[str, str]
 """A server's URL and the variable whose key the server gets."""
 
 
 def refuse_unknown_servers(flags: RunFlags, connections: Mapping[ModelSpec, Connection]) -> None:
     """Raises ConfigError where a key would go to a server that the user has never named together with its variable."""
-    sent = {
+    recipients = {
         (url.rstrip("/"), flags.model.model.api_key_env or spec.api_key_env or DEFAULT_VARIABLE)
         for spec, connection in connections.items()
         if connection.api_key
         for url in (connection.base_url, *connection.more_base_urls, connection.system1_base_url)
         if url and not LOOPBACK.fullmatch(url)
     }
-    if not sent:
+    if not recipients:
         return
     remembered, named = _read_remembered(), _find_named(flags.model.model)
-    unknown = sorted(each for each in sent - remembered if each[0] not in named)
+    unknown = sorted(each for each in recipients - remembered if each[0] not in named)
     if unknown and not flags.trust_manifest and not _ask(unknown):
         url, variable = unknown[0]
         raise ConfigError(
-            f"the key in {one_line(variable, 100)} would be sent to {_printable_url(url)}, which a manifest or recipe "
+            f"the key in {one_line(variable, 100)} would be sent to {_hide_user(url)}, which a manifest or recipe "
             "names and you never named: if that is right, --trust-manifest; if not, --base-url URL"
         )
-    _remember(remembered | sent)
+    _remember(remembered | recipients)
 
 
 def _find_named(model: ModelSpec) -> set[str]:
@@ -59,19 +59,19 @@ def _find_named(model: ModelSpec) -> set[str]:
     return {url.rstrip("/") for url in urls if url}
 
 
-def _ask(unknown: Iterable[Sent]) -> bool:
+def _ask(unknown: Iterable[Recipient]) -> bool:
     """Asks the user on a terminal; False without one."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
     for url, variable in unknown:
-        question = f"scale: send the key in {one_line(variable, 100)} to {_printable_url(url)}? [y/N] "
+        question = f"scale: send the key in {one_line(variable, 100)} to {_hide_user(url)}? [y/N] "
         print(question, end="", file=sys.stderr, flush=True)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             return False
     return True
 
 
-def _printable_url(url: str) -> str:
+def _hide_user(url: str) -> str:
     """The URL without a user, which could look like the host."""
     return one_line(USER.sub("//", url), 300)
 
@@ -85,21 +85,21 @@ def _find_file() -> Path | None:
         return None
 
 
-def _read_remembered() -> set[Sent]:
+def _read_remembered() -> set[Recipient]:
     file = _find_file()
     try:
-        return set(msgspec.json.decode(read_bounded(file, MOST_BYTES), type=list[Sent])) if file else set()
+        return set(msgspec.json.decode(read_bounded(file, MOST_BYTES), type=list[Recipient])) if file else set()
     except (OSError, ValueError, RecursionError):
         return set()  # then the user is asked again
 
 
-def _remember(sent: set[Sent]) -> None:
+def _remember(recipients: set[Recipient]) -> None:
     file = _find_file()
-    if file is None or sent <= _read_remembered():
+    if file is None or recipients <= _read_remembered():
         return
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with replacing(file) as opened:
-            opened.write(msgspec.json.format(msgspec.json.encode(sorted(sent)), indent=1) + b"\n")
+            opened.write(msgspec.json.format(msgspec.json.encode(sorted(recipients)), indent=1) + b"\n")
     except OSError:
         return  # the user is asked each time where the home folder cannot be written

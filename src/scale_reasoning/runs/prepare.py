@@ -6,7 +6,7 @@ Checks everything that can be checked before the first call.
 from __future__ import annotations
 
 import subprocess
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -65,15 +65,9 @@ def _find_families(model: ModelSpec) -> dict[str, Profile]:
 
 
 def _load(spec: DatasetSpec) -> Dataset:
-    return load(
-        spec.name,
-        data_dir=Path(spec.data_dir) if spec.data_dir else None,
-        count=spec.count,
-        split=spec.split,
-        level=spec.level,
-        problem_field=spec.problem_field,
-        answer_field=spec.answer_field,
-    )
+    options = asdict(spec)
+    options["data_dir"] = Path(spec.data_dir) if spec.data_dir else None
+    return load(options.pop("name"), **options)
 
 
 async def _check_gold(dataset: Dataset, grader: str | None) -> None:
