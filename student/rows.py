@@ -14,7 +14,7 @@ import scale_reasoning.strategies.scale
 from scale_reasoning.arithmetic.chains import Level, Turn, split_of
 from scale_reasoning.arithmetic.problems import LAPTOP, Chain, chain
 from scale_reasoning.arithmetic.teacher import Teacher, outline
-from scale_reasoning.arithmetic.working import SIGNS, expression, working
+from scale_reasoning.arithmetic.working import SIGNS, expression, write_working
 from scale_reasoning.engines import EMBEDDED, endpoints
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import LM, Strategy
@@ -112,7 +112,7 @@ def at_once(turn: Turn) -> Row:
 def written_out(turn: Turn, names: str) -> Row:
     """System 2's working of an operation alone; `names` are the letters before and after."""
     opened = f"<think>\n{names[1]} = {names[0]} {SIGNS[turn.operation]} {turn.right} = {expression(turn)}\n"
-    return Row(framed(Mode.SYSTEM2), opened, "\n".join([*working(turn), f"{names[1]} = {turn.result}"]))
+    return Row(framed(Mode.SYSTEM2), opened, "\n".join([*write_working(turn), f"{names[1]} = {turn.result}"]))
 
 
 def facts() -> Iterator[Row]:

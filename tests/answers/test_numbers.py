@@ -1,7 +1,7 @@
 import pytest
 
 from scale_reasoning.answers import normalise, rational
-from scale_reasoning.answers.numbers import is_relation, other_variable, stated
+from scale_reasoning.answers.numbers import is_relation, other_variable, stated_number
 
 VALUES = [
     "x = 5", "x_1 = 5", "5 = x", "S = m+n = 5", "m+n = 5", "100m + n = 5", "p+q+r = 5", "a - b = 5", "AB = 5",
@@ -28,9 +28,9 @@ def test_the_right_side_of_a_relation_is_no_answer(equation: str):
 
 
 def test_an_answer_may_state_a_number_with_any_left_side():
-    assert stated("a^2+b^2=25") == 25
-    assert stated("x^2-5x+6=0") is None
-    assert stated("115=116") is None
+    assert stated_number("a^2+b^2=25") == 25
+    assert stated_number("x^2-5x+6=0") is None
+    assert stated_number("115=116") is None
 
 
 def test_two_variables_are_not_one():

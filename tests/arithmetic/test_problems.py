@@ -246,7 +246,7 @@ def test_dice_are_fair_enough():
     rolls = Counter(dice.below(6) for _ in range(6000))
     assert set(rolls) == set(range(6))
     assert all(850 < times < 1150 for times in rolls.values())
-    assert sorted(dice.shuffled(range(9))) == list(range(9))
+    assert sorted(dice.shuffle(range(9))) == list(range(9))
 
 
 def test_a_theme_names_enough_owners_and_says_every_operation():

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scale_reasoning.arithmetic.chains import OPERATIONS, Turn, result_of
-from scale_reasoning.arithmetic.working import expression, working
+from scale_reasoning.arithmetic.working import expression, write_working
 
 
 @st.composite
@@ -67,7 +67,7 @@ def read_off(turn: Turn, lines: list[str]) -> int:
 @given(turn=turns())
 @settings(max_examples=1500, deadline=None)
 def test_a_working_states_nothing_false_and_leads_to_the_result(turn: Turn):
-    lines = working(turn)
+    lines = write_working(turn)
     assert_true("\n".join(lines))
     if lines:
         assert read_off(turn, lines) == turn.result, lines
@@ -80,7 +80,9 @@ def test_a_working_states_nothing_false_and_leads_to_the_result(turn: Turn):
 @settings(max_examples=500, deadline=None)
 def test_a_column_is_worked_out_one_digit_at_a_time(turn: Turn):
     columns = [
-        line for line in working(turn) if re.match(r"(?:ones|tens|.*hundreds|.*thousands|millions|10\^\d+):", line)
+        line
+        for line in write_working(turn)
+        if re.match(r"(?:ones|tens|.*hundreds|.*thousands|millions|10\^\d+):", line)
     ]
     for left, sign, right in re.findall(r"(\d+)([-+×])(\d+)=", "\n".join(columns)):
         assert int(right) <= 10
@@ -111,4 +113,4 @@ def test_the_checker_of_workings_sees_a_false_one():
 )  # fmt: skip
 def test_workings_read_as_on_paper(operation: Any, left: int, right: int, lines: list[str]):
     turn = Turn(operation=operation, left=left, right=right, result=result_of(operation, left, right))
-    assert working(turn) == lines
+    assert write_working(turn) == lines

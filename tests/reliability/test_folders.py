@@ -72,8 +72,8 @@ def half(tmp_path: Path) -> Iterator[Half]:
 def with_pragma(half: Half, pragma: str) -> tuple[str, int]:
     async def go() -> None:
         with resume(half.folder) as store:
-            pages = store._db.execute("PRAGMA page_count").fetchone()[0]
-            store._db.execute(f"PRAGMA {pragma.format(pages=pages)}")
+            pages = store.rows.connection.execute("PRAGMA page_count").fetchone()[0]
+            store.rows.connection.execute(f"PRAGMA {pragma.format(pages=pages)}")
             (spec,) = {cell.model for cell in store.manifest.cells}
             async with connect(Connection(model="q", base_url=half.server.base_url)) as endpoints:
                 await run(store, {spec: endpoints}, attempts_in_flight=1)

@@ -31,7 +31,7 @@ from scale_reasoning.errors import ConfigError, StoreError, Unreachable
 from scale_reasoning.runs.export import to_jsonl
 from scale_reasoning.runs.manifest import CellSpec, DatasetSpec, Manifest, name_unnamed
 from scale_reasoning.runs.prepare import prepare
-from scale_reasoning.runs.regrade import Regraded, regrade
+from scale_reasoning.runs.regrade import RegradeCounts, regrade
 from scale_reasoning.runs.store import cells_of, create, model_of, reading, resume
 from scale_reasoning.types import Completion, OnDelta, Request
 
@@ -153,9 +153,9 @@ def test_a_model_that_answers_nonsense_is_scored_wrong_and_labelled(tmp_path: Pa
 
 def test_what_cannot_be_a_run_is_refused_with_the_mend(tmp_path: Path) -> None:
     fresh(tmp_path / "run", manifest([{"name": "cot"}]), 1, Sim())
-    with pytest.raises(StoreError, match="holds a run already"), create(tmp_path / "run", manifest([SCALE]), {}):
+    with pytest.raises(StoreError, match="already has a run"), create(tmp_path / "run", manifest([SCALE]), {}):
         pass
-    with pytest.raises(ConfigError, match="holds no run"), resume(tmp_path / "nowhere"):
+    with pytest.raises(ConfigError, match="is not a run"), resume(tmp_path / "nowhere"):
         pass
     with (
         pytest.raises(StoreError, match="another process"),
@@ -178,7 +178,7 @@ def test_a_database_that_is_not_ours_or_damaged_is_named(tmp_path: Path, damage:
         other.close()
     elif damage == "garbage":
         file.write_bytes(b"not a database, not at all" * 100)
-    with pytest.raises(StoreError, match=r"not a run|damaged|is gone"), resume(tmp_path / "run"):
+    with pytest.raises(StoreError, match=r"not a run|damaged|is missing"), resume(tmp_path / "run"):
         pass
 
 
@@ -203,13 +203,13 @@ def test_saved_text_can_be_graded_and_voted_on_anew(tmp_path: Path) -> None:
     fresh(tmp_path / "run", manifest([{"name": "vote", "samples": 3}, SCALE]), 4, Sim())
     before = content(tmp_path / "run")
     with resume(tmp_path / "run") as store:
-        assert asyncio.run(regrade(store)) == Regraded(records=4 * 2 * 2)
+        assert asyncio.run(regrade(store)) == RegradeCounts(records=4 * 2 * 2)
     assert content(tmp_path / "run") == before
     right = sum(o.correct is True for cell in cells_of(tmp_path / "run") for o in cell.outcomes)
     with resume(tmp_path / "run") as store:
-        store._db.execute("UPDATE problems SET answer = '77'")
-        store._db.commit()
-        assert asyncio.run(regrade(store)) == Regraded(records=16, to_wrong=right)
+        store.rows.connection.execute("UPDATE problems SET answer = '77'")
+        store.rows.connection.commit()
+        assert asyncio.run(regrade(store)) == RegradeCounts(records=16, to_wrong=right)
 
 
 def test_an_export_has_one_record_a_line(tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_a_disk_that_fills_up_or_goes_read_only_stops_the_run_cleanly_and_it_res
 
     def troubled() -> None:
         with create(tmp_path / "run", plan, {"d": problems(5)}) as store:
-            store._db.execute(f"PRAGMA {pragma}")
+            store.rows.connection.execute(f"PRAGMA {pragma}")
             go(store, engine)
 
     with pytest.raises(StoreError, match=told):

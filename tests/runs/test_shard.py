@@ -165,9 +165,9 @@ def test_runs_that_are_not_one_are_refused_with_what_differs(tmp_path: Path) -> 
     ):
         with pytest.raises(ConfigError, match=f"{other} .*{told}"):
             merge(tmp_path / "merged", [tmp_path / "a", tmp_path / other])
-    with pytest.raises(ConfigError, match="nowhere holds no run"):
+    with pytest.raises(ConfigError, match="nowhere is not a run"):
         merge(tmp_path / "merged", [tmp_path / "a", tmp_path / "nowhere"])
-    with pytest.raises(StoreError, match="holds something already"):
+    with pytest.raises(StoreError, match="is not empty"):
         merge(tmp_path / "more", [tmp_path / "a"])
 
 

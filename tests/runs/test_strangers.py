@@ -105,8 +105,8 @@ def test_whoever_looks_at_a_run_changes_no_byte_and_no_time_of_it(
     with resume(folder) if how == "in-progress" else contextlib.nullcontext() as writer:
         if writer is not None:
             writer.resolve({"served": ["a"]})
-            writer._db.execute("UPDATE attempts SET owed = owed")
-            writer._db.commit()
+            writer.rows.connection.execute("UPDATE attempts SET owed = owed")
+            writer.rows.connection.commit()
         before, age = state(folder), folder.stat().st_mtime_ns
         assert main(LOOKS[look](folder, out)) in (0, 1)
         assert state(folder) == before
@@ -308,7 +308,7 @@ def test_only_the_tables_of_a_run_are_read(how: str, table: str, run: Path, tmp_
     changed(run, INSTEAD[how].format(table, COLUMNS[table]))
     started = time.monotonic()
     for opens in (reading, resume, cells_of):
-        with pytest.raises(StoreError, match="other tables"):
+        with pytest.raises(StoreError, match="tables that a run does not have"):
             _entered(opens, run)
     assert main(["merge", str(tmp_path / "out"), str(copy), str(run)]) == 1
     assert time.monotonic() - started < 5
@@ -331,7 +331,7 @@ def test_a_query_that_takes_more_work_than_any_run_asks_for_is_ended(
 ) -> None:
     monkeypatch.setattr(database, "MOST_WORK", 2)
     with pytest.raises(StoreError, match=r"interrupted.*damaged"), reading(run) as store:
-        list(store._all(f"{FOREVER} x FROM n WHERE x < 0"))
+        list(store.rows.all(f"{FOREVER} x FROM n WHERE x < 0"))
 
 
 VALUES = ("NULL", "x'ff7b'", "'text'", "1e300", "9223372036854775807")
@@ -404,7 +404,7 @@ def test_bytes_changed_anywhere_are_damage_or_no_matter(run: Path, tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("number", "told"),
-    [(errno.EWOULDBLOCK, "another process works on this run"), (errno.ENOLCK, "cannot lock files"),
+    [(errno.EWOULDBLOCK, "another process writes to this run"), (errno.ENOLCK, "cannot lock files"),
      (errno.EOPNOTSUPP, "cannot lock files")],
 )  # fmt: skip
 def test_a_lock_that_cannot_be_had_is_told_for_what_it_is(
@@ -421,12 +421,12 @@ def test_a_lock_that_cannot_be_had_is_told_for_what_it_is(
 def test_a_run_that_is_moved_while_it_is_at_work_writes_nothing_to_its_old_place(tmp_path: Path) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
     with create(old, manifest(TAUS), {"d": [*_problems(1)]}) as store:
-        store._db.execute("UPDATE problems SET answer = '7'")
-        store._db.commit()
+        store.rows.connection.execute("UPDATE problems SET answer = '7'")
+        store.rows.connection.commit()
         old.rename(new)
         with create(old, manifest(TAUS[:1]), {"d": []}) as other:
-            other._db.execute("INSERT INTO problems VALUES ('d', 0, 'x', 'y', '1')")
-            other._db.commit()
+            other.rows.connection.execute("INSERT INTO problems VALUES ('d', 0, 'x', 'y', '1')")
+            other.rows.connection.commit()
             with pytest.raises(StoreError, match="moved"):
                 store.resolve({"served": ["a"]})
             with pytest.raises(StoreError, match="moved"):
@@ -449,8 +449,8 @@ def test_the_log_of_a_run_at_the_old_place_survives_the_end_of_the_one_that_was_
     old, new = tmp_path / "old", tmp_path / "new"
     with contextlib.ExitStack() as later:
         with create(old, manifest(TAUS), {"d": [*_problems(1)]}) as store:
-            store._db.execute("UPDATE problems SET answer = '7'")
-            store._db.commit()
+            store.rows.connection.execute("UPDATE problems SET answer = '7'")
+            store.rows.connection.commit()
             old.rename(new)
             other = later.enter_context(create(old, manifest(TAUS[:1]), {"d": [*_problems(2)]}))
             assert (old / "run.sqlite-wal").stat().st_size

@@ -1,7 +1,7 @@
-"""Finds the final answer in a model's text and says which answers are the same one.
+"""Finds the final answer in a model's text and decides which answers are the same.
 
-Decides what a box is, what of an answer is mere notation, and which numbers are equal (exactly, never by floats).
-Does no algebra: `x+1` and `1+x` are two classes here; the symbolic grader knows better.
+Decides what a box is, which part of an answer is only notation, and which numbers are equal (exactly, never by floats).
+Does no algebra: `x+1` and `1+x` are two classes here, but equal for the symbolic grader.
 """
 
 from __future__ import annotations

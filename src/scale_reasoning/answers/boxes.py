@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-# Backslashes are taken in pairs once no box follows their run, so that a long run is read once, not from each of them.
+# Backslashes without a box after them are matched in pairs, so that a long run is read only once.
 _BOX = re.compile(
     r"(?<!\\)\\++(?:boxed|fbox)\s*(?:(?P<open>\{)|(?P<bare>[+-]?[\w./]+))|(?:\\\\)++|\\.|(?P<brace>[{}])", re.DOTALL
 )
@@ -19,22 +19,21 @@ _NOTHING = (
 _EMPTY = re.compile(f"(?:{_NOTHING})*+")
 _PLACEHOLDER = re.compile(rf"(?:{_NOTHING}|[~.…?_-]|\\+(?:underline|[lc]?dots|rule|square|Box|_)(?![A-Za-z]))*+")
 MAX_PLACEHOLDER = 200
-"""A box of more characters is an answer, whatever it holds."""
+"""A box with more characters is always an answer."""
 
 
 def final_answer(text: str) -> str | None:
-    r"""What stands in the last balanced `\boxed{...}` (or `\fbox{...}`, or `\boxed 5`), None without one.
+    r"""The content of the last balanced `\boxed{...}` (or `\fbox{...}`, or `\boxed 5`), None if there is none.
 
-    Of nested boxes the inner one counts. A box with nothing in it (`\boxed{}`, `\boxed{\ }`) is no answer; one that
-    holds a place (`\boxed{?}`, `\boxed{\ldots}`) is the answer only where no other box is. Linear in the length of the
-    text.
+    Of nested boxes the inner one counts. An empty box (`\boxed{}`, `\boxed{\ }`) is not an answer, and a placeholder
+    (`\boxed{?}`, `\boxed{\ldots}`) only if there is no other box. Linear in the length of the text.
     """
     box = last_box(text)
     return text[box].strip() if box else None
 
 
 def last_box(text: str) -> slice | None:
-    """Where the inside of the last balanced box stands in the text, see `final_answer`."""
+    """The position of the content of the last balanced box, see `final_answer`."""
     if "box" not in text:
         return None
     last: slice | None = None
@@ -48,8 +47,8 @@ def last_box(text: str) -> slice | None:
 
 
 def _boxes(text: str) -> Iterator[slice]:
-    """The insides of the balanced boxes, in the order in which they end."""
-    opened: list[int | None] = []  # the start of a box's inside; None for any other brace
+    """The contents of the balanced boxes, in the order of their ends."""
+    opened: list[int | None] = []  # the start of a box's content, None for any other brace
     for token in _BOX.finditer(text):
         if token["open"]:
             opened.append(token.end())

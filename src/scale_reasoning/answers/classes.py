@@ -1,4 +1,4 @@
-"""Names the class of answers that an answer is in, so that votes can be counted."""
+"""Names the equivalence class of an answer, so that votes can be counted."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _ASSIGNED = re.compile(r"^[A-Za-z](?:_\w|\([a-z]\))?=(?=[^=]*$)")
 
 
 def answer_class(answer: str) -> str:
-    """The name of the answer's equivalence class: equal names, equal answers. Total, and fast on any text.
+    """The name of the answer's equivalence class: answers with equal names are equal. Defined for any text, and fast.
 
-    Numbers are named by their exact value (`1/2`, `-5`), words by themselves in lower case, everything else by its
-    normalised text, without the one variable it is assigned to.
+    The name of a number is its exact value (`1/2`, `-5`), that of words is their text in lower case, and that of
+    anything else its normalised text without the variable that it is assigned to.
     """
     text = normalise(answer)
     number = rational_of(text)

@@ -1,6 +1,6 @@
 r"""Rewrites a formula so that one notation has one spelling: `\dfrac12` is `\frac{1}{2}`, `2√3` is `2\sqrt{3}`.
 
-Decides which notation changes nothing. The result is LaTeX that means what the formula meant, units and words included.
+Decides which notation has no meaning. The result is LaTeX with the meaning of the formula, units and words included.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from functools import lru_cache
 from scale_reasoning.answers.symbols import spell
 
 MAX_CHARS = 2_000
-"""A longer answer is compared as it stands: nothing a person would call an answer is longer."""
+"""A longer answer is compared as it is; no real answer is longer."""
 
 _NUMERAL = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
 _FONTS = (
@@ -58,7 +58,7 @@ _LATEX = tuple(
         (r"\s*\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))|\\degrees?(?![A-Za-z])", r"^\\circ "),
     )
 )
-"""What a text without a backslash does not have."""
+"""Notation that needs a backslash."""
 _TYPED = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
@@ -84,28 +84,28 @@ _LOOSE_GROUP = re.compile(r"(?<![A-Za-z}\]^_\\])\{([^{},;]*)\}")
 
 
 def plain(formula: str) -> str:
-    """The formula in the one spelling of its notation. Total; a text of more than `MAX_CHARS` is only stripped."""
+    """The formula in its normal notation. A text of more than `MAX_CHARS` characters is only stripped."""
     if len(formula) > MAX_CHARS or _NUMERAL.fullmatch(formula):
         return formula.strip()
     return _plain(formula)
 
 
-@lru_cache(maxsize=1024)  # a gold answer meets many answers, and most of those are spelled alike
+@lru_cache(maxsize=1024)  # a gold answer is compared with many answers, most of them equal
 def _plain(formula: str) -> str:
     text = spell(formula)
     if "\\" in text:
-        text = _unfonted(_SPACE_BEFORE_ARGUMENT.sub(r"\1", text))
+        text = _remove_fonts(_SPACE_BEFORE_ARGUMENT.sub(r"\1", text))
         for pattern, replacement in _LATEX:
             text = pattern.sub(replacement, text)
     for pattern, replacement in _TYPED:
         text = pattern.sub(replacement, text)
-    text = _arguments(_grouped(text))
+    text = _arguments(_group_arguments(text))
     text = _ROOT_OF_FRACTION.sub(r"\\sqrt{\1}", _LOOSE_GROUP.sub(r"\1", text))
-    return _ungrouped(text.strip(' *`"\n\t').removesuffix(r"\text{.}").rstrip(" .,;:\n\\"))
+    return _remove_group(text.strip(' *`"\n\t').removesuffix(r"\text{.}").rstrip(" .,;:\n\\"))
 
 
-def closing(text: str, start: int) -> int | None:
-    """Where the bracket that opens at `start` closes; None where it does not."""
+def closing_bracket(text: str, start: int) -> int | None:
+    """The position where the bracket at `start` closes, None if it does not."""
     opens = text[start]
     closes = {"(": ")", "{": "}", "[": "]"}[opens]
     depth = 0
@@ -116,10 +116,10 @@ def closing(text: str, start: int) -> int | None:
     return None
 
 
-def _unfonted(text: str) -> str:
-    """Without the fonts, boxes and colours around parts of the text."""
+def _remove_fonts(text: str) -> str:
+    """Removes fonts, boxes and colours around parts of the text."""
     while font := _FONT.search(text):
-        stop = closing(text, font.end())
+        stop = closing_bracket(text, font.end())
         if stop is None:
             return text
         inside = text[font.end() : stop + 1]
@@ -128,17 +128,17 @@ def _unfonted(text: str) -> str:
     return text
 
 
-def _ungrouped(text: str) -> str:
-    """Without the braces around all of it, unless they may be those of a set."""
-    while text[:1] == "{" and closing(text, 0) == len(text) - 1 and not _LIST.fullmatch(text):
+def _remove_group(text: str) -> str:
+    """Removes braces around the whole text, unless they may be those of a set."""
+    while text[:1] == "{" and closing_bracket(text, 0) == len(text) - 1 and not _LIST.fullmatch(text):
         text = text[1:-1].strip()
     return text
 
 
-def _grouped(text: str) -> str:
-    """With braces for the parentheses that say how far a root or a power reaches."""
+def _group_arguments(text: str) -> str:
+    """Replaces the parentheses of a root or a power by braces."""
     while group := _GROUP.search(text):
-        stop = closing(text, group.end())
+        stop = closing_bracket(text, group.end())
         if stop is None:
             return text
         head = "^" if "^" in group[0] else r"\sqrt" if "sqrt" in group[0] else ""
@@ -147,7 +147,7 @@ def _grouped(text: str) -> str:
 
 
 def _arguments(text: str) -> str:
-    """With braces around both arguments of each fraction and binomial."""
+    """Adds braces around both arguments of each fraction and binomial."""
     if text.count("{") != text.count("}"):
         return text
     for command in reversed(list(_TWO_ARGUMENTS.finditer(text))):
@@ -155,7 +155,7 @@ def _arguments(text: str) -> str:
         place = command.end()
         while len(arguments) < 2 and (match := _ARGUMENT.match(text, place)):
             if match[2]:
-                stop = closing(text, match.end())
+                stop = closing_bracket(text, match.end())
                 if stop is None:
                     break
                 arguments.append(text[match.end() + 1 : stop].strip())

@@ -1,7 +1,7 @@
-r"""Reads the number that an answer is, exactly.
+r"""Parses the number of an answer, exactly.
 
-Decides which equations name a value (`x = 5`, `m+n = 116`) and which state a relation (`x^2+y^2 = 25`, `xy = 1`), whose
-right side alone is no answer.
+Decides which equations give a value a name (`x = 5`, `m+n = 116`) and which state a relation (`x^2+y^2 = 25`, `xy =
+1`), whose right side alone is not an answer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _NUMBER = re.compile(
     rf"(?P<sign>[+-]?)(?:(?P<whole>[0-9]+)?\\frac\{{(?P<upper>-?(?:{_DECIMAL}))\}}\{{(?P<lower>-?(?:{_DECIMAL}))\}}"
     rf"|(?P<number>{_DECIMAL})(?:/(?P<over>{_DECIMAL})|(?:\\times|\\cdot|\*)10\^(?:\{{(?P<power>-?[0-9]+)\}}|(?P<digit>[0-9])))?)"
 )
-_EQUALS = re.compile(r"(?<![<>!:=\\])=(?!=)(?![^()]*\))")  # the one in P(X=2) is inside
+_EQUALS = re.compile(r"(?<![<>!:=\\])=(?!=)(?![^()]*\))")  # not the one in P(X=2)
 _GREEK = r"\\(?:alpha|beta|gamma|delta|theta|lambda|mu|phi|psi|omega|rho|sigma|tau|ell|Delta|Phi|Omega|epsilon|eta)"
 _LETTER = rf"(?:[A-Za-z]|{_GREEK})(?:_(?:\w|\{{[^{{}}]*\}}))?'*"
 _UNKNOWN = rf"(?:(?![xyz](?![A-Za-z_']))(?:{_LETTER})|[A-Z]{{2,3}}'?)"
@@ -42,17 +42,17 @@ _ONE_SIDE = re.compile(
 
 
 def rational(answer: str) -> Fraction | None:
-    r"""The number an answer is: an integer, a decimal, a fraction, a mixed number or `1.5\times10^{3}`, in any usual
-    notation; or the one it gives to a name (`x = 5`, `m+n = 116`).
+    r"""The number of an answer: an integer, a decimal, a fraction, a mixed number or `1.5\times10^{3}`, in any usual
+    notation; or the number that it gives to a name (`x = 5`, `m+n = 116`).
 
-    None for anything else: equations that name no value, sets, expressions, percentages, approximations, numerals of
-    more than `MAX_DIGITS` digits.
+    None for anything else: other equations, sets, expressions, percentages, approximations, numerals of more than
+    `MAX_DIGITS` digits.
     """
     return rational_of(normalise(answer))
 
 
 def rational_of(text: str) -> Fraction | None:
-    """The same of a text that `normalise` or `compact` made."""
+    """As `rational`, for a result of `normalise` or `compact`."""
     names, value = _sides(text)
     number = _numeral(value)
     if number is None or not all(_gives(name, number) for name in names):
@@ -60,10 +60,10 @@ def rational_of(text: str) -> Fraction | None:
     return number
 
 
-def stated(text: str) -> Fraction | None:
-    """The number on the right of any equation, for an answer to a gold that is a number: `a^2+b^2 = 25` gives 25.
+def stated_number(text: str) -> Fraction | None:
+    """The number on the right of any equation, if the gold answer is a number: 25 for `a^2+b^2 = 25`.
 
-    None where that would be no value either: `x^2-5x+6 = 0`. Of a text that is no equation, what `rational_of` says.
+    None for an equation in standard form (`x^2-5x+6 = 0`). For a text that is not an equation, as `rational_of`.
     """
     names, value = _sides(text)
     number = _numeral(value)
@@ -73,13 +73,13 @@ def stated(text: str) -> Fraction | None:
 
 
 def is_relation(text: str) -> bool:
-    """Whether a text that `compact` made is an equation between variables, rather than a value with its name."""
+    """Whether a result of `compact` is an equation between variables, not a value with its name."""
     names, value = _sides(text)
     return any(not _NAME.fullmatch(name) and not _is_sum(name, value) and re.search("[a-zA-Z]", name) for name in names)
 
 
 def other_variable(gold: str, answer: str) -> bool:
-    """Whether both texts, as `compact` makes them, give a value to a variable, and not the same one: `x=5`, `y=5`."""
+    """Whether two results of `compact` give values to different variables, as `x=5` and `y=5` do."""
     one, other = (_VARIABLE.match(text) for text in (gold, answer))
     return one is not None and other is not None and one[1].lower() != other[1].lower()
 
@@ -88,7 +88,7 @@ _VARIABLE = re.compile(r"([A-Za-z])=(?:[^=A-Za-z\\]|\\[a-z]+)+$")
 
 
 def _sides(text: str) -> tuple[list[str], str]:
-    """The left sides of a chain of equations and the last right one; of `7 = x`, the name and the number."""
+    """The left sides of a chain of equations and the last right side; for `7 = x`, the name and the number."""
     *names, value = _EQUALS.split(text)
     if len(names) == 1 and _numeral(value) is None and _numeral(names[0]) is not None:
         return [value], names[0]
@@ -102,7 +102,7 @@ def _gives(name: str, number: Fraction) -> bool:
 
 
 def _is_sum(name: str, value: str) -> bool:
-    """Whether the sum is asked for, as in competitions (`m+n`): no coordinates, and a number on the other side."""
+    """Whether a sum is what a competition asks for (`m+n`): without coordinates, with a number on the other side."""
     number = _numeral(value)
     return number is not None and number != 0 and _SUM.fullmatch(name) is not None
 

@@ -1,7 +1,7 @@
 # ruff: noqa: RUF001
-"""Spells the mathematics of Unicode as LaTeX: roots, powers, vulgar fractions, Greek, relations, full-width digits.
+"""Rewrites Unicode mathematics as LaTeX: roots, powers, vulgar fractions, Greek, relations, full-width digits.
 
-Decides what each character means. Digits of other scripts are left alone: they are not read as numbers.
+Decides what each character means. Digits of other scripts are not changed, and not read as numbers.
 """
 
 from __future__ import annotations

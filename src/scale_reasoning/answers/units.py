@@ -1,8 +1,8 @@
-r"""Tells a number from the unit, the currency, the modulus or the label that it is given with.
+r"""Separates a number from its unit, currency, modulus or label.
 
-Decides what can be a unit and what a variable. A letter right after a digit (`6m`) is a variable. What stands in
-`\text{}`, or is a known unit of several letters after a space, is a unit. Between the two (`6 m`, `12m/s`, `5cm`) it is
-a unit only where the answer it is compared with is a bare number or has the same unit. Units are never converted.
+Decides what is a unit and what a variable. A letter directly after a digit (`6m`) is a variable. A text in `\text{}`
+and a known unit of several letters after a space are units. Between the two (`6 m`, `12m/s`, `5cm`) it is a unit only
+if the other answer is a bare number or has the same unit. Units are never converted.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from scale_reasoning.answers.wording import words_of
 
 LABEL = "*"
-"""The unit of a number with other words after it (`12 ways`): it agrees with every unit."""
+"""The unit of a number with other words after it (`12 ways`), which agrees with every unit."""
 
 _NAMES = {
     "m": "m meter meters metre metres", "km": "km kilometer kilometers kilometre kilometres",
@@ -82,20 +82,20 @@ _COMPATIBLE = frozenset(("degree^1", "C", "F", "K", "C^1", "F^1", "K^1"))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """A value and its unit, empty where there is none. A unit that is not `certain` may be a factor."""
+    """A value and its unit, "" if it has none. A unit that is not `certain` may be a factor."""
 
     value: str
     unit: str = ""
     certain: bool = True
 
 
-def measured(text: str) -> Measured:
-    """Takes the unit off a text in plain notation (see `notation.plain`)."""
+def split_unit(text: str) -> Measured:
+    """Separates the unit of a text in plain notation (see `notation.plain`)."""
     if modulus := _MODULUS.search(text[-_TAIL_CHARS:]):
         value = text[: len(text) - (modulus.end() - modulus.start())]
         return Measured(value=value, unit=f"mod {next(filter(None, modulus.groups()), '').strip()}")
     if (money := _MONEY.search(text)) and (unit := _currency(money)):
-        amount = _with_tail(text[money.end() :])  # `$5 dollars` says its unit twice
+        amount = _with_tail(text[money.end() :])  # `$5 dollars` has its unit twice
         return Measured(value=text[: money.start()] + money["sign"] + amount.value, unit=unit)
     if money := _MONEY_AFTER.search(text):
         return Measured(value=text[: money.start()], unit=_SIGNS[money["mark"]])
@@ -107,20 +107,20 @@ def measured(text: str) -> Measured:
 
 
 def without_units(gold: str, answer: str) -> tuple[str, str] | None:
-    """Both texts, in plain notation, without their units; None where the units contradict each other."""
-    one, other = measured(gold), measured(answer)
+    """Both texts, in plain notation, without their units; None if the units contradict each other."""
+    one, other = split_unit(gold), split_unit(answer)
     if one.unit and other.unit:
         if _agree(one.unit, other.unit):
             return one.value, other.value
         return None if one.certain and other.certain else (gold, answer)
     if _same_letter(one, answer) or _same_letter(other, gold):
         return one.value.rstrip(_LETTERS), other.value.rstrip(_LETTERS)
-    return _taken_off(one, gold, answer), _taken_off(other, answer, gold)
+    return _remove_unit(one, gold, answer), _remove_unit(other, answer, gold)
 
 
 def class_value(text: str) -> str:
-    """The text without its unit, by itself: the one letter of `6 m` stays, since `6 s` is not the same."""
-    found = measured(text)
+    """The text without its unit, for a class: the single letter of `6 m` stays, because `6 s` is not the same."""
+    found = split_unit(text)
     return found.value if found.certain or len(text) - len(found.value.rstrip()) > 2 else text
 
 
@@ -130,7 +130,7 @@ def _same_letter(found: Measured, other: str) -> bool:
     return found.certain and bool(found.unit) and found.unit == f"{_UNITS.get(letter)}^1" and other[-2:-1].isdigit()
 
 
-def _taken_off(found: Measured, text: str, other: str) -> str:
+def _remove_unit(found: Measured, text: str, other: str) -> str:
     return found.value if found.certain or _is_number(other) else text
 
 
@@ -179,7 +179,7 @@ _NEGATIVE_POWER, _BARE_POWER = re.compile(r"\^\{(-[1-9])\}"), re.compile(r"\^(-[
 
 
 def _unit_of(words: str) -> str:
-    """The canonical name of a unit (`h^-1 km^1`); empty where the words are none."""
+    """The canonical name of a unit (`h^-1 km^1`), "" if the words are not a unit."""
     powers: dict[str, int] = {}
     sign, power, last = 1, 1, ""
     for word in _TOKEN.findall(words):

@@ -1,7 +1,7 @@
-r"""Tells the words of an answer from its formulas: `odd $n$` is the word "odd" and the formula `n`.
+r"""Separates the words of an answer from its formulas: `odd $n$` is the word "odd" and the formula `n`.
 
-Decides what is a word and what a product of letters, which words lead in to an answer and say nothing ("the answer
-is"), and when two wordings are the same: without regard to case, articles and the plural.
+Decides what is a word and what a product of letters, which words only introduce an answer ("the answer is"), and when
+two wordings are the same: without regard to case, articles and the plural.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import re
 from dataclasses import dataclass
 
 FORMULA = ""
-"""Stands among the words for a formula."""
+"""The place of a formula among the words."""
 
 
 def words_of(text: str) -> frozenset[str]:
-    """The words of a list that is written as a text."""
+    """The words of a text, as a set."""
     return frozenset(text.split())
 
 
@@ -77,19 +77,19 @@ _QUALIFIERS_AFTER = words_of("""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wording:
-    """Words, with `FORMULA` where a formula stands, and the formulas in order."""
+    """Words, with `FORMULA` in the place of each formula, and the formulas in order."""
 
     words: tuple[str, ...]
     formulas: tuple[str, ...]
 
     @property
     def is_formula(self) -> bool:
-        """Whether there is one formula and nothing else."""
+        """Whether there is a single formula and nothing else."""
         return self.words == (FORMULA,)
 
     @property
     def qualified(self) -> bool:
-        """Whether a word next to the last formula changes what it says: "at most", "odd", "or more"."""
+        """Whether words next to the last formula change its meaning: "at most", "odd", "or more"."""
         if FORMULA not in self.words:
             return False
         last = len(self.words) - 1 - self.words[::-1].index(FORMULA)
@@ -97,7 +97,9 @@ class Wording:
         return not _QUALIFIERS.isdisjoint(before) or not _QUALIFIERS_AFTER.isdisjoint(after)
 
     def states(self, gold: Wording) -> bool:
-        """Whether these words are the gold's, alone or at the end of a sentence ("the triangle is isosceles")."""
+        """Whether these words are those of the gold answer, alone or at the end of a sentence ("the triangle is
+        isosceles").
+        """
         count = len(gold.words)
         if self.words[-count:] != gold.words:
             return False
@@ -107,19 +109,19 @@ class Wording:
 
     @property
     def result(self) -> str | None:
-        """The formula that the words lead to ("the number of ways is 5"); None where they do not, or change it."""
+        """The formula that the words introduce ("the number of ways is 5"); None if they change its meaning."""
         if self.words[-1:] != (FORMULA,) or self.qualified:
             return None
         return self.formulas[-1] if len(self.words) == 1 or self.words[-2] in _VERBS else None
 
 
-def unwrapped(text: str) -> str:
-    r"""The text with the words that stand in `\text{}` among the rest."""
+def unwrap_text(text: str) -> str:
+    r"""The text with the content of `\text{}` as ordinary words."""
     return _TEXT.sub(lambda match: f" {match[1] if match[1] is not None else match[2]} ", text)
 
 
 def without_lead(text: str) -> str:
-    """The text without the words that lead in to an answer, or out of it; the text itself where nothing is left."""
+    """The text without the words that introduce or close an answer; the whole text if nothing is left."""
     lead = _LEAD.match(text)
     rest = text[lead.end() :] if lead else text
     rest = _LEAD_OUT.sub("", rest)
@@ -130,7 +132,7 @@ def wording(text: str) -> Wording:
     """The words and formulas of a text in plain notation (see `notation.plain`)."""
     if not _SOME_WORD.search(text):
         return Wording(words=(FORMULA,), formulas=(text.strip(),))
-    text = without_lead(unwrapped(text))
+    text = without_lead(unwrap_text(text))
     words: list[str] = []
     formulas: list[str] = []
     chunk = ""
@@ -150,7 +152,7 @@ def wording(text: str) -> Wording:
 
 
 def _is_word(letters: str, text: str, start: int, stop: int) -> bool:
-    """Whether a run of letters is a word, rather than a variable, a product of them or the name of a function."""
+    """Whether letters are a word, not a variable, a product of variables or the name of a function."""
     if len(letters) == 1:
         return letters in "aA" and _NOUN.match(text, stop) is not None
     if letters.isupper() and len(letters) <= 4:
@@ -163,7 +165,7 @@ def _is_word(letters: str, text: str, start: int, stop: int) -> bool:
 
 
 def _same(word: str) -> tuple[str, ...]:
-    """The word as it is compared, in lower case and the singular; nothing for an article."""
+    """The word to compare, in lower case and the singular; () for an article."""
     word = word.casefold()
     if word.endswith("n't"):
         words = _SAME.get(word, (word[:-3], "not"))

@@ -1,4 +1,4 @@
-"""The arithmetic domain: problems made on the spot, their words, their truth, and a teacher that knows it.
+"""The arithmetic domain: generated problems, their words, their solutions, and a teacher that knows these.
 
-The dataset and the teacher's engine stand on this room; it knows neither.
+The dataset and the teacher's engine use this package; it knows neither.
 """

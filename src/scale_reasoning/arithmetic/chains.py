@@ -1,7 +1,7 @@
-"""The numbers of an arithmetic problem: a chain of operations, each on the result of the one before.
+"""The numbers of an arithmetic problem: a chain of operations, each on the result of the previous one.
 
-Decides which chains exist (whole positive results, operands of at most four digits) and which split each belongs to.
-Knows no words. Draws by hashing, so a chain is the same on every version of Python.
+Decides which chains exist (positive whole results, operands of at most four digits) and the split of each. Does not
+know the words. Draws by hashing, so a chain is the same on every version of Python.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ Operation: TypeAlias = Literal["add", "sub", "mul", "div", "mod"]
 Split: TypeAlias = Literal["train", "validation", "test"]
 
 OPERATIONS: tuple[Operation, ...] = ("add", "sub", "mul", "div")
-"""Those a level draws from that has no moves of its own."""
+"""The operations of a level without moves."""
 SPLITS: tuple[Split, ...] = get_args(Split)
 MAX_STEPS = 8
 MAX_DIGITS = 4
 MAX_FACTOR = 99
-"""Nothing is multiplied or divided by more."""
+"""The largest factor and divisor."""
 MAX_TRIES = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """A step that a level may take: what is done, to which numbers (`left`), with which (`right`), what may come out
-    (`result`), inclusive ranges all; `weight` is how often, beside the others that fit.
+    """A kind of step of a level: the operation, and inclusive ranges of both operands and of the result. `weight` is
+    its frequency relative to the other moves that are possible.
     """
 
     operation: Operation
@@ -46,7 +46,7 @@ class Level:
     """How hard problems are: inclusive ranges of the number of steps, and of the digits of each given number.
 
     A result that is used again has at most four digits, whatever the digits of the given numbers. A level with `moves`
-    takes no other steps; its digits are those of the first number.
+    has no other steps; its `digits` are those of the first number.
     """
 
     steps: tuple[int, int]
@@ -61,7 +61,7 @@ class Level:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """One operation with its result: `left` is what came before, `right` a number given in the text."""
+    """One operation with its result: `left` is the previous result, `right` a number in the text."""
 
     operation: Operation
     left: int
@@ -75,9 +75,9 @@ class Turn:
 
 
 def split_of(turns: Sequence[Turn]) -> Split:
-    """The split that a chain belongs to: a function of its numbers and operations alone, 8 : 1 : 1.
+    """The split of a chain, 8 : 1 : 1, from its numbers and operations alone.
 
-    No seed, level or wording enters, so one chain cannot be in two splits.
+    It does not depend on seed, level or words, so a chain cannot be in two splits.
     """
     canonical = " ".join([str(turns[0].left), *(f"{turn.operation} {turn.right}" for turn in turns)])
     share = int.from_bytes(sha256(canonical.encode()).digest()[:8], "big") % 10
@@ -85,9 +85,9 @@ def split_of(turns: Sequence[Turn]) -> Split:
 
 
 def draw(level: Level, split: Split, key: str) -> tuple[Turn, ...]:
-    """A chain of this level and split; equal arguments, equal chains.
+    """Draws a chain of this level and split; equal arguments give equal chains.
 
-    Raises `ConfigError` where the level has so few chains that none of this split is met.
+    Raises ConfigError if the level has so few chains that none of this split is found.
     """
     for attempt in range(MAX_TRIES):
         turns = _chain(level, Dice(f"{key}/{attempt}"))
@@ -97,14 +97,14 @@ def draw(level: Level, split: Split, key: str) -> tuple[Turn, ...]:
 
 
 class Dice:
-    """An endless stream of choices named by a key."""
+    """An endless stream of random choices, determined by a key."""
 
     def __init__(self, key: str) -> None:
         self._key = key
         self._rolls = 0
 
     def below(self, bound: int) -> int:
-        """A number from 0 up to the bound; of 64 bits, so its bias is nothing."""
+        """A number from 0 up to, not including, the bound. It comes from 64 bits, so its bias is negligible."""
         self._rolls += 1
         digest = sha256(f"{self._key}#{self._rolls}".encode()).digest()
         return int.from_bytes(digest[:8], "big") % bound
@@ -113,14 +113,14 @@ class Dice:
         """One of the choices."""
         return choices[self.below(len(choices))]
 
-    def shuffled(self, items: Sequence[T]) -> list[T]:
+    def shuffle(self, items: Sequence[T]) -> list[T]:
         """The items in another order."""
         left = list(items)
         return [left.pop(self.below(len(left))) for _ in items]
 
 
 def _chain(level: Level, dice: Dice) -> tuple[Turn, ...]:
-    """A chain, () where no move fits a number that came out."""
+    """A chain, () if no move is possible after some result."""
     value = dice.one(dice.one([_numbers(digits) for digits in _span(level.digits)]))
     turns: list[Turn] = []
     steps = dice.one(_span(level.steps))
@@ -148,16 +148,16 @@ def _move(value: int, level: Level, dice: Dice) -> Turn | None:
 
 
 def _turn(value: int, level: Level, dice: Dice, *, last: bool) -> Turn:
-    for operation in dice.shuffled(OPERATIONS):
+    for operation in dice.shuffle(OPERATIONS):
         fitting = [_operands(operation, value, digits, last=last) for digits in _span(level.digits)]
         if any(fitting):
             right = dice.one(dice.one([numbers for numbers in fitting if numbers]))
             return Turn(operation=operation, left=value, right=right, result=result_of(operation, value, right))
-    raise AssertionError(f"nothing can be done with {value}")  # above 8,999 sub always can, below it add
+    raise AssertionError(f"no operation is possible on {value}")  # sub always is above 8,999, add below it
 
 
 def _operands(operation: Operation, value: int, digits: int, *, last: bool) -> Sequence[int]:
-    """The numbers of so many digits that keep the result whole, positive and, unless it is the last, within bounds."""
+    """The numbers with this many digits that give a positive whole result, within bounds unless it is the last."""
     bound = 10**MAX_DIGITS - 1
     highest = {
         "add": bound if last else bound - value,
@@ -171,7 +171,7 @@ def _operands(operation: Operation, value: int, digits: int, *, last: bool) -> S
 
 
 def _numbers(digits: int) -> range:
-    """From 2 on: words for one thing are another grammar, and a factor of 1 is no step."""
+    """Numbers from 2: the words for one thing would need another grammar, and a factor of 1 is not a step."""
     return range(max(2, 10 ** (digits - 1)), 10**digits)
 
 
@@ -180,7 +180,7 @@ def _span(bounds: tuple[int, int]) -> range:
 
 
 def result_of(operation: Operation, left: int, right: int) -> int:
-    """What comes out; a division is cut to the whole part."""
+    """The result of an operation; of a division the whole part."""
     match operation:
         case "add":
             return left + right

@@ -1,7 +1,7 @@
-"""Word problems made on the spot: a chain of dependent steps, known exactly, in varied words.
+"""Generated word problems: a chain of dependent steps in varied words, with its exact solution.
 
-Decides levels and ids. Item i is a function of its id alone: the id spells level, split, seed and number, so the chain
-behind a problem can be had again from the id. Needs no file and no network.
+Decides levels and ids. An id has level, split, seed and number, and determines its problem, so the chain of a problem
+can be found from its id. Needs no file and no network.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scale_reasoning.arithmetic.chains import SPLITS, Dice, Level, Move, Operation, Split, Turn, draw
-from scale_reasoning.arithmetic.wording import LETTERS, STORIES, tell
+from scale_reasoning.arithmetic.wording import LETTERS, STORIES, write_problem
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.types import Problem
 
 VERSION = 1
-"""Goes up when an id's problem changes: numbers or words."""
+"""Increases when the problem of an id changes, in numbers or words."""
 
 _THREE = (100, 999)
 _FOUR = (1000, 9999)
@@ -32,9 +32,8 @@ LAPTOP = Level(
         Move(operation="mod", left=_FOUR, right=(1000, 1000), result=_THREE, weight=1),
     ),
 )
-"""What a model of 135M parameters can learn: sums, differences and last digits that it can give at once, and products
-that it has to write out. Every number has three digits but a product, which has four and is cut to three in the next
-step.
+"""For a model of 135M parameters: sums, differences and last digits that it can give at once, and products that it must
+write out. Every number has three digits, except products, which have four and are cut to three in the next step.
 """
 
 LEVELS: Mapping[str, Level] = {
@@ -44,7 +43,7 @@ LEVELS: Mapping[str, Level] = {
     "hard": Level(steps=(5, 8), digits=(2, 4)),
     "laptop": LAPTOP,
 }
-"""To add one: a row. An id names its level, the first one excepted."""
+"""To add a level, add a row. An id names its level, except the first one."""
 DEFAULT_LEVEL = "mixed"
 
 _ID = re.compile(
@@ -56,7 +55,7 @@ _ID = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """One true step. `fact` and `question` are the text's own words; together they are the sub-problem."""
+    """One correct step. `fact` and `question` are in the text's words; together they are the sub-problem."""
 
     turn: Turn
     fact: str
@@ -64,12 +63,12 @@ class Link:
 
     @property
     def subproblem(self) -> str:
-        """What has to be worked out in this step, given the result of the one before."""
+        """The task of this step, given the previous result."""
         return f"{self.fact} {self.question}"
 
     @property
     def operation(self) -> Operation:
-        """What is done."""
+        """The operation."""
         return self.turn.operation
 
     @property
@@ -79,14 +78,14 @@ class Link:
 
     @property
     def result(self) -> int:
-        """What comes out."""
+        """The result."""
         return self.turn.result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Truth:
-    """What a text says, worked out: `start` is the fact that gives the first number, each link works on the last
-    result. `owners` have the quantities: the start's first, then each link's, so there is one more than links.
+    """The solution of a text. `start` is the fact with the first number; each link uses the previous result. `owners`
+    are the things with the quantities: the start's, then each link's, so one more than links.
     """
 
     start: str
@@ -101,35 +100,35 @@ class Truth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chain(Truth):
-    """A problem of this dataset with its truth."""
+    """A problem of this dataset with its solution."""
 
     problem_id: str
     text: str
 
     @property
     def problem(self) -> Problem:
-        """What a solver is given, with the gold answer."""
+        """The problem, with its gold answer."""
         return Problem(id=self.problem_id, text=self.text, answer=str(self.answer))
 
 
 def chain(index: int, *, split: Split = "test", seed: int = 0, level: Level = LEVELS[DEFAULT_LEVEL]) -> Chain:
     """Item `index` of a split: a pure function of the arguments.
 
-    Raises `ConfigError` for a negative index or seed, and for a level with next to no chain in this split.
+    Raises ConfigError for a negative index or seed, and for a level with hardly any chain in this split.
     """
     if index < 0 or seed < 0:
         raise ConfigError(f"arithmetic: index and seed are 0 or more, not {index} and {seed}")
     moves = f"/{level.moves}" if level.moves else ""
     key = f"arithmetic/{VERSION}/{level.steps}/{level.digits}{moves}/{split}/{seed}/{index}"
     turns = draw(level, split, key)
-    telling = tell(turns, Dice(f"{key}/words"), (LETTERS,) if level.moves else STORIES)
-    links = zip(turns, telling.facts, telling.questions, strict=True)
+    words = write_problem(turns, Dice(f"{key}/words"), (LETTERS,) if level.moves else STORIES)
+    links = zip(turns, words.facts, words.questions, strict=True)
     return Chain(
-        problem_id=f"arithmetic-{_spelled(level)}{split}-s{seed}-{index:06d}",
-        start=telling.start,
-        owners=telling.owners,
+        problem_id=f"arithmetic-{_level_in_id(level)}{split}-s{seed}-{index:06d}",
+        start=words.start,
+        owners=words.owners,
         links=tuple(Link(turn=turn, fact=fact, question=question) for turn, fact, question in links),
-        text=telling.text,
+        text=words.text,
     )
 
 
@@ -139,10 +138,10 @@ def problem(index: int, *, split: Split = "test", seed: int = 0, level: Level = 
 
 
 def chain_of(problem_id: str) -> Chain:
-    """The chain behind a problem of this dataset. Raises `ConfigError` for any other id."""
+    """The chain of a problem of this dataset. Raises ConfigError for any other id."""
     match = _ID.fullmatch(problem_id)
     if match is None or (match["level"] and match["level"] not in LEVELS):
-        raise ConfigError(f"{problem_id!r} is no arithmetic problem's id; they read arithmetic-test-s0-000012")
+        raise ConfigError(f"{problem_id!r} is not the id of an arithmetic problem, such as arithmetic-test-s0-000012")
     if match["s0"]:
         steps, digits = (int(match["s0"]), int(match["s1"])), (int(match["d0"]), int(match["d1"]))
         level = Level(steps=steps, digits=digits)
@@ -155,15 +154,15 @@ def chain_of(problem_id: str) -> Chain:
 
 
 def split_named(name: str) -> Split:
-    """The split of that name. Raises `ConfigError` for any other."""
+    """The split with this name. Raises ConfigError for an unknown one."""
     for split in SPLITS:
         if split == name:
             return split
     raise ConfigError(f"arithmetic has no split {name!r}; it has {', '.join(SPLITS)}")
 
 
-def _spelled(level: Level) -> str:
-    """The level as it stands in an id: nothing for the default, its name, or its ranges."""
+def _level_in_id(level: Level) -> str:
+    """The level's part of an id: nothing for the default, its name, or its ranges."""
     for name, named in LEVELS.items():
         if named == level:
             return "" if name == DEFAULT_LEVEL else f"{name}-"

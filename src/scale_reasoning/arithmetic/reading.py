@@ -1,7 +1,8 @@
-"""From the words of an arithmetic problem back to its truth: the inverse of wording.py, from the text alone.
+"""Solves an arithmetic problem from its text alone: the inverse of wording.py.
 
-Decides what is of the grammar: every sentence must be one of its phrases, and the facts one path from the number given
-to the quantity asked for. What is not is None, never guessed at. Knows nothing of ids, splits or levels.
+Decides what belongs to the grammar: every sentence must be one of its phrases, and the facts must be one path from the
+first number to the quantity in the question. Other texts give None; nothing is guessed. Does not know ids, splits or
+levels.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from typing import Literal, TypeAlias
 
 from scale_reasoning.arithmetic.chains import MAX_DIGITS, MAX_STEPS, Operation, Turn, result_of
 from scale_reasoning.arithmetic.problems import Link, Truth
-from scale_reasoning.arithmetic.wording import THEMES, Theme, said
+from scale_reasoning.arithmetic.wording import THEMES, Theme, fill_phrase
 
 MOST_SENTENCES = MAX_STEPS + 2
-"""A start, a fact a step, a question."""
+"""A start, one fact per step, a question."""
 LONGEST_SENTENCE = 200
-"""Characters; no phrase comes near it."""
+"""Characters; far more than any phrase has."""
 
 _SENTENCE_END = re.compile(r"(?<=[.?])\s+")
 _HOLE = re.compile(r"\{(\w+)\}")
@@ -29,10 +30,10 @@ _Role: TypeAlias = Literal["start", "question"] | Operation
 
 @lru_cache(maxsize=256)
 def truth_in(text: str) -> Truth | None:
-    """The truth of an arithmetic problem's text; None when it is not of the grammar or its facts do not settle it.
+    """The solution of an arithmetic problem's text; None if it is not of the grammar, or its facts do not determine it.
 
-    Facts are taken in the direction that leads from the first number to the question: "Ada has 3 more cards than Ben"
-    adds where Ben's number is known and subtracts where Ada's is.
+    Facts are used in the direction from the first number to the question: "Ada has 3 more cards than Ben" adds if Ben's
+    number is known, and subtracts if Ada's is.
     """
     spoken = _spoken(text)
     start, question = _only(spoken, "start"), _only(spoken, "question")
@@ -44,21 +45,25 @@ def truth_in(text: str) -> Truth | None:
     if not path or len(path) != len(spoken) - 2 or path[-1][0].owner != question.owner:
         return None
     links = tuple(
-        Link(turn=turn, fact=fact.sentence, question=said(question.phrase, b=fact.owner, things=question.things or ""))
+        Link(
+            turn=turn,
+            fact=fact.sentence,
+            question=fill_phrase(question.phrase, b=fact.owner, things=question.things or ""),
+        )
         for fact, turn in path
     )
     return Truth(start=start.sentence, owners=(start.owner, *(fact.owner for fact, _ in path)), links=links)
 
 
-def asked_in(text: str) -> str | None:
-    """Whose quantity a problem or sub-problem asks for: sentences of the grammar, one a question; else None."""
+def find_question_owner(text: str) -> str | None:
+    """The owner of the quantity that a problem or sub-problem asks for; None if it is not of the grammar."""
     question = _only(_spoken(text), "question")
     return question.owner if question else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reading:
-    """One way to read a sentence: `owner` has the quantity it gives or asks for, `before` the one that it works on."""
+    """One way to read a sentence: `owner` has the quantity that it gives or asks for, `before` the one that it uses."""
 
     sentence: str
     theme: int
@@ -71,7 +76,7 @@ class _Reading:
 
 
 def _spoken(text: str) -> Sequence[tuple[_Reading, ...]]:
-    """Every sentence in all its readings; () when one has none, or there are too many."""
+    """All readings of every sentence; () if a sentence has none, or there are too many."""
     sentences = _SENTENCE_END.split(text.strip(), maxsplit=MOST_SENTENCES)
     if len(sentences) > MOST_SENTENCES:
         return ()
@@ -100,13 +105,13 @@ def _reading(sentence: str, phrase: _Phrase, holes: dict[str, str]) -> _Reading:
 
 
 def _only(spoken: Sequence[tuple[_Reading, ...]], role: _Role) -> _Reading | None:
-    """The one sentence of this role."""
+    """The sentence with this role, None unless there is exactly one."""
     found = [readings[0] for readings in spoken if readings[0].role == role]
     return found[0] if len(found) == 1 else None
 
 
 def _path(start: _Reading, readings: Sequence[_Reading]) -> Iterator[tuple[_Reading, Turn]]:
-    """The facts on the way from the start, each with its operation; it ends where not exactly one leads on."""
+    """The facts on the path from the start, each with its operation, as long as exactly one continues it."""
     owner, value, seen = start.owner, start.number, {start.owner}
     while True:
         onward = [reading for reading in readings if reading.before == owner and reading.owner not in seen]
@@ -119,7 +124,7 @@ def _path(start: _Reading, readings: Sequence[_Reading]) -> Iterator[tuple[_Read
 
 
 def _turn(fact: _Reading, left: int) -> Turn | None:
-    """The operation on what came before; None where its result is not a whole positive number."""
+    """The operation on the previous result, None if its result is not a positive whole number."""
     if fact.role == "start" or fact.role == "question" or (fact.role == "div" and left % fact.number):
         return None
     if fact.role == "mod" and not _POWER_OF_TEN.fullmatch(str(fact.number)):
@@ -133,7 +138,7 @@ def _turn(fact: _Reading, left: int) -> Turn | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Phrase:
-    """A phrase of wording.py and the pattern of what it says."""
+    """A phrase of wording.py, and a pattern that matches it."""
 
     theme: int
     role: _Role
@@ -146,17 +151,17 @@ def _phrases() -> tuple[_Phrase, ...]:
     return tuple(
         _Phrase(theme=index, role=role, text=text, pattern=_pattern(theme, text))
         for index, theme in enumerate(THEMES)
-        for role, texts in _said_by(theme).items()
+        for role, texts in _phrases_by_role(theme).items()
         for text in texts
     )
 
 
-def _said_by(theme: Theme) -> dict[_Role, tuple[str, ...]]:
+def _phrases_by_role(theme: Theme) -> dict[_Role, tuple[str, ...]]:
     return {"start": theme.start, "question": theme.questions, **theme.facts}
 
 
 def _pattern(theme: Theme, text: str) -> re.Pattern[str]:
-    """Literal words, and a hole a group of alternatives: nothing in it can be matched in two ways."""
+    """The phrase as a pattern: literal words, and a group of alternatives per hole, without ambiguity."""
     owner, things = (_any_of(names) for names in (theme.owners, theme.things))
     holes = {"a": owner, "b": owner, "things": things, "n": rf"[1-9][0-9]{{0,{MAX_DIGITS - 1}}}"}
     pattern, seen = "", set[str]()

@@ -1,8 +1,8 @@
-"""The arithmetic teacher: an engine that knows the truth of the `arithmetic` dataset's problems, read from their text.
+"""The arithmetic teacher: an engine that solves the `arithmetic` dataset's problems from their text.
 
-Decides what a good reply to each stage of a strategy looks like: its replies are meant to be learned from. It sees what
-any model sees, messages and a schema's name, and tells stages by what stands in them, never by a prompt's wording: the
-problem and the sub-problem each in a paragraph of their own, versions as numbered lists. Refuses any other problem.
+Decides what a good reply to each stage of a strategy is; its replies are for training. It sees what any model sees,
+messages and a schema's name. It recognises a stage by structure, not by a prompt's words: the problem and the
+sub-problem in paragraphs of their own, candidates as numbered lists. Refuses any other problem.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from operator import eq
 
 from scale_reasoning.arithmetic.chains import Dice, Turn
 from scale_reasoning.arithmetic.problems import Truth
-from scale_reasoning.arithmetic.reading import asked_in, truth_in
-from scale_reasoning.arithmetic.working import SIGNS, expression, working
+from scale_reasoning.arithmetic.reading import find_question_owner, truth_in
+from scale_reasoning.arithmetic.working import SIGNS, expression, write_working
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.types import Completion, Delta, Message, Mode, OnDelta, Request, Usage
 
 TEACHER = "arithmetic-teacher"
-"""The name that the teacher goes by as a model."""
+"""The teacher's name as a model."""
 FLAWED = 4
-"""One decomposition in so many is flawed, so that there is something to choose."""
+"""One in this many decompositions is flawed, so that there is something to select."""
 
 DIFFICULTY = {
     "add1": 0.05, "add2": 0.15, "add3": 0.35, "add4": 0.55,
@@ -31,27 +31,26 @@ DIFFICULTY = {
     "mul1": 0.15, "mul2": 0.65, "mul3": 0.80, "mul4": 0.95,
     "div1": 0.20, "div2": 0.45, "div3": 0.75, "div4": 0.90,
 }  # fmt: skip
-"""Of a step by its kind: the operation and the digits of its larger operand. At tau 0.5 hard are four digits in a sum,
-three in a difference, two in a product, three in a quotient. A judgement, to be replaced by the share of such steps
-that a student's System 1 gets wrong."""
+"""The difficulty of a step by its kind: the operation and the digits of its larger operand. At tau 0.5 a sum of four
+digits is hard, a difference of three, a product of two, a quotient of three. Estimated by hand."""
 
 
-def judged(turn: Turn) -> float:
-    """An operation's difficulty by `DIFFICULTY`; a number's last digits are copied, not reckoned."""
+def default_difficulty(turn: Turn) -> float:
+    """An operation's difficulty by `DIFFICULTY`; a number's last digits are copied, not computed."""
     return 0.1 if turn.operation == "mod" else DIFFICULTY.get(turn.kind, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Teacher:
-    """Answers by the truth, as a pure function of the request. Words count as tokens, in usage and in `max_tokens`.
+    """Answers correctly, as a pure function of the request. Words count as tokens, in usage and in `max_tokens`.
 
-    `difficulty` says how hard an operation is, in [0, 1].
+    `difficulty` gives the difficulty of an operation, in [0, 1].
     """
 
-    difficulty: Callable[[Turn], float] = judged
+    difficulty: Callable[[Turn], float] = default_difficulty
 
     async def generate(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
-        """See Engine. Raises ConfigError for what is no problem, sub-problem or stage that it knows."""
+        """See Engine. Raises ConfigError for an unknown problem, sub-problem or stage."""
         reasoning, text = _reply(request, self.difficulty)
         completion = _within(request, reasoning, text)
         if on_delta is not None:
@@ -72,21 +71,23 @@ def _reply(request: Request, difficulty: Callable[[Turn], float]) -> tuple[str, 
         case "difficulty":
             return "", json.dumps({"difficulty": _difficulty(task, difficulty)})
         case None if request.mode is Mode.SYSTEM2:
-            return _thought(task), _concluded(task)
+            return _thought(task), _conclude(task)
         case None:
             return "", _notes(task) if task.takes_notes else _at_once(task)
         case other:
-            raise ConfigError(f"the arithmetic teacher fills in no schema {other!r}: decomposition, choice, difficulty")
+            raise ConfigError(
+                f"the arithmetic teacher does not know the schema {other!r}; it knows decomposition, choice, difficulty"
+            )
 
 
-# What is asked
+# The task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Task:
-    """The quantity of `truth.owners[wanted]` is asked for, and that of `owners[known]` is the last one known before it.
+    """The quantity of `truth.owners[wanted]` is to be found; that of `owners[known]` is the last known one before it.
 
-    `said` is the user's last message; `takes_notes` says that it asks for notes on the work in it.
+    `said` is the user's last message; `takes_notes` says whether it asks for notes on the work in it.
     """
 
     truth: Truth
@@ -97,7 +98,7 @@ class _Task:
 
     @property
     def turns(self) -> Sequence[Turn]:
-        """The operations that lead from what is known to what is asked for."""
+        """The operations from the known quantity to the wanted one."""
         return [link.turn for link in self.truth.links[self.known : self.wanted]]
 
 
@@ -108,13 +109,13 @@ def _task(messages: Sequence[Message]) -> _Task:
     if truth is None:
         told = " ".join(asked)[:100]
         raise ConfigError(
-            f"the arithmetic teacher answers problems of the arithmetic dataset only; this is none: {told!r}"
+            f"the arithmetic teacher only solves problems of the arithmetic dataset, which this is not: {told!r}"
         )
-    questions = [_place(truth, owner) for text in paragraphs[at + 1 :] if (owner := asked_in(text))]
+    questions = [_place(truth, owner) for text in paragraphs[at + 1 :] if (owner := find_question_owner(text))]
     wanted = questions[-1] if questions else len(truth.links)
     said = asked[-1]
     lines = set(said.splitlines())
-    noted = [place for place in range(wanted) if _found(truth, place) in lines]
+    noted = [place for place in range(wanted) if _state_value(truth, place) in lines]
     return _Task(
         truth=truth,
         wanted=wanted,
@@ -125,13 +126,13 @@ def _task(messages: Sequence[Message]) -> _Task:
 
 
 def _paragraphs(content: str) -> list[str]:
-    """Each on one line, without a label before it ("Sub-problem 2: "); the words of problems have no colon."""
+    """Each paragraph on one line, without a label ("Sub-problem 2: "); the texts of problems have no colon."""
     return [" ".join(text.split()).rpartition(": ")[2] for text in re.split(r"\n\s*\n", content) if text.strip()]
 
 
 def _place(truth: Truth, owner: str) -> int:
     if owner not in truth.owners:
-        raise ConfigError(f"the arithmetic teacher: {owner} is in the sub-problem and not in the problem")
+        raise ConfigError(f"the arithmetic teacher: {owner} is in the sub-problem but not in the problem")
     return truth.owners.index(owner)
 
 
@@ -139,7 +140,7 @@ def _place(truth: Truth, owner: str) -> int:
 
 
 def _candidate(truth: Truth, dice: Dice) -> list[str]:
-    """The right decomposition; sometimes with a step missing or two in the wrong order."""
+    """The correct decomposition, sometimes without a step or with two in the wrong order."""
     steps = outline(truth)
     if len(steps) > 1 and dice.below(FLAWED) == 0:
         at = dice.below(len(steps) - 1)
@@ -148,13 +149,13 @@ def _candidate(truth: Truth, dice: Dice) -> list[str]:
 
 
 def outline(truth: Truth) -> list[str]:
-    """The right decomposition: a sub-problem a step."""
+    """The correct decomposition: one sub-problem per step."""
     first, *later = (link.subproblem for link in truth.links)
     return [f"{truth.start} {first}", *later]
 
 
 def _choice(task: _Task) -> int:
-    """The number of the version that most agrees with the right one, the first of equals."""
+    """The number of the candidate that agrees most with the correct one, the first of equals."""
     versions = list[list[str]]()
     for number, step in _NUMBERED.findall(task.said):
         if number == "1":
@@ -162,7 +163,7 @@ def _choice(task: _Task) -> int:
         if versions:
             versions[-1].append(step)
     if not versions:
-        raise ConfigError("the arithmetic teacher chooses between numbered lists, and the last message has none")
+        raise ConfigError("the arithmetic teacher selects one of several numbered lists, and the last message has none")
     right = outline(task.truth)
     agreeing = [sum(map(eq, version, right)) for version in versions]
     return agreeing.index(max(agreeing)) + 1
@@ -172,50 +173,53 @@ _NUMBERED = re.compile(r"^ *([0-9]{1,3})\. (.*\S)", re.MULTILINE)
 
 
 def _difficulty(task: _Task, difficulty: Callable[[Turn], float]) -> float:
-    """Of the last operation alone, whatever else is left to do before it."""
+    """The difficulty of the last operation alone."""
     return difficulty(task.truth.links[task.wanted - 1].turn) if task.wanted else 0.0
 
 
 def _at_once(task: _Task) -> str:
     """System 1: results without working."""
     lines = [f"{expression(turn)} = {turn.result}" for turn in task.turns[:-1]]
-    return "\n".join([*lines, _concluded(task)])
+    return "\n".join([*lines, _conclude(task)])
 
 
-def _boxed(task: _Task) -> str:
+def _box_value(task: _Task) -> str:
     return f"\\boxed{{{_value(task.truth, task.wanted)}}}"
 
 
 def _thought(task: _Task) -> str:
-    """System 2: what is known, then every operation named, written out and concluded."""
+    """System 2: the known quantity, then every operation with its name, its working and its result."""
     truth = task.truth
     return "\n\n".join(
-        [_found(truth, task.known), *(_written(truth, place) for place in range(task.known + 1, task.wanted + 1))]
+        [
+            _state_value(truth, task.known),
+            *(_write_step(truth, place) for place in range(task.known + 1, task.wanted + 1)),
+        ]
     )
 
 
-def _written(truth: Truth, place: int) -> str:
-    """How the quantity at this place follows from the one before it."""
+def _write_step(truth: Truth, place: int) -> str:
+    """How the quantity at this place follows from the previous one."""
     turn = truth.links[place - 1].turn
     before = f"{truth.owners[place - 1]} {SIGNS[turn.operation]} {turn.right}"
     opened = f"{_capital(truth.owners[place])} = {before} = {expression(turn)}"
-    return "\n".join([opened, *working(turn), _found(truth, place)])
+    return "\n".join([opened, *write_working(turn), _state_value(truth, place)])
 
 
-def _concluded(task: _Task) -> str:
+def _conclude(task: _Task) -> str:
     """The text after a thought: the last operation with its result."""
     left = f"{expression(task.turns[-1])} = " if task.turns else ""
-    return f"{left}{_boxed(task)}"
+    return f"{left}{_box_value(task)}"
 
 
 def _notes(task: _Task) -> str:
-    """What the work so far has found, in the words that a later round finds again."""
-    found = [_found(task.truth, place) for place in range(task.known + 1)]
+    """The quantities found so far, in words that a later round recognises."""
+    found = [_state_value(task.truth, place) for place in range(task.known + 1)]
     left = ", ".join(task.truth.owners[task.known + 1 :])
     return "\n".join(["Found:", *found, f"Still to find, in this order: {left}"])
 
 
-def _found(truth: Truth, place: int) -> str:
+def _state_value(truth: Truth, place: int) -> str:
     return f"{_capital(truth.owners[place])} = {_value(truth, place)}"
 
 
@@ -231,7 +235,7 @@ def _capital(owner: str) -> str:
 
 
 def _within(request: Request, reasoning: str, text: str) -> Completion:
-    """The reply as it stands, or its first `max_tokens` words."""
+    """The reply, or its first `max_tokens` words."""
     thought, said = _WORD.findall(reasoning), _WORD.findall(text)
     limit = len(thought) + len(said) if request.max_tokens is None else request.max_tokens
     kept, spoken = thought[:limit], said[: max(0, limit - len(thought))]

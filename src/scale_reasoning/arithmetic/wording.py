@@ -1,7 +1,7 @@
-"""The words of an arithmetic problem: what the numbers count, and how each operation is said.
+"""The words of an arithmetic problem: what the numbers count, and the phrases for each operation.
 
-Decides themes, names, phrasings and the order of the facts. Every fact names both quantities it relates, so any order
-says the same. Knows nothing of splits or levels and does no arithmetic.
+Decides themes, names, phrases and the order of the facts. Every fact names both quantities that it relates, so any
+order means the same. Does not know splits or levels, and does no arithmetic.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from scale_reasoning.arithmetic.chains import Dice, Operation, Turn
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Theme:
-    """`owners` are what the quantities belong to, at least nine, in a fixed order where `ordered`.
+    """A theme's phrases. `owners` are what the quantities belong to, at least nine, in a fixed order if `ordered`.
 
-    Holes: `{b}` the owner of the result, `{a}` of the one before, `{n}` the given number, `{things}`. All phrasings
-    of an operation say one equation between a, b and n. Where `plain`, every fact is told after the one it works on,
-    and the question last.
+    Holes: `{b}` is the owner of the result, `{a}` of the previous quantity, `{n}` the given number, `{things}`. All
+    phrases of an operation mean the same equation between a, b and n. If `plain`, every fact follows the one that it
+    uses, and the question is last.
     """
 
     things: tuple[str, ...]
@@ -31,9 +31,9 @@ class Theme:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Telling:
-    """A problem in words: facts and questions by step, and the whole text. `start` is the fact before the first;
-    `owners` have the quantities, the start's first and then each step's.
+class ProblemText:
+    """A problem in words: facts and questions by step, and the whole text. `start` is the first fact; `owners` have the
+    quantities, the start's and then each step's.
     """
 
     start: str
@@ -43,38 +43,38 @@ class Telling:
     text: str
 
 
-def tell(turns: Sequence[Turn], dice: Dice, themes: Sequence[Theme]) -> Telling:
-    """The chain in words of the dice's choice."""
+def write_problem(turns: Sequence[Turn], dice: Dice, themes: Sequence[Theme]) -> ProblemText:
+    """Writes a chain in words that the dice choose."""
     theme = dice.one(themes)
     things = dice.one(theme.things)
     owners = _owners(theme, len(turns) + 1, dice)
     asked = dice.one(theme.questions)
-    start = said(dice.one(theme.start), b=owners[0], n=turns[0].left, things=things)
+    start = fill_phrase(dice.one(theme.start), b=owners[0], n=turns[0].left, things=things)
     facts = tuple(
-        said(dice.one(theme.facts[turn.operation]), a=a, b=b, n=turn.right, things=things)
+        fill_phrase(dice.one(theme.facts[turn.operation]), a=a, b=b, n=turn.right, things=things)
         for turn, a, b in zip(turns, owners, owners[1:], strict=False)
     )
-    questions = tuple(said(asked, b=owner, things=things) for owner in owners[1:])
+    questions = tuple(fill_phrase(asked, b=owner, things=things) for owner in owners[1:])
     told = [start, *facts] if theme.plain else _ordered([start, *facts], dice)
     first = not theme.plain and dice.below(4) == 0
     sentences = [questions[-1], *told] if first else [*told, questions[-1]]
-    return Telling(start=start, owners=tuple(owners), facts=facts, questions=questions, text=" ".join(sentences))
+    return ProblemText(start=start, owners=tuple(owners), facts=facts, questions=questions, text=" ".join(sentences))
 
 
 def _owners(theme: Theme, count: int, dice: Dice) -> list[str]:
     if theme.ordered:
         first = dice.below(len(theme.owners) - count + 1)
         return list(theme.owners[first : first + count])
-    return dice.shuffled(theme.owners)[:count]
+    return dice.shuffle(theme.owners)[:count]
 
 
 def _ordered(facts: list[str], dice: Dice) -> list[str]:
-    """As the chain goes in half of all problems, else backwards or mixed."""
-    return dice.one([facts, facts, facts[::-1], dice.shuffled(facts)])
+    """In the order of the chain in half of all problems, otherwise backwards or mixed."""
+    return dice.one([facts, facts, facts[::-1], dice.shuffle(facts)])
 
 
-def said(phrase: str, **holes: str | int) -> str:
-    """A phrase with its holes filled, as a sentence."""
+def fill_phrase(phrase: str, **holes: str | int) -> str:
+    """Fills the holes of a phrase and makes it a sentence."""
     text = phrase.format(**holes)
     return text[0].upper() + text[1:]
 
@@ -257,7 +257,7 @@ LETTERS = Theme(
     },
     questions=("Find {b}.",),
 )
-"""No story: for a model that is too small for words."""
+"""A theme without a story, for a model that is too small for words."""
 
 STORIES = (PEOPLE, PLACES, MONTHS, PRICES, TRAILS)
 THEMES = (*STORIES, LETTERS)

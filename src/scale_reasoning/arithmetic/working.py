@@ -1,8 +1,8 @@
-"""One operation written out digit by digit, as on paper: the thinking that the teacher engine shows.
+"""Writes out one operation digit by digit, as on paper: the teacher's thoughts.
 
-Decides the layout: one fact an equation, a carry a fact of its own, columns from the ones up, and after "write" the
-result's digits so far, so that the last column's is the result. Nothing false is stated, and nothing written that was
-not led to. Knows no requests and no problems.
+Decides the layout: one equation per fact, a separate fact for a carry, columns from the ones up, and after "write" the
+result's digits so far, so that the last column has the result. Every statement is true and follows from earlier ones.
+Does not know requests or problems.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ def expression(turn: Turn) -> str:
     return f"{turn.left} {SIGNS[turn.operation]} {turn.right}"
 
 
-def working(turn: Turn) -> list[str]:
-    """The lines between an operation and its result; none where one knows that by heart: two digits' sum or product,
-    the inverses of these, and what needs no reckoning (times 1, a number divided by itself, the last digits of one).
+def write_working(turn: Turn) -> list[str]:
+    """The lines between an operation and its result. There are none for the sum or product of two digits, the inverses
+    of these, and what needs no computation (times 1, a number divided by itself, the last digits of a number).
     """
     match turn.operation:
         case "add":
@@ -42,14 +42,14 @@ def _sum(left: int, right: int) -> list[str]:
     if max(left, right) < 10:
         return []
     columns = zip_longest(_digits(left), _digits(right), fillvalue=0)
-    return [*_aligned(left, "+", right), *_carried([(f"{a}+{b}={a + b}", a + b) for a, b in columns])]
+    return [*_align(left, "+", right), *_add_columns([(f"{a}+{b}={a + b}", a + b) for a, b in columns])]
 
 
 def _difference(left: int, right: int) -> list[str]:
-    """By equal additions: where the upper digit is too small it counts ten more, and so does the next lower digit."""
+    """By equal additions: an upper digit that is too small counts ten more, and the next lower digit one more."""
     if left < 20 and max(right, left - right) < 10:
         return []
-    lines, carry, written = _aligned(left, "-", right), 0, ""
+    lines, carry, written = _align(left, "-", right), 0, ""
     for place, (upper, digit) in enumerate(zip_longest(_digits(left), _digits(right), fillvalue=0)):
         facts, lower = list[str](), digit + carry
         if carry:
@@ -64,14 +64,14 @@ def _difference(left: int, right: int) -> list[str]:
     return lines
 
 
-def _aligned(left: int, sign: str, right: int) -> list[str]:
-    """Both numbers with as many digits, a line where they had not."""
+def _align(left: int, sign: str, right: int) -> list[str]:
+    """Both numbers with equally many digits; no line if they have."""
     most = max(len(str(left)), len(str(right)))
     return [] if len(str(left)) == len(str(right)) else [f"{left:0{most}} {sign} {right:0{most}}"]
 
 
 def _product(left: int, right: int) -> list[str]:
-    """A row for every digit of the shorter factor, each added to the sum of those before."""
+    """A row per digit of the shorter factor, each added to the sum of the previous rows."""
     if 1 in (left, right):
         return []
     if len(str(left)) < len(str(right)):
@@ -87,13 +87,13 @@ def _product(left: int, right: int) -> list[str]:
         if total:
             lines += [f"{row} + {total}", *_sum(row, total)]
         total += row
-        if row < total < left * right:  # the last sum is the result, which is the caller's to conclude
+        if row < total < left * right:  # the last sum is the result, which the caller writes
             lines.append(f"{row} + {total - row} = {total}")
     return lines
 
 
 def _row(left: int, digit: int, unit: int) -> list[str]:
-    """`left` times one digit of the other factor, with the zeros that the digit's place adds."""
+    """`left` times one digit of the other factor, with the zeros of the digit's place."""
     short = f"{left} × {digit} = {left * digit}"
     inner = _times(left, digit)
     opened = [f"{left} × {digit}", *inner] if inner else []
@@ -103,11 +103,11 @@ def _row(left: int, digit: int, unit: int) -> list[str]:
 def _times(left: int, digit: int) -> list[str]:
     if left < 10 or digit == 1:
         return []
-    return _carried([(f"{each}×{digit}={each * digit}", each * digit) for each in _digits(left)])
+    return _add_columns([(f"{each}×{digit}={each * digit}", each * digit) for each in _digits(left)])
 
 
-def _carried(columns: Sequence[tuple[str, int]]) -> list[str]:
-    """A line for every column, given how its number comes about and the number."""
+def _add_columns(columns: Sequence[tuple[str, int]]) -> list[str]:
+    """One line per column, from the fact that gives its number and the number."""
     lines, carry, written = list[str](), 0, ""
     for place, (fact, number) in enumerate(columns):
         facts, total = [fact], number + carry
@@ -121,7 +121,7 @@ def _carried(columns: Sequence[tuple[str, int]]) -> list[str]:
 
 
 def _quotient(left: int, right: int) -> list[str]:
-    """Long division. Multiples of a divisor of several digits are counted up as far as they are needed."""
+    """Long division. Multiples of a divisor of several digits are listed as far as needed."""
     if right in (1, left) or (right < 10 and left < 10 * right):
         return []
     lines, listed, rest, text = list[str](), 1, 0, str(left)
@@ -134,12 +134,12 @@ def _quotient(left: int, right: int) -> list[str]:
             more = range(listed + 1, min(digit + 1, 9) + 1)
             lines.append(", ".join(f"{right}×{factor}={right * factor}" for factor in more))
             listed = more[-1]
-        lines += _taken(opened, part, digit, right)
+        lines += _divide_part(opened, part, digit, right)
     return lines
 
 
-def _taken(opened: str, part: int, digit: int, right: int) -> list[str]:
-    """One digit of a quotient, and what it leaves over."""
+def _divide_part(opened: str, part: int, digit: int, right: int) -> list[str]:
+    """One digit of a quotient, and the rest."""
     times, rest = digit * right, part - digit * right
     if digit == 0:
         return [f"{opened}: {part}<{right}, write 0"]
@@ -150,7 +150,7 @@ def _taken(opened: str, part: int, digit: int, right: int) -> list[str]:
 
 
 def _digits(number: int) -> Iterator[int]:
-    """From the ones up."""
+    """The digits of a number, from the ones up."""
     return map(int, reversed(str(number)))
 
 

@@ -12,7 +12,7 @@ from scale_reasoning.cli.options import Commands, say
 from scale_reasoning.errors import ConfigError
 
 if TYPE_CHECKING:
-    from scale_reasoning.runs.regrade import Regraded
+    from scale_reasoning.runs.regrade import RegradeCounts
     from scale_reasoning.runs.store import Store
 
 MOST_LINES = 5
@@ -58,18 +58,18 @@ def run_grade(args: argparse.Namespace) -> int:
     return code
 
 
-async def _grade(store: Store, grader: str | None, *, dry_run: bool) -> Regraded:
-    from scale_reasoning.runs.regrade import Regraded, judged, regrade
+async def _grade(store: Store, grader: str | None, *, dry_run: bool) -> RegradeCounts:
+    from scale_reasoning.runs.regrade import RegradeCounts, regrade, regraded
 
     if not dry_run:
         return await regrade(store, grader)
-    result = Regraded()
-    async for _ in judged(store, result, grader):
+    result = RegradeCounts()
+    async for _ in regraded(store, result, grader):
         pass
     return result
 
 
-def _describe(result: Regraded, *, dry_run: bool) -> str:
+def _describe(result: RegradeCounts, *, dry_run: bool) -> str:
     kinds = {"from wrong to right": result.to_right, "from right to wrong": result.to_wrong, "new": result.first}
     ways = ", ".join(f"{count:,} {way}" for way, count in kinds.items() if count)
     graded, changed = ("would be graded", "would change") if dry_run else ("graded", "changed")

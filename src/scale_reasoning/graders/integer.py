@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from scale_reasoning.answers import MAX_CHARS, final_answer, normalise
 from scale_reasoning.answers.compact import compact
 from scale_reasoning.answers.notation import plain
-from scale_reasoning.answers.numbers import other_variable, rational_of, stated
+from scale_reasoning.answers.numbers import other_variable, rational_of, stated_number
 from scale_reasoning.answers.units import without_units
 from scale_reasoning.answers.wording import wording
 from scale_reasoning.errors import GradeError
@@ -86,7 +86,7 @@ def integer_of(answer: str) -> int | None:
 
 def _integer(text: str, gold_is_bare: bool) -> int | None:  # noqa: FBT001
     """The integer an answer states. A bare gold answer does not ask what stands on the left of its equation."""
-    read = stated if gold_is_bare else rational_of
+    read = stated_number if gold_is_bare else rational_of
     number = None if _DIVISION.search(text.rpartition("=")[2]) else read(text)
     return number.numerator if number is not None and number.denominator == 1 else None
 

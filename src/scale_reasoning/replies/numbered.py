@@ -1,8 +1,8 @@
-"""The sub-problems in a numbered list or under numbered headings, and what belongs to each of them.
+"""Parses the sub-problems in a numbered list or under numbered headings, with the text that belongs to each.
 
-Items that say "sub-problem" or "step" come before bare numbers, and a list under a heading that names sub-problems
-before another. Text before the first item and a closing remark belong to none. Where several lists are left, none is
-taken. Linear in the text.
+Items that say "sub-problem" or "step" are preferred to bare numbers, and a list under a heading that names sub-problems
+to other lists. Text before the first item and a closing remark are ignored. If several lists remain, none is used.
+Linear in the text.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 NESTED = 2
-"""Columns further in, from which an item belongs to the one above it."""
+"""Columns of additional indentation from which an item belongs to the one above it."""
 
 _WORD = r"(?:sub[ _-]?(?:problem|question|task|goal|step)|step|question|task|part|stage|goal|problem)"
 _RANKS = ("sub", "step", "question", "task", "part", "stage", "goal", "problem", "")
-"""Words before the number, by how plainly they say what the list is of; the bare number is last."""
+"""Words before the number, the clearest first; the bare number is last."""
 _ITEM = re.compile(
     rf"(?P<word>{_WORD}|q)[ \t_-]{{0,4}}#?(?P<at>\d{{1,3}})(?!\d)(?: of \d{{1,3}}|/\d{{1,3}})?"
     r"(?:[ ]?\([^()]{1,40}\))?"
@@ -38,7 +38,7 @@ _NAMES_THE_LIST = (
     re.compile(r"sub[ -]?(?:problem|question|task|goal|step)|decompos|break\w{0,6} (?:it )?down", re.IGNORECASE),
     re.compile(r"\bsteps?\b|\boutline\b|\bplan\b", re.IGNORECASE),
 )
-"""Words before a list that name it, those that leave no doubt first."""
+"""Words before a list that name it, the clearest first."""
 _NAMES_ANOTHER = re.compile(
     r"\W*(?:(?:the|some|our|all|key|useful|relevant|known|given|final|we|what|is|are|problem's?)\W+){0,3}"
     r"(?:conditions?|notes?|givens?|facts?|known?|assum(?:e|ed|ptions?)|constraints?|hints?|definitions?|remarks?"
@@ -46,7 +46,7 @@ _NAMES_ANOTHER = re.compile(
     r"(?: (?:are|is|here|known|given|from|of|in|about)\b.{0,60})?\W*",
     re.IGNORECASE,
 )
-"""A line before a list that names it as something else."""
+"""A line before a list that says it is something else."""
 _ANSWER = re.compile(
     r"[*_ \t>+-]{0,6}(?:final )?(?:answers?|a\d{1,3}|solutions?|results?|explanations?|reasoning|rationale)\b"
     r"[*_ \t]{0,4}:",
@@ -58,12 +58,12 @@ _CLOSING = re.compile(
     r"|the decomposition)\b",
     re.IGNORECASE,
 )
-"""How a remark about the whole list begins."""
+"""The beginning of a remark about the whole list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Line:
-    """A line: its indentation in columns, and what it says as an item, if it is one."""
+    """A line: its indentation in columns and, if it is an item, its word, number and title."""
 
     text: str
     indent: int
@@ -90,7 +90,7 @@ class _List:
 
 
 def numbered_steps(text: str) -> tuple[str, ...]:
-    """The items of a text's one list of sub-problems, numbered from 1 or 0; () where there is none, or a doubt."""
+    """The items of a text's list of sub-problems, numbered from 1 or 0; () if there is none, or it is ambiguous."""
     lines = [_line(line) for line in text.splitlines()]
     first = [line for line in lines if line.word is not None and line.number < 2]
     outermost = min((line.indent for line in first), default=0)
@@ -100,14 +100,14 @@ def numbered_steps(text: str) -> tuple[str, ...]:
         lists = [
             each for each in _lists(lines, word) if word == "sub" or each.steps[0].head.indent < outermost + NESTED
         ]
-        if steps := _texts(_chosen(lists, is_bare=word == "")):
+        if steps := _texts(_select(lists, is_bare=word == "")):
             return steps
     return ()
 
 
-def unlabelled(text: str) -> str:
-    """An item's text without the number that a list gave it: `Step 2: Find b.` says `Find b.`."""
-    return _unmarked(_LABEL.sub("", text.strip(), count=1))
+def remove_label(text: str) -> str:
+    """An item's text without its label in the list: `Find b.` of `Step 2: Find b.`."""
+    return _remove_bold(_LABEL.sub("", text.strip(), count=1))
 
 
 def _line(line: str) -> _Line:
@@ -127,12 +127,12 @@ def _line(line: str) -> _Line:
         is_heading=is_heading,
         word="sub" if word.startswith("sub") else "question" if word == "q" else word,
         number=int(item["at"] or item["bare"]),
-        title=_unmarked(item["titled"] if word else item["text"]),
+        title=_remove_bold(item["titled"] if word else item["text"]),
     )
 
 
-def _unmarked(text: str) -> str:
-    """The text without Markdown's bold marks, those of a pair and those whose other half was the label's."""
+def _remove_bold(text: str) -> str:
+    """The text without Markdown's bold marks, in pairs or with the other half in the label."""
     text = _BOLD.sub(r"\1", text.strip())
     if text.count("**") % 2:
         text = text.removesuffix("**")
@@ -140,7 +140,7 @@ def _unmarked(text: str) -> str:
 
 
 def _lists(lines: Sequence[_Line], word: str) -> Iterator[_List]:
-    """The lists whose items have this word before their number."""
+    """The lists whose items have this word before the number."""
     steps, before, last, is_nested = list[_Step](), "", "", False
     for line in lines:
         is_own = line.word == word
@@ -161,10 +161,10 @@ def _lists(lines: Sequence[_Line], word: str) -> Iterator[_List]:
         yield _List(before=before, steps=steps)
 
 
-def _chosen(lists: Sequence[_List], *, is_bare: bool) -> list[_Step]:
-    """The list under a heading that names it, else one that is not under the name of something else.
+def _select(lists: Sequence[_List], *, is_bare: bool) -> list[_Step]:
+    """The list under a heading that names it, or else one without the name of something else.
 
-    Bare numbers say nothing of what the list is of: of several such lists without a name none is taken.
+    Bare numbers do not say what a list is: if several such lists have no name, none is used.
     """
     others = [each for each in lists if not _NAMES_ANOTHER.fullmatch(each.before)]
     for name in _NAMES_THE_LIST:
@@ -176,7 +176,7 @@ def _chosen(lists: Sequence[_List], *, is_bare: bool) -> list[_Step]:
 
 
 def _texts(steps: Sequence[_Step]) -> tuple[str, ...]:
-    """The items' texts. The last item gets no more lines than the others show that an item has."""
+    """The texts of the items. The last item gets no more lines than the other items have."""
     if not steps:
         return ()
     *before, last = steps
@@ -188,16 +188,16 @@ def _texts(steps: Sequence[_Step]) -> tuple[str, ...]:
 
 
 def _paragraphs(step: _Step) -> int:
-    """How many of a step's paragraphs begin after a blank line and are not indented."""
+    """The number of a step's paragraphs that follow a blank line and are not indented."""
     pairs = zip([step.head, *step.body], step.body, strict=False)
     return sum(bool(line.text) and not before.text and line.indent <= step.head.indent for before, line in pairs)
 
 
 def _text(step: _Step, *, has_lines: bool = True, alone: int | None = None) -> str:
-    """The item with the lines that belong to it, up to a rule, a heading or an answer.
+    """The item with its lines, up to a rule, a heading or an answer.
 
-    `alone` is given for the last item: how many paragraphs that stand alone belong to it; `has_lines` says whether a
-    line right below it does, where its own text is a whole sentence.
+    For the last item, `alone` is the number of separate paragraphs that belong to it, and `has_lines` says whether the
+    line directly below it does if its own text is a whole sentence.
     """
     head, after_blank = step.head, False
     parts = [head.title] if head.title else []
@@ -215,25 +215,25 @@ def _text(step: _Step, *, has_lines: bool = True, alone: int | None = None) -> s
         if parts and not after_blank and _wraps(step, parts, line):
             parts[-1] = f"{parts[-1]} {line.text}"
         else:
-            parts.append(_unmarked(line.text.lstrip("#").lstrip() if line.is_heading else line.text))
+            parts.append(_remove_bold(line.text.lstrip("#").lstrip() if line.is_heading else line.text))
         after_blank = False
     return "\n".join(parts)
 
 
 def _ends(head: _Line, line: _Line) -> bool:
-    """Whether an item ends before this line, though no other item begins there."""
+    """Whether an item ends before this line, although no other item begins there."""
     level = _level(line)
     is_section = level > 0 and not 0 < _level(head) < level
     return bool(is_section or _RULE.match(line.text) or _ANSWER.match(line.text))
 
 
 def _level(line: _Line) -> int:
-    """The level of a Markdown heading, 0 for another line."""
+    """The level of a Markdown heading, 0 for any other line."""
     return len(line.text) - len(line.text.lstrip("#")) if _HEADING.match(line.text) else 0
 
 
 def _wraps(step: _Step, parts: Sequence[str], line: _Line) -> bool:
-    """Whether a line goes on with the sentence of the line above."""
+    """Whether a line continues the sentence of the line above."""
     if _BULLET.match(line.text) or line.is_heading or (step.head.is_heading and len(parts) == 1):
         return False
     return line.text[0].islower() or (not step.head.word and parts[-1][-1] not in ".:?!")

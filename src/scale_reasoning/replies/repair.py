@@ -1,7 +1,7 @@
-"""Reads a JSON value with the faults that are common in what models write, and names each repair.
+"""Parses a JSON value with the common faults of models, and names each repair.
 
-Decides which faults leave no doubt about what was meant: a trailing comma, Python's or typographic quotes, a raw line
-break and the like. Everything else is refused. A string's text stays as it was written. The work is bounded.
+Decides which faults are unambiguous: a trailing comma, Python's or typographic quotes, a raw line break and similar
+ones. Everything else is refused. The text of a string is not changed. The work is bounded.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Literal, NoReturn
 from scale_reasoning.types import JSON
 
 MAX_TRIES = 16
-"""How many brackets of one text are tried."""
+"""The number of brackets of one text that are tried."""
 MAX_TOKENS = 20_000
-"""How many tokens, gaps between them and quotes in strings are read in one text, over all tries."""
+"""The number of tokens, gaps between them and quotes in strings that are read in one text, over all tries."""
 MAX_DEPTH = 32
 """Deeper nesting is not repaired."""
 
@@ -51,7 +51,7 @@ _UNFIT = re.compile(r'\\(?P<escaped>.)|(?P<raw>["\x00-\x1f])', re.DOTALL)
 
 @dataclass(slots=True)
 class _Open:
-    """A list or an object that is being read. `after` is what was read last in it."""
+    """A list or an object that is being read. `after` is its last token."""
 
     closer: str
     into: list[JSON] | dict[str, JSON]
@@ -60,7 +60,7 @@ class _Open:
 
 
 class Repair:
-    """Reads values that are not quite JSON. All of one text share a budget of work."""
+    """Parses values that are almost JSON. All values of one text share a budget of work."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -70,7 +70,7 @@ class Repair:
         self.repairs: dict[str, None] = {}
 
     def read(self, start: int) -> tuple[JSON, int, tuple[str, ...]]:
-        """The value at the bracket at `start`, where it ends, and what was repaired. Raises ValueError."""
+        """Parses the value at the bracket at `start`; returns it with its end and its repairs. Raises ValueError."""
         if not self.tries:
             self._fail("too many brackets")
         self.tries -= 1
@@ -93,7 +93,7 @@ class Repair:
         self.repairs[repair] = None
 
     def _step(self) -> None:
-        """Reads one token, of which `mark` is the first character."""
+        """Reads one token."""
         gap = self._skip()
         top, mark = self.open[-1], self.text[self.at : self.at + 1]
         if mark and mark in "]}":
@@ -139,14 +139,14 @@ class Repair:
     def _close(self, mark: str) -> None:
         if mark != self.open[-1].closer:
             if len(self.open) < 2 or mark != self.open[-2].closer:
-                self._fail("a bracket that was not opened")
+                self._fail("an unopened bracket")
             self._note("missing bracket")
             self._leave()
         self._leave()
         self.at += 1
 
     def _end(self) -> None:
-        """The text ends before the value does."""
+        """Closes all brackets, because the text ends before the value."""
         if self.open[-1].after != "value":
             self._fail("an item is missing")
         self._note("missing bracket")
@@ -205,7 +205,9 @@ class Repair:
             self._fail("no value")
 
     def _string(self, quote: str, *, is_key: bool) -> str:
-        """The string that opens here. A quote ends it where JSON would go on after it; any other is a part of it."""
+        """Reads the string that opens here. A quote ends it if JSON can continue after it; any other belongs to the
+        text.
+        """
         stop = re.compile(rf"[\\{re.escape(CLOSING_QUOTES[quote])}]")
         start = at = self.at + 1
         inside, inner = {"}": 0, "]": 0}, False
@@ -227,15 +229,15 @@ class Repair:
         if quote != '"':
             self._note("single quotes" if quote == "'" else "typographic quotes")
         self.at = at
-        return self._unescaped(self.text[start : found.start()], quote)
+        return self._unescape(self.text[start : found.start()], quote)
 
     def _count(self, inside: dict[str, int], start: int, end: int) -> None:
-        """Counts the brackets that are open in a string, by what closes them."""
+        """Counts the brackets that are open in a string, by their closing bracket."""
         for closer, opener in ("}{", "]["):
             inside[closer] += self.text.count(opener, start, end) - self.text.count(closer, start, end)
 
     def _ends(self, at: int, inside: Mapping[str, int], *, plain: bool) -> bool:
-        """Whether the quote before `at` ends a value. Quotes that are not JSON's may be primes: `inside` counts the
+        """Whether the quote before `at` ends a value. A quote that is not JSON's may be a prime, so `inside` counts the
         brackets that are open in the string.
         """
         top = self.open[-1]
@@ -255,8 +257,8 @@ class Repair:
         in_prose = plain or (inside[closer] <= 0 and _PROSE.match(self.text, after) is not None)
         return in_prose or _AFTER_THE_WHOLE.match(self.text, after) is not None
 
-    def _unescaped(self, content: str, quote: str) -> str:
-        """The string that the text between two quotes stands for."""
+    def _unescape(self, content: str, quote: str) -> str:
+        """The string for the text between two quotes."""
 
         def fit(match: re.Match[str]) -> str:
             escaped, raw = match["escaped"], match["raw"]

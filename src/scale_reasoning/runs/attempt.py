@@ -1,6 +1,6 @@
-"""One attempt: a strategy on a problem, from the first call to a record. The attempt loop's one place to catch errors.
+"""One attempt: a strategy on a problem, from the first call to a record.
 
-A bad attempt is data, not a crash: whatever the world or the model did ends in a record that says whose doing it was.
+This is where errors are caught: a failed attempt is data, and its record says who is to blame.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ async def attempt(
     listener: Listener | None = None,
     turn: Turn | None = None,
 ) -> Record:
-    """Runs one attempt and grades it when the problem has a gold answer. `turn` paces its calls (see together.py).
+    """Runs one attempt, and grades it if the problem has a gold answer. `turn` paces its calls (see together.py).
 
-    World and model failures end in the record (`failure`); raises ConfigError, which is nobody's attempt.
+    Infrastructure and model errors are in the record (`failure`). Raises ConfigError.
     """
     now = asyncio.get_running_loop().time
     started = now()
     named = Attempt(problem_id=problem.id, sample=sample)
     lm = LM(endpoints, attempt=named, seed=seed, journal=journal, listener=listener, turn=turn)
-    solution, failure = await _solved(problem, strategy, lm)
-    grade, ungraded = await _graded(problem, solution, failure, grader)
+    solution, failure = await _solve(problem, strategy, lm)
+    grade, ungraded = await _grade(problem, solution, failure, grader)
     calls = lm.calls
     return Record(
         attempt=named,
@@ -57,18 +57,18 @@ async def attempt(
 async def solve(
     problem: Problem | str, strategy: Strategy | None = None, *, endpoints: Endpoints, answer: str | None = None
 ) -> Record:
-    """The ten-line way: solves a text (or a Problem) with a strategy (SCALE by default) and returns the record."""
+    """Solves a text or a Problem with a strategy (SCALE by default) and returns the record."""
     if isinstance(problem, str):
         problem = problem_of(problem, answer)
     return await attempt(problem, strategy or Scale(), endpoints)
 
 
 def problem_of(text: str, answer: str | None = None) -> Problem:
-    """A problem outside any dataset; its id is a digest of its text, so that the same text gets the same seeds."""
+    """A problem without a dataset. Its id is a digest of its text, so that the same text gets the same seeds."""
     return Problem(id=f"text-{hashlib.sha256(text.encode()).hexdigest()[:12]}", text=text, answer=answer)
 
 
-async def _solved(problem: Problem, strategy: Strategy, lm: LM) -> tuple[Solution | None, Failure | None]:
+async def _solve(problem: Problem, strategy: Strategy, lm: LM) -> tuple[Solution | None, Failure | None]:
     try:
         solution = await strategy.solve(problem, lm)
     except ConfigError:
@@ -80,20 +80,22 @@ async def _solved(problem: Problem, strategy: Strategy, lm: LM) -> tuple[Solutio
 
 
 def unanswered(solution: Solution) -> Failure | None:
-    """What is missing of a solution without an answer; None when it has one."""
+    """The failure of a solution without an answer, None if it has one."""
     if solution.answer is not None:
         return None
     if solution.chains:
-        return Failure(kind="unanswered", blame="model", message="no chain has a final answer: nobody voted")
+        return Failure(kind="unanswered", blame="model", message="no chain has a final answer, so there is no vote")
     if solution.steps and solution.steps[-1].finish_reason == "length":
         return Failure(kind="truncated", blame="model", message="the last solution was cut off by the token limit")
     return Failure(kind="unanswered", blame="model", message=r"the last solution has no \boxed{} answer")
 
 
-async def _graded(
+async def _grade(
     problem: Problem, solution: Solution | None, failure: Failure | None, grader: Grader | None
 ) -> tuple[Grade | None, Failure | None]:
-    """No gold or a world failure: no grade. A model failure without a solution is graded as no answer."""
+    """The grade, or why there is none. Without a gold answer, or after an infrastructure error, there is no grade. A
+    model error without a solution is graded as no answer.
+    """
     if problem.answer is None or (failure is not None and failure.blame == "world"):
         return None, None
     try:
@@ -104,6 +106,6 @@ async def _graded(
 
 
 def _model(endpoints: Endpoints) -> str:
-    """System 2's model, and System 1's where it is another."""
+    """System 2's model, and System 1's if it is another."""
     names = dict.fromkeys(endpoints[mode].model for mode in (Mode.SYSTEM2, Mode.SYSTEM1) if mode in endpoints)
     return " + ".join(names)

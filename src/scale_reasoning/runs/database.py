@@ -1,7 +1,7 @@
-"""A run's SQLite database: its tables, and what is checked before a database of unknown origin is asked anything.
+"""A run's SQLite database: its tables, and the checks before a database of unknown origin is queried.
 
-Only the very tables that a run is created with are read. A view, a trigger or a virtual table in their place could do
-anything with a query, so its presence ends the reading; a query that takes more work than any run asks for is ended.
+Only a database with exactly the tables of a run is read, because a view, a trigger or a virtual table could do anything
+with a query. A query that takes far more work than any run needs is ended.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ CREATE TABLE attempts (cell INTEGER, problem TEXT, sample INTEGER, owed INTEGER,
                        PRIMARY KEY (cell, problem, sample));
 """
 ANALYSED = "CREATE TABLE sqlite_stat1(tbl,idx,stat)"
-"""What `ANALYZE` adds, which changes no result."""
+"""The table that `ANALYZE` adds, which changes no result."""
 
 MOST_CELL_BYTES = 256 << 20
-"""Of one value; the longest record known has a tenth of it."""
+"""Limit of one value; the longest known record has a tenth of it."""
 MOST_WORK = 3_000
-"""Millions of SQLite's instructions for all queries of one look at a run. A report of 100,000 attempts takes 10."""
+"""Limit of SQLite's instructions, in millions, while a run is open. A report of 100,000 attempts takes 10."""
 A_MILLION = 1_000_000
 
 
 def prepare(connection: sqlite3.Connection, folder: Path, *, new: bool) -> None:
-    """Creates the tables of a new run, or checks those of another. Raises StoreError."""
+    """Creates the tables of a new run, or checks those of an old one. Raises StoreError."""
     if new:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.executescript(f"PRAGMA application_id = {APPLICATION}; {SCHEMA}")
@@ -45,7 +45,7 @@ def prepare(connection: sqlite3.Connection, folder: Path, *, new: bool) -> None:
 
 
 def bound(connection: sqlite3.Connection) -> None:
-    """Bounds how long a value may be, and how much work all queries together."""
+    """Limits the length of a value, and the work of all queries together."""
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MOST_CELL_BYTES)
     left = MOST_WORK
 
@@ -62,16 +62,18 @@ def check(connection: sqlite3.Connection, folder: Path, name: str = "main") -> N
     connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA cell_size_check = ON")
     if connection.execute(f"PRAGMA {name}.application_id").fetchone()[0] != APPLICATION:
-        raise StoreError(f"{folder}: its database is not a run of this program; name another folder")
+        raise StoreError(f"{folder}: its database is not a run of this program: name another folder")
     found = connection.execute(f"SELECT type, sql FROM {name}.sqlite_master LIMIT 20").fetchall()  # noqa: S608  our own names
-    statements = {_spelled(sql) for kind, sql in found if not (kind == "index" and sql is None)}
-    if statements - {_spelled(ANALYSED)} != _EXPECTED:
-        raise StoreError(f"{folder}: its database has other tables than a run's, or views and triggers; it is not read")
+    statements = {_normalise(sql) for kind, sql in found if not (kind == "index" and sql is None)}
+    if statements - {_normalise(ANALYSED)} != _EXPECTED:
+        raise StoreError(
+            f"{folder}: its database has tables that a run does not have, or views or triggers: it is not read"
+        )
 
 
 @contextlib.contextmanager
 def copied(folder: Path, names: Sequence[str]) -> Generator[Path]:
-    """Some files of a folder in a private folder. Raises OSError, and StoreError when they are written to meanwhile."""
+    """Copies files of a folder into a private folder. Raises OSError, and StoreError if they change meanwhile."""
     with tempfile.TemporaryDirectory(prefix="scale-") as place:
         before = [_state(folder / name) for name in names]
         for name in names:
@@ -86,8 +88,8 @@ def _state(file: Path) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def _spelled(sql: object) -> str:
+def _normalise(sql: object) -> str:
     return re.sub(r"\s+", " ", str(sql)).strip()
 
 
-_EXPECTED = {_spelled(statement) for statement in SCHEMA.split(";") if statement.strip()}
+_EXPECTED = {_normalise(statement) for statement in SCHEMA.split(";") if statement.strip()}

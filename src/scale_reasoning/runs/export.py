@@ -1,4 +1,4 @@
-"""A run's records as files for other tools: JSON lines (a record of `scale solve --json` per line) or Parquet."""
+"""Exports a run's records for other tools: JSON lines (one record of `scale solve --json` per line) or Parquet."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scale_reasoning.files import replacing
 from scale_reasoning.runs.store import Store
 from scale_reasoning.types import Record
 
-ROWS_A_GROUP = 1000
+ROWS_PER_GROUP = 1000
 
 
 def records(store: Store) -> Iterator[tuple[str, Record]]:
@@ -25,7 +25,7 @@ def records(store: Store) -> Iterator[tuple[str, Record]]:
 
 
 def to_jsonl(store: Store, file: Path) -> int:
-    """Writes a record per line into a file that appears whole; how many. Raises StoreError."""
+    """Writes one record per line, atomically; returns their number. Raises StoreError."""
     count = 0
     try:
         with replacing(file) as out:
@@ -38,7 +38,7 @@ def to_jsonl(store: Store, file: Path) -> int:
 
 
 def to_parquet(store: Store, file: Path) -> int:
-    """Writes one row per record: flat columns for what is sorted and filtered by, the record itself as JSON."""
+    """Writes one row per record: flat columns to sort and filter by, and the record as JSON; returns their number."""
     try:
         arrow: Any = importlib.import_module("pyarrow")
         parquet: Any = importlib.import_module("pyarrow.parquet")
@@ -56,7 +56,7 @@ def to_parquet(store: Store, file: Path) -> int:
             for dataset, record in records(store):
                 rows.append(_row(dataset, record))
                 count += 1
-                if len(rows) == ROWS_A_GROUP:
+                if len(rows) == ROWS_PER_GROUP:
                     writer.write_table(arrow.Table.from_pylist(rows, schema=schema))
                     rows.clear()
             writer.write_table(arrow.Table.from_pylist(rows, schema=schema))

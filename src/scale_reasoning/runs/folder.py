@@ -1,7 +1,7 @@
 """A run's folder on disk: manifest.json, the database, a lock. Every error is a StoreError that says what to do.
 
-A folder may come from anybody: its files must be regular ones, no link is followed, and to read a run changes nothing.
-With runs.store and runs.database the one door to sqlite3. Knows nothing of what the rows mean.
+A folder may come from anyone: its files must be regular ones, no link is followed, and reading a run changes nothing.
+Does not know what the rows mean.
 """
 
 from __future__ import annotations
@@ -26,65 +26,65 @@ from scale_reasoning.runs.manifest import Manifest, decode, encode
 
 DATABASE, MANIFEST, LOCK = "run.sqlite", "manifest.json", "lock"
 LOG, INDEX, JOURNAL = (f"{DATABASE}-{suffix}" for suffix in ("wal", "shm", "journal"))
-"""SQLite's own files: its log, the log's index, and the journal that a run never has."""
+"""SQLite's files: its log, the log's index, and the rollback journal, which a run never has."""
 MANIFEST_BYTES = 64 << 20
-"""Of a manifest: 10,000 cells take a tenth of it."""
+"""Limit of a manifest; 10,000 cells take a tenth of it."""
 DAMAGED = "the database is damaged: restore it from a copy, or start a new run with another --out"
 
 DATABASE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
-"""What a query may raise: where a damaged name stands in SQLite's own message, Python cannot read that either."""
+"""What a query may raise. Python cannot decode SQLite's message if it has a damaged name."""
 
 Identity: TypeAlias = tuple[int, int] | None
-"""Which folder it is, whatever its name; None where there is none."""
+"""Device and inode of a folder, None if there is none."""
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a run's folder. Raises ConfigError when there is no run, StoreError for what is no manifest."""
+    """Reads the manifest of a run's folder. Raises ConfigError if there is no run, StoreError if it is damaged."""
     file = folder / MANIFEST
-    with told(folder):
+    with store_errors(folder):
         try:
             content = read_bounded(file, MANIFEST_BYTES, follow=False)
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise ConfigError(f"{folder} holds no run: there is no {MANIFEST} in it") from error
+            raise ConfigError(f"{folder} is not a run: it has no {MANIFEST}") from error
         if not (folder / DATABASE).exists() and (folder / "run" / MANIFEST).exists():
-            raise ConfigError(f"{folder} holds traces: the run that they were made from is {folder / 'run'}")
+            raise ConfigError(f"{folder} has traces: the run that they were made from is {folder / 'run'}")
     try:
         return decode(msgspec.json.decode(content), str(file))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise StoreError(
-            f"{file}: no manifest ({one_line(str(error), 200)}): restore it from a copy, or start a new run with "
+            f"{file}: not a manifest ({one_line(str(error), 200)}): restore it from a copy, or start a new run with "
             "another --out"
         ) from error
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Writes the manifest, which appears whole."""
-    with told(folder), replacing(folder / MANIFEST) as file:
+    """Writes the manifest atomically."""
+    with store_errors(folder), replacing(folder / MANIFEST) as file:
         file.write(encode(manifest))
 
 
 def make(folder: Path) -> list[Path]:
-    """Makes the folder where it is missing; every folder that was made, the innermost first."""
+    """Creates the folder if it is missing; returns every folder that was created, the innermost first."""
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
-    with told(folder):
+    with store_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     return missing
 
 
 def clear(folder: Path, made: Iterable[Path] = ()) -> None:
-    """Removes a run and, of the folders `made` for it, those with nothing else in them."""
-    with told(folder):
+    """Removes a run, and those of the folders `made` for it that are then empty."""
+    with store_errors(folder):
         for name in (MANIFEST, DATABASE, LOG, INDEX, JOURNAL, LOCK):
             (folder / name).unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # something of the user's is in it
+    with contextlib.suppress(OSError):  # the user has other files in it
         for each in made:
             each.rmdir()
 
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Generator[None]:
-    """The folder, held against every other process that would write to it."""
-    with told(folder):
+    """Locks the folder against other processes that would write to it."""
+    with store_errors(folder):
         lock = open_regular(folder / LOCK)
     with lock:
         try:
@@ -96,23 +96,23 @@ def locked(folder: Path) -> Generator[None]:
 
 def _why_not_locked(error: OSError) -> str:
     if error.errno in (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES):
-        return "another process works on this run; wait for it, or end it"
+        return "another process writes to this run: wait for it, or end it"
     return f"its file system cannot lock files ({error.strerror}): put the run on a local disk, then --resume"
 
 
 @contextlib.contextmanager
 def opened(folder: Path, *, new: bool) -> Generator[sqlite3.Connection]:
-    """The folder's database, to write to. A new one that fails before there is a manifest leaves no file behind."""
+    """Opens the folder's database to write to it. A new one that fails before it has a manifest is removed."""
     if not new:
         _require(folder)
     _refuse_strange_files(folder, to_write=True)
-    with told(folder):
+    with store_errors(folder):
         at = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        with told(folder):
+        with store_errors(folder):
             connection = sqlite3.connect(_address(folder), uri=True, timeout=30)
         try:
-            with told(folder):
+            with store_errors(folder):
                 database.prepare(connection, folder, new=new)
             yield connection
         finally:
@@ -126,10 +126,10 @@ def opened(folder: Path, *, new: bool) -> Generator[sqlite3.Connection]:
 
 
 def _close(connection: sqlite3.Connection, folder: Path, at: int) -> None:
-    """Closes the database. Of a folder that was moved the log stays.
+    """Closes the database. If the folder was moved, its log stays.
 
-    SQLite would delete the log by its old path, where another run may be by now. It does not while a second connection
-    reads the database.
+    SQLite would delete the log at its old path, where another run may be now, but not while a second connection reads
+    the database.
     """
     with contextlib.ExitStack() as stack:
         if identity(folder) != _identity_of(os.fstat(at)):
@@ -142,12 +142,12 @@ def _close(connection: sqlite3.Connection, folder: Path, at: int) -> None:
 
 @contextlib.contextmanager
 def opened_to_read(folder: Path) -> Generator[sqlite3.Connection]:
-    """The folder's database, of which no byte is changed; a process may be writing to it."""
+    """Opens the folder's database to read it, also while a process writes to it. Changes no byte."""
     with _address_to_read(folder) as address:
-        with told(folder):
+        with store_errors(folder):
             connection = sqlite3.connect(address, uri=True, timeout=30)
         with contextlib.closing(connection):
-            with told(folder):
+            with store_errors(folder):
                 database.bound(connection)
                 connection.execute("PRAGMA query_only = ON")
                 database.check(connection, folder)
@@ -156,18 +156,18 @@ def opened_to_read(folder: Path) -> Generator[sqlite3.Connection]:
 
 @contextlib.contextmanager
 def attached(connection: sqlite3.Connection, folder: Path, name: str) -> Generator[None]:
-    """Another run's database within this connection under a name, to read from; see opened_to_read."""
+    """Attaches another run's database to this connection under a name, to read it; see opened_to_read."""
     with _address_to_read(folder) as address:
-        with told(folder):
+        with store_errors(folder):
             connection.execute(f"ATTACH ? AS {name}", (address,))
             database.check(connection, folder, name)
         yield
-        with told(folder):
+        with store_errors(folder):
             connection.execute(f"DETACH {name}")
 
 
 def identity(folder: Path) -> Identity:
-    """Which folder has this path now."""
+    """The identity of the folder that has this path now."""
     try:
         return _identity_of(folder.stat())
     except OSError:
@@ -179,9 +179,9 @@ def _identity_of(found: os.stat_result) -> Identity:
 
 
 def _require(folder: Path) -> None:
-    with told(folder):
+    with store_errors(folder):
         if not (folder / DATABASE).exists():
-            raise StoreError(f"{folder}: its {DATABASE} is gone; without it there is no run to resume")
+            raise StoreError(f"{folder}: its {DATABASE} is missing, so there is no run to resume")
 
 
 def _address(folder: Path) -> str:
@@ -190,14 +190,14 @@ def _address(folder: Path) -> str:
 
 @contextlib.contextmanager
 def _address_to_read(folder: Path) -> Generator[str]:
-    """Where SQLite finds the run so that it changes nothing in the folder, not even the log that a killed process left.
+    """An address with which SQLite changes nothing in the folder, not even the log that a killed process left.
 
-    A log with its index is read as it is. Without an index SQLite would create one, so the run is copied; without a log
-    all is in the database, which nobody writes to.
+    A log with its index is read in place. Without an index SQLite would create one, so the run is copied. Without a log
+    everything is in the database, and no process writes to it.
     """
     _require(folder)
     _refuse_strange_files(folder, to_write=False)
-    with told(folder):
+    with store_errors(folder):
         log, index = _size(folder / LOG), (folder / INDEX).exists()
     if log is not None and index and (address := _with_index(folder)):
         yield address
@@ -212,7 +212,7 @@ def _address_to_read(folder: Path) -> Generator[str]:
 
 
 def _with_index(folder: Path) -> str | None:
-    """How to read a log by its index, which another process may be using. None where SQLite cannot."""
+    """The address to read a log with its index, which another process may use. None if SQLite cannot."""
     for options in ("mode=ro&readonly_shm=1", "mode=ro"):
         address = f"{_address(folder)}?{options}"
         with contextlib.suppress(sqlite3.OperationalError, UnicodeDecodeError):
@@ -230,16 +230,16 @@ def _size(file: Path) -> int | None:
 
 
 def _state(folder: Path) -> tuple[int, int, int]:
-    with told(folder):
+    with store_errors(folder):
         found = (folder / DATABASE).stat()
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _refuse_strange_files(folder: Path, *, to_write: bool) -> None:
-    """Raises StoreError for a link, a pipe or a device in place of a run's file, and for a journal.
+    """Raises StoreError for a link, a pipe or a device in place of a run's file, and for a rollback journal.
 
-    A rollback journal names files that SQLite would delete; a run has none. A database that has a second name (a hard
-    link) is not written to, for the other name may be a backup.
+    A rollback journal names files that SQLite would delete; a run has none. A database with a second name (a hard link)
+    is not written to, because the other name may be a backup.
     """
     for name in (DATABASE, LOG, INDEX, JOURNAL, LOCK):
         try:
@@ -247,33 +247,33 @@ def _refuse_strange_files(folder: Path, *, to_write: bool) -> None:
         except FileNotFoundError:
             continue
         except OSError as error:
-            raise trouble(folder, error) from error
+            raise store_error(folder, error) from error
         if not stat.S_ISREG(found.st_mode):
-            raise StoreError(f"{folder}: its {name} is {kind_of(found.st_mode)}, not a regular file; it is not opened")
+            raise StoreError(f"{folder}: its {name} is {kind_of(found.st_mode)}, not a regular file: it is not opened")
         if name == JOURNAL and found.st_size:
-            raise StoreError(f"{folder}: {name} is no file of a run; it is not opened")
+            raise StoreError(f"{folder}: {name} does not belong to a run: it is not opened")
         if name == DATABASE and to_write and found.st_nlink > 1:
             raise StoreError(f"{folder}: its {name} has another name as well (a hard link): copy the folder, then "
                              "--resume the copy")  # fmt: skip
 
 
 @contextlib.contextmanager
-def told(folder: Path) -> Generator[None]:
-    """Whatever goes wrong with disk or database within becomes a StoreError."""
+def store_errors(folder: Path) -> Generator[None]:
+    """Turns any error of the disk or the database in the block into a StoreError."""
     try:
         yield
     except (OSError, *DATABASE_ERRORS, msgspec.MsgspecError) as error:
-        raise trouble(folder, error) from error
+        raise store_error(folder, error) from error
 
 
-def trouble(folder: Path, error: Exception) -> StoreError:
-    """A StoreError that names the folder, the cause and what to do."""
-    told_of = str(error).lower()
-    if "full" in told_of or "no space" in told_of:
+def store_error(folder: Path, error: Exception) -> StoreError:
+    """The StoreError that names the folder, the cause and what to do."""
+    cause = str(error).lower()
+    if "full" in cause or "no space" in cause:
         what = "the disk is full: free some space, then --resume"
-    elif any(word in told_of for word in ("readonly", "read-only", "permission")):
+    elif any(word in cause for word in ("readonly", "read-only", "permission")):
         what = "it cannot be written to: change its permissions, then --resume"
-    elif any(word in told_of for word in ("malformed", "not a database", "corrupt", "interrupted", "too big", "codec")):
+    elif any(word in cause for word in ("malformed", "not a database", "corrupt", "interrupted", "too big", "codec")):
         what = DAMAGED
     else:
         what = "nothing that was saved is lost; remove the cause, then --resume"

@@ -1,7 +1,7 @@
-"""One run of several: the shards of a run, or copies of it that went on apart.
+"""Merges several runs: the shards of a run, or copies of it that were resumed separately.
 
-Decides what counts as the same run and as the same result. What none of them has is owed, and is made by going on with
-the merged run.
+Decides what counts as the same run and as the same result. Attempts that none of them has are pending in the merged
+run.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from scale_reasoning.engines.connection import ModelSpec
 from scale_reasoning.errors import ConfigError, StoreError
 from scale_reasoning.files import workspace
 from scale_reasoning.runs import database
-from scale_reasoning.runs.folder import DAMAGED, attached, opened, read_manifest, told
+from scale_reasoning.runs.folder import DAMAGED, attached, opened, read_manifest, store_errors
 from scale_reasoning.runs.manifest import Manifest, list_differences
 from scale_reasoning.runs.store import create, reading
 from scale_reasoning.types import Completion, Problem, Record
@@ -27,55 +27,57 @@ if TYPE_CHECKING:
 
 
 def merge(out: Path, folders: Sequence[Path]) -> None:
-    """Writes the run of all the folders to `out`, which appears whole; the folders are only read.
+    """Merges the folders into `out`, atomically. The folders are only read.
 
-    What two of them have alike, but for times, is kept once; an attempt that one of them owes is taken from another.
-    Raises ConfigError when they are not one run, or have one attempt or call with two results; StoreError when `out` is
-    taken or a folder cannot be read.
+    Results that are equal except for times are kept once; an attempt that is pending in one run is taken from another.
+    Raises ConfigError if they are not parts of one run, or have different results for one attempt or call; StoreError
+    if `out` is not empty or a folder cannot be read.
     """
-    with told(out):
+    with store_errors(out):
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise StoreError(f"{out} holds something already: name another folder for the merged run")
+            raise StoreError(f"{out} is not empty: name another folder for the merged run")
         out.parent.mkdir(parents=True, exist_ok=True)
     whole = _one_run(folders)
     problems = _problems(folders, whole)
-    with told(out), workspace(out.parent, f".{out.name}-") as place:
+    with store_errors(out), workspace(out.parent, f".{out.name}-") as place:
         part = place / "run"
         with create(part, whole, problems):
             pass
         with opened(part, new=False) as connection:
             database.bound(connection)
             for folder in folders:
-                with attached(connection, folder, "other"), told(folder):
-                    _unite(connection, folder)
+                with attached(connection, folder, "other"), store_errors(folder):
+                    _merge_into(connection, folder)
         part.rename(out)
 
 
 def _one_run(folders: Sequence[Path]) -> Manifest:
-    """What the folders are shards of. Raises ConfigError."""
+    """The manifest of the whole run. Raises ConfigError."""
     manifests = [replace(read_manifest(folder), shard=None) for folder in folders]
     first = manifests[0]
     for folder, manifest in zip(folders, manifests, strict=True):
-        found = list_differences(_asked(first), _asked(manifest))
+        found = list_differences(_without_servers(first), _without_servers(manifest))
         if found:
-            raise ConfigError(f"{folder} is not of one run with {folders[0]}: {'; '.join(found)}")
+            raise ConfigError(f"{folder} and {folders[0]} are not parts of one run: {'; '.join(found)}")
     served = {name for manifest in manifests for name in manifest.resolved.get("served", ())}
     return replace(first, resolved={**first.resolved, "served": sorted(served)}) if served else first
 
 
-def _asked(manifest: Manifest) -> Manifest:
-    """Without where each machine has its server: as on resume, that may differ."""
-    return replace(manifest, cells=tuple(replace(cell, model=_anywhere(cell.model)) for cell in manifest.cells))
+def _without_servers(manifest: Manifest) -> Manifest:
+    """The manifest without the addresses of servers, which may differ, as on resume."""
+    return replace(
+        manifest, cells=tuple(replace(cell, model=_without_addresses(cell.model)) for cell in manifest.cells)
+    )
 
 
-def _anywhere(model: ModelSpec) -> ModelSpec:
+def _without_addresses(model: ModelSpec) -> ModelSpec:
     served = "a server" if model.base_url else None
     system1 = "a server" if model.system1_base_url else None
     return replace(model, base_url=served, more_base_urls=(), system1_base_url=system1, api_key_env=None)
 
 
 def _problems(folders: Sequence[Path], manifest: Manifest) -> dict[str, list[Problem]]:
-    """The problems that all the folders have. Raises ConfigError when they differ."""
+    """The problems of the run. Raises ConfigError if the folders differ."""
     names = dict.fromkeys(cell.dataset.name for cell in manifest.cells)
     problems: dict[str, list[Problem]] = {}
     for folder in folders:
@@ -86,11 +88,11 @@ def _problems(folders: Sequence[Path], manifest: Manifest) -> dict[str, list[Pro
     return problems
 
 
-def _unite(connection: sqlite3.Connection, folder: Path) -> None:
+def _merge_into(connection: sqlite3.Connection, folder: Path) -> None:
     with connection:
-        connection.execute("BEGIN")  # one look at the other run, though it may be in progress
+        connection.execute("BEGIN")  # one state of the other run, which may be in progress
         if connection.execute(_OF_OTHER_TYPES).fetchone():
-            raise StoreError(f"{folder}: a row has a value of another type than it should: {DAMAGED}")
+            raise StoreError(f"{folder}: a row has a value of the wrong type: {DAMAGED}")
         conflict = next(_conflicts(connection), None)
         if conflict is not None:
             raise ConfigError(f"{folder}: {conflict} differs from that of a run named before it; leave one of them out")
@@ -99,7 +101,7 @@ def _unite(connection: sqlite3.Connection, folder: Path) -> None:
 
 
 def _conflicts(connection: sqlite3.Connection) -> Iterator[str]:
-    """What both runs have, and differently."""
+    """The names of results that both runs have, and that differ."""
     for cell, problem, sample, *records in connection.execute(_TWICE_MADE):
         ours, theirs = (_timeless(msgspec.json.decode(blob, type=Record)) for blob in records)
         if ours != theirs:

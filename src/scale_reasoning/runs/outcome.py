@@ -1,4 +1,4 @@
-"""What an evaluation keeps of an attempt at hand: small, flat, enough for every metric. The record keeps the rest."""
+"""An attempt in numbers: small, flat, enough for every metric. The record has everything else."""
 
 from __future__ import annotations
 
@@ -42,9 +42,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, rename={"pending": "owe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """The outcomes of one strategy on one dataset with one model. `planned` attempts = problems x samples, but for
-    those `elsewhere`: other shards make them.
-    """
+    """The outcomes of one strategy on one dataset with one model. `elsewhere` attempts belong to other shards."""
 
     run: str
     dataset: str
@@ -57,12 +55,12 @@ class Cell:
 
     @property
     def planned(self) -> int:
-        """Attempts that the manifest asks for."""
+        """The number of attempts: problems x samples, without those of other shards."""
         return self.problems * self.samples - self.elsewhere
 
 
 def outcome_of(record: Record) -> Outcome:
-    """The numbers of a record."""
+    """The outcome of a record."""
     solution, failure = record.solution, record.failure
     chains = _chains(solution)
     steps = [step for chain in chains for step in chain.steps]
@@ -89,11 +87,11 @@ def outcome_of(record: Record) -> Outcome:
 
 
 MOST = 10**12
-"""No count and no number of seconds of one attempt comes near it."""
+"""Far above any count or number of seconds of one attempt."""
 
 
 def possible(outcome: Outcome) -> bool:
-    """Whether every number of an outcome that was read can be one: metrics compute with them unseen."""
+    """Whether every number of a stored outcome is in a possible range, so that metrics can compute with it."""
     numbers: list[float | None] = [
         outcome.iterations, outcome.hard, outcome.calls, outcome.seconds, outcome.model_seconds, *outcome.difficulties
     ]  # fmt: skip
@@ -106,7 +104,7 @@ def _unparsed(record: Record) -> bool:
     solution, failure = record.solution, record.failure
     if solution is None:
         return failure is not None and failure.kind == "parse"
-    # Records kept before Solution had the field say it in their notes alone.
+    # Older records, from before the field existed, only have it in their notes.
     return any("be read" in note for note in solution.notes) if solution.unparsed is None else solution.unparsed
 
 

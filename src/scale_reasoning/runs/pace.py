@@ -1,7 +1,7 @@
-"""Which attempt of a run comes next, and when: all of them at once, or no more than a goal can need.
+"""Which attempt of a run is next, and when: all as fast as possible, or only those that a goal can need.
 
-Decides the order towards a goal: every problem once before any is tried again, and none twice at a time. What counts
-as reaching the goal is the goal's.
+Decides the order towards a goal: every problem once before any is tried again, and no problem twice at a time. The goal
+decides when it is reached.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from scale_reasoning.types import Problem
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """One sample of one problem by every cell that shares its dataset and model, in turn.
+    """One sample of one problem in all cells with its dataset and model, one after another.
 
-    Cells in turn, so that a call two of them have in common is paid for once.
+    So a call that two cells have in common is paid for once.
     """
 
     problem: Problem
@@ -29,9 +29,10 @@ class Unit:
 
 
 class Goal(Protocol):
-    """What may end a run before all its attempts are made.
+    """What can end a run before all its attempts are made.
 
-    An attempt helps towards one `place`; once that is `reached`, its other attempts are not needed.
+    An attempt counts towards one part of the goal, its `place`; once that is `reached`, its other attempts are not
+    needed.
     """
 
     def heard(self, cell: int, outcome: Outcome) -> None:
@@ -43,30 +44,30 @@ class Goal(Protocol):
         ...
 
     def room(self) -> int:
-        """How many attempts may be in flight now; at least 1 unless there is enough."""
+        """How many attempts may be in flight now, at least 1 unless there is enough."""
         ...
 
     def place(self, cell: int, problem_id: str, sample: int) -> Hashable:
-        """What an attempt helps towards."""
+        """The part of the goal that an attempt counts towards."""
         ...
 
     def reached(self, place: Hashable) -> bool:
-        """Whether no further attempt is needed there."""
+        """Whether this part needs no further attempt."""
         ...
 
 
 class All:
-    """Every unit in its order, as fast as they are asked for."""
+    """All units in their order, without a goal."""
 
     def __init__(self, units: Iterable[Unit]) -> None:
         self._left: Iterator[Unit] = iter(units)
 
     async def next(self) -> Unit | None:
-        """The next unit to work on; None when there is no more."""
+        """The next unit, None if there are no more."""
         return next(self._left, None)
 
     async def ended(self, unit: Unit) -> None:
-        """Nothing depends on it."""
+        """Does nothing."""
 
     def needs(self, cell: int, unit: Unit) -> bool:
         """Whether this cell's attempt of a unit is still needed."""
@@ -74,7 +75,7 @@ class All:
 
 
 class Towards:
-    """The units that a goal needs: the next one is given out when the goal has room for it."""
+    """The units that a goal needs; the next one is returned when the goal has room for it."""
 
     def __init__(self, goal: Goal, units: Iterable[Unit]) -> None:
         self._goal = goal
@@ -86,7 +87,7 @@ class Towards:
         self._changed = asyncio.Condition()
 
     async def next(self) -> Unit | None:
-        """The next unit to work on; None when there is enough, or no more."""
+        """Waits for the next unit; None if there is enough, or if there are no more."""
         async with self._changed:
             await self._changed.wait_for(self._decided)
             if self._goal.enough() or not self._ready:
@@ -95,7 +96,7 @@ class Towards:
             return self._left[self._ready.popleft()].popleft()
 
     async def ended(self, unit: Unit) -> None:
-        """Makes room for others; the place's next unit, where it is still needed, comes after all other places."""
+        """Makes room for others. The next unit of this part, if it is needed, comes after all other parts."""
         place = self._place(unit)
         async with self._changed:
             self._in_flight -= 1

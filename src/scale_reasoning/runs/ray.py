@@ -1,8 +1,8 @@
-"""Attempts made by Ray actors, on this machine or on a cluster's; the one door to ray.
+"""Attempts made by Ray actors, on this machine or on a cluster.
 
-A worker runs the attempt coroutine on endpoints of its own. What it would ask of a journal it asks of the driver, which
-alone reads and writes the store: what is shared, resumed and paid for is decided where it always is, and a worker that
-dies takes with it no more than the calls whose replies were not filed yet.
+A worker runs the attempt coroutine on its own endpoints. Its journal asks the driver, which alone reads and writes the
+store. So calls are shared, resumed and paid for as always, and a worker that dies only loses the calls whose replies
+had not reached the driver.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ from scale_reasoning.together import together
 from scale_reasoning.types import Completion, Problem, Record, Request
 
 START_SECONDS = 60.0
-"""How long a run waits for all of its workers before it begins with some, and for any one later on."""
+"""How long a run waits for all of its workers before it starts with some, and later for a single one."""
 
 HOPELESS = 8
-"""Workers lost in a row with no attempt made, or by one attempt, after which the run ends."""
+"""Workers lost in a row without an attempt made, or by one attempt, after which the run ends."""
 
 OBJECT_STORE_BYTES = 100 << 20
-"""Of a cluster started here: what workers say is small, and passes by."""
+"""For a cluster that is started here; the messages of workers are small."""
 
-ELSEWHERE = ("openai", "teacher")
-"""Engines that cost a worker nothing to open; any other would be loaded by each of them."""
+OPENABLE_ENGINES = ("openai", "teacher")
+"""Engines that a worker can open at no cost; every worker would have to load any other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What a worker's journal asks: the completion filed for a request or, with one `paid`, to file it."""
+    """A question of a worker's journal: the completion of a request, or, with one `paid`, to store it."""
 
     number: int
     key: str
@@ -54,15 +54,15 @@ class Question:
 
 
 class Worker:
-    """The actor: makes attempts, and asks through `questions`, which the driver must keep calling."""
+    """The actor: makes attempts, and asks with `questions`, which the driver must call repeatedly."""
 
     def __init__(self, manifest: Manifest, connections: Mapping[ModelSpec, Connection]) -> None:
         self._manifest, self._connections = manifest, connections
-        self._journal = _Asking()
+        self._journal = _RemoteJournal()
         self._stack = AsyncExitStack()
 
     async def open(self) -> None:
-        """Opens its endpoints; they close with the process. Raises ConfigError."""
+        """Opens the worker's endpoints, which close with the process. Raises ConfigError."""
         limits = Limits()
         endpoints = {
             spec: await self._stack.enter_async_context(connect(connection, limits))
@@ -75,12 +75,12 @@ class Worker:
         return await self._maker.make(cell, problem, sample)
 
     async def questions(self, answers: Mapping[int, Completion | None]) -> list[Question]:
-        """Takes the answers to earlier questions, and waits until there are new ones."""
+        """Takes the answers to earlier questions, and waits for new questions."""
         return await self._journal.exchange(answers)
 
 
-class _Asking:
-    """A journal that is somewhere else: whoever asks waits until the answer comes."""
+class _RemoteJournal:
+    """A journal that asks the driver and waits for the answer."""
 
     def __init__(self) -> None:
         self._numbers = count()
@@ -100,7 +100,7 @@ class _Asking:
         """See Worker.questions."""
         for number, answer in answers.items():
             waiting = self._waiting.get(number)
-            if waiting is not None and not waiting.done():  # else its call was cancelled
+            if waiting is not None and not waiting.done():  # otherwise its call was cancelled
                 waiting.set_result(answer)
         await self._asked.wait()
         self._asked.clear()
@@ -120,25 +120,26 @@ class _Asking:
 
 @contextlib.contextmanager
 def cluster(address: str, connections: Mapping[ModelSpec, Connection], *, workers: int) -> Generator[None]:
-    """Ray, connected: `auto` is the cluster of this machine, `local` one for this run alone, ray://HOST:PORT another's.
+    """Connects to Ray: `auto` is the cluster of this machine, `local` starts one for this run, ray://HOST:PORT is
+    another.
 
-    Raises ConfigError when there is none, or when a worker would have to load a model.
+    Raises ConfigError if there is none, or if a worker would have to load a model.
     """
     if workers < 1:
         raise ConfigError(f"--ray-workers {workers}: must be at least 1")
     for connection in connections.values():
         for each in filter(None, (connection, derive_system1(connection))):
-            if choose_engine(each) not in ELSEWHERE:
+            if choose_engine(each) not in OPENABLE_ENGINES:
                 model = each.model or EMBEDDED
                 raise ConfigError(f"--ray: every worker would load {model}: serve it, and --base-url URL")
     ray = _ray()
     own: dict[str, Any] = {}
     if address == "local":
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a run tells nobody of itself
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # sends no usage statistics
         own = {"num_cpus": workers, "include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR", **own)
-    except Exception as error:  # ValueError, ConnectionError, RuntimeError and kinds of its own
+    except Exception as error:  # ValueError, ConnectionError, RuntimeError and Ray's own
         raise ConfigError(f"--ray {address}: {_first_line(error)}; without a cluster: --ray local") from error
     try:
         yield
@@ -155,12 +156,12 @@ async def run_on_ray(
     heard: Heard | None = None,
     goal: Goal | None = None,
 ) -> None:
-    """`run` by workers of a connected cluster, who share out the attempts and the requests in flight.
+    """As `run`, with workers of a connected cluster, which divide the attempts and the requests in flight.
 
-    Raises what `run` does, and Unreachable when workers die as fast as they start.
+    Raises what `run` raises, and Unreachable if workers die as fast as they start.
     """
     shared = {
-        spec: replace(connection, in_flight=_share(connection.in_flight, workers), say=_unheard)
+        spec: replace(connection, in_flight=_share(connection.in_flight, workers), say=_say_nothing)
         for spec, connection in connections.items()
     }
     ray = _ray()
@@ -169,7 +170,7 @@ async def run_on_ray(
 
     async def work() -> None:
         try:
-            await crew.gathered()
+            await crew.wait_for_all()
             await run_by(crew.make, store, attempts_in_flight=attempts_in_flight, heard=heard, goal=goal)
         finally:
             crew.end()
@@ -178,15 +179,15 @@ async def run_on_ray(
 
 
 @dataclass(slots=True)
-class _Hand:
-    """A worker that is ready, and how many attempts it has."""
+class _ReadyWorker:
+    """A worker that is ready, and its number of attempts."""
 
     worker: Any
     attempts: int = 0
 
 
 class _Crew:
-    """Workers, each replaced when it dies; an attempt goes to the one that has fewest."""
+    """Workers, each replaced when it dies; an attempt goes to the one with the fewest."""
 
     def __init__(self, ray: Any, store: Store, start: Callable[[], Any], *, size: int) -> None:
         self._ray, self._store, self._start, self._size = ray, store, start, size
@@ -194,86 +195,86 @@ class _Crew:
         gone = (errors.RayActorError, errors.WorkerCrashedError, errors.ObjectLostError)
         self._gone: tuple[type[Exception], ...] = gone
         self._started: dict[int, Any] = {}
-        self._ready: list[_Hand] = []
+        self._ready: list[_ReadyWorker] = []
         self._changed = asyncio.Condition()
         self._lost, self._ended = 0, False
 
-    async def gathered(self) -> None:
-        """Returns when all are ready, or the time is up."""
+    async def wait_for_all(self) -> None:
+        """Waits until all workers are ready, or the time is over."""
         with contextlib.suppress(TimeoutError):
             await self._at_least(self._size)
 
     async def make(self, cell: int, problem: Problem, sample: int) -> Record:
-        """See run.Make. An attempt whose worker dies is made again by another, over what it has paid for.
+        """See run.Make. If the worker dies, another one resumes the attempt from its completed calls.
 
-        Raises Unreachable when there is no other, or when it was the end of so many that it may be the cause.
+        Raises Unreachable if there is no other, or if so many have died that the attempt may be the cause.
         """
         for _ in range(HOPELESS):
             try:
                 await self._at_least(1)
             except TimeoutError as error:
                 raise Unreachable(f"no worker for {START_SECONDS:.0f} s: {self._free()} free") from error
-            hand = min(self._ready, key=lambda each: each.attempts)
-            hand.attempts += 1
+            ready = min(self._ready, key=lambda each: each.attempts)
+            ready.attempts += 1
             try:
-                record = await self._told(hand.worker.make.remote(cell, problem, sample))
+                record = await self._result(ready.worker.make.remote(cell, problem, sample))
             except self._gone:
-                self._ray.kill(hand.worker)  # so that `keep` hears of it as well
-                self._drop(hand)
+                self._ray.kill(ready.worker)  # so that `keep` notices it too
+                self._drop(ready)
                 continue
-            hand.attempts -= 1
+            ready.attempts -= 1
             self._lost = 0
             return record
-        raise Unreachable(f"problem {problem.id}, sample {sample}: {HOPELESS} workers died over it")
+        raise Unreachable(f"problem {problem.id}, sample {sample}: {HOPELESS} workers died during it")
 
     async def keep(self, place: int) -> None:
-        """Has a worker in this place until the end, and answers it from the store."""
+        """Keeps one worker running until the end, and answers its questions from the store."""
         while not self._ended:
             worker = self._started[place] = self._start()
-            hand = _Hand(worker)
+            ready = _ReadyWorker(worker)
             try:
-                await self._told(worker.open.remote())
+                await self._result(worker.open.remote())
                 async with self._changed:
-                    self._ready.append(hand)
+                    self._ready.append(ready)
                     self._changed.notify_all()
                 await self._answer(worker)
             except self._gone as error:
-                self._drop(hand)
+                self._drop(ready)
                 self._lost += 1
                 if self._lost >= HOPELESS and not self._ended:
                     why = _first_line(error)
                     raise Unreachable(f"{self._lost} workers died, the last: {why}") from error
 
     def end(self) -> None:
-        """Ends all workers, and with them every `keep`."""
+        """Ends all workers, and so every `keep`."""
         self._ended = True
         for worker in self._started.values():
             self._ray.kill(worker)
 
     async def _answer(self, worker: Any) -> None:
-        """Answers until the worker dies."""
+        """Answers a worker's questions until it dies."""
         answers: dict[int, Completion | None] = {}
         while True:
-            questions: list[Question] = await self._told(worker.questions.remote(answers))
-            found = await together(self._answered(question) for question in questions)
+            questions: list[Question] = await self._result(worker.questions.remote(answers))
+            found = await together(self._reply(question) for question in questions)
             answers = {question.number: answer for question, answer in zip(questions, found, strict=True)}
 
-    async def _answered(self, question: Question) -> Completion | None:
+    async def _reply(self, question: Question) -> Completion | None:
         if question.paid is None:
             return await self._store.get(question.key, question.request)
         await self._store.put(question.key, question.request, question.paid)
         return None
 
-    async def _told(self, reference: Any) -> Any:
-        """What a worker returns; what it raises is raised as itself."""
+    async def _result(self, reference: Any) -> Any:
+        """The result of a worker's method; raises its exceptions as they are."""
         try:
             return await reference
         except self._ray.exceptions.RayTaskError as error:
             raise error.cause from None
 
-    def _drop(self, hand: _Hand) -> None:
-        if hand in self._ready:
-            self._ready.remove(hand)
+    def _drop(self, ready: _ReadyWorker) -> None:
+        if ready in self._ready:
+            self._ready.remove(ready)
 
     async def _at_least(self, workers: int) -> None:
         async with asyncio.timeout(START_SECONDS), self._changed:
@@ -298,5 +299,5 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
 
 
-def _unheard(_: str) -> None:
-    """A worker has nobody to tell."""
+def _say_nothing(_: str) -> None:
+    """Workers print nothing."""

@@ -1,4 +1,4 @@
-"""Grade and vote anew over saved text, no model needed: for another grader, or with the graders of a later version."""
+"""Grades saved attempts again, votes included, without a model: with another grader or a later version's."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from scale_reasoning.together import together
 from scale_reasoning.types import Problem, Record, Solution
 
 AT_A_TIME = 16
-"""Records that are graded at once."""
+"""Records that are graded concurrently."""
 
 
 @dataclass(slots=True, kw_only=True)
-class Regraded:
-    """How many records were graded anew, and what became of their verdicts; `ungraded` says why some have none now."""
+class RegradeCounts:
+    """How many records were graded again, and how many grades changed; `ungraded` says why some could not be graded."""
 
     records: int = 0
     to_right: int = 0
@@ -30,7 +30,7 @@ class Regraded:
 
     @property
     def changed(self) -> int:
-        """Verdicts that are not what they were."""
+        """The number of grades that changed."""
         return self.to_right + self.to_wrong + self.first
 
     def count(self, old: Record, new: Record) -> None:
@@ -44,35 +44,37 @@ class Regraded:
             self.to_wrong += now is False
 
 
-async def regrade(store: Store, grader: str | None = None) -> Regraded:
-    """Grades every record of a run anew and keeps the verdicts; a record that is pending stays as it is.
+async def regrade(store: Store, grader: str | None = None) -> RegradeCounts:
+    """Grades every record of a run again and stores the grades and outcomes; pending records stay as they are.
 
-    `grader` is the run's own where none is named. What is kept of an attempt at hand is derived anew for all records.
+    `grader` defaults to the run's.
     """
-    found = Regraded()
-    async for cell, _, new in judged(store, found, grader):
+    found = RegradeCounts()
+    async for cell, _, new in regraded(store, found, grader):
         await store.save(cell, new)
     return found
 
 
-async def judged(store: Store, found: Regraded, grader: str | None = None) -> AsyncIterator[tuple[int, Record, Record]]:
-    """Cell, record as it is, and as it would be, of every record; counted in `found`. Keeps nothing."""
+async def regraded(
+    store: Store, found: RegradeCounts, grader: str | None = None
+) -> AsyncIterator[tuple[int, Record, Record]]:
+    """(cell, record, record graded again) of every record, counted in `found`. Stores nothing."""
     name = grader or store.manifest.grader
     for cell, spec in enumerate(store.manifest.cells):
         problems = {problem.id: problem for problem in store.problems(spec.dataset.name)}
         records = list(store.records(cell))
         for start in range(0, len(records), AT_A_TIME):
             some = records[start : start + AT_A_TIME]
-            graded = await together(_judged(one, problems[one.attempt.problem_id], name, found) for one in some)
+            graded = await together(_regrade(one, problems[one.attempt.problem_id], name, found) for one in some)
             for old, new in zip(some, graded, strict=True):
                 yield cell, old, new
 
 
-async def _judged(record: Record, problem: Problem, grader: str | None, found: Regraded) -> Record:
+async def _regrade(record: Record, problem: Problem, grader: str | None, found: RegradeCounts) -> Record:
     if record.solution is None and record.failure is not None and record.failure.blame == "world":
         return record
     try:
-        new = await _graded(record, problem, grader)
+        new = await _grade(record, problem, grader)
     except GradeError as error:
         found.ungraded.append(f"problem {problem.id}, sample {record.attempt.sample}: {error}")
         return record
@@ -80,17 +82,17 @@ async def _judged(record: Record, problem: Problem, grader: str | None, found: R
     return new
 
 
-def answered(solution: Solution) -> Solution:
-    """The solution with its answer found anew in its text: chains first, then the vote over them."""
+def with_answer_found(solution: Solution) -> Solution:
+    """The solution with the answer found in its text again: first those of the chains, then the vote."""
     if solution.chains:
-        return elect([answered(chain) for chain in solution.chains])
+        return elect([with_answer_found(chain) for chain in solution.chains])
     if not solution.steps:
         return solution
     return replace(solution, answer=final_answer(solution.steps[-1].text))
 
 
-async def _graded(record: Record, problem: Problem, name: str | None) -> Record:
-    solution = None if record.solution is None else answered(record.solution)
+async def _grade(record: Record, problem: Problem, name: str | None) -> Record:
+    solution = None if record.solution is None else with_answer_found(record.solution)
     failure = record.failure if solution is None else unanswered(solution)
     if problem.answer is None:
         return replace(record, solution=solution, failure=failure)

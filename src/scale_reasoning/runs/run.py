@@ -1,7 +1,7 @@
-"""A whole run: every attempt of a manifest that is not done yet, bounded in flight, each durable when it is done.
+"""A whole run: every attempt of a manifest that is not done yet, with a bound on attempts in flight.
 
-Resume is running it again over the store: it costs nothing up to the first unpaid call. Attempts that the world failed
-are tried once more at the end, and are pending after that. Knows nothing of printing.
+To resume is to run again over the store, which answers every completed call. Attempts that an infrastructure error
+ended are tried once more at the end, and are pending after that. Prints nothing.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from scale_reasoning.together import together
 from scale_reasoning.types import Mode, Problem, Record
 
 PASSES = 2
-"""Once for every attempt, once more for what the world failed."""
+"""Once for every attempt, once more for those that an infrastructure error ended."""
 
 HOPELESS = 16
-"""World failures in a row after which nothing more is started: the server is gone."""
+"""Infrastructure errors in a row after which nothing more is started."""
 
 
 Heard = Callable[[int, Outcome], None]
-"""Told of every attempt that ended: its cell and its outcome."""
+"""Receives every attempt that ended: its cell and its outcome."""
 
 Make = Callable[[int, Problem, int], Awaitable[Record]]
-"""Makes one attempt, here or elsewhere: a cell's, at a problem, which sample of it."""
+"""Makes one attempt, in this process or elsewhere: cell, problem, sample."""
 
 
 async def run(
@@ -47,11 +47,11 @@ async def run(
     listener: Listener | None = None,
     goal: Goal | None = None,
 ) -> None:
-    """Runs what is left of the store's manifest, or no more of it than the `goal` needs.
+    """Runs what is left of the store's manifest, or as much of it as the `goal` needs.
 
-    `endpoints` are each model's, open; `listener` hears the events of all attempts. Raises StoreError when a result
-    cannot be kept, ConfigError when the model cannot be used at all, Unreachable when the server seems to be gone; what
-    was done is kept in every case.
+    `endpoints` are the open ones of each model; `listener` receives the events of all attempts. Raises StoreError if a
+    result cannot be stored, ConfigError if the model cannot be used, Unreachable if the server seems to be gone. What
+    was done is stored in every case.
     """
     maker = Maker(store.manifest, endpoints, journal=store, listener=listener)
     await run_by(maker.make, store, attempts_in_flight=attempts_in_flight, heard=heard, goal=goal)
@@ -73,13 +73,13 @@ async def run_by(
         if not left or (goal is not None and goal.enough()):
             return
         work = _Work(make, store, done, heard, All(left) if goal is None else Towards(goal, left))
-        await work.through(min(attempts_in_flight, len(left)))
+        await work.run_all(min(attempts_in_flight, len(left)))
         if not work.pending:
             return
 
 
 def needed(store: Store, goal: Goal) -> bool:
-    """Whether an attempt that is not done could still help towards the goal."""
+    """Whether an attempt that is not done could still count towards the goal."""
     done = store.done()
     return not goal.enough() and any(
         (cell, unit.problem.id, unit.sample) not in done
@@ -90,12 +90,12 @@ def needed(store: Store, goal: Goal) -> bool:
 
 
 def units(store: Store) -> Iterator[Unit]:
-    """Every unit of a run. Long problems first: their chains are the likelier to be long."""
+    """All units of a run, long problems first, because their chains are likely to be long."""
     return _units(store, lambda problem: -len(problem.text))
 
 
 def in_their_order(store: Store) -> Iterator[Unit]:
-    """Every unit of a run, problems as in their datasets."""
+    """All units of a run, problems in the order of their datasets."""
     return _units(store, lambda _: 0)
 
 
@@ -112,16 +112,16 @@ def _units(store: Store, rank: Callable[[Problem], int]) -> Iterator[Unit]:
 
 
 def _limit(spec: CellSpec) -> float:
-    """The largest System 2 limit first: its replies can serve the smaller ones."""
+    """The System 2 limit. The largest is first, because its replies can be used for the smaller ones."""
     limit = spec.strategy.get("system2_max_tokens")
     return float("inf") if limit is None else float(limit)
 
 
-class _Ahead:
-    """How many sub-problems an attempt has before it: those with most are served first, and of equals the thinking."""
+class _RemainingWork:
+    """Remaining work: attempts with more sub-problems left start first, and of equals the one that will think."""
 
     UNKNOWN = 100.0
-    """Until the decomposition is known: it comes first, for all else follows from it."""
+    """Before the decomposition, which comes first because everything else follows from it."""
 
     def __init__(self, listener: Listener | None) -> None:
         self.steps, self.listener = self.UNKNOWN, listener
@@ -134,7 +134,7 @@ class _Ahead:
         elif isinstance(event, Routed):
             self.steps = event.of - event.step + (1.5 if event.mode is Mode.SYSTEM2 else 1.0)
 
-    def urging(self, endpoints: Endpoints) -> Endpoints:
+    def prioritise(self, endpoints: Endpoints) -> Endpoints:
         return {
             mode: replace(endpoint, engine=endpoint.engine.urgent(lambda: self.steps))
             if isinstance(endpoint.engine, Scheduled)
@@ -144,7 +144,7 @@ class _Ahead:
 
 
 class Maker:
-    """Makes the attempts of a manifest on open endpoints, each served by how much it has before it."""
+    """Makes the attempts of a manifest on open endpoints, in the order of their remaining work."""
 
     def __init__(
         self,
@@ -161,21 +161,21 @@ class Maker:
 
     async def make(self, cell: int, problem: Problem, sample: int) -> Record:
         """See Make. Raises ConfigError."""
-        ahead = _Ahead(self._listener)
+        remaining = _RemainingWork(self._listener)
         return await attempt(
             problem,
             self._strategies[cell],
-            ahead.urging(self._endpoints[cell]),
+            remaining.prioritise(self._endpoints[cell]),
             sample=sample,
             seed=self._seed,
             grader=self._grader,
             journal=self._journal,
-            listener=ahead.hear,
+            listener=remaining.hear,
         )
 
 
 class _Work:
-    """One pass over units."""
+    """One pass over the units."""
 
     def __init__(
         self, make: Make, store: Store, done: set[tuple[int, str, int]], heard: Heard | None, source: All | Towards
@@ -183,7 +183,7 @@ class _Work:
         self.make, self.store, self.done, self.heard, self.source = make, store, done, heard, source
         self.pending = self.in_a_row = 0
 
-    async def through(self, attempts_in_flight: int) -> None:
+    async def run_all(self, attempts_in_flight: int) -> None:
         async def worker() -> None:
             while (unit := await self.source.next()) is not None:
                 await self.unit(unit)

@@ -1,7 +1,7 @@
-"""One machine's share of a run: which samples of which problems are its own.
+"""One machine's part of a run: which samples of which problems it makes.
 
-Decided by names alone, so that machines need not know of each other, and a problem's place in its dataset changes
-nothing. Knows nothing of cells: a sample goes through all of them on one machine, where they share their calls.
+Decided by names alone, so that machines need not know each other and a problem's position in its dataset does not
+matter. A sample runs in all cells on one machine, where they share calls.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from scale_reasoning.errors import ConfigError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shard:
-    """Share `number` (from 1) of `of`."""
+    """Part `number`, from 1, of `of` parts."""
 
     number: int
     of: int
@@ -28,15 +28,15 @@ class Shard:
         return f"{self.number}/{self.of}"
 
     def has(self, dataset: str, problem_id: str, sample: int) -> bool:
-        """Whether a sample of a problem is this share's.
+        """Whether a sample of a problem belongs to this shard.
 
-        The problem's hash says which share its first sample goes to, and the others follow in turn: every share gets
-        its part of each problem, so that shares are of a size though some problems take far longer than others.
+        The problem's hash decides the shard of its first sample, and the others follow in turn. So every shard has a
+        part of each problem, and all take about the same time although some problems take far longer than others.
         """
         return (_turn(dataset, problem_id) + sample) % self.of == self.number - 1
 
     def count(self, dataset: str, problem_id: str, samples: int) -> int:
-        """How many of a problem's samples are this share's."""
+        """How many of a problem's samples belong to this shard."""
         first = (self.number - 1 - _turn(dataset, problem_id)) % self.of
         return len(range(first, samples, self.of))
 
@@ -47,7 +47,7 @@ def _turn(dataset: str, problem_id: str) -> int:
 
 
 def read(text: str) -> Shard:
-    """The shard that `2/5` names. Raises ConfigError."""
+    """Parses a shard such as `2/5`. Raises ConfigError."""
     match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
     if match is None:
         raise ConfigError(f"--shard {text}: must be I/N, such as 2/5")
