@@ -141,18 +141,16 @@ def pair(mine: Sequence[Cell], theirs: Sequence[Cell]) -> list[tuple[Cell, Cell]
 
     Raises ConfigError where there is no pair, or no clear one.
     """
-    pairs = [(a, b) for a in mine for b in theirs if a.dataset == b.dataset]
-    alike = [(a, b) for a, b in pairs if (a.model, a.strategy) == (b.model, b.strategy)]
     chosen: list[tuple[Cell, Cell]] = []
-    for dataset in dict.fromkeys(a.dataset for a, _ in pairs):
-        candidates = [(a, b) for a, b in pairs if a.dataset == dataset]
-        same = [(a, b) for a, b in alike if a.dataset == dataset]
-        if len(candidates) > 1 and not same:
+    for dataset in dict.fromkeys(cell.dataset for cell in mine):
+        pairs = [(a, b) for a in mine for b in theirs if a.dataset == b.dataset == dataset]
+        alike = [(a, b) for a, b in pairs if (a.model, a.strategy) == (b.model, b.strategy)]
+        if len(pairs) > 1 and not alike:
             raise ConfigError(
                 f"several cells are on {dataset}, and no model and strategy are in both runs: name one row of each, as "
                 "FOLDER:N (`scale report` numbers them)"
             )
-        chosen += candidates if len(candidates) == 1 else same
+        chosen += pairs if len(pairs) == 1 else alike
     if not chosen:
         names = (" and ".join(dict.fromkeys(cell.dataset for cell in cells)) for cells in (mine, theirs))
         raise ConfigError(f"the runs share no dataset: one is on {', the other on '.join(names)}")
