@@ -46,15 +46,9 @@ def change_manifest(manifest: Manifest, flags: RunFlags, where: str) -> Manifest
     refuse(flags, where, IN_RECIPES)
     default = _locate(flags).base_url
     changes = {key: each for key, each in pick_given(flags.model.model).items() if key not in SERVER_KEYS}
-    models = move(flags.model, {cell.model: replace(cell.model, **changes) for cell in manifest.cells})
-    cells = tuple(
-        replace(
-            cell,
-            model=_fill_server(models[cell.model], default),
-            dataset=replace(cell.dataset, **pick_given(flags.data)),
-        )
-        for cell in manifest.cells
-    )
+    models = move(flags.model.model, {cell.model: replace(cell.model, **changes) for cell in manifest.cells})
+    manifest = manifest.replace_models({old: _fill_server(new, default) for old, new in models.items()})
+    cells = tuple(replace(cell, dataset=replace(cell.dataset, **pick_given(flags.data))) for cell in manifest.cells)
     run = {key: value for part, key, value in flags.list_fixed() if part == "run"}
     return replace(manifest, cells=cells, reuse=manifest.reuse and flags.reuse, synthesis={}, **run)
 

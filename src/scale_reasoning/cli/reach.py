@@ -40,7 +40,7 @@ def make_connections(flags: RunFlags, manifest: Manifest) -> dict[ModelSpec, Con
     locate(flags.model.model)  # refuses flags that contradict each other
     variable = flags.model.model.api_key_env
     connections: dict[ModelSpec, Connection] = {}
-    for spec, moved in move(flags.model, {cell.model: cell.model for cell in manifest.cells}).items():
+    for spec, moved in move(flags.model.model, {cell.model: cell.model for cell in manifest.cells}).items():
         access = replace(flags.model.access, api_key=read_api_key(variable or spec.api_key_env))
         connections[spec] = Connection.join(name_unnamed(moved), access)
     refuse_unknown_servers(flags, connections)
@@ -70,18 +70,21 @@ def locate(model: ModelSpec) -> ModelSpec:
     return replace(model, base_url=url, system1_base_url=system1_url)
 
 
-def move(flags: ModelFlags, models: Mapping[ModelSpec, ModelSpec]) -> dict[ModelSpec, ModelSpec]:
-    """Every model on the servers that flags name; models on this machine stay there. Raises ConfigError if all are."""
-    servers = {key: value for key, value in pick_given(flags.model).items() if key in SERVER_KEYS}
+def move(model: ModelSpec, models: Mapping[ModelSpec, ModelSpec]) -> dict[ModelSpec, ModelSpec]:
+    """The values of `models` on the servers that the flags' `model` names; models on this machine stay there.
+
+    Raises ConfigError for a server that no model can use.
+    """
+    servers = {key: value for key, value in pick_given(model).items() if key in SERVER_KEYS}
     if "base_url" in servers:
-        servers["more_base_urls"] = flags.model.more_base_urls
-        if all(runs_here(model.model) for model in models.values()):
-            names = ", ".join(dict.fromkeys(str(model.model) for model in models.values()))
-            raise ConfigError(f"--base-url {flags.model.base_url}: {names} runs on this machine; leave the URL out")
+        servers["more_base_urls"] = model.more_base_urls
+        if all(runs_here(each.model) for each in models.values()):
+            names = ", ".join(dict.fromkeys(str(each.model) for each in models.values()))
+            raise ConfigError(f"--base-url {model.base_url}: {names} runs on this machine; leave the URL out")
     system1 = {key: url for key, url in servers.items() if key == "system1_base_url"}
-    if system1 and not any(model.system1_model or model.system1_base_url for model in models.values()):
+    if system1 and not any(each.system1_model or each.system1_base_url for each in models.values()):
         raise ConfigError("--system1-base-url: no model of System 1 is named; add --system1-model NAME")
-    return {key: replace(model, **(system1 if runs_here(model.model) else servers)) for key, model in models.items()}
+    return {key: replace(each, **(system1 if runs_here(each.model) else servers)) for key, each in models.items()}
 
 
 def require_system1(model: ModelSpec) -> None:
