@@ -6,17 +6,21 @@ BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
 ATHERIS ?= atheris==3.0.0
 SECONDS_EACH ?= 60
+ALONE := not sft and not clients and not browser and not ray
 BENCHMARKS := http_clients overhead grading scheduling makespan in_flight prefix_cache embedded resume hundred_thousand
 EXAMPLE := C = 517. D = C + 8. E = D × 7. F = E mod 1000. G = F - 46. Find G.
 ANSWER := 629
 
-.PHONY: run test test-sft test-clients test-browser test-ray check examples format fuzz bench student clean
+.PHONY: run test test-slow test-sft test-clients test-browser test-ray check examples format fuzz bench student clean
 
 run: $(VENV)/model  ## solve a problem with the model in the box, the trace live
 	@$(BIN)/scale solve --tau 0.3 --answer $(ANSWER) "$(EXAMPLE)" || test $$? -eq 1
 
-test: $(VENV)/dev $(VENV)/model  ## every test that needs no other service
-	$(BIN)/pytest -m 'not sft and not clients and not browser and not ray'
+test: $(VENV)/dev $(VENV)/model  ## the quick tests that need no other service, 2 minutes
+	$(BIN)/pytest -m 'not slow and $(ALONE)'
+
+test-slow: $(VENV)/dev $(VENV)/model  ## the tests that wait, start processes or try every case; all examples of properties
+	$(BIN)/pytest --hypothesis-profile=all -m '(slow or hypothesis) and $(ALONE)'
 
 test-sft: $(VENV)/dev $(VENV)/model $(VENV)/sft  ## the tests that train and load checkpoints
 	$(BIN)/pytest -m sft

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.speed import mark_slow
 
 from scale_reasoning.engines import smollm2
 
@@ -58,7 +59,7 @@ time.sleep(99)
 
 
 @LINUX
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("end", [signal.SIGKILL, *mark_slow(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)])
 def test_a_command_and_all_it_started_end_with_the_parent_however_that_ends(end: signal.Signals) -> None:
     marker = f"3600.{os.getpid()}{end.value:02}"
     words = [sys.executable, "-c", PARENT, sys.executable, "-c", GRANDCHILDREN, marker]
@@ -119,7 +120,7 @@ def stalling_index() -> Iterator[str]:
 
 @LINUX
 @pytest.mark.skipif(shutil.which("pip") is None and not Path(sys.prefix, "bin", "pip").exists(), reason="no pip here")
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("end", mark_slow(signal.SIGINT, signal.SIGKILL, signal.SIGTERM))
 @pytest.mark.parametrize("words", [["fetch"], ["solve", "How much is 1 and 1?"]])
 def test_a_fetch_that_is_ended_leaves_no_process_and_the_next_start_no_folder(
     words: list[str], end: signal.Signals, tmp_path: Path
@@ -155,7 +156,7 @@ def test_a_fetch_that_is_ended_leaves_no_process_and_the_next_start_no_folder(
 # Ctrl-C while the command loads
 
 
-@pytest.mark.parametrize("delay", [0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5])
+@pytest.mark.parametrize("delay", [0, 0.1, *mark_slow(0.02, 0.05, 0.2, 0.3, 0.5)])
 def test_ctrl_c_is_one_line_from_the_first_moment_on(delay: float, tmp_path: Path) -> None:
     rows = "".join(f'{{"problem": "How much is {n}?", "answer": "1"}}\n' for n in range(20_000))
     (tmp_path / "d.jsonl").write_text(rows)
@@ -167,6 +168,7 @@ def test_ctrl_c_is_one_line_from_the_first_moment_on(delay: float, tmp_path: Pat
         assert process.stderr is not None
         for line in process.stderr:  # until then Python itself is starting
             if re.search(r"\| +scale_reasoning.__main__$", line):
+                process.stderr.readline()  # the first thing that `main` imports: it has begun
                 break
         time.sleep(delay)
         process.send_signal(signal.SIGINT)

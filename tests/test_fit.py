@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.speed import limit_examples
 
 from scale_reasoning.engines.scripted import Scripted
 from scale_reasoning.engines.sim import run_virtual
@@ -57,7 +58,7 @@ def outcome(told: Told, *, window: int, prompt: int, text: str, asked: int = 204
     window=st.sampled_from([2048, 4096, 16384, 40960]), share=st.floats(0.0, 0.85), density=st.floats(2.0, 4.5),
     asked=st.integers(64, 50_000),
 )  # fmt: skip
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=limit_examples(60))
 def test_a_prompt_that_leaves_room_is_answered_in_three_requests_whatever_the_server_tells(
     wording: str, window: int, share: float, density: float, asked: int
 ) -> None:
@@ -71,7 +72,7 @@ def test_a_prompt_that_leaves_room_is_answered_in_three_requests_whatever_the_se
 
 @pytest.mark.parametrize("wording", WORDINGS)
 @given(window=st.sampled_from([2048, 4096, 16384]), beyond=st.floats(1.02, 3.0), density=st.floats(2.0, 4.0))
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=limit_examples(40))
 def test_a_prompt_that_does_not_fit_is_the_models_doing(
     wording: str, window: int, beyond: float, density: float
 ) -> None:
@@ -86,7 +87,7 @@ def test_a_prompt_that_does_not_fit_is_the_models_doing(
 
 @pytest.mark.parametrize("wording", ["a lower bound", "a lower bound as a count", "the window alone", "nothing"])
 @given(window=st.sampled_from([4096, 16384, 40960]), asked=st.integers(64, 4000))
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=limit_examples(20))
 def test_a_short_prompt_that_a_server_calls_too_long_is_never_the_models_fault(
     wording: str, window: int, asked: int
 ) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.speed import limit_examples
 
 from scale_reasoning.engines import endpoints
 from scale_reasoning.engines.scripted import Scripted
@@ -390,7 +391,7 @@ def test_an_attempt_knows_what_each_mode_has_spent_so_far() -> None:
 
 
 @given(st.randoms(use_true_random=False))
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=limit_examples(20))
 def test_calls_are_sorted_naturally_whatever_the_order_they_ended_in(chance: random.Random) -> None:
     ordered = ["decompose/1", "decompose/2", "decompose/10", "select", "step1/assess", "step1/assess/try2",
                "step1/solve", "step2/solve", "step10/assess", "step10/solve", "step\u00b2"]  # fmt: skip

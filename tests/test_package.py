@@ -40,6 +40,7 @@ def test_the_examples_that_need_no_model_run(program: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "answer: 42\n", "")
 
 
+@pytest.mark.slow
 @pytest.mark.llama
 @pytest.mark.parametrize("program", ["ten_lines.py", "own_strategy.py"])
 def test_the_examples_run_on_the_model_in_the_box(program: str) -> None:

@@ -160,6 +160,7 @@ def test_the_prompts_of_the_strategies_are_found_beside_them() -> None:
 
 
 def test_every_prompt_set_has_the_sections_and_holes_of_the_strategies_own() -> None:
+    assert prompt_sets()
     for name in prompt_sets():
         files = sorted(Path(scale.__file__).parent.glob(f"{name}/*.md"))
         assert [file.stem for file in files] == ["cot", "inftythink", "scale"]

@@ -10,17 +10,22 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import secrets
 import shutil
 import stat
 import tempfile
 import time
+import tomllib
 from collections.abc import Generator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 HELD = ".held"
 """The file by whose lock a workspace is known to be in use."""
+TOML_BYTES, TOML_DOTS = 1 << 20, 100
+"""Of a recipe or a profiles file, and of one of its lines."""
+NUMBER = re.compile(r"(?<![\w.])[0-9]+\.[0-9]+(?![\w.])")
 ABANDONED_SECONDS = 3600
 """Age from which a workspace without that file is nobody's."""
 
@@ -39,6 +44,19 @@ def read_bounded(file: Path, most: int, *, follow: bool = True) -> bytes:
     if max(size, len(content)) > most:
         raise OSError(errno.EFBIG, f"over {most:,} bytes", str(file))
     return bytes(content)
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    """The table in a TOML file.
+
+    Raises OSError as `read_bounded` does for over `TOML_BYTES`, ValueError for what is not TOML or has a line with over
+    `TOML_DOTS` dots outside numbers: a key of many parts takes the square of their number.
+    """
+    text = read_bounded(file, TOML_BYTES).decode()
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.count(".") > TOML_DOTS and NUMBER.sub("", line).count(".") > TOML_DOTS:
+            raise ValueError(f"line {number} has over {TOML_DOTS} dots outside numbers, and no key has so many parts")
+    return tomllib.loads(text)
 
 
 def why(error: Exception) -> str:

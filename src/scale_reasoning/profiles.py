@@ -7,7 +7,6 @@ Knows nothing of servers: what it yields is keys of a request body.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
@@ -17,7 +16,7 @@ from typing import Annotated, Any, TypeAlias, cast
 import msgspec
 
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.files import read_bounded, why
+from scale_reasoning.files import read_toml, why
 from scale_reasoning.types import JSON, THINK, Marks, Mode, Sampling
 
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
@@ -116,8 +115,6 @@ def prompt_sets() -> tuple[str, ...]:
     return tuple(sorted({file.parent.name for file in strategies.glob("*/*.md")}))
 
 
-MOST_BYTES = 1 << 20
-"""Of a profiles file."""
 LONGEST_NAME = 100
 """Characters of a model's name that patterns are searched in, from its end."""
 MOST_REPEATS, MOST_CHOICES = 3, 6
@@ -135,7 +132,7 @@ def _ends_soon(pattern: str) -> bool:
 @cache
 def _read(file: Path) -> tuple[Profile, ...]:
     try:
-        tables = tomllib.loads(read_bounded(file, MOST_BYTES).decode())
+        tables = read_toml(file)
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"profiles file {file}: {why(error)}") from error
     return tuple(_profile(file, name, table) for name, table in tables.items())
@@ -170,8 +167,8 @@ def _profile(file: Path, name: str, table: JSON) -> Profile:
             )
         try:
             re.compile(pattern)
-        except re.error as error:
-            raise ConfigError(f"{where}: match = {pattern!r}: {error}") from error
+        except (re.error, OverflowError, RecursionError) as error:
+            raise ConfigError(f"{where}: match = {pattern!r:.80}: {error}") from error
     return profile
 
 

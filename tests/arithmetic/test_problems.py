@@ -6,6 +6,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.speed import limit_examples
 
 from scale_reasoning.arithmetic import chains
 from scale_reasoning.arithmetic.chains import SPLITS, Dice, Level, result_of, split_of
@@ -26,7 +27,7 @@ SPLIT = st.sampled_from(SPLITS)
 
 
 @given(index=INDEX, split=SPLIT, seed=st.integers(0, 10**9), level=WIDE)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=limit_examples(150), deadline=None)
 def test_a_chain_keeps_its_bounds_and_its_results_are_right(index: int, split: str, seed: int, level: Level):
     made = chain(index, split=split, seed=seed, level=level)
     turns = [link.turn for link in made.links]
@@ -44,7 +45,7 @@ def test_a_chain_keeps_its_bounds_and_its_results_are_right(index: int, split: s
 
 
 @given(index=INDEX, split=SPLIT)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=limit_examples(60), deadline=None)
 def test_a_laptop_chain_takes_none_but_its_moves_and_its_id_gives_it_back(index: int, split: str):
     made = chain(index, split=split, level=LAPTOP)
     for turn in (link.turn for link in made.links):
@@ -67,7 +68,7 @@ def test_a_level_with_moves_takes_no_other_steps_or_digits():
 
 
 @given(index=INDEX, split=SPLIT, level=WIDE)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=limit_examples(100), deadline=None)
 def test_the_id_alone_gives_the_chain_back(index: int, split: str, level: Level):
     made = chain(index, split=split, seed=3, level=level)
     assert chain_of(made.problem_id) == made
@@ -135,6 +136,7 @@ def test_facts_and_questions_are_those_of_the_text():
         assert made.links[0].subproblem == f"{made.links[0].fact} {made.links[0].question}"
 
 
+@pytest.mark.slow
 def test_every_chain_of_a_split_belongs_to_it_so_no_two_splits_share_one():
     seen: dict[str, set[tuple[object, ...]]] = {split: set() for split in SPLITS}
     for level in (LEVELS["easy"], Level(steps=(1, 2), digits=(1, 1))):  # few chains, so the seeds do meet
@@ -162,6 +164,7 @@ def test_a_level_too_narrow_for_a_split_is_refused(monkeypatch: pytest.MonkeyPat
         chain(0)
 
 
+@pytest.mark.slow
 def test_problems_are_worded_in_many_ways():
     problems = load("arithmetic", count=1000).problems
     names = "|".join(re.escape(name) for theme in THEMES for name in (*theme.owners, *theme.things))

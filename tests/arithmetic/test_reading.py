@@ -3,6 +3,7 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.speed import limit_examples
 
 from scale_reasoning.arithmetic.chains import SPLITS, Level, Turn
 from scale_reasoning.arithmetic.problems import LEVELS, Truth, chain
@@ -14,7 +15,7 @@ LEVEL = st.sampled_from(list(LEVELS.values())) | st.builds(Level, steps=STEPS, d
 
 
 @given(index=st.integers(0, 999_999), split=st.sampled_from(SPLITS), seed=st.integers(0, 10**9), level=LEVEL)
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=limit_examples(1000), deadline=None)
 def test_a_text_says_the_truth_it_was_made_from(index: int, split: str, seed: int, level: Level):
     made = chain(index, split=split, seed=seed, level=level)
     assert truth_in(made.text) == Truth(start=made.start, owners=made.owners, links=made.links)

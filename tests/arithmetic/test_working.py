@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.speed import limit_examples
 
 from scale_reasoning.arithmetic.chains import OPERATIONS, Turn, result_of
 from scale_reasoning.arithmetic.working import expression, write_working
@@ -65,7 +66,7 @@ def read_off(turn: Turn, lines: list[str]) -> int:
 
 
 @given(turn=turns())
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=limit_examples(1500), deadline=None)
 def test_a_working_states_nothing_false_and_leads_to_the_result(turn: Turn):
     lines = write_working(turn)
     assert_true("\n".join(lines))
@@ -77,7 +78,7 @@ def test_a_working_states_nothing_false_and_leads_to_the_result(turn: Turn):
 
 
 @given(turn=turns())
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=limit_examples(500), deadline=None)
 def test_a_column_is_worked_out_one_digit_at_a_time(turn: Turn):
     columns = [
         line

@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 from tests.cli.test_evaluate import problems
-from tests.cli.test_solve import SCALE, scale
+from tests.commands import SCALE, scale
 from tests.servers import ModelServer, serving
+
+from scale_reasoning.cli.consent import LOOPBACK
 
 KEY = "sk-of-mine-0123456789"
 
@@ -154,7 +156,9 @@ def test_a_recipe_that_names_a_server_is_asked_about_too(verb: str, tmp_path: Pa
         assert keys_sent(server) > 0
 
 
-@pytest.mark.parametrize(("said", "code"), [(b"y\n", 0), (b"n\n", 2), (b"\n", 2)])
+@pytest.mark.parametrize(
+    ("said", "code"), [(b"y\n", 0), *(pytest.param(said, 2, marks=pytest.mark.slow) for said in (b"n\n", b"\n"))]
+)
 def test_on_a_terminal_the_question_is_asked(said: bytes, code: int, tmp_path: Path, home: dict[str, str]) -> None:
     with serving() as server:
         url = elsewhere(server)
@@ -200,3 +204,17 @@ def test_what_is_remembered_may_be_anything_and_its_place_may_be_read_only(
         assert scale("eval", "--resume", str(run), env=home).returncode == 2
         nowhere = {**home, "XDG_STATE_HOME": "/proc/none"}
         assert scale("eval", "--resume", str(run), "--trust-manifest", env=nowhere).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.999.1.1/v1", "http://127.0.0.256/v1", "http://localhost@other/", "http://127.0.0.1.other/",
+     "http://localhost\\@other/", "http://localhost#@other", "http://127.0.0.\u0661/v1", "http://localhost/\n@other"],
+)  # fmt: skip
+def test_only_an_address_of_this_machine_needs_no_question(url: str) -> None:
+    assert LOOPBACK.fullmatch(url) is None
+
+
+def test_every_spelling_of_this_machine_needs_no_question() -> None:
+    for host in ("localhost", "127.0.0.1", "127.0.1.1", "127.255.255.254", "[::1]", "LOCALHOST"):
+        assert LOOPBACK.fullmatch(f"http://{host}:8000/v1")

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.cli.test_solve import SCALE, scale
+from tests.commands import SCALE, scale, until
 from tests.runs.simulated import content
 from tests.servers import Handler, reply_to, serving, stream
 
@@ -99,11 +97,12 @@ def test_a_sweep_has_a_row_a_value_and_shares_calls(tmp_path: Path) -> None:
     assert [row["hard"] for row in rows] == [1.0, 0.5, 0.0]
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_a_run_resumes_to_what_it_would_have_been(tmp_path: Path) -> None:
     async def slow(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         import asyncio
 
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.02)
         return await stream(request, reply_to(body))
 
     file = problems(tmp_path, 6)
@@ -111,10 +110,11 @@ def test_killed_at_any_moment_a_run_resumes_to_what_it_would_have_been(tmp_path:
         words = [*SCALE, "eval", str(file), "--samples", "2", "--base-url", server.base_url, "--model", "q",
                  "--in-flight", "4", "--out"]  # fmt: skip
         assert subprocess.run([*words, tmp_path / "whole"], capture_output=True, check=False).returncode == 0
-        whole = len(server.bodies)
+        whole = asked = len(server.bodies)
         process = subprocess.Popen([*words, tmp_path / "cut"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        for _ in range(3):
-            time.sleep(1.2)
+        for more in (10, 30, 20):
+            asked += more
+            until(lambda asked=asked: len(server.bodies) >= asked)
             process.send_signal(signal.SIGKILL)
             process.wait()
             process = subprocess.Popen([*SCALE, "eval", "--resume", tmp_path / "cut", "--in-flight", "4"],
@@ -172,8 +172,7 @@ def test_what_the_user_got_wrong_is_named_before_a_token_is_spent(
     tmp_path: Path, words: tuple[str, ...], named: str
 ) -> None:
     problems(tmp_path)
-    done = subprocess.run([*SCALE, "eval", *words], cwd=tmp_path, capture_output=True, text=True, check=False,
-                          env={k: v for k, v in os.environ.items() if not k.startswith("OPENAI_")})  # fmt: skip
+    done = scale("eval", *words, folder=tmp_path)
     assert done.returncode in (1, 2)
     assert named in done.stderr
     assert "Traceback" not in done.stderr

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 from tests.cli.test_evaluate import problems
-from tests.cli.test_solve import PROBLEM, scale, solve_json
+from tests.cli.test_solve import PROBLEM, solve_json
+from tests.commands import scale
 from tests.servers import serving
 
 

@@ -9,34 +9,20 @@ import pty
 import re
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
+from tests.commands import SCALE, scale, until
 from tests.servers import reply_to, serving, stream
 
 from scale_reasoning.cli import _parser
 from scale_reasoning.cli.solve import shield_minus
 
-SCALE = (sys.executable, "-m", "scale_reasoning")
 PROBLEM = "A shop sells pens at 3 for 2 dollars. How many dollars do 18 pens cost?"
 KEY = "sk-secret-0123456789"
-
-
-def scale(*words: str, stdin: str = "", env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("OPENAI_")}
-    return subprocess.run(
-        [*SCALE, *words],
-        input=stdin,
-        env={**clean, **(env or {})},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 def solve_json(*words: str, **more: Any) -> tuple[dict[str, Any], int]:
@@ -317,12 +303,12 @@ def test_ctrl_c_ends_at_once_with_no_request_left_running_and_no_traceback() -> 
             [*SCALE, "solve", "--base-url", server.base_url, "--model", "q", PROBLEM],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
-        _until(lambda: server.open == 8)
+        until(lambda: server.open == 8)
         process.send_signal(signal.SIGINT)
         started = time.monotonic()
         out, err = process.communicate(timeout=10)
         assert time.monotonic() - started < 5
-        _until(lambda: server.open == 0)
+        until(lambda: server.open == 0)
     assert process.returncode == 130
     assert out == ""
     assert "Traceback" not in err
@@ -335,18 +321,11 @@ def test_help_lists_every_flag_and_needs_no_model() -> None:
         assert re.search(rf"(^|\s){flag}\b", done.stdout)
 
 
-def _until(condition: Any, seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def test_on_a_terminal_the_reply_is_shown_while_it_is_written_and_nothing_is_left_behind() -> None:
     async def slow(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         import asyncio
 
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.15)
         return await stream(request, reply_to(body), thinking=True)
 
     with serving(slow) as server:

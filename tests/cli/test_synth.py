@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.test_solve import scale
+from tests.commands import scale
 from tests.servers import serving
 
 TEXTS = (

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.test_solve import scale
+from tests.commands import scale
 
 from scale_reasoning.datasets import files, load, parquet, rows
+from scale_reasoning.datasets.dataset import Wanted
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.runs.manifest import read as read_manifest
 
 MIB = 2**20
 
@@ -103,6 +106,38 @@ def test_a_pipe_or_a_device_is_no_data_file(name: str, tmp_path: Path) -> None:
 
 def test_a_recipe_beyond_the_limit_is_refused_with_the_limit(tmp_path: Path) -> None:
     file = tmp_path / "r.toml"
-    file.write_text("# " + "x" * (17 * MIB))
+    file.write_text("# " + "x" * (2 * MIB))
     done = scale("eval", str(file))
-    assert (done.returncode, "over 16,777,216 bytes" in done.stderr) == (2, True)
+    assert (done.returncode, "over 1,048,576 bytes" in done.stderr) == (2, True)
+
+
+def test_a_line_of_jsonl_is_bounded_and_empty_lines_cost_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "d.jsonl"
+    file.write_text('{"problem": "1 + 1?", "answer": "2", "more": [' + "1," * 5_000_000 + "1]}")
+    with pytest.raises(ConfigError, match="line 1: 10,000,049 characters; at most 8,388,608 are read"):
+        files.load(file, Wanted())
+    file.write_text("\n" * 30_000_000 + " \n" * 5_000_000 + '{"problem": "1 + 1?"}')
+    started = time.monotonic()
+    with pytest.raises(ConfigError, match="line 35000001"):
+        files.load(file, Wanted())
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(
+    "text", ["a" + ".a" * 20_000 + " = 1", "[" + ".".join("a" * 20_000) + "]", '"a"' + ' . "="' * 20_000 + " = 1",
+             "1" + ".1" * 20_000 + " = 1", "x = 1\n" * 200_000],
+)  # fmt: skip
+def test_a_recipe_whose_keys_have_parts_without_end_is_refused_at_once(text: str, tmp_path: Path) -> None:
+    (file := tmp_path / "recipe.toml").write_text(text)
+    started = time.monotonic()
+    with pytest.raises(ConfigError, match=r"dots outside numbers|over 1,048,576 bytes"):
+        read_manifest(file)
+    assert time.monotonic() - started < 2
+
+
+def test_a_recipe_may_sweep_many_numbers_in_one_line(tmp_path: Path) -> None:
+    taus = ", ".join(f"{number / 1000}" for number in range(300))
+    (file := tmp_path / "recipe.toml").write_text(
+        f'datasets = ["arithmetic"]\nstrategies = [{{name = "scale", tau = [{taus}]}}]'
+    )
+    assert len(read_manifest(file).cells) == 300

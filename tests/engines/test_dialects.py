@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.engines.dialects import CHUNKS, DIALECTS, DONE, Dialect, sse
 from tests.engines.faults import running
+from tests.speed import limit_examples
 
 from scale_reasoning.engines.openai import OpenAI
 from scale_reasoning.engines.reply import Reply
@@ -82,7 +83,7 @@ def test_a_body_that_comes_byte_by_byte_says_the_same(name: str) -> None:
     assert read(dialect, [bytes([each]) for each in dialect.body]) == read(dialect, [dialect.body])
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=limit_examples(150), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(sorted(DIALECTS)), st.data())
 def test_where_a_body_is_cut_changes_nothing(name: str, data: st.DataObject) -> None:
     dialect, body = DIALECTS[name], DIALECTS[name].body
@@ -103,7 +104,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=limit_examples(150), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.dictionaries(st.sampled_from(NAMES), json_values), max_size=3), st.data())
 def test_a_field_of_any_kind_leaves_a_completion_or_an_engine_error(said: list[Any], data: st.DataObject) -> None:
     chunks = [*CHUNKS, *said]

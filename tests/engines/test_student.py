@@ -117,6 +117,7 @@ def test_a_student_that_is_not_what_was_merged_is_merged_again(tmp_path: Path, m
     assert not list(cache.glob(".student-*"))
 
 
+@pytest.mark.slow
 @pytest.mark.llama
 @pytest.mark.skipif(smollm2.find() is None, reason="the packaged model is not here")
 def test_the_student_solves_held_out_problems_and_thinks_about_products_alone() -> None:

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.fuzz.targets import TARGETS, Target, replied
 from tests.fuzz.texts import LARGE, documents, events, large, tangled, texts, values
+from tests.speed import limit_examples
 
 from scale_reasoning.engines.think import ThinkSplitter
 from scale_reasoning.errors import ConfigError
@@ -28,9 +29,10 @@ def bounded(target: Target, text: str) -> None:
     assert time.thread_time() - start < SECONDS
 
 
+@pytest.mark.hypothesis
 @pytest.mark.parametrize("name", TARGETS)
 def test_any_text_is_read_or_refused_as_documented(name: str) -> None:
-    @settings(max_examples=80, **QUIET)
+    @settings(max_examples=limit_examples(80), **QUIET)
     @given(texts)
     def check(text: str) -> None:
         bounded(TARGETS[name], text)
@@ -38,9 +40,10 @@ def test_any_text_is_read_or_refused_as_documented(name: str) -> None:
     check()
 
 
+@pytest.mark.hypothesis
 @pytest.mark.parametrize("name", TARGETS)
 def test_a_large_text_is_read_in_bounded_time(name: str) -> None:
-    @settings(max_examples=8, **QUIET)
+    @settings(max_examples=limit_examples(8), **QUIET)
     @given(large())
     def check(text: str) -> None:
         bounded(TARGETS[name], text)
@@ -90,13 +93,13 @@ def test_a_recipe_whose_lists_multiply_out_to_too_much_is_refused() -> None:
 # Properties
 
 
-@settings(max_examples=150, **QUIET)
+@settings(max_examples=limit_examples(150), **QUIET)
 @given(documents)
 def test_repair_never_breaks_valid_json(document: str) -> None:
     json.loads(escape_latex(document))
 
 
-@settings(max_examples=150, **QUIET)
+@settings(max_examples=limit_examples(150), **QUIET)
 @given(values.map(lambda value: json.dumps(value, ensure_ascii=False)).filter(lambda text: "\\" not in text))
 def test_repair_leaves_json_without_escapes_as_it_is(document: str) -> None:
     assert escape_latex(document) == document
@@ -105,7 +108,7 @@ def test_repair_leaves_json_without_escapes_as_it_is(document: str) -> None:
 plain = st.text(st.characters(categories=["L", "Nd", "P", "Sm", "Zs"]), min_size=1).map(lambda text: f"Find {text}a")
 
 
-@settings(max_examples=120, **QUIET)
+@settings(max_examples=limit_examples(120), **QUIET)
 @given(
     st.lists(plain, min_size=1, max_size=16), st.booleans(), st.sampled_from(["{}", "```json\n{}\n```", "Here: {} ok"])
 )
@@ -114,7 +117,7 @@ def test_an_outline_in_json_is_read_as_it_stands(steps: list[str], ascii_only: b
     assert parse_outline(around.replace("{}", document), 16) == tuple(steps)
 
 
-@settings(max_examples=120, **QUIET)
+@settings(max_examples=limit_examples(120), **QUIET)
 @given(events | tangled, st.data())
 def test_a_reply_is_the_same_wherever_its_stream_is_cut(text: str, data: st.DataObject) -> None:
     body = text.encode("utf-8", "surrogatepass")

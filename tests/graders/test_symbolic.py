@@ -117,6 +117,7 @@ def test_an_answer_without_end_is_wrong_after_the_time_out():
     assert next_one.correct
 
 
+@pytest.mark.slow
 def test_a_few_endless_answers_leave_the_rest_right():
     answers = [ENDLESS if index % 40 == 0 else rf"\sqrt{{{index * index}}}" for index in range(1, 121)]
 
@@ -167,6 +168,7 @@ def test_importing_the_graders_imports_no_algebra():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_workers_die_with_their_parent():
     code = f"""
@@ -197,6 +199,7 @@ def running(process: Path) -> bool:
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not CASES.exists(), reason="the public cases are not beside the repository")
 def test_the_public_cases_are_agreed_with(symbolic: Symbolic):
     cases = [case for line in CASES.read_text().splitlines() if not (case := json.loads(line)).get("conflict")]

@@ -37,6 +37,7 @@ def test_a_call_that_uses_up_its_processor_time_is_killed():
     assert asyncio.run(pool.call(0.01)) == "done"
 
 
+@pytest.mark.slow
 def test_time_that_a_busy_machine_takes_does_not_count(busy: None):
     pool = workers("spin", timeout_seconds=1.0)
     asyncio.run(pool.call(0.0))
@@ -45,6 +46,7 @@ def test_time_that_a_busy_machine_takes_does_not_count(busy: None):
     assert time.monotonic() - start > 0.7
 
 
+@pytest.mark.slow
 def test_a_call_that_stalls_runs_again_alone(tmp_path: Path):
     pool = workers("sleep_once", count=2, wall_seconds=1.0)
     assert asyncio.run(pool.call(str(tmp_path / "seen"))) == "done"
@@ -72,6 +74,7 @@ def test_a_process_has_no_more_memory_than_stated():
     assert asyncio.run(pool.call(MAX_BYTES >> 20)) == Killed(timed_out=False)
 
 
+@pytest.mark.slow
 @LINUX
 def test_no_more_processes_run_than_stated():
     most = 0
@@ -97,6 +100,7 @@ def test_no_more_processes_run_than_stated():
     assert most - len(before) <= 2
 
 
+@pytest.mark.slow
 def test_slow_right_answers_stay_right_with_answers_that_never_end():
     async def grade() -> list[bool]:
         series = r"\sum_{n=1}^{\infty}\frac{1}{n^2}"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.speed import limit_examples
 
 from scale_reasoning.graders import GRADERS, Grader
 from scale_reasoning.graders.symbolic import Symbolic
@@ -57,8 +58,9 @@ def test_reformatting_does_not_change_the_verdict(name: str, grader: Grader):
         assert verdicts == {gold == answer}, (gold, answer)
 
 
+@pytest.mark.hypothesis
 def test_no_text_is_an_error(name: str, grader: Grader):
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=limit_examples(60), deadline=None)
     @given(st.text() | st.text(alphabet="\\{}$frac,.123 =^_()sqrtbox%+-*/"))
     def check(answer: str):
         assert isinstance(graded(grader, GOLDS[name][0], answer), Grade)
@@ -66,10 +68,23 @@ def test_no_text_is_an_error(name: str, grader: Grader):
     check()
 
 
+LONG = {
+    "digits": "1" * 1_000_000,
+    "braces": "{" * 1_000_000,
+    "letters": "a" * 1_000_000,
+    "boxes": r"\boxed{" * 200_000,
+    "fractions": r"\frac" * 300,
+}
+ENDLESS = {"tower": "9^{9^{9}}", "parentheses": "(" * 1_900}
+"""What symbolic grading gives up after its seconds."""
+
+
 @pytest.mark.parametrize(
     "answer",
-    ["9^{9^{9}}", "1" * 1_000_000, "{" * 1_000_000, "a" * 1_000_000, r"\boxed{" * 200_000, r"\frac" * 300, "(" * 1_900],
-    ids=["tower", "digits", "braces", "letters", "boxes", "fractions", "parentheses"],
+    [
+        *(pytest.param(answer, id=name) for name, answer in LONG.items()),
+        *(pytest.param(answer, id=name, marks=pytest.mark.slow) for name, answer in ENDLESS.items()),
+    ],
 )
 def test_any_answer_is_graded_in_bounded_time(grader: Grader, name: str, answer: str):
     start = time.perf_counter()

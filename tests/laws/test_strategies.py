@@ -57,7 +57,14 @@ VARIANTS: dict[str, Strategy] = {
 }
 
 
-@pytest.fixture(params=VARIANTS)
+QUICK = {
+    *STRATEGIES, "vote over scale", "scale by titles", "scale at random", "scale with answers",
+    "scale with the last in system2", "scale that is forced", "vote over inftythink",
+}  # fmt: skip
+"""One of each kind; `make test-slow` tries the others."""
+
+
+@pytest.fixture(params=[pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in VARIANTS])
 def strategy(request: pytest.FixtureRequest) -> Strategy:
     return VARIANTS[request.param]
 
@@ -227,15 +234,33 @@ def test_an_engine_that_only_says_nonsense_ends_in_a_labelled_record_within_boun
     assert not record.grade.correct
 
 
-@pytest.mark.parametrize("stage", ["decomposition", "choice", "difficulty", ""])
+def schemas(engine: Scripted) -> Counter[str]:
+    """How often the engine was asked for each form; a text in no form counts under the empty name."""
+    return Counter(request.schema.name if request.schema else "" for request in engine.requests)
+
+
+FORMS = [form for form, _ in RULES]
+
+
+@pytest.mark.parametrize("stage", FORMS)
 @pytest.mark.parametrize("reply", ["no idea", CUT_OFF], ids=["garbage", "cut off"])
 def test_nonsense_at_one_stage_is_labelled_and_bounded(strategy: Strategy, stage: str, reply: str | Completion) -> None:
-    engine = Scripted([(pattern, reply if pattern == stage else good) for pattern, good in RULES])
+    sound, engine = able(), Scripted([(pattern, reply if pattern == stage else good) for pattern, good in RULES])
+    wanted = run_virtual(tried(strategy, sound))
     record = run_virtual(tried(strategy, engine))
-    spoilt = [request for request in engine.requests if (request.schema.name if request.schema else "") == stage]
     assert len(engine.requests) <= strategy.most_calls()
     assert record.solution is not None
-    assert not spoilt or record.failure or record.solution.notes
+    if schemas(sound)[stage]:
+        assert schemas(engine)[stage]
+        assert record.failure or record.solution.notes
+    else:
+        assert record.solution == wanted.solution
+
+
+def test_scale_meets_nonsense_at_every_stage() -> None:
+    engine = able()
+    run_virtual(tried(Scale(), engine))
+    assert sorted(schemas(engine)) == sorted(FORMS)
 
 
 WORST: list[dict[str, Any]] = [

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+import pytest
 from aiohttp import web
 from tests.engines.faults import running
 from tests.reliability.flaky import WAYS, Flaky, named, reply_to
@@ -46,6 +47,7 @@ def evaluated(folder: Path, flaky: Flaky) -> dict[str, Any]:
     return content(folder)
 
 
+@pytest.mark.slow
 def test_a_server_that_fails_one_reply_in_twenty_costs_no_attempt_and_changes_no_answer(tmp_path: Path) -> None:
     clean, flaky = Flaky(0), Flaky(0.05)
     assert evaluated(tmp_path / "flaky", flaky) == evaluated(tmp_path / "clean", clean)
@@ -61,7 +63,7 @@ def test_a_server_that_fails_one_reply_in_twenty_costs_no_attempt_and_changes_no
 
 # Kills
 
-KILLS, IN_FLIGHT = 50, 4
+IN_FLIGHT = 4
 
 SITTINGS = """
 import json, os, sys
@@ -148,18 +150,19 @@ def at_a_random_moment(chance: random.Random, log: Log) -> None:
     time.sleep(chance.uniform(0, 0.02))
 
 
-def test_killed_at_fifty_random_moments_a_run_pays_again_for_what_was_in_flight_and_ends_as_it_would_have(
-    tmp_path: Path,
+@pytest.mark.parametrize(("kills", "samples"), [(5, 2), pytest.param(50, 8, marks=pytest.mark.slow)])
+def test_killed_at_random_moments_a_run_pays_again_for_what_was_in_flight_and_ends_as_it_would_have(
+    kills: int, samples: int, tmp_path: Path
 ) -> None:
     chance, log, file = random.Random(7), Log(), dataset(tmp_path)
     with serving(log) as server, sittings() as sitting:
         at = ("--base-url", server.base_url, "--in-flight", IN_FLIGHT)
-        plan = ("eval", file, "--model", "q", "--samples", 8, "--candidates", 2, *at)
+        plan = ("eval", file, "--model", "q", "--samples", samples, "--candidates", 2, *at)
         sitting.begin(*plan, "--out", tmp_path / "whole")
         assert sitting.end() == 0
         whole = log.sittings.pop()
         again: tuple[object, ...] = (*plan, "--out", tmp_path / "cut")
-        for _ in range(KILLS):
+        for _ in range(kills):
             log.sittings.append([])
             child = sitting.begin(*again)
             at_a_random_moment(chance, log)
@@ -174,4 +177,4 @@ def test_killed_at_fifty_random_moments_a_run_pays_again_for_what_was_in_flight_
     assert {name for asked in log.sittings for name in asked} == set(whole)
     # A reply may have come that was not yet on disk when its place went to the next request.
     assert max(log.repeated()) <= 2 * IN_FLIGHT
-    assert sum(log.repeated()) <= KILLS * IN_FLIGHT
+    assert sum(log.repeated()) <= kills * IN_FLIGHT

@@ -7,6 +7,7 @@ import time
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from tests.speed import mark_slow
 
 from scale_reasoning.replies import (
     MAX_CHARACTERS,
@@ -381,14 +382,16 @@ def test_any_text_is_read_within_bounds_or_refused_with_a_value_error(text: str)
         assert 0.0 <= parse_number(text) <= 1.0
 
 
-@pytest.mark.parametrize("size", [MAX_CHARACTERS, 1_000_000])
-@pytest.mark.parametrize(
-    "piece",
-    ["[", "{", '{"a":', '["a",', '["a', "\\", "\\frac", '"', "7", "1.", "1 ", "1. a\n", "1. \n  a\n", " ", "\n", "*",
-     "* ", "-", "%", "0%", "{ ", "[ ", '{ "', "Step ", "**1", "\\u", "\u22121", "1-", '{"choice": 1}',
-     "'", "['", "['a',", "'}", "['}", "\u201c", "[\u201ca", "{a:", "{1:", '["a" ', '["a"b', '"//', "/*", "[/*",
-     '["a"\n', "### Step 1: a\n", "1. a\n\nb\n", "Step 1", "**", "1. **a", "breakdown", '{"steps":["a"]},', "[{},"],
-)  # fmt: skip
+PIECES = [
+    "[", "{", '{"a":', '["a",', '["a', "\\", "\\frac", '"', "7", "1.", "1 ", "1. a\n", "1. \n  a\n", " ", "\n", "*",
+    "* ", "-", "%", "0%", "{ ", "[ ", '{ "', "Step ", "**1", "\\u", "\u22121", "1-", '{"choice": 1}',
+    "'", "['", "['a',", "'}", "['}", "\u201c", "[\u201ca", "{a:", "{1:", '["a" ', '["a"b', '"//', "/*", "[/*",
+    '["a"\n', "### Step 1: a\n", "1. a\n\nb\n", "Step 1", "**", "1. **a", "breakdown", '{"steps":["a"]},', "[{},",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [MAX_CHARACTERS, *mark_slow(1_000_000)])
+@pytest.mark.parametrize("piece", [*PIECES[::5], *mark_slow(*(piece for n, piece in enumerate(PIECES) if n % 5))])
 def test_hostile_megabytes_are_done_with_at_once(piece: str, size: int) -> None:
     text = (piece * (size // len(piece) + 1))[:size]
     started = time.process_time()

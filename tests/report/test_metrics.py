@@ -131,6 +131,7 @@ def test_many_samples_a_problem_are_voted_on_by_draws():
     assert found.maj_at[32] == 0.5  # 0 and 1 have seven votes each
 
 
+@pytest.mark.slow
 def test_100_000_attempts_take_seconds():
     outcomes = [outcome(f"p{i}", j, correct=(i + j) % 3 == 0) for i in range(12_500) for j in range(8)]
     started = time.perf_counter()

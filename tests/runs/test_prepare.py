@@ -5,6 +5,7 @@ from itertools import product
 
 import msgspec
 import pytest
+from tests.speed import mark_slow
 
 from scale_reasoning.engines import connect
 from scale_reasoning.engines.connection import Access, Connection, ModelSpec
@@ -16,18 +17,25 @@ from scale_reasoning.strategies.cot import CoT
 from scale_reasoning.types import Mode
 
 HERE, THERE = "http://127.0.0.1:1/v1", "http://127.0.0.1:2/v1"
-PAIRINGS = [
+ON_SERVERS = [
     ModelSpec(model=model, base_url=HERE, system1_model=system1, system1_base_url=url, profile=profile)
     for model, system1, url, profile in product(
         ("Qwen3-32B", "house-model"),
-        (None, "Qwen3-32B", "Qwen3-4B", "student"),
+        (None, "Qwen3-32B", "Qwen3-4B"),
         (None, THERE),
         (None, "qwen3", "gpt-oss"),
     )
 ]
 
 
-@pytest.mark.parametrize("spec", PAIRINGS, ids=str)
+WITH_THE_STUDENT = [
+    ModelSpec(model=model, base_url=HERE, system1_model="student", system1_base_url=url, profile=profile)
+    for model, url, profile in product(("Qwen3-32B", "house-model"), (None, THERE), (None, "qwen3", "gpt-oss"))
+]
+"""Each starts the model in the box."""
+
+
+@pytest.mark.parametrize("spec", [*ON_SERVERS, *mark_slow(*WITH_THE_STUDENT)], ids=str)
 def test_a_run_records_the_families_that_its_engines_speak_to(spec: ModelSpec) -> None:
     async def resolved() -> tuple[dict[str, Profile], dict[Mode, object]]:
         dataset = DatasetSpec(name="arithmetic", count=1)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from tests.cli.test_evaluate import problems
-from tests.cli.test_solve import SCALE, scale
+from tests.commands import SCALE, scale
 from tests.runs.simulated import content
 from tests.servers import ModelServer, reply_to, serving, stream, thinks
 

@@ -225,6 +225,7 @@ def test_an_export_has_one_record_a_line(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_run_of_30_problems_by_8_samples_keeps_the_server_busy(tmp_path: Path) -> None:
     engine = Sim(Speeds(slots=64, spread=0.8))
     fresh(tmp_path / "run", manifest([{"name": "scale"}], samples=8), 30, engine)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.cli.test_evaluate import problems as file_of_problems
 from tests.cli.test_evaluate import rows_of
-from tests.cli.test_solve import scale
+from tests.commands import scale
 from tests.runs.simulated import Broken, Fuse, Sim, again, content, fresh, manifest
 from tests.servers import serving
 

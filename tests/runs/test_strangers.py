@@ -13,12 +13,13 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from tests.cli.test_solve import scale
+from tests.commands import scale
 from tests.runs.simulated import Broken, Fuse, Sim, Speeds, again, content, fresh, go, manifest
+from tests.speed import mark_slow
 from tests.web.viewed import TAUS, sweep
 
 from scale_reasoning.cli import main
@@ -42,20 +43,29 @@ def state(folder: Path) -> dict[str, tuple[int, int, int, bytes]]:
     }
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> Path:
-    return sweep(tmp_path / "run", problems=2, samples=2)
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return sweep(tmp_path_factory.mktemp("finished") / "run", problems=2, samples=2)
 
 
 @pytest.fixture
-def killed(tmp_path: Path) -> Path:
-    """A run as a killed process leaves it: what was written is in the log."""
-    fresh_folder = tmp_path / "killed"
+def run(finished: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(finished, tmp_path / "run")
+
+
+@pytest.fixture(scope="module")
+def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("left")
     with pytest.raises(Broken):
-        fresh(tmp_path / "live", manifest(TAUS), 2, _Copying(tmp_path / "live", fresh_folder), attempts=1)
-    shutil.rmtree(tmp_path / "live")
-    assert (fresh_folder / "run.sqlite-wal").stat().st_size
-    return fresh_folder
+        fresh(folder / "live", manifest(TAUS), 2, _Copying(folder / "live", folder / "run"), attempts=1)
+    assert (folder / "run" / "run.sqlite-wal").stat().st_size
+    return folder / "run"
+
+
+@pytest.fixture
+def killed(left: Path, tmp_path: Path) -> Path:
+    """A run as a killed process leaves it: what was written is in the log."""
+    return shutil.copytree(left, tmp_path / "killed")
 
 
 class _Copying(Fuse):
@@ -90,7 +100,7 @@ LOOKS: dict[str, Callable[[Path, Path], list[str]]] = {
 
 
 @pytest.mark.parametrize("look", LOOKS)
-@pytest.mark.parametrize("how", ["finished", "killed", "killed-without-index", "in-progress"])
+@pytest.mark.parametrize("how", ["finished", "killed", *mark_slow("killed-without-index", "in-progress")])
 def test_whoever_looks_at_a_run_changes_no_byte_and_no_time_of_it(
     look: str, how: str, run: Path, killed: Path, tmp_path: Path
 ) -> None:
@@ -113,6 +123,7 @@ def test_whoever_looks_at_a_run_changes_no_byte_and_no_time_of_it(
         assert folder.stat().st_mtime_ns == age
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["finished", "killed", "killed-without-index"])
 def test_a_run_on_a_read_only_mount_can_be_looked_at(how: str, run: Path, killed: Path, tmp_path: Path) -> None:
     folder = run if how == "finished" else killed
@@ -346,11 +357,18 @@ CELLS = [
 ]
 
 
-@pytest.mark.parametrize(("table", "column"), CELLS)
+@pytest.mark.parametrize("values", [VALUES[:1], *mark_slow(VALUES[1:])], ids=["NULL", "others"])
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        pytest.param(*cell, marks=[] if cell[1] in {"id", "completion", "outcome"} else pytest.mark.slow)
+        for cell in CELLS
+    ],
+)
 def test_a_cell_of_another_type_is_damage_and_never_a_traceback(
-    table: str, column: str, run: Path, tmp_path: Path
+    table: str, column: str, values: Sequence[str], run: Path, tmp_path: Path
 ) -> None:
-    for number, value in enumerate(VALUES):
+    for number, value in enumerate(values):
         copy = shutil.copytree(run, tmp_path / f"copy{number}")
         with contextlib.closing(sqlite3.connect(copy / "run.sqlite")) as db, db, contextlib.suppress(sqlite3.Error):
             db.execute(f"UPDATE {table} SET {column} = {value} WHERE rowid IN (SELECT rowid FROM {table} LIMIT 1)")

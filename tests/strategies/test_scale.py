@@ -22,7 +22,8 @@ from scale_reasoning import (
     run_virtual,
 )
 from scale_reasoning.errors import ContextOverflow
-from scale_reasoning.types import JSON
+from scale_reasoning.profiles import profile_for
+from scale_reasoning.types import JSON, Message
 
 PROBLEM = Problem(id="p", text="Let x be 3. Find 2x + 1.")
 
@@ -153,12 +154,30 @@ def test_later_steps_see_earlier_solutions_or_their_answers_but_never_their_reas
         assert "SECRET" not in str(engine.requests)
 
 
-def test_each_steps_prompt_extends_the_one_before() -> None:
+def solving(model: str) -> list[tuple[Message, ...]]:
+    """What the model was sent to solve each step."""
     engine = script()
-    run(engine)
-    solving = [r.messages for r in engine.requests if r.schema is None]
-    for earlier, later in pairwise(solving):
-        assert later[: len(earlier)] == earlier or later[: len(earlier) - 1] == earlier[:-1]
+    run_virtual(attempt(PROBLEM, Scale(), endpoints(engine, model)))
+    return [request.messages for request in engine.requests if request.schema is None]
+
+
+def test_each_steps_prompt_extends_the_one_before() -> None:
+    prompts = solving("Qwen/Qwen3-32B")
+    assert [len(prompt) for prompt in prompts] == [2, 4, 6]
+    for earlier, later in pairwise(prompts):
+        assert later[: len(earlier)] == earlier
+
+
+def test_the_sentence_that_switches_a_family_stands_in_the_last_message_only() -> None:
+    switch = profile_for("model").mode(Mode.SYSTEM1).suffix
+    assert switch
+    prompts = solving("model")
+    assert len(prompts) == 3
+    for prompt in prompts:
+        assert [switch in message.content for message in prompt] == [False] * (len(prompt) - 1) + [True]
+    for earlier, later in pairwise(prompts):
+        assert later[: len(earlier) - 1] == earlier[:-1]
+        assert earlier[-1].content == f"{later[len(earlier) - 1].content}\n\n{switch}"
 
 
 def test_a_prompt_that_does_not_fit_goes_on_with_answers_only() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -145,14 +147,20 @@ def test_no_rows_of_before_stay_beside_the_new_ones(out: Path) -> None:
 def test_what_is_wrong_with_the_traces_is_found_before_a_run_begins(tmp_path: Path, capsys: Capture) -> None:
     bad = tmp_path / "layout.md"
     bad.write_text("## trace\n{{steps}}\n")
-    for words in (
-        ("--choose", "best"), ("--max-tokens", "0"), ("--target", "0"), ("--layout", str(bad)), ("--push", "mine"),
-        ("--student-prompts", "nowhere.md"), ("--bundle", "llamafactory", "--gpus", "3"), ("--gpus", "2"),
-        ("--decontaminate", "nowhere"),
-    ):  # fmt: skip
+    for words, named in (
+        (("--choose", "best"), "choose: 'best'"),
+        (("--max-tokens", "0"), "max_tokens: must be at least 1"),
+        (("--target", "0"), "target: must be at least 1"),
+        (("--layout", str(bad)), "'## trace' lacks {{solution}}"),
+        (("--push", "mine"), "--push mine"),
+        (("--student-prompts", "nowhere.md"), "nowhere.md: No such file"),
+        (("--bundle", "llamafactory", "--gpus", "3"), "--gpus 3"),
+        (("--gpus", "2"), "a --bundle"),
+        (("--decontaminate", "nowhere"), "no dataset 'nowhere'"),
+    ):
         capsys.readouterr()
         assert synth("--dataset", "arithmetic", *TEACHER, "--out", tmp_path / "new", *words) == 2
-        assert words[-1] in (said := capsys.readouterr().err) or words[0] in said or "holes" in said
+        assert named in capsys.readouterr().err
         assert not (tmp_path / "new").exists()
 
 
@@ -162,3 +170,29 @@ def test_the_run_of_a_synthesis_is_resumed_by_synth_alone(out: Path, capsys: Cap
         assert named in capsys.readouterr().err
     assert main(["report", str(out)]) == 2
     assert f"is {out / 'run'}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        "[" * 100_000,
+        '{"origins": 1}',
+        '{"origins": [1]}',
+        '{"origins": [], "settings": 1}',
+        '{"origins": {"run": []}}',
+        None,
+    ],
+)
+def test_a_bundle_of_unknown_origin_is_never_taken_for_an_own_one(
+    manifest: str | None, out: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "train.jsonl").write_text("")
+    if manifest is None:
+        os.mkfifo(other / "manifest.json")
+    else:
+        empty = sha256(b"").hexdigest()
+        (other / "manifest.json").write_text(manifest.replace("{", f'{{"train_sha256": "{empty}", ', 1))
+    assert synth("--from", out / "run", "--out", other) == 2
+    assert "--overwrite" in capsys.readouterr().err

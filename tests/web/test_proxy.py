@@ -269,6 +269,7 @@ def test_a_strategy_that_is_not_there_is_not_passed_through(proxy: Proxy, server
     assert server.bodies == []
 
 
+@pytest.mark.slow
 @pytest.mark.llama
 def test_the_model_in_the_box_is_served_without_a_server() -> None:
     with command() as proxy:

@@ -84,6 +84,7 @@ def test_a_limit_that_few_servers_read_is_not_taken_for_one(key: str) -> None:
         assert (server.bodies[-1][key], server.bodies[-1]["max_tokens"]) == (5, 100)
 
 
+@pytest.mark.slow
 def test_a_client_that_does_not_read_its_answer_keeps_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire, "STALLED", 0.3)
     with both(listing) as (proxy, _), contextlib.closing(socket.socket()) as client:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from tests.servers import Handler, ModelServer, send
+from tests.speed import mark_slow
 from tests.web.proxies import MODEL, PROBLEM, Answer, Proxy, both, command, endless, mute, opened, serving, until
 
 from scale_reasoning.web.proxy import app, wire
@@ -50,9 +51,9 @@ def spoken(model: str, **body: Any) -> bytes:
 
 
 @pytest.mark.parametrize("leave", ["close", "half-close", "reset"])
-@pytest.mark.parametrize("behind", ["nothing", "another request"])
+@pytest.mark.parametrize("behind", ["nothing", *mark_slow("another request")])
 @pytest.mark.parametrize("model", [COT, MODEL])
-@pytest.mark.parametrize("streams", [True, False])
+@pytest.mark.parametrize("streams", [False, *mark_slow(True)])
 def test_a_client_that_waits_in_silence_and_leaves_is_noticed(
     model: str, behind: str, leave: str, *, streams: bool
 ) -> None:
@@ -187,12 +188,14 @@ def test_sigterm_takes_no_new_requests_and_finishes_those_in_flight() -> None:
     assert answer.content.endswith(b"data: [DONE]\n\n")
 
 
+@pytest.mark.slow
 def test_what_is_in_flight_when_the_time_is_up_is_cancelled_and_told_so() -> None:
     answer, code, seconds, _ = _ended_in_mid_stream(endless, "--drain-seconds", "0.5")
     assert (answer.events[-1]["error"]["code"], code) == ("shutting_down", 0)
     assert seconds < 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [COT, MODEL])
 def test_whole_answers_too_are_finished_or_told_that_the_time_is_up(model: str) -> None:
     for seconds, status, flags in ((1.0, 200, ()), (30.0, 503, ("--drain-seconds", "0.5"))):
@@ -209,6 +212,7 @@ def test_whole_answers_too_are_finished_or_told_that_the_time_is_up(model: str) 
             assert proxy.process.wait(10) == 0
 
 
+@pytest.mark.slow
 def test_a_second_signal_does_not_wait() -> None:
     with serving(mute) as server, command("--base-url", server.base_url, "--model", MODEL) as proxy:
         with contextlib.closing(proxy.begin(COT)):

@@ -7,15 +7,15 @@ import contextlib
 import http.client
 import signal
 import socket
-import subprocess
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
+from tests.commands import scale
 from tests.servers import Handler, send
-from tests.web.proxies import MODEL, both, command, endless, environment, mute, opened, proxied, serving, until, words
+from tests.web.proxies import MODEL, both, command, endless, mute, opened, proxied, serving, until
 
 from scale_reasoning.engines.openai import Timeouts
 from scale_reasoning.web.proxy.gate import Limits, read_keys
@@ -229,8 +229,7 @@ def test_a_key_is_asked_for_everywhere_but_at_healthz(tmp_path: Path) -> None:
 def test_a_server_that_must_not_or_cannot_start_says_why(flags: tuple[str, ...], named: str, tmp_path: Path) -> None:
     (tmp_path / "EMPTY").write_text("# none\n")
     (tmp_path / "KEYS").write_text("alpha\n")
-    done = subprocess.run(words("--base-url", "http://127.0.0.1:9/v1", "--model", "m", *flags), cwd=tmp_path,
-                          env=environment(), capture_output=True, text=True, timeout=30, check=False)  # fmt: skip
+    done = scale("serve", "--port", "0", "--base-url", "http://127.0.0.1:9/v1", "--model", "m", *flags, folder=tmp_path)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert named in done.stderr
 

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.web.proxies import MODEL, both, command, environment, proxied, serving, until, words
+from tests.commands import scale
+from tests.web.proxies import MODEL, both, command, proxied, serving, until
 
 from scale_reasoning.web.proxy import readiness
 
 
 def started(base_url: str, *flags: str, **env: str) -> subprocess.CompletedProcess[str]:
     """A `scale serve` that is to end by itself."""
-    return subprocess.run(words("--base-url", base_url, "--model", MODEL, *flags), env=environment(**env),
-                          capture_output=True, text=True, timeout=60, check=False)  # fmt: skip
+    return scale("serve", "--port", "0", "--base-url", base_url, "--model", MODEL, *flags, env=env)
 
 
 def free_port() -> int:

@@ -118,6 +118,7 @@ def test_steps_over_n_tokens_looks_into_voting_chains_too(tmp_path: Path) -> Non
         assert shown(viewer.get("r0-c0.html", over=min(longest)).text) == 1
 
 
+@pytest.mark.slow
 def test_many_attempts_are_paged(tmp_path: Path) -> None:
     sweep(tmp_path, [{"name": "cot"}], problems=1300, samples=1)
     with viewing(tmp_path) as viewer:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests.cli.test_solve import PROBLEM, scale
+from tests.cli.test_solve import PROBLEM
+from tests.commands import scale
 from tests.servers import serving
 from tests.web.test_viewer import shown
 from tests.web.test_viewer_text import tags

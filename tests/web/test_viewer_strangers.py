@@ -7,14 +7,17 @@ import json
 import os
 import re
 import shutil
+import socket
 import sqlite3
 import time
+import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.test_solve import scale
+from tests.commands import scale
+from tests.speed import mark_slow
 from tests.web.viewed import HOSTILE, hostile, sweep, viewing
 
 from scale_reasoning.cli import main
@@ -75,10 +78,16 @@ def runs(tmp_path: Path) -> Path:
     return tmp_path / "runs"
 
 
+def broken(runs: Path, how: str) -> Path:
+    """A run broken in this way beside a good one."""
+    run = shutil.copytree(runs / "good", runs / "bad")
+    BROKEN[how](run)
+    return run
+
+
 @pytest.mark.parametrize("how", BROKEN)
-def test_a_broken_run_is_shown_as_broken_among_the_others(how: str, runs: Path, tmp_path: Path) -> None:
-    bad = shutil.copytree(runs / "good", runs / "bad")
-    BROKEN[how](bad)
+def test_a_broken_run_is_shown_as_broken_among_the_others(how: str, runs: Path) -> None:
+    bad = broken(runs, how)
     if how == "manifest is a link":
         assert main(["report", str(bad)]) == 1
     with viewing(runs) as viewer:
@@ -90,6 +99,11 @@ def test_a_broken_run_is_shown_as_broken_among_the_others(how: str, runs: Path, 
         assert viewer.get(good[0]).status == 200
         for page in re.findall(r'href="(r\d+-c\d+\.html)">bad<', home.text)[:2]:
             assert set(HEADERS) <= set(viewer.get(page).headers)
+
+
+@pytest.mark.parametrize("how", ["a null", *mark_slow(*(how for how in BROKEN if how != "a null"))])
+def test_an_export_shows_a_broken_run_as_broken_among_the_others(how: str, runs: Path, tmp_path: Path) -> None:
+    broken(runs, how)
     assert main(["view", str(runs), "--html", str(tmp_path / "pages")]) == 0
     assert "cannot be read:" in (tmp_path / "pages" / "index.html").read_text()
 
@@ -241,3 +255,21 @@ def test_the_terminal_is_told_no_escape_sequence(runs: Path) -> None:
         assert done.returncode in (0, 1), done.stderr
         assert "\x1b" not in done.stdout + done.stderr
         assert "\u202e" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("pattern", ["a{99999999999}", "(" * 5000, "[", "(?P<x"])
+def test_a_pattern_that_cannot_be_compiled_is_an_error_of_the_profiles_file(pattern: str, tmp_path: Path) -> None:
+    (file := tmp_path / "profiles.toml").write_text(f"[odd]\nmatch = ['{pattern}']\n[odd.system1]\n[odd.system2]\n")
+    with pytest.raises(ConfigError, match=r"profiles\.toml"):
+        profile_for("q", file=file)
+
+
+def test_what_is_not_http_leaves_no_line_on_the_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with viewing(sweep(tmp_path / "run", problems=1, samples=1)) as viewer:
+        place = urllib.parse.urlsplit(viewer.url)
+        for sent in (b"\x00\xff\x1b[31m" * 100 + b"\r\n\r\n", b"GET / HTTP/1.1\r\nX: " + b"a" * 100_000 + b"\r\n\r\n"):
+            with socket.create_connection((place.hostname or "", place.port or 0), 5) as connection:
+                connection.sendall(sent)
+                assert b" 400 " in connection.recv(100)
+        assert viewer.get().status == 200
+    assert capfd.readouterr().err == ""

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.speed import limit_examples
 from tests.web.viewed import HOSTILE
 
 from scale_reasoning.web.viewer.mathml import ATTRIBUTES, ELEMENTS, LONGEST, mathml
@@ -85,7 +86,7 @@ def test_links_images_and_raw_html_are_text() -> None:
 
 
 @given(st.text(alphabet=st.sampled_from("a1 $\\()[]{}<>&\"'*_`#|-+!\n^~frctexbgin"), max_size=120))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=limit_examples(300), deadline=None)
 def test_no_text_makes_an_element_that_is_not_harmless(text: str) -> None:
     assert_harmless(typeset(text))
     assert_harmless(typeset_line(text))
@@ -98,6 +99,7 @@ def test_a_table_s_alignment_is_no_style_attribute() -> None:
     assert "style=" not in made
 
 
+@pytest.mark.slow
 def test_long_texts_and_long_formulas_are_shown_as_typed_and_at_once() -> None:
     assert "<math" not in typeset("$x$ " * TYPESET)
     assert mathml("x+" * LONGEST + "x") is None

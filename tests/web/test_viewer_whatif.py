@@ -18,6 +18,7 @@ from scale_reasoning.engines.connection import ModelSpec
 from scale_reasoning.engines.llama import Llama
 from scale_reasoning.engines.sim import Sim, Speeds
 from scale_reasoning.runs.store import reading
+from scale_reasoning.types import Mode, Record
 from scale_reasoning.web.viewer.pages import told
 from scale_reasoning.web.viewer.replay import EMBEDDED_WINDOW, endpoints_of
 from scale_reasoning.web.viewer.shelf import Shelf
@@ -36,6 +37,7 @@ def test_where_the_journal_has_the_calls_the_answer_is_what_a_run_at_that_thresh
     first.refresh()
     with reading(tmp_path) as store:
         recorded = {tau: {(o.problem_id, o.sample): o for o in store.outcomes(n)} for n, tau in enumerate(CHOSEN)}
+    assert len(first.marks) == 6
     for place in sorted(first.marks):
         found = first.stretches(place)
         for tau, outcomes in recorded.items():
@@ -61,24 +63,35 @@ def at(found: tuple[Stretch, ...], tau: float) -> Stretch:
     return only
 
 
-def test_the_stretches_cover_every_threshold_once_and_what_is_missing_is_a_call_never_made(tmp_path: Path) -> None:
+def rerouted(record: Record, tau: float) -> str | None:
+    """The call of the first step that this threshold sends to the other mode than the record has."""
+    assert record.solution is not None
+    for number, step in enumerate(record.solution.steps, 1):
+        assert step.difficulty is not None
+        if (step.difficulty <= tau) != (step.mode is Mode.SYSTEM1):
+            return f"step{number}/solve"
+    return None
+
+
+def test_the_stretches_cover_every_threshold_once_and_what_is_missing_is_the_first_call_never_made(
+    tmp_path: Path,
+) -> None:
     sweep(tmp_path, [{"name": "scale", "tau": 0.5}], problems=3, samples=2)
     shelf = Shelf([tmp_path])
     cell = shelf.cells[0]
     cell.refresh()
     missing = 0
+    assert len(cell.marks) == 6
     for place in cell.marks:
         found = cell.stretches(place)
         assert all(sum(tau in stretch for stretch in found) == 1 for tau in GRID)
         assert at(found, 0.5).outcome is not None
         record = cell.record(place)
         assert record is not None
-        paths = {call.path for call in record.calls}
         for stretch in found:
             assert (stretch.outcome is None) == (stretch.missing is not None)
+            assert stretch.missing == rerouted(record, stretch.low)
             missing += stretch.missing is not None
-            # A step routed otherwise has its own path's call in another mode: only assessed places are surely new.
-            assert stretch.missing is None or stretch.missing in paths or stretch.missing.startswith("step")
     assert missing > 0
     shelf.close()
 

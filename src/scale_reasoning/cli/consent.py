@@ -24,7 +24,10 @@ from scale_reasoning.printable import one_line
 
 DEFAULT_VARIABLE = "OPENAI_API_KEY"
 MOST_BYTES = 1 << 20
-LOOPBACK = re.compile(r"https?://(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]{1,5})?(/[\w./~-]*)?", re.IGNORECASE)
+OCTET = r"(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])"
+LOOPBACK = re.compile(
+    rf"https?://(localhost|127(\.{OCTET}){{3}}|\[::1\])(:[0-9]{{1,5}})?(/[\w./~-]*)?", re.IGNORECASE | re.ASCII
+)
 USER = re.compile(r"//[^/]*@")
 
 Recipient: TypeAlias = tuple[str, str]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -23,6 +24,12 @@ from scale_reasoning.types import JSON
 
 MAX_BYTES = 256 * 2**20
 """A bigger file is not a set of problems, or is one to cut first: it is read whole."""
+
+
+MOST_LINE = 8 << 20
+"""Characters of a line of JSONL: its values take many times as much memory once they are read."""
+LINE = re.compile(r"\S[^\n]*")
+"""A line that says something, from its first character on."""
 
 
 def load(path: Path, wanted: Wanted) -> Dataset:
@@ -52,10 +59,13 @@ def _jsonl(path: Path) -> Iterator[Row]:
 
 
 def _json_rows(path: Path, text: str) -> Iterator[Row]:
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            where = f"{path}, line {number}"
-            yield Row(where=where, fields=_object(line, where))
+    number, before = 1, 0
+    for line in LINE.finditer(text):
+        number, before = number + text.count("\n", before, line.start()), line.start()
+        where = f"{path}, line {number}"
+        if len(line[0]) > MOST_LINE:
+            raise ConfigError(f"{where}: {len(line[0]):,} characters; at most {MOST_LINE:,} are read")
+        yield Row(where=where, fields=_object(line[0], where))
 
 
 def _object(line: str, where: str) -> Mapping[str, JSON]:

@@ -24,6 +24,17 @@ CREATE INDEX completions_by_loose ON completions (loose);
 CREATE TABLE attempts (cell INTEGER, problem TEXT, sample INTEGER, owed INTEGER, outcome BLOB, record BLOB,
                        PRIMARY KEY (cell, problem, sample));
 """
+PLACES = """SELECT position, attempts.problem, sample FROM attempts
+             JOIN problems ON problems.id = attempts.problem AND problems.dataset = ? WHERE cell = ?"""
+"""Position, problem and sample of every attempt of a dataset's cell."""
+LONG_STEPS = """
+    SELECT problem, sample FROM (SELECT problem, sample, json_extract(CAST(record AS TEXT), '$.solution') AS solution
+                                 FROM attempts WHERE cell = ?)
+    WHERE EXISTS (SELECT 1 FROM json_each(solution, '$.steps') AS step
+                  WHERE step.value ->> '$.usage.completion_tokens' > ?)
+       OR EXISTS (SELECT 1 FROM json_each(solution, '$.chains') AS chain, json_each(chain.value, '$.steps') AS step
+                  WHERE step.value ->> '$.usage.completion_tokens' > ?)"""
+"""Problem and sample of the attempts of a cell with a step of more than so many tokens."""
 ANALYSED = "CREATE TABLE sqlite_stat1(tbl,idx,stat)"
 """The table that `ANALYZE` adds, which changes no result."""
 

@@ -7,17 +7,16 @@ refused, because a misspelt option would cost a whole run.
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 
 from scale_reasoning.engines.connection import ModelSpec
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.files import read_bounded, why
+from scale_reasoning.files import read_bounded, read_toml, why
 from scale_reasoning.lm import Strategy
 from scale_reasoning.runs.shard import Shard
 from scale_reasoning.strategies import describe, make
@@ -67,7 +66,7 @@ class CellSpec:
 
 
 MOST_BYTES = 16 << 20
-"""Of a recipe or a manifest that starts a run."""
+"""Of a manifest that starts a run."""
 MOST_CELLS = 10_000
 """A recipe that multiplies out to more is a mistake."""
 MOST_SAMPLES = 100_000
@@ -124,6 +123,14 @@ class Manifest:
                     yield problem, sample
 
 
+RESOLVED: Mapping[str, Any] = {
+    "served": list[str],
+    "adaptations": dict[str, list[str]],
+    "datasets": dict[str, dict[str, Any]],
+    "prompts": dict[str, Any],
+    "profiles": dict[str, Any],
+}
+"""The shapes of what `resolved` says, where something reads it."""
 _SHARED_KEYS = ("samples", "seed", "grader", "reuse")
 RECIPE_KEYS = {*_SHARED_KEYS, "data_dir", "count", "datasets", "models", "strategies"}
 
@@ -131,10 +138,9 @@ RECIPE_KEYS = {*_SHARED_KEYS, "data_dir", "count", "datasets", "models", "strate
 def read(file: Path) -> Manifest:
     """The manifest in a JSON file, or the one that a TOML recipe resolves to. Raises ConfigError."""
     try:
-        text = read_bounded(file, MOST_BYTES).decode()
         if file.suffix == ".toml":
-            return resolve_recipe(tomllib.loads(text), file.name).normalise()
-        return decode(json.loads(text), file.name).normalise()
+            return resolve_recipe(read_toml(file), file.name).normalise()
+        return decode(json.loads(read_bounded(file, MOST_BYTES)), file.name).normalise()
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{file}: {why(error)}") from error
 
@@ -188,10 +194,11 @@ def decode(value: JSON, where: str) -> Manifest:
         _refuse_unknown(f"{where}, cell", cell, {f.name for f in fields(CellSpec)})
         _refuse_unknown(f"{where}, dataset", cell.get("dataset", {}), {f.name for f in fields(DatasetSpec)})
         _refuse_unknown(f"{where}, model", cell.get("model", {}), {f.name for f in fields(ModelSpec)})
-    try:
-        return msgspec.convert(table, Manifest)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}: {error}") from error
+    resolved = _require_table(f"{where}, resolved", table.get("resolved") or {})
+    for key, shape in RESOLVED.items():
+        if resolved.get(key) is not None:
+            _convert(f"{where}, resolved, {key}", resolved[key], shape)
+    return _convert(where, table, Manifest)
 
 
 def encode(manifest: Manifest) -> bytes:
@@ -220,6 +227,13 @@ def list_differences(old: Manifest, new: Manifest) -> list[str]:
         if key in old.resolved and key in new.resolved and old.resolved[key] != new.resolved[key]
     ]
     return lines
+
+
+def _convert(where: str, value: JSON, shape: type[Any]) -> Any:
+    try:
+        return msgspec.convert(value, shape)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{where}: {error}") from error
 
 
 def _require_list(where: str, table: Mapping[str, JSON], key: str) -> Sequence[JSON]:

@@ -86,20 +86,6 @@ def outcome_of(record: Record) -> Outcome:
     )
 
 
-MOST = 10**12
-"""Far above any count or number of seconds of one attempt."""
-
-
-def possible(outcome: Outcome) -> bool:
-    """Whether every number of a stored outcome is in a possible range, so that metrics can compute with it."""
-    numbers: list[float | None] = [
-        outcome.iterations, outcome.hard, outcome.calls, outcome.seconds, outcome.model_seconds, *outcome.difficulties
-    ]  # fmt: skip
-    for usage in (outcome.usage, *outcome.by_stage.values(), *outcome.by_mode.values()):
-        numbers += (usage.prompt_tokens, usage.completion_tokens, usage.reasoning_tokens, usage.cached_tokens)
-    return all(number is None or -MOST <= number <= MOST for number in numbers)
-
-
 def _unparsed(record: Record) -> bool:
     solution, failure = record.solution, record.failure
     if solution is None:

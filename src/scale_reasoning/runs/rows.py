@@ -16,6 +16,7 @@ import msgspec
 
 from scale_reasoning.errors import StoreError
 from scale_reasoning.printable import one_line
+from scale_reasoning.runs.bounds import RowBytes, plausible
 from scale_reasoning.runs.folder import DAMAGED, DATABASE_ERRORS, identity, store_error
 
 T = TypeVar("T")
@@ -60,19 +61,25 @@ class Rows:
         return next(self.all(sql, values), None)
 
     def all(self, sql: str, values: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-        """All rows of a query."""
+        """All rows of a query. Raises StoreError if they are more than the database can hold: see bounds.RowBytes."""
+        size = RowBytes(self.folder)
         try:
-            for row in self.connection.execute(sql, values):  # noqa: UP028  `yield from` would close it after the database
+            for row in self.connection.execute(sql, values):
+                size.add(row)
                 yield row
         except DATABASE_ERRORS as error:
             raise store_error(self.folder, error) from error
 
     def decode(self, blob: object, shape: type[T]) -> T:
         """The value of a JSON column."""
+        content = self.require(bytes, blob)
         try:
-            return msgspec.json.decode(self.require(bytes, blob), type=shape)
+            value, is_plausible = msgspec.json.decode(content, type=shape), plausible(content)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise self.damage(f"a row cannot be read ({one_line(str(error), 200)})") from error
+        if not is_plausible:
+            raise self.damage("a row has an impossible number")
+        return value
 
     def require(self, kind: type[T], value: object) -> T:
         """The value, if it is of this type."""

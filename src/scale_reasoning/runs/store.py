@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import re
 import sqlite3
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -21,6 +20,7 @@ from scale_reasoning.engines.connection import ModelSpec
 from scale_reasoning.errors import ConfigError, EngineError, StoreError
 from scale_reasoning.journal import key as key_of
 from scale_reasoning.printable import one_line
+from scale_reasoning.runs import database
 from scale_reasoning.runs.folder import (
     DATABASE,
     MANIFEST,
@@ -34,7 +34,7 @@ from scale_reasoning.runs.folder import (
     write_manifest,
 )
 from scale_reasoning.runs.manifest import UNNAMED, Manifest
-from scale_reasoning.runs.outcome import Cell, Outcome, outcome_of, possible
+from scale_reasoning.runs.outcome import Cell, Outcome, outcome_of
 from scale_reasoning.runs.rows import Rows
 from scale_reasoning.types import JSON, Completion, Problem, Record, Request
 
@@ -101,17 +101,15 @@ class Store:
 
     def outcomes(self, cell: int) -> Iterator[Outcome]:
         """A cell's outcomes, pending ones included, in the order of the dataset."""
-        for blob, *stored in self.rows.all(f"SELECT outcome, problem, sample {_OF_CELL}", (self._dataset(cell), cell)):
+        for stored, blob in self._column("outcome", cell):
             outcome = self.rows.decode(blob, Outcome)
-            if _LARGE.search(blob) and not possible(outcome):
-                raise self.rows.damage("a number in an outcome is impossible")
             self._require_name(stored, outcome.problem_id, outcome.sample)
             yield outcome
 
     def records(self, cell: int) -> Iterator[Record]:
         """A cell's records, pending ones included, in the order of the dataset."""
-        for blob, *stored in self.rows.all(f"SELECT record, problem, sample {_OF_CELL}", (self._dataset(cell), cell)):
-            record = self.rows.decode(blob, Record)
+        for stored, blob in self._column("record", cell):
+            record = self._record(blob)
             self._require_name(stored, record.attempt.problem_id, record.attempt.sample)
             yield record
 
@@ -120,7 +118,7 @@ class Store:
         row = self.rows.one(
             "SELECT record FROM attempts WHERE cell = ? AND problem = ? AND sample = ?", (cell, problem_id, sample)
         )
-        return None if row is None else self.rows.decode(row[0], Record)
+        return None if row is None else self._record(row[0])
 
     def written(self) -> int:
         """The number of the newest attempt's row, which grows with every stored attempt."""
@@ -134,7 +132,7 @@ class Store:
 
     def with_steps_over(self, cell: int, tokens: int) -> set[tuple[str, int]]:
         """(problem id, sample) of a cell's attempts with a step, of any chain, of more than `tokens` tokens."""
-        rows = self.rows.all(_LONG_STEPS, (cell, tokens, tokens))
+        rows = self.rows.all(database.LONG_STEPS, (cell, tokens, tokens))
         return {(self.rows.require(str, problem), self.rows.require(int, sample)) for problem, sample in rows}
 
     def paid(self) -> Paid:
@@ -154,14 +152,14 @@ class Store:
 
     def problems(self, dataset: str) -> list[Problem]:
         """The run's problems of a dataset, in order."""
-        rows = self.rows.all("SELECT id, text, answer FROM problems WHERE dataset = ? ORDER BY position", (dataset,))
+        rows = self.rows.all("SELECT position, id, text, answer FROM problems WHERE dataset = ?", (dataset,))
         return [
             Problem(
                 id=self.rows.require(str, id_),
                 text=self.rows.require(str, text),
                 answer=None if answer is None else self.rows.require(str, answer),
             )
-            for id_, text, answer in rows
+            for _, id_, text, answer in sorted(rows, key=lambda row: self.rows.require(int, row[0]))
         ]
 
     @property
@@ -185,6 +183,25 @@ class Store:
         self.manifest = replace(self.manifest, synthesis=synthesis)
         write_manifest(self.folder, self.manifest)
 
+    def _column(self, column: str, cell: int) -> Iterator[tuple[list[Any], object]]:
+        """([problem id, sample], value) of a column for a cell's attempts, in the order of the dataset.
+
+        They are sorted here, because SQLite would first write any number of rows to a temporary file.
+        """
+        places = self.rows.all(database.PLACES, (self._dataset(cell), cell))
+        select = f"SELECT {column} FROM attempts WHERE cell = ? AND problem = ? AND sample = ?"  # noqa: S608  our words
+        for _, *stored in sorted(
+            places, key=lambda row: [self.rows.require(int, row[0]), self.rows.require(int, row[2])]
+        ):
+            if (row := self.rows.one(select, (cell, *stored))) is not None:
+                yield stored, row[0]
+
+    def _record(self, blob: object) -> Record:
+        record = self.rows.decode(blob, Record)
+        if not isinstance(record.strategy.get("name"), str):
+            raise self.rows.damage("a record's strategy has no name")
+        return record
+
     def _require_name(self, stored: list[Any], problem_id: str, sample: int) -> None:
         """Raises StoreError unless an attempt is stored under its own problem and sample."""
         if stored != [problem_id, sample] or not 0 <= sample < self.manifest.samples:
@@ -192,22 +209,6 @@ class Store:
 
     def _dataset(self, cell: int) -> str:
         return self.manifest.cells[cell].dataset.name
-
-
-_LARGE = re.compile(rb"[:,\[]\s*-?(?:[0-9]{13}|[0-9.]+[eE])")
-"""A JSON number of 13 digits or with an exponent. Few outcomes have one, and only these are checked further."""
-
-_OF_CELL = """FROM attempts JOIN problems ON problems.id = attempts.problem AND problems.dataset = ?
-              WHERE cell = ? ORDER BY position, sample"""
-
-
-_LONG_STEPS = """
-    SELECT problem, sample FROM (SELECT problem, sample, json_extract(CAST(record AS TEXT), '$.solution') AS solution
-                                 FROM attempts WHERE cell = ?)
-    WHERE EXISTS (SELECT 1 FROM json_each(solution, '$.steps') AS step
-                  WHERE step.value ->> '$.usage.completion_tokens' > ?)
-       OR EXISTS (SELECT 1 FROM json_each(solution, '$.chains') AS chain, json_each(chain.value, '$.steps') AS step
-                  WHERE step.value ->> '$.usage.completion_tokens' > ?)"""
 
 
 @contextlib.contextmanager

@@ -11,16 +11,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
 from scale_reasoning.errors import ConfigError, StoreError
+from scale_reasoning.files import read_bounded
 from scale_reasoning.prompts import Prompts
-from scale_reasoning.runs.folder import DATABASE
+from scale_reasoning.runs.folder import DATABASE, MANIFEST_BYTES
 from scale_reasoning.synth.card import card
 from scale_reasoning.synth.collect import Origin
 from scale_reasoning.synth.funnel import Candidate, Dropped, Funnel
+from scale_reasoning.synth.rows import MOST_BYTES as ROWS_BYTES
 from scale_reasoning.synth.trace import chain_of, prompt_of
 from scale_reasoning.types import JSON
 
@@ -31,14 +33,13 @@ FILES = (ROWS, PARQUET, "dropped.jsonl", "funnel.json", MANIFEST, "README.md")
 def previous(out: Path) -> Mapping[str, Any] | None:
     """The manifest of the bundle in `out`; None where there is none, or its rows are not those that it names."""
     try:
-        made: Any = msgspec.json.decode((out / MANIFEST).read_bytes())
-        rows = sha256((out / ROWS).read_bytes()).hexdigest()
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        manifest = msgspec.json.decode(read_bounded(out / MANIFEST, MANIFEST_BYTES), type=dict[str, Any])
+        msgspec.convert(manifest.get("settings", {}), dict[str, Any])
+        msgspec.convert(manifest.get("origins"), list[dict[str, Any]])
+        rows = sha256(read_bounded(out / ROWS, ROWS_BYTES)).hexdigest()
+    except (OSError, ValueError, RecursionError):  # msgspec's errors are ValueErrors
         return None
-    if not isinstance(made, dict):
-        return None
-    manifest = cast("dict[str, Any]", made)
-    return manifest if "origins" in manifest and manifest.get("train_sha256") == rows else None
+    return manifest if manifest.get("train_sha256") == rows else None
 
 
 def check(out: Path, settings: Mapping[str, JSON], origins: Sequence[Origin], *, overwrite: bool) -> None:

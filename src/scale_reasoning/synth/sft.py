@@ -6,7 +6,6 @@ epochs, 64 rows a step, rows of up to 16384 tokens. Knows nothing of torch.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from math import ceil
@@ -16,14 +15,12 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.files import read_bounded, why
+from scale_reasoning.files import read_toml, why
 from scale_reasoning.types import JSON
 
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
 Whole: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 Positive: TypeAlias = Annotated[float, msgspec.Meta(gt=0)]
-MOST_BYTES = 1 << 20
-"""Of a recipe."""
 Sharding: TypeAlias = Literal["fsdp2", "zero3", "none"]
 
 
@@ -116,7 +113,7 @@ class Recipe:
 def read(file: Path, flags: Mapping[str, JSON] | None = None) -> Recipe:
     """The recipe in a TOML file, with what `flags` say instead. Raises `ConfigError` naming the key."""
     try:
-        table = tomllib.loads(read_bounded(file, MOST_BYTES).decode())
+        table = read_toml(file)
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{file}: {why(error)}") from error
     return recipe({**table, **(flags or {})}, str(file))

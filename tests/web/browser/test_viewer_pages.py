@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.test_solve import PROBLEM, scale
+from tests.cli.test_solve import PROBLEM
+from tests.commands import scale
 from tests.runs.simulated import Broken, Fuse, again, fresh, manifest
 from tests.servers import serving
 from tests.web.viewed import hostile, sweep, viewing

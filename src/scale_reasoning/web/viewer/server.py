@@ -37,6 +37,10 @@ HEADERS = {
 TABLE = re.compile(r"r(?P<run>\d{1,6})-c(?P<cell>\d{1,6})-whatif\.json")
 HIGHEST = 10_000_000
 log = logging.getLogger(__name__)
+_silent = logging.getLogger(f"{__name__}.http")
+"""Hears of what is not HTTP, with a traceback each: anybody could fill the terminal."""
+_silent.addHandler(logging.NullHandler())
+_silent.propagate = False
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -182,7 +186,7 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 async def serving(shelf: Shelf, *, host: str, port: int) -> AsyncGenerator[str]:
     """The address of the running server; port 0 takes a free one. Raises ConfigError where it cannot be bound."""
     shelf.read_ahead()
-    runner = web.AppRunner(application(shelf, host=host), access_log=None, shutdown_timeout=1)
+    runner = web.AppRunner(application(shelf, host=host), access_log=None, logger=_silent, shutdown_timeout=1)
     await runner.setup()
     try:
         try:
