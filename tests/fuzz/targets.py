@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from scale_reasoning.answers import answer_class, final_answer, normalise, rational
-from scale_reasoning.arithmetic.reading import asked_in, truth_in
+from scale_reasoning.arithmetic.reading import find_question_owner, truth_in
 from scale_reasoning.datasets.dataset import normalised
 from scale_reasoning.datasets.files import _csv_rows, _json_rows
 from scale_reasoning.datasets.rows import Row, problems_of
@@ -182,7 +182,7 @@ def traces(text: str) -> None:
 
 def arithmetic(text: str) -> None:
     truth_in(text)
-    asked_in(text)
+    find_question_owner(text)
     assert question_of(text).strip() or not text.strip()
 
 
