@@ -26,7 +26,7 @@ from statistics import NormalDist
 
 from scale_reasoning.engines import endpoints
 from scale_reasoning.engines.connection import ModelSpec
-from scale_reasoning.engines.limit import Fixed, Places
+from scale_reasoning.engines.limit import Fixed, Slots
 from scale_reasoning.engines.policy import Limited
 from scale_reasoning.engines.sim import Sim, Speeds, run_virtual
 from scale_reasoning.report import paper
@@ -73,7 +73,7 @@ class Lengths:
 
 
 def lengths_of(model: str) -> Lengths:
-    rows = [row for row in paper.rows("table1") if row.model == model]
+    rows = [row for row in paper.read_rows("table1") if row.model == model]
     return Lengths(
         tokens={(row.dataset, row.strategy): row.tok or 0 for row in rows},
         steps={row.dataset: row.steps or 0 for row in rows if row.strategy == "scale"},
@@ -175,7 +175,7 @@ def simulate(slots: int, lengths: Lengths, samples: int, attempts_in_flight: int
         for dataset, strategy in asked
     )
     store = Unkept(Manifest(cells=cells, samples=samples).normalise())
-    models = {SIM: endpoints(Limited(Server(lengths), places=Places(Fixed(slots))), "sim", profile="qwen3")}
+    models = {SIM: endpoints(Limited(Server(lengths), slots=Slots(Fixed(slots))), "sim", profile="qwen3")}
 
     async def timed() -> float:
         await run(store, models, attempts_in_flight=attempts_in_flight)
@@ -198,7 +198,7 @@ def row(gpus: int, rates: Sequence[Rate], runs: Mapping[int, Simulated]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    models = sorted({each.model for each in paper.rows("table1")})
+    models = sorted({each.model for each in paper.read_rows("table1")})
     parser.add_argument("--model", choices=models, default="Qwen3-32B", help="whose lengths (default Qwen3-32B)")
     parser.add_argument("--gpus", type=int, nargs="+", default=GPUS, metavar="N")
     parser.add_argument("--slots", type=int, help="requests that a GPU answers at a time, with --decode-rate")

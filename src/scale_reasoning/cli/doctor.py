@@ -19,7 +19,7 @@ from scale_reasoning.cli.reach import make_connection
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from scale_reasoning.engines.verdicts import Finding
+    from scale_reasoning.engines.findings import Finding
 
 COLOURS = {"yes": "green", "no": "bold red", "unknown": "yellow"}
 

@@ -118,7 +118,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 
 def read_model(args: argparse.Namespace) -> ModelFlags:
     """The model flags. Raises ConfigError."""
-    from scale_reasoning.engines.openai import Timeouts
+    from scale_reasoning.engines.http import Timeouts
 
     if args.temperature is not None and not 0 <= args.temperature <= 10:
         raise ConfigError(f"--temperature {args.temperature}: must be from 0 to 10")

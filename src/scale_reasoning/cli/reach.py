@@ -141,7 +141,7 @@ def explain_unlisted(connections: Iterable[Connection]) -> list[str]:
         for each in filter(None, (connection, derive_system1(connection))):
             if each.model is None or choose_engine(each) != "openai":
                 continue
-            finding = listing.model(each.model, asyncio.run(_fetch_entries(each)))
+            finding = listing.check_model(each.model, asyncio.run(_fetch_entries(each)))
             if finding.verdict == "no":
                 lines[f"{finding.found}: {finding.fix}"] = None
     return list(lines)
@@ -159,11 +159,7 @@ def name_models(manifest: Manifest, connections: Mapping[ModelSpec, Connection])
 
 
 async def _fetch_entries(connection: Connection) -> Mapping[str, JSON] | None:
-    from scale_reasoning.engines.openai import OpenAI, Timeouts
-
-    patience = Timeouts(connect=PATIENCE, first_byte=PATIENCE)
     try:
-        async with OpenAI(connection.base_url or "", api_key=connection.api_key, timeouts=patience) as server:
-            return listing.listed(await server.fetch("/models"))
+        return await listing.fetch_list(connection, seconds=PATIENCE)
     except (EngineError, ConfigError):
         return None

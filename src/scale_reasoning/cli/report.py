@@ -84,7 +84,7 @@ def report(args: argparse.Namespace) -> int:
     summaries = [
         summarise(cell, row=row, denominator=args.denominator, prices=prices, seed=args.seed) for row, cell in numbered
     ]
-    papers = paper.beside(summaries) if args.with_paper else ()
+    papers = paper.find_counterparts(summaries) if args.with_paper else ()
     if args.with_paper and not papers:
         say("the paper has no numbers for these models on these datasets")
     _write(render([*summaries, *papers], args.format, args.layout), args.out)
@@ -131,7 +131,7 @@ def compare(args: argparse.Namespace) -> int:
     if args.format == "json":
         text = msgspec.json.format(msgspec.json.encode(comparisons), indent=2).decode() + "\n"
     else:
-        text = WRITERS["md"](paired.grid(comparisons))
+        text = WRITERS["md"](paired.build_grid(comparisons))
     _write(text, None)
     return 0 if all(comparison.complete for comparison in comparisons) else 1
 
@@ -168,12 +168,12 @@ def read_cells(name: str) -> list[NumberedCell]:
 
     Raises ConfigError for a row that the report does not have, StoreError for a folder that is no run.
     """
-    from scale_reasoning.report.rows import numbers
+    from scale_reasoning.report.rows import number_rows
     from scale_reasoning.runs.store import cells_of
 
     folder, number = split_name(name)
     cells = cells_of(folder)
-    numbered = list(zip(numbers(cells), cells, strict=True))
+    numbered = list(zip(number_rows(cells), cells, strict=True))
     chosen = [(row, cell) for row, cell in numbered if number in (None, row)]
     if not chosen:
         raise ConfigError(f"{name}: the report of {folder} has rows 1 to {max(row for row, _ in numbered)}")

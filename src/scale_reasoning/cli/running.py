@@ -15,7 +15,7 @@ from scale_reasoning.cli.reach import explain_unlisted, make_connections, name_m
 from scale_reasoning.engines import connect, list_adaptations
 from scale_reasoning.engines.connection import Connection, ModelSpec
 from scale_reasoning.engines.llama import SLOTS
-from scale_reasoning.engines.spread import Limits
+from scale_reasoning.engines.spread import SharedServers
 from scale_reasoning.engines.table import choose_engine
 from scale_reasoning.errors import ConfigError, Unreachable
 from scale_reasoning.events import Listener
@@ -153,9 +153,9 @@ async def _open_runner(
     from scale_reasoning.runs.run import run
 
     async with AsyncExitStack() as stack:
-        limits = Limits()
+        servers = SharedServers()
         endpoints = {
-            spec: await stack.enter_async_context(connect(connection, limits))
+            spec: await stack.enter_async_context(connect(connection, servers))
             for spec, connection in connections.items()
         }
         try:

@@ -15,7 +15,7 @@ from scale_reasoning.errors import ConfigError, ScaleError
 if TYPE_CHECKING:
     from scale_reasoning.synth.folder import Job
     from scale_reasoning.synth.plan import Plan
-    from scale_reasoning.synth.rows import Rows
+    from scale_reasoning.synth.rows import TrainingRows
     from scale_reasoning.synth.sft import Recipe
     from scale_reasoning.synth.tokens import Examples
 
@@ -62,20 +62,20 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _prepare_job(recipe: Recipe, data: Rows) -> Job:
+def _prepare_job(recipe: Recipe, data: TrainingRows) -> Job:
     """The training in full. Checks everything that can be checked before a GPU is used. Raises ConfigError."""
     from scale_reasoning.synth.extra import versions
     from scale_reasoning.synth.folder import Job
-    from scale_reasoning.synth.tokens import tokenised
-    from scale_reasoning.synth.train import gpus_here
-    from scale_reasoning.synth.weights import loaded, place_of
+    from scale_reasoning.synth.tokens import tokenise
+    from scale_reasoning.synth.train import count_gpus
+    from scale_reasoning.synth.weights import find_weights, load_pretrained
 
-    if recipe.gpus > 1 and gpus_here() < recipe.gpus:
-        raise ConfigError(f"gpus = {recipe.gpus}: this machine has {gpus_here()}")
-    place = place_of(recipe.model, say)
-    config = loaded("AutoConfig", place, recipe.revision)
-    tokenizer = loaded("AutoTokenizer", place, recipe.revision)
-    examples = tokenised(data.rows, tokenizer, cutoff=recipe.cutoff, over_cutoff=recipe.over_cutoff)
+    if recipe.gpus > 1 and count_gpus() < recipe.gpus:
+        raise ConfigError(f"gpus = {recipe.gpus}: this machine has {count_gpus()}")
+    place = find_weights(recipe.model, say)
+    config = load_pretrained("AutoConfig", place, recipe.revision)
+    tokenizer = load_pretrained("AutoTokenizer", place, recipe.revision)
+    examples = tokenise(data.rows, tokenizer, cutoff=recipe.cutoff, over_cutoff=recipe.over_cutoff)
     if examples.dropped or examples.cut:
         say(f"over {recipe.cutoff} tokens: {_describe_over(examples)}")
     window = getattr(config.get_text_config(), "max_position_embeddings", None)
@@ -94,7 +94,7 @@ def _open_folder(out: Path, job: Job, *, resume: bool) -> bool:
     before = folder.read(out)
     if not resume:
         raise ConfigError(f"--out {out}: it holds a training; add --resume, or name another folder")
-    if changes := folder.changes(before, job):
+    if changes := folder.list_changes(before, job):
         raise ConfigError(f"--resume {out}: the training has changed since it began: {'; '.join(changes)}")
     folder.write(out, replace(job, done=before.done))
     return before.done
@@ -104,7 +104,7 @@ def _train(out: Path, job: Job) -> None:
     from scale_reasoning.synth import launch, train
 
     if job.recipe.gpus > 1:
-        with running(launch.command(job.recipe, out)) as launched:
+        with running(launch.make_command(job.recipe, out)) as launched:
             failed = launched.wait()
         if failed:
             raise ScaleError(f"the training failed, see above; once that is fixed, resume with --resume --out {out}")
@@ -120,11 +120,11 @@ def _describe_model(out: Path, job: Job) -> None:
     from scale_reasoning.synth import folder
 
     folder.write(out, replace(job, done=True))
-    folder.introduce(out, job)
-    print(f"{out}\n\n{folder.use(out, job)}", end="")
+    folder.write_readme(out, job)
+    print(f"{out}\n\n{folder.explain_use(out, job)}", end="")
 
 
-def _print_plan(recipe: Recipe, data: Rows, out: Path, *, resume: bool) -> None:
+def _print_plan(recipe: Recipe, data: TrainingRows, out: Path, *, resume: bool) -> None:
     """Prints what is known of the training, and why the rest is unknown."""
     from scale_reasoning.synth import folder, launch
     from scale_reasoning.synth.plan import plan
@@ -140,11 +140,12 @@ def _print_plan(recipe: Recipe, data: Rows, out: Path, *, resume: bool) -> None:
         "parameters": _describe_parameters(recipe, planned),
         "memory": _describe_memory(recipe, planned),
         "out": str(out),
-        "command": shlex.join(launch.command(recipe, out)) if recipe.gpus > 1 else "in this process",
+        "command": shlex.join(launch.make_command(recipe, out)) if recipe.gpus > 1 else "in this process",
     }
     if resume:
-        whole, _ = folder.checkpoints(out, recipe.gpus)
-        lines["resumes"] = f"after step {folder.step_of(whole[-1]):,}" if whole else "from the start: no checkpoint yet"
+        whole, _ = folder.find_checkpoints(out, recipe.gpus)
+        start = f"after step {folder.read_step(whole[-1]):,}" if whole else "from the start: no checkpoint yet"
+        lines["resumes"] = start
     for name, text in lines.items():
         print(f"{name:<12}{text}")
     for reason in dict.fromkeys(planned.unknown):
@@ -175,7 +176,7 @@ def _describe_steps(recipe: Recipe, planned: Plan) -> str:
         return "unknown"
     packed = f" ({planned.sequences:,} packs)" if recipe.packing else ""
     most = "" if planned.examples else "at most "
-    epoch, total = recipe.steps_an_epoch(planned.sequences), recipe.all_steps(planned.sequences)
+    epoch, total = recipe.steps_per_epoch(planned.sequences), recipe.total_steps(planned.sequences)
     return f"{most}{epoch:,} per epoch{packed}, {total:,} in all"
 
 

@@ -123,9 +123,9 @@ async def _attempt(job: Job) -> Record:
             )
         view.end(record)
     if job.html is not None and page is not None:
-        from scale_reasoning.web.viewer.single import single
+        from scale_reasoning.web.viewer.single import make_single_page
 
-        text = await single(job.problem, job.strategy, endpoints, page, record, seed=job.seed, grader=grader)
+        text = await make_single_page(job.problem, job.strategy, endpoints, page, record, seed=job.seed, grader=grader)
         _write(job.html, text)
     return record
 
@@ -155,15 +155,14 @@ def _write(file: Path, text: str) -> None:
 
 async def _choose_grader(name: str | None, problem: Problem) -> Grader | None:
     """The grader, once it has read the gold answer: before the first call. Raises ConfigError."""
-    from scale_reasoning.graders import GRADERS, grader_for
+    from scale_reasoning.graders import check_name, grader_for
 
     if problem.answer is None:
         if name is not None:
             raise ConfigError("--grader: needs --answer GOLD")
         return None
-    if name is not None and name not in GRADERS:
-        raise ConfigError(f"--grader {name}: must be one of {', '.join(GRADERS)}")
-    grader = grader_for(problem.answer) if name is None else GRADERS[name]()
+    check_name(name, "--grader")
+    grader = grader_for(problem.answer, name)
     try:
         await grader.grade(problem, Solution(answer=problem.answer))
     except GradeError as error:

@@ -27,7 +27,7 @@ from scale_reasoning.runs.manifest import Manifest
 
 if TYPE_CHECKING:
     from scale_reasoning.runs.store import Store
-    from scale_reasoning.synth.settings import Settings
+    from scale_reasoning.synth.settings import SynthesisOptions
 
 SAMPLES = 4
 RUN = "run"
@@ -99,7 +99,7 @@ def run_synth(args: argparse.Namespace) -> int:
 
 def _read_flags(args: argparse.Namespace) -> SynthFlags:
     """The flags, with exactly one source of traces and a folder for them. Raises ConfigError."""
-    from scale_reasoning.synth.settings import Settings
+    from scale_reasoning.synth.settings import SynthesisOptions
 
     sources = {"--from": args.runs, "--dataset": args.dataset, "--resume": args.resume, "a recipe": args.recipe}
     named = [name for name, value in sources.items() if value]
@@ -117,7 +117,7 @@ def _read_flags(args: argparse.Namespace) -> SynthFlags:
     if args.resume not in (None, out):
         raise ConfigError(f"--out {out}: the traces of --resume {args.resume} go there; to put them elsewhere, "
                           f"scale synth --from {args.resume / RUN} --out {out}")  # fmt: skip
-    settings = {each.name: getattr(args, each.name) for each in fields(Settings)}
+    settings = {each.name: getattr(args, each.name) for each in fields(SynthesisOptions)}
     settings["decontaminate"] = None if args.decontaminate is None else tuple(args.decontaminate)
     return options.read(
         SynthFlags,
@@ -181,60 +181,60 @@ def _resume(flags: SynthFlags) -> int:
         print("\n".join(lines))
         return 0
     with running.open_resumed(flags.folder) as store:
-        store.remember(settings.encoded())
+        store.remember(settings.to_json())
         return _make(flags, settings, store, filtered)
 
 
-def _make_manifest(flags: SynthFlags, settings: Settings) -> Manifest:
-    from scale_reasoning.synth.splits import from_train
+def _make_manifest(flags: SynthFlags, settings: SynthesisOptions) -> Manifest:
+    from scale_reasoning.synth.splits import use_train_split
 
     if flags.recipe:
         manifest = change_manifest(manifests.read(flags.recipe), flags.run, str(flags.recipe))
     else:
         run = replace(flags.run, samples=flags.run.samples or SAMPLES)
         manifest = make_manifest(run, flags.dataset, [chosen.make_strategy(run.strategy)])
-    return replace(from_train(manifest), synthesis=settings.encoded())
+    return replace(use_train_split(manifest), synthesis=settings.to_json())
 
 
 # Settings
 
 
-def _make_settings(flags: SynthFlags) -> Settings:
-    from scale_reasoning.synth.settings import Settings
+def _make_settings(flags: SynthFlags) -> SynthesisOptions:
+    from scale_reasoning.synth.settings import SynthesisOptions
 
-    settings = Settings(**flags.settings).in_full()
+    settings = SynthesisOptions(**flags.settings).fill_defaults()
     settings.check_files()
     return settings
 
 
-def _restore_settings(flags: SynthFlags, manifest: Manifest) -> Settings:
+def _restore_settings(flags: SynthFlags, manifest: Manifest) -> SynthesisOptions:
     """The run's stored settings, with what flags change. Raises ConfigError for a change without --overwrite."""
     from scale_reasoning.synth import settings as synthesis
-    from scale_reasoning.synth.bundle import previous
+    from scale_reasoning.synth.bundle import read_previous
 
     if manifest.synthesis:
         before = synthesis.decode(manifest.synthesis, flags.folder)
     else:  # an old run, which stores no settings
-        unnamed = {} if flags.settings.keys() & {"layout", "student_prompts"} else previous(flags.out) or {}
-        before = synthesis.of_a_bundle(unnamed, flags.out)
-    now = replace(before, **flags.settings).in_full()
+        unnamed = {} if flags.settings.keys() & {"layout", "student_prompts"} else read_previous(flags.out) or {}
+        before = synthesis.read_from_bundle(unnamed, flags.out)
+    now = replace(before, **flags.settings).fill_defaults()
     now.check_files()
-    changes = synthesis.changes(before, now)
+    changes = synthesis.list_changes(before, now)
     if changes and manifest.synthesis and not flags.overwrite:
         raise ConfigError(f"{flags.out}: {'; '.join(changes)}: add --overwrite to replace its traces, or write "
                           f"new ones elsewhere: scale synth --from {flags.folder} --out DIR")  # fmt: skip
     return now
 
 
-def _check_bundle(flags: SynthFlags, settings: Settings, filtered: FilteredRuns | None) -> None:
+def _check_bundle(flags: SynthFlags, settings: SynthesisOptions, filtered: FilteredRuns | None) -> None:
     """Raises ConfigError where the traces must not be written."""
     from scale_reasoning.synth import bundle
 
     origins = filtered.collected.origins if filtered else ()
-    bundle.check(flags.out, settings.shown(), origins, overwrite=flags.overwrite)
+    bundle.check(flags.out, settings.describe(), origins, overwrite=flags.overwrite)
 
 
-def _describe_target(settings: Settings, kept: int = 0) -> list[str]:
+def _describe_target(settings: SynthesisOptions, kept: int = 0) -> list[str]:
     if settings.target is None:
         return []
     missing = max(0, settings.target - kept)
@@ -244,7 +244,7 @@ def _describe_target(settings: Settings, kept: int = 0) -> list[str]:
 # The run and its traces
 
 
-def _make(flags: SynthFlags, settings: Settings, store: Store, filtered: FilteredRuns | None = None) -> int:
+def _make(flags: SynthFlags, settings: SynthesisOptions, store: Store, filtered: FilteredRuns | None = None) -> int:
     """Works on the run until the filters keep enough traces or no attempt is left, then writes the bundle."""
     from scale_reasoning.runs.run import needed
 
@@ -261,7 +261,7 @@ def _make(flags: SynthFlags, settings: Settings, store: Store, filtered: Filtere
             return _finish(flags, settings, filtered, code)
 
 
-def _finish(flags: SynthFlags, settings: Settings, filtered: FilteredRuns, code: int) -> int:
+def _finish(flags: SynthFlags, settings: SynthesisOptions, filtered: FilteredRuns, code: int) -> int:
     """Writes the bundle, prints the funnel, and puts the bundle on the Hub if a flag says so."""
     kept = len(filtered.funnel.kept)
     files = write_bundle(flags.out, settings, filtered)

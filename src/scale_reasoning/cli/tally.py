@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 
-from scale_reasoning.report.intervals import Estimate, share
+from scale_reasoning.report.intervals import Estimate, estimate_share
 from scale_reasoning.runs.outcome import Outcome
 from scale_reasoning.runs.store import Store
 
@@ -52,7 +52,7 @@ class Tally:
 
     def estimate_accuracy(self) -> Estimate | None:
         """The mean of the problems' means over all cells, with the interval that reports use."""
-        return share([sum(scores) / len(scores) for scores in self._scores.values()])
+        return estimate_share([sum(scores) / len(scores) for scores in self._scores.values()])
 
     def describe(self, in_flight: int) -> str:
         """The counts in one line, with the number of calls in flight."""

@@ -13,10 +13,10 @@ from scale_reasoning.cli.options import say
 if TYPE_CHECKING:
     from scale_reasoning.runs.manifest import Manifest
     from scale_reasoning.runs.store import Store
-    from scale_reasoning.synth.collect import Collected
-    from scale_reasoning.synth.filters import Filters
+    from scale_reasoning.synth.collect import Collection
+    from scale_reasoning.synth.filters import Limits
     from scale_reasoning.synth.funnel import Funnel
-    from scale_reasoning.synth.settings import Settings
+    from scale_reasoning.synth.settings import SynthesisOptions
     from scale_reasoning.synth.target import Target
     from scale_reasoning.types import Problem
 
@@ -25,31 +25,31 @@ if TYPE_CHECKING:
 class FilteredRuns:
     """All attempts of runs, and the result of the filters."""
 
-    collected: Collected
+    collected: Collection
     funnel: Funnel
 
 
-def filter_runs(settings: Settings, folders: Sequence[Path]) -> FilteredRuns:
-    """Filters the attempts of the runs in `folders`. Raises ConfigError, StoreError."""
+def filter_runs(settings: SynthesisOptions, folders: Sequence[Path]) -> FilteredRuns:
+    """Limits the attempts of the runs in `folders`. Raises ConfigError, StoreError."""
     from scale_reasoning.synth import funnel
     from scale_reasoning.synth.collect import collect
-    from scale_reasoning.synth.filters import stages
-    from scale_reasoning.synth.trace import layout
+    from scale_reasoning.synth.filters import make_filters
+    from scale_reasoning.synth.trace import read_layout
 
-    collected = collect(folders, layout(settings.layout))
+    collected = collect(folders, read_layout(settings.layout))
     allowed = {name for each in collected.evaluations for name in each.benchmarks if settings.allow_test_split}
-    filters = replace(load_filters(settings), allowed=frozenset(allowed))
-    return FilteredRuns(collected=collected, funnel=funnel.run(collected.candidates, stages(filters)))
+    limits = replace(load_limits(settings), allowed=frozenset(allowed))
+    return FilteredRuns(collected=collected, funnel=funnel.run(collected.candidates, make_filters(limits)))
 
 
 @cache
-def load_filters(settings: Settings) -> Filters:
+def load_limits(settings: SynthesisOptions) -> Limits:
     """The filters that the settings describe, with the lists to keep out. Raises ConfigError."""
     from scale_reasoning.datasets import load
-    from scale_reasoning.synth.filters import Filters
+    from scale_reasoning.synth.filters import Limits
 
     folder = Path(settings.data_dir) if settings.data_dir else None
-    return Filters(
+    return Limits(
         max_tokens=settings.max_tokens,
         choose=settings.choose,
         target=settings.target,
@@ -57,18 +57,18 @@ def load_filters(settings: Settings) -> Filters:
     )
 
 
-def write_bundle(out: Path, settings: Settings, filtered: FilteredRuns) -> list[str]:
+def write_bundle(out: Path, settings: SynthesisOptions, filtered: FilteredRuns) -> list[str]:
     """Writes the traces that were kept, and the reasons for the others; returns the names of the files."""
     from scale_reasoning.synth import bundle, llamafactory
-    from scale_reasoning.synth.trace import LIMO, student_prompts
+    from scale_reasoning.synth.trace import LIMO, read_student_prompts
 
-    funnel, student = filtered.funnel, student_prompts(settings.student_prompts)
-    files = bundle.write(out, funnel, filtered.collected.origins, student=student, settings=settings.shown())
+    funnel, student = filtered.funnel, read_student_prompts(settings.student_prompts)
+    files = bundle.write(out, funnel, filtered.collected.origins, student=student, settings=settings.describe())
     if settings.bundle:
         llamafactory.write(
             out,
             funnel.kept,
-            student=student_prompts(settings.student_prompts or LIMO),
+            student=read_student_prompts(settings.student_prompts or LIMO),
             prompts_file=settings.student_prompts,
             model=settings.base_model or llamafactory.DEFAULT_MODEL,
             gpus=settings.gpus or llamafactory.DEFAULT_GPUS,
@@ -79,47 +79,49 @@ def write_bundle(out: Path, settings: Settings, filtered: FilteredRuns) -> list[
 
 def make_table(filtered: FilteredRuns) -> str:
     """The funnel as a table."""
-    from scale_reasoning.report.formats import Column, Grid, markdown
+    from scale_reasoning.report.formats import Column, Grid, write_markdown
 
     origins = filtered.collected.origins
     columns = [Column(name="stage"), *(Column(name=name, number=True) for name in ("came", "dropped", "kept"))]
     rows = [[c.stage, f"{c.came:,}", f"{c.dropped:,}", f"{c.kept:,}"] for c in filtered.funnel.counts]
     planned, done = sum(origin.planned for origin in origins), sum(origin.made for origin in origins)
     note = f"{planned:,} attempts planned, {done:,} made; dropped.jsonl has every dropped attempt with its reason"
-    return markdown(Grid(columns=columns, rows=rows, notes=[note]))
+    return write_markdown(Grid(columns=columns, rows=rows, notes=[note]))
 
 
-def list_allowed(manifest: Manifest, problems: Mapping[str, Sequence[Problem]], settings: Settings) -> frozenset[str]:
+def list_allowed(
+    manifest: Manifest, problems: Mapping[str, Sequence[Problem]], settings: SynthesisOptions
+) -> frozenset[str]:
     """The benchmarks that rows may come from. Raises ConfigError for evaluation problems that are not allowed."""
-    from scale_reasoning.synth.splits import evaluation, require_allowed
+    from scale_reasoning.synth.splits import find_evaluation, require_allowed
 
     specs = dict.fromkeys(cell.dataset for cell in manifest.cells)
-    evaluations = [evaluation(manifest, spec, problems.get(spec.name, ())) for spec in specs]
+    evaluations = [find_evaluation(manifest, spec, problems.get(spec.name, ())) for spec in specs]
     return require_allowed(filter(None, evaluations), allow=settings.allow_test_split)
 
 
-def check_problems(manifest: Manifest, problems: Mapping[str, Sequence[Problem]], settings: Settings) -> None:
+def check_problems(manifest: Manifest, problems: Mapping[str, Sequence[Problem]], settings: SynthesisOptions) -> None:
     """Refuses evaluation problems, and prints how many problems can give no trace."""
-    from scale_reasoning.synth.contamination import judge
+    from scale_reasoning.synth.contamination import make_judge
 
     allowed = list_allowed(manifest, problems, settings)
-    reason = judge(load_filters(settings).against, allowed)
+    reason = make_judge(load_limits(settings).against, allowed)
     useless = sum(reason(problem.text) is not None for each in problems.values() for problem in each)
     if useless:
         say(f"{useless:,} of {sum(map(len, problems.values())):,} problems share a passage with a problem that "
                     "is kept out; they give no traces")  # fmt: skip
 
 
-def make_target(settings: Settings, store: Store) -> Target | None:
+def make_target(settings: SynthesisOptions, store: Store) -> Target | None:
     """The goal of a run that needs a number of traces; None where there is no target."""
     if settings.target is None:
         return None
-    from scale_reasoning.synth.collect import evaluations_of
-    from scale_reasoning.synth.contamination import judge
+    from scale_reasoning.synth.collect import find_evaluations
+    from scale_reasoning.synth.contamination import make_judge
     from scale_reasoning.synth.target import Target
 
-    allowed = {name for each in evaluations_of(store) for name in each.benchmarks if settings.allow_test_split}
-    reason = judge(load_filters(settings).against, allowed)
+    allowed = {name for each in find_evaluations(store) for name in each.benchmarks if settings.allow_test_split}
+    reason = make_judge(load_limits(settings).against, allowed)
     names = dict.fromkeys(cell.dataset.name for cell in store.manifest.cells)
     hopeless = [(name, problem.id) for name in names for problem in store.problems(name) if reason(problem.text)]
     return Target(store, settings.target, every=settings.choose == "all", hopeless=hopeless)

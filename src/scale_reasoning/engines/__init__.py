@@ -6,30 +6,30 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
-from scale_reasoning.engines.adapting import Adaptable, Adapting
+from scale_reasoning.engines.adapting import Adaptable, Adaptations
 from scale_reasoning.engines.connection import EMBEDDED as EMBEDDED
 from scale_reasoning.engines.connection import Connection, ModelSpec, derive_system1, find_family
-from scale_reasoning.engines.limit import Places, limit_of
+from scale_reasoning.engines.limit import Slots, limit_of
 from scale_reasoning.engines.policy import Limited, Retrying
-from scale_reasoning.engines.spread import Limits, Spread
+from scale_reasoning.engines.spread import SharedServers, Spread
 from scale_reasoning.engines.table import OpenEngine, choose_engine, open_engine
 from scale_reasoning.lm import Endpoint, Endpoints
 from scale_reasoning.types import Engine, Mode
 
 
 @asynccontextmanager
-async def connect(connection: Connection, limits: Limits | None = None) -> AsyncGenerator[Endpoints]:
-    """Both modes' endpoints, closed on leaving. Connections with the same `limits` share those of a common server.
+async def connect(connection: Connection, servers: SharedServers | None = None) -> AsyncGenerator[Endpoints]:
+    """Both modes' endpoints, closed on leaving. Connections with the same `servers` share the limits of common servers.
 
     A mode that the model's family lacks, and for which no other model was named, has no entry; a strategy that asks
     for it raises a ConfigError that says what to do. Raises ConfigError for what cannot be opened.
     """
     connection = await name_model(connection)
     async with AsyncExitStack() as stack:
-        limits = limits or Limits()
-        main = await _open_with_policies(connection, limits, stack)
+        servers = servers or SharedServers()
+        main = await _open_with_policies(connection, servers, stack)
         second = derive_system1(connection)
-        other = main if second is None else await _open_with_policies(second, limits, stack)
+        other = main if second is None else await _open_with_policies(second, servers, stack)
         yield {
             **make_endpoint(connection, main, Mode.SYSTEM2),
             **make_endpoint(second or connection, other, Mode.SYSTEM1),
@@ -67,35 +67,36 @@ def make_endpoint(spec: ModelSpec, opened: OpenEngine, mode: Mode) -> dict[Mode,
     return {mode: Endpoint(engine=opened.engine, model=opened.model, profile=profile, window=window)}
 
 
-async def _open_with_policies(connection: Connection, limits: Limits, stack: AsyncExitStack) -> OpenEngine:
+async def _open_with_policies(connection: Connection, shared: SharedServers, stack: AsyncExitStack) -> OpenEngine:
     if choose_engine(connection) != "openai" or connection.base_url is None:  # on this machine, for this connection
         opened = await open_engine(connection, stack)
-        engine = Limited(opened.engine, places=Places(limit_of(connection.in_flight)))
+        engine = Limited(opened.engine, slots=Slots(limit_of(connection.in_flight)))
         return replace(opened, engine=Retrying(engine, retries=connection.retries))
     urls = tuple(dict.fromkeys((connection.base_url, *connection.more_base_urls)))
     each = [await open_engine(replace(connection, base_url=url), stack) for url in urls]
-    servers = limits.servers(urls, connection.in_flight)
+    servers = shared.get(urls, connection.in_flight)
     engines = {server: opened.engine for server, opened in zip(servers, each, strict=True)}
-    engine = Spread(engines) if len(urls) > 1 else Limited(each[0].engine, places=servers[0])
+    engine = Spread(engines) if len(urls) > 1 else Limited(each[0].engine, slots=servers[0])
     return replace(each[0], engine=Retrying(engine, retries=connection.retries))
 
 
 def list_adaptations(endpoints: Endpoints) -> dict[str, list[str]]:
     """What the servers of these endpoints refused so far, one sentence each, by model."""
-    sentences: dict[str, list[str]] = {}
+    known: dict[str, list[str]] = {}
     for endpoint in endpoints.values():
-        for adapting in _find_adapting(endpoint.engine):
-            for model, adaptations in adapting.found.items():
-                known = sentences.setdefault(model, [])
-                known += [adaptation.told for adaptation in adaptations if adaptation.told not in known]
-    return sentences
+        for adaptations in _find_adaptations(endpoint.engine):
+            for model, each in adaptations.found.items():
+                sentences = known.setdefault(model, [])
+                new = [adaptation.describe(adaptations.where) for adaptation in each]
+                sentences += [sentence for sentence in new if sentence not in sentences]
+    return known
 
 
-def _find_adapting(engine: Engine) -> Iterator[Adapting]:
+def _find_adaptations(engine: Engine) -> Iterator[Adaptations]:
     if isinstance(engine, Adaptable):
-        yield engine.adapting
+        yield engine.adaptations
     elif isinstance(engine, Retrying | Limited):
-        yield from _find_adapting(engine.engine)
+        yield from _find_adaptations(engine.engine)
     elif isinstance(engine, Spread):
         for server in engine.engines.values():
-            yield from _find_adapting(server)
+            yield from _find_adaptations(server)

@@ -14,7 +14,7 @@ from scale_reasoning.engines.limit import InFlight
 from scale_reasoning.profiles import Profile, profile_for
 
 if TYPE_CHECKING:
-    from scale_reasoning.engines.openai import Timeouts
+    from scale_reasoning.engines.http import Timeouts
 
 EMBEDDED = "student"
 """The name of the default embedded model: SmolLM2 with an adapter for easy arithmetic (docs/student.md)."""

@@ -20,7 +20,7 @@ from typing import Any
 from scale_reasoning.engines import connect
 from scale_reasoning.engines.connection import EMBEDDED, Connection, ModelSpec, derive_system1
 from scale_reasoning.engines.limit import InFlight
-from scale_reasoning.engines.spread import Limits
+from scale_reasoning.engines.spread import SharedServers
 from scale_reasoning.engines.table import choose_engine
 from scale_reasoning.errors import ConfigError, Unreachable
 from scale_reasoning.runs.manifest import Manifest
@@ -63,9 +63,9 @@ class Worker:
 
     async def open(self) -> None:
         """Opens the worker's endpoints, which close with the process. Raises ConfigError."""
-        limits = Limits()
+        servers = SharedServers()
         endpoints = {
-            spec: await self._stack.enter_async_context(connect(connection, limits))
+            spec: await self._stack.enter_async_context(connect(connection, servers))
             for spec, connection in self._connections.items()
         }
         self._maker = Maker(self._manifest, endpoints, journal=self._journal)
