@@ -25,11 +25,12 @@ from functools import partial
 from statistics import NormalDist
 
 from scale_reasoning.engines import endpoints
+from scale_reasoning.engines.connection import ModelSpec
 from scale_reasoning.engines.limit import Fixed, Slots
 from scale_reasoning.engines.policy import Limited
 from scale_reasoning.engines.sim import Sim, Speeds, run_virtual
 from scale_reasoning.report import paper
-from scale_reasoning.runs.manifest import CellSpec, DatasetSpec, Manifest, ModelSpec
+from scale_reasoning.runs.manifest import CellSpec, DatasetSpec, Manifest
 from scale_reasoning.runs.run import run
 from scale_reasoning.types import Completion, OnDelta, Problem, Record, Request
 
@@ -173,7 +174,7 @@ def simulate(slots: int, lengths: Lengths, samples: int, attempts_in_flight: int
         CellSpec(dataset=DatasetSpec(name=dataset), model=SIM, strategy={"name": strategy, **STRATEGIES[strategy]})
         for dataset, strategy in asked
     )
-    store = Unkept(Manifest(cells=cells, samples=samples).normalised())
+    store = Unkept(Manifest(cells=cells, samples=samples).normalise())
     models = {SIM: endpoints(Limited(Server(lengths), slots=Slots(Fixed(slots))), "sim", profile="qwen3")}
 
     async def timed() -> float:

@@ -13,11 +13,11 @@ from tests.arithmetic.test_working import assert_true
 
 from scale_reasoning.arithmetic.chains import OPERATIONS
 from scale_reasoning.arithmetic.problems import LEVELS, Chain, chain
-from scale_reasoning.arithmetic.teacher import DIFFICULTY, Teacher
+from scale_reasoning.arithmetic.teacher import DIFFICULTY, TEACHER, Teacher
 from scale_reasoning.arithmetic.working import expression
 from scale_reasoning.cli import main
 from scale_reasoning.datasets import load
-from scale_reasoning.engines import TEACHER, Connection, connect, endpoints
+from scale_reasoning.engines import Connection, connect, endpoints
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.replies import NUMBER, choice_schema, outline_schema
 from scale_reasoning.runs.attempt import attempt

@@ -126,4 +126,4 @@ def test_a_training_is_not_prepared_by_a_dry_run(
     before = files()
     assert main(["sft", "r.toml", "--dry-run"]) == 0, capsys.readouterr().err
     assert files() == before
-    assert "the first training puts them there" in capsys.readouterr().out
+    assert "the first training writes them" in capsys.readouterr().out

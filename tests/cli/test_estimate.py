@@ -2,8 +2,9 @@
 
 import pytest
 
-from scale_reasoning.cli.estimate import estimate, tokens_of
-from scale_reasoning.runs.manifest import CellSpec, DatasetSpec, Manifest, ModelSpec
+from scale_reasoning.cli.estimate import estimate, estimate_tokens
+from scale_reasoning.engines.connection import ModelSpec
+from scale_reasoning.runs.manifest import CellSpec, DatasetSpec, Manifest
 from scale_reasoning.strategies import describe, make
 from scale_reasoning.types import JSON, Problem
 
@@ -36,17 +37,17 @@ def test_calls_are_what_the_strategy_can_make_at_most(name: str, settings: dict[
 
 
 def test_tokens_are_the_datasets_own_length_for_the_model_that_is_run() -> None:
-    assert tokens_of(cell("cot")) == 5789
-    assert tokens_of(cell("cot", "aime24")) == 7409
-    assert tokens_of(cell("cot", model="QwQ-32B")) == 6161
-    assert tokens_of(cell("scale", model="deepseek-ai/DeepSeek-R1-Distill-Qwen-32B")) == 16804
-    assert tokens_of(cell("cot", model="house-model")) == 5789
-    assert tokens_of(cell("vote", samples=4)) == 4 * 5789
-    assert tokens_of(cell("vote", samples=2, base="scale")) == 2 * 12556
+    assert estimate_tokens(cell("cot")) == 5789
+    assert estimate_tokens(cell("cot", "aime24")) == 7409
+    assert estimate_tokens(cell("cot", model="QwQ-32B")) == 6161
+    assert estimate_tokens(cell("scale", model="deepseek-ai/DeepSeek-R1-Distill-Qwen-32B")) == 16804
+    assert estimate_tokens(cell("cot", model="house-model")) == 5789
+    assert estimate_tokens(cell("vote", samples=4)) == 4 * 5789
+    assert estimate_tokens(cell("vote", samples=2, base="scale")) == 2 * 12556
 
 
 def test_a_length_that_the_paper_does_not_have_is_unknown() -> None:
-    assert tokens_of(cell("cot", "gsm8k")) is None
+    assert estimate_tokens(cell("cot", "gsm8k")) is None
     line, total = said(cell("cot", "gsm8k"))
     assert line.endswith("tokens unknown")
     assert total.endswith("tokens unknown")

@@ -54,7 +54,7 @@ def test_an_evaluation_runs_resumes_reports_and_exports(tmp_path: Path) -> None:
     records = [json.loads(line) for line in exported.read_text().splitlines()]
     assert len(records) == 8
     assert records[0]["solution"]["answer"] == "12"
-    assert scale("grade", out).stdout.strip().endswith("8 records graded anew, 0 verdicts changed")
+    assert scale("grade", out).stdout.strip().endswith("8 records graded again, 0 grades changed")
 
 
 def test_what_a_server_refuses_is_said_once_and_kept_in_the_manifest(tmp_path: Path) -> None:
@@ -250,7 +250,7 @@ def test_a_resume_takes_the_settings_that_the_run_has_and_refuses_others(
         assert words[0] in capsys.readouterr().err
 
 
-def test_a_run_whose_dataset_went_away_goes_on_with_its_own_copy(tmp_path: Path) -> None:
+def test_a_run_whose_dataset_is_gone_resumes_with_its_own_copy(tmp_path: Path) -> None:
     file, out = problems(tmp_path, 2), str(tmp_path / "run")
     words = ("--samples", "1", "--out", out, "--model", "q", "--strategy", "cot", "--retries", "0")
     with serving(answers_once()) as server:
@@ -259,7 +259,7 @@ def test_a_run_whose_dataset_went_away_goes_on_with_its_own_copy(tmp_path: Path)
     with serving() as server:
         done = scale("eval", "--resume", out, "--base-url", server.base_url)
     assert done.returncode == 0
-    assert "going on with the problems that the run has" in done.stderr
+    assert "resuming with the problems that the run has" in done.stderr
     assert rows_of(out)[0]["completed"] == 2
 
 

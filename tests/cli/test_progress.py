@@ -31,7 +31,7 @@ def at(folder: Path) -> Iterator[tuple[Store, Progress]]:
 
 
 def said(progress: Progress, capsys: pytest.CaptureFixture[str]) -> str:
-    with progress:
+    with progress.show():
         pass
     return " ".join(capsys.readouterr().err.split())
 
@@ -60,7 +60,7 @@ def test_a_resumed_run_counts_the_attempts_of_the_processes_before(
         assert 0 < len(done) < 24
         for outcome in outcomes:
             if (0, outcome.problem_id, outcome.sample) not in done:
-                progress.heard(0, outcome)
+                progress.hear_outcome(0, outcome)
         assert f"acc {wanted} so far" in said(progress, capsys)
 
 
@@ -72,7 +72,7 @@ def test_tokens_that_nobody_counted_make_the_rate_unknown(run: Path, capsys: pyt
     (outcomes,) = [cell.outcomes for cell in cells_of(run)]
     with at(run) as (_, progress):
         for outcome in outcomes[:3]:
-            progress.heard(0, uncounted(outcome) if outcome is outcomes[0] else outcome)
+            progress.hear_outcome(0, uncounted(outcome) if outcome is outcomes[0] else outcome)
         assert "tokens/s unknown (1 of 3 attempts uncounted)" in said(progress, capsys)
 
 

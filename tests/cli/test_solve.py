@@ -19,7 +19,7 @@ from tests.commands import SCALE, scale, until
 from tests.servers import reply_to, serving, stream
 
 from scale_reasoning.cli import _parser
-from scale_reasoning.cli.solve import spaced
+from scale_reasoning.cli.solve import shield_minus
 
 PROBLEM = "A shop sells pens at 3 for 2 dollars. How many dollars do 18 pens cost?"
 KEY = "sk-secret-0123456789"
@@ -354,7 +354,7 @@ def test_on_a_terminal_the_reply_is_shown_while_it_is_written_and_nothing_is_lef
 def test_a_gold_answer_may_begin_with_a_minus(gold: str, spelled: tuple[str, ...]) -> None:
     words = [word.replace("{}", gold) for word in spelled]
     for line in (["-1/2 + x = 0, x = ?", *words], [*words, "What is x?"]):
-        args = _parser().parse_args(spaced(["solve", *line]))
+        args = _parser().parse_args(shield_minus(["solve", *line]))
         assert (args.answer, args.problem.strip()) == (gold, next(word for word in line if word not in words))
 
 
@@ -362,18 +362,18 @@ def test_a_gold_answer_may_begin_with_a_minus(gold: str, spelled: tuple[str, ...
 def test_a_problem_may_begin_with_a_minus(problem: str) -> None:
     lines = [["solve", problem, "--json"], ["solve", "--json", problem], ["solve", "--answer", "-1/3", "--", problem]]
     for line in lines[2 if len(problem) == 2 and problem[1].isalpha() else 0 :]:
-        assert _parser().parse_args(spaced(line)).problem.strip() == problem
+        assert _parser().parse_args(shield_minus(line)).problem.strip() == problem
 
 
 def test_options_stay_options_and_an_answer_that_is_missing_is_missed(capsys: pytest.CaptureFixture[str]) -> None:
-    args = _parser().parse_args(spaced(["solve", "--tau", "-1", "--seed", "-3", "p", "--set", "tau=-1"]))
-    assert (args.tau, args.seed, args.set) == ("-1", -3, ["tau=-1"])
+    args = _parser().parse_args(shield_minus(["solve", "--tau", "-1", "--seed", "-3", "p", "--set", "tau=-1"]))
+    assert (args.tau, args.seed, args.settings) == ("-1", -3, ["tau=-1"])
     for line, message in (
         (["p", "--answer", "--json"], "--answer: expected one argument"),
         (["-q"], "required: problem"),
     ):
         with pytest.raises(SystemExit):
-            _parser().parse_args(spaced(["solve", *line]))
+            _parser().parse_args(shield_minus(["solve", *line]))
         assert message in capsys.readouterr().err
 
 

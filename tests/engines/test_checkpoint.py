@@ -17,8 +17,9 @@ transformers = pytest.importorskip("transformers")
 
 from tests.synth.models import OPENS, PLAIN, save  # noqa: E402 torch may be missing
 
-from scale_reasoning.engines import Connection, connect, engine_of  # noqa: E402
+from scale_reasoning.engines import Connection, connect  # noqa: E402
 from scale_reasoning.engines.checkpoint import Checkpoint, name_of  # noqa: E402
+from scale_reasoning.engines.table import choose_engine  # noqa: E402
 from scale_reasoning.errors import ConfigError, ContextOverflow, Rejected, Unreachable  # noqa: E402
 from scale_reasoning.together import together  # noqa: E402
 from scale_reasoning.types import Completion, Delta, Message, Mode, Request, Sampling, Usage  # noqa: E402
@@ -235,9 +236,9 @@ def test_a_folder_is_a_model_like_any_other(wild: Path) -> None:
 
 
 def test_a_folder_that_is_served_is_asked_at_its_server(wild: Path) -> None:
-    assert engine_of(Connection(model=str(wild))) == "transformers"
-    assert engine_of(Connection(model=str(wild), base_url="http://127.0.0.1:1/v1")) == "openai"
-    assert engine_of(Connection(model=str(wild.parent))) == "openai"
+    assert choose_engine(Connection(model=str(wild))) == "transformers"
+    assert choose_engine(Connection(model=str(wild), base_url="http://127.0.0.1:1/v1")) == "openai"
+    assert choose_engine(Connection(model=str(wild.parent))) == "openai"
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from scale_reasoning.errors import ConfigError, EngineError
 from scale_reasoning.graders.integer import Integer, parse_integer
 from scale_reasoning.graders.reading import drop_reasoning, read, to_latex
 from scale_reasoning.replies import parse_choice, parse_number, parse_outline
-from scale_reasoning.runs.manifest import decode, recipe
+from scale_reasoning.runs.manifest import decode, resolve_recipe
 from scale_reasoning.strategies.question import question_of
 from scale_reasoning.synth.repetition import find_repetition
 from scale_reasoning.synth.rows import _parse_row
@@ -142,17 +142,17 @@ def manifest(text: str) -> None:
     with suppress(ValueError, RecursionError):
         value = json.loads(text)
         with suppress(ConfigError):
-            decode(value, "manifest.json").normalised()
+            decode(value, "manifest.json").normalise()
         if isinstance(value, dict):
             with suppress(ConfigError):
-                recipe(value, "recipe.toml").normalised()
+                resolve_recipe(value, "recipe.toml").normalise()
 
 
 def recipes(text: str) -> None:
     with suppress(ValueError, RecursionError):
         table = tomllib.loads(text)
         with suppress(ConfigError):
-            recipe(table, "recipe.toml").normalised()
+            resolve_recipe(table, "recipe.toml").normalise()
 
 
 def rows(text: str) -> None:

@@ -16,7 +16,7 @@ from scale_reasoning.engines.think import ThinkSplitter
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.replies import parse_outline
 from scale_reasoning.replies.lenient import escape_latex
-from scale_reasoning.runs.manifest import recipe
+from scale_reasoning.runs.manifest import resolve_recipe
 
 QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 SECONDS = 2.0
@@ -87,7 +87,7 @@ def test_a_reply_may_drip_white_space_for_as_long_as_it_likes() -> None:
 def test_a_recipe_whose_lists_multiply_out_to_too_much_is_refused() -> None:
     lists = {f"option{n}": list(range(10)) for n in range(5)}
     with pytest.raises(ConfigError, match="multiply out"):
-        recipe({"datasets": ["a"], "strategies": [{"name": "cot", **lists}]}, "recipe.toml")
+        resolve_recipe({"datasets": ["a"], "strategies": [{"name": "cot", **lists}]}, "recipe.toml")
 
 
 # Properties

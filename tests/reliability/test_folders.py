@@ -20,7 +20,7 @@ from tests.reliability.pages import table
 from tests.runs.simulated import content
 from tests.servers import ModelServer, serving, stream
 
-from scale_reasoning.cli import exit_code, main
+from scale_reasoning.cli import choose_exit_code, main
 from scale_reasoning.engines import Connection, connect
 from scale_reasoning.errors import StoreError
 from scale_reasoning.runs.run import run
@@ -80,7 +80,7 @@ def with_pragma(half: Half, pragma: str) -> tuple[str, int]:
 
     with pytest.raises(StoreError) as caught:
         asyncio.run(go())
-    return str(caught.value), exit_code(caught.value)
+    return str(caught.value), choose_exit_code(caught.value)
 
 
 @contextlib.contextmanager

@@ -24,14 +24,15 @@ from tests.runs.simulated import content, problems
 from tests.servers import serving, stream
 
 from scale_reasoning.engines import Connection, connect
-from scale_reasoning.runs.manifest import CellSpec, DatasetSpec, Manifest, ModelSpec
+from scale_reasoning.engines.connection import ModelSpec
+from scale_reasoning.runs.manifest import CellSpec, DatasetSpec, Manifest
 from scale_reasoning.runs.run import run
 from scale_reasoning.runs.store import cells_of, create
 
 MODEL = ModelSpec(model="q")
 PLAN = Manifest(
     cells=(CellSpec(dataset=DatasetSpec(name="d"), model=MODEL, strategy={"name": "scale", "candidates": 2}),)
-).normalised()
+).normalise()
 
 
 def evaluated(folder: Path, flaky: Flaky) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import pytest
 from tests.engines.faults import MODELS, TEXT, Faults, FaultServer, running
 from tests.reliability.pages import table
 
-from scale_reasoning.cli.solve import _exit_code
+from scale_reasoning.cli.solve import choose_exit_code
 from scale_reasoning.engines import Connection, connect
 from scale_reasoning.engines.http import Timeouts
 from scale_reasoning.engines.probe import MODEL, probe
@@ -58,7 +58,7 @@ class Seen:
         """As the page puts it."""
         failure, outcome, tokens = self.record.failure, outcome_of(self.record), self.record.usage.total.prompt_tokens
         return {
-            "exit": str(_exit_code(self.record)),
+            "exit": str(choose_exit_code(self.record)),
             "requests": next(words for words, count in REQUESTS.items() if count == self.requests),
             "failure": failure.kind if failure else "-",
             "blame": failure.blame if failure else "-",

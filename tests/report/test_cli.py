@@ -27,7 +27,7 @@ def made(folder: Path, strategies: list[dict[str, Any]], data: dict[str, list[Pr
     cells = tuple(
         CellSpec(dataset=DatasetSpec(name=name), model=MODEL, strategy=each) for each in strategies for name in data
     )
-    with create(folder, Manifest(cells=cells, samples=2).normalised(), data) as store:
+    with create(folder, Manifest(cells=cells, samples=2).normalise(), data) as store:
         go(store, Sim())
     return folder
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from scale_reasoning.engines import endpoints
+from scale_reasoning.engines.connection import ModelSpec
 from scale_reasoning.engines.policy import Limited, Retrying
 from scale_reasoning.engines.sim import Sim, Speeds, run_virtual
-from scale_reasoning.runs.manifest import CellSpec, DatasetSpec, Manifest, ModelSpec
+from scale_reasoning.runs.manifest import CellSpec, DatasetSpec, Manifest
 from scale_reasoning.runs.run import run
 from scale_reasoning.runs.store import Store, create, resume
 from scale_reasoning.types import Completion, Engine, OnDelta, Problem, Request
@@ -26,7 +27,7 @@ def problems(count: int) -> list[Problem]:
 
 def manifest(strategies: Sequence[dict[str, Any]], *, samples: int = 2, reuse: bool = True) -> Manifest:
     cells = tuple(CellSpec(dataset=DatasetSpec(name="d"), model=MODEL, strategy=each) for each in strategies)
-    return Manifest(cells=cells, samples=samples, reuse=reuse).normalised()
+    return Manifest(cells=cells, samples=samples, reuse=reuse).normalise()
 
 
 class Broken(Exception):

@@ -7,9 +7,10 @@ import msgspec
 import pytest
 from tests.speed import mark_slow
 
-from scale_reasoning.engines import Connection, connect
+from scale_reasoning.engines import connect
+from scale_reasoning.engines.connection import Access, Connection, ModelSpec
 from scale_reasoning.profiles import Profile
-from scale_reasoning.runs.manifest import CellSpec, DatasetSpec, Manifest, ModelSpec
+from scale_reasoning.runs.manifest import CellSpec, DatasetSpec, Manifest
 from scale_reasoning.runs.prepare import prepare
 from scale_reasoning.strategies import describe
 from scale_reasoning.strategies.cot import CoT
@@ -40,7 +41,7 @@ def test_a_run_records_the_families_that_its_engines_speak_to(spec: ModelSpec) -
         dataset = DatasetSpec(name="arithmetic", count=1)
         cell = CellSpec(dataset=dataset, model=spec, strategy=describe(CoT()))
         manifest, _ = await prepare(Manifest(cells=(cell,)))
-        async with connect(spec.connection(Connection())) as endpoints:
+        async with connect(Connection.join(spec, Access())) as endpoints:
             used = {mode: (endpoint.model, endpoint.profile) for mode, endpoint in endpoints.items()}
         profiles = msgspec.convert(manifest.resolved["profiles"], dict[str, Profile])
         return profiles, used  # type: ignore[return-value]
@@ -55,7 +56,7 @@ def test_the_same_model_on_another_server_keeps_its_profile() -> None:
     spec = ModelSpec(model="house-model", base_url=HERE, system1_base_url=THERE, profile="qwen3")
 
     async def extras() -> list[object]:
-        async with connect(spec.connection(Connection())) as endpoints:
+        async with connect(Connection.join(spec, Access())) as endpoints:
             return [endpoints[mode].profile.extras for mode in Mode]
 
     assert asyncio.run(extras()) == [{"chat_template_kwargs": {"enable_thinking": on}} for on in (False, True)]

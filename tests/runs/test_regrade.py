@@ -43,13 +43,13 @@ def test_verdicts_of_an_older_grader_are_brought_up_to_date_and_counted(run: Pat
     capsys.readouterr()
     assert main(["grade", str(run), "--dry-run"]) == 0
     said = capsys.readouterr().out
-    assert said == f"{run}: 4 records would be graded anew, 2 verdicts would change: 2 from wrong to right\n"
+    assert said == f"{run}: 4 records would be graded again, 2 grades would change: 2 from wrong to right\n"
     assert {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in run.iterdir()} == before
     assert main(["grade", str(run)]) == 0
-    assert capsys.readouterr().out == f"{run}: 4 records graded anew, 2 verdicts changed: 2 from wrong to right\n"
+    assert capsys.readouterr().out == f"{run}: 4 records graded again, 2 grades changed: 2 from wrong to right\n"
     assert verdicts(run) == [True] * 4
     assert main(["grade", str(run)]) == 0
-    assert capsys.readouterr().out == f"{run}: 4 records graded anew, 0 verdicts changed\n"
+    assert capsys.readouterr().out == f"{run}: 4 records graded again, 0 grades changed\n"
 
 
 def test_verdicts_change_both_ways(run: Path, capsys: Capture) -> None:
@@ -57,7 +57,7 @@ def test_verdicts_change_both_ways(run: Path, capsys: Capture) -> None:
     change(run, "UPDATE problems SET answer = '-77' WHERE position = 0")
     capsys.readouterr()
     assert main(["grade", str(run)]) == 0
-    assert "2 verdicts changed: 1 from wrong to right, 1 from right to wrong" in capsys.readouterr().out
+    assert "2 grades changed: 1 from wrong to right, 1 from right to wrong" in capsys.readouterr().out
     assert verdicts(run) == [False, False, True, True]
 
 
@@ -83,7 +83,7 @@ def test_an_attempt_that_is_pending_stays_owed(run: Path, capsys: Capture) -> No
                     '$.grade', NULL, '$.failure', json('{failure}')) AS BLOB) WHERE sample = 0""")  # fmt: skip
     capsys.readouterr()
     assert main(["grade", str(run)]) == 0
-    assert "2 records graded anew, 0 verdicts changed" in capsys.readouterr().out
+    assert "2 records graded again, 0 grades changed" in capsys.readouterr().out
     assert [outcome.pending for cell in cells_of(run) for outcome in cell.outcomes] == [True, False] * 2
 
 
@@ -92,6 +92,6 @@ def test_a_gold_answer_that_cannot_be_read_keeps_its_verdicts_and_is_named(run: 
     capsys.readouterr()
     assert main(["grade", str(run), "--grader", "integer"]) == 1
     said = capsys.readouterr()
-    assert "2 records graded anew, 0 verdicts changed" in said.out
-    assert "not graded, and kept as it was: problem arithmetic-test-s0-000000" in said.err
+    assert "2 records graded again, 0 grades changed" in said.out
+    assert "not graded, and left as it was: problem arithmetic-test-s0-000000" in said.err
     assert verdicts(run) == [True] * 4

@@ -24,11 +24,12 @@ from tests.runs.simulated import (
     problems,
 )
 
-from scale_reasoning.engines import EMBEDDED, Connection
+from scale_reasoning.engines import EMBEDDED
+from scale_reasoning.engines.connection import ModelSpec
 from scale_reasoning.engines.scripted import Scripted
 from scale_reasoning.errors import ConfigError, StoreError, Unreachable
 from scale_reasoning.runs.export import to_jsonl
-from scale_reasoning.runs.manifest import CellSpec, DatasetSpec, Manifest, ModelSpec
+from scale_reasoning.runs.manifest import CellSpec, DatasetSpec, Manifest, name_unnamed
 from scale_reasoning.runs.prepare import prepare
 from scale_reasoning.runs.regrade import RegradeCounts, regrade
 from scale_reasoning.runs.store import cells_of, create, model_of, reading, resume
@@ -266,5 +267,5 @@ def test_a_new_run_names_the_default_model_and_an_old_one_without_a_name_keeps_t
     assert [each.model.model for each in new.cells] == [EMBEDDED]
     old, _ = asyncio.run(prepare(Manifest(cells=(cell,), resolved={"package": "0.1"})))
     assert [each.model.model for each in old.cells] == [None]
-    assert old.cells[0].model.connection(Connection()).model == "smollm2"
+    assert name_unnamed(old.cells[0].model).model == "smollm2"
     assert model_of(old.cells[0].model) == "smollm2"

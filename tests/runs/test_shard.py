@@ -17,7 +17,7 @@ from tests.servers import serving
 from scale_reasoning.engines.scripted import Scripted
 from scale_reasoning.errors import ConfigError, StoreError, Unreachable
 from scale_reasoning.runs.folder import read_manifest, write_manifest
-from scale_reasoning.runs.manifest import Manifest, decode, differences
+from scale_reasoning.runs.manifest import Manifest, decode, list_differences
 from scale_reasoning.runs.merge import merge
 from scale_reasoning.runs.shard import Shard, read
 from scale_reasoning.runs.store import cells_of, reading
@@ -34,7 +34,7 @@ def share(plan: Manifest, text: str) -> Manifest:
 def units(samples: int, problems: int, shard: Shard) -> list[tuple[str, int]]:
     listed = [Problem(id=f"p{n}", text="") for n in range(problems)]
     plan = replace(manifest([COT], samples=samples), shard=shard)
-    return [(problem.id, sample) for problem, sample in plan.units("d", listed)]
+    return [(problem.id, sample) for problem, sample in plan.list_units("d", listed)]
 
 
 @pytest.mark.parametrize("of", [1, 2, 3, 5, 7, 300])
@@ -67,7 +67,7 @@ def test_what_is_no_shard_is_refused(text: str) -> None:
 
 def test_a_shard_stands_in_the_manifest_and_makes_it_another_run() -> None:
     plan = manifest([COT])
-    assert differences(share(plan, "1/2"), share(plan, "2/2")) == ["shard: was 1/2, is 2/2"]
+    assert list_differences(share(plan, "1/2"), share(plan, "2/2")) == ["shard: was 1/2, is 2/2"]
     with pytest.raises(ConfigError, match="unknown key 'off'"):
         decode({"cells": [], "shard": {"number": 1, "off": 2}}, "here")
 

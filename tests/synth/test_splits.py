@@ -10,7 +10,8 @@ import pytest
 
 from scale_reasoning.cli import main
 from scale_reasoning.datasets import load
-from scale_reasoning.runs.manifest import CellSpec, DatasetSpec, Manifest, ModelSpec
+from scale_reasoning.engines.connection import ModelSpec
+from scale_reasoning.runs.manifest import CellSpec, DatasetSpec, Manifest
 from scale_reasoning.synth import contamination
 from scale_reasoning.synth.splits import find_evaluation, find_split, use_train_split
 from scale_reasoning.types import Problem

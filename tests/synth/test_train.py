@@ -161,7 +161,7 @@ def test_another_training_does_not_go_on_in_the_folder(trained: Path, written: P
 
 def test_a_folder_with_other_things_in_it_is_not_written_to(written: Path, capsys: Any):
     assert sft(written, written) == 2
-    assert "there is something in it, and no training" in capsys.readouterr().err
+    assert "not empty and holds no training" in capsys.readouterr().err
 
 
 def test_an_adapter_is_kept_and_merged(written: Path, tmp_path: Path):
@@ -208,9 +208,9 @@ def test_a_dry_run_says_what_it_would_take(written: Path, capsys: Any):
     held = examples(written).kept
     assert said["rows"].startswith("20 of ")
     assert said["tokens"].startswith(f"{sum(len(each.learned) for each in held):,} learned, ")
-    assert said["steps"] == "3 an epoch, 8 in all"
+    assert said["steps"] == "3 per epoch, 8 in all"
     assert said["parameters"] == f"{model_of(written / 'base').num_parameters():,}"
-    assert "GiB a GPU" in said["memory"]
+    assert "GiB per GPU" in said["memory"]
     assert "--num_processes 2" in said["command"]
     assert not (written / "dry").exists()
 
@@ -220,7 +220,7 @@ def test_a_dry_run_says_what_it_cannot_know(written: Path, capsys: Any):
     out = capsys.readouterr().out
     said = dict(line.split(maxsplit=1) for line in out.splitlines())
     assert said["tokens"] == said["parameters"] == said["memory"] == "unknown"
-    assert said["steps"] == "at most 3 an epoch, 8 in all"
+    assert said["steps"] == "at most 3 per epoch, 8 in all"
     assert "nowhere" in said["unknown"]
 
 

@@ -14,9 +14,9 @@ import pytest
 from tests.runs.simulated import fresh, manifest
 from tests.web.viewed import sweep, viewing
 
+from scale_reasoning.engines.connection import ModelSpec
 from scale_reasoning.engines.llama import Llama
 from scale_reasoning.engines.sim import Sim, Speeds
-from scale_reasoning.runs.manifest import ModelSpec
 from scale_reasoning.runs.store import reading
 from scale_reasoning.types import Mode, Record
 from scale_reasoning.web.viewer.pages import write_table
@@ -194,7 +194,7 @@ def test_replays_share_what_they_asked_the_journal(tmp_path: Path) -> None:
             find_ranges(
                 StoredAttempt(
                     problem=cell.problems[0],
-                    strategy=cell.spec.made(),
+                    strategy=cell.spec.make_strategy(),
                     endpoints=make_endpoints(cell.spec.model),
                     journal=counting,
                     sample=0,

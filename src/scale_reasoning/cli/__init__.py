@@ -1,4 +1,4 @@
-"""The `scale` command: one module a group of verbs; the only place that prints.
+"""The `scale` command: one module per group of verbs; the only place that prints.
 
 Exit codes: 0 done, 1 not solved or failed, 2 usage or configuration, 3 the engine could not be reached, 130 Ctrl-C.
 """
@@ -18,38 +18,35 @@ INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code; an error is one line on stderr, never a traceback."""
+    """Runs one command and returns its exit code. An error is one line on stderr, never a traceback."""
     words = list(sys.argv[1:] if argv is None else argv)
-    args = _parser().parse_args(solve.spaced(words) if words[:1] == ["solve"] else words)
+    args = _parser().parse_args(solve.shield_minus(words) if words[:1] == ["solve"] else words)
     try:
         return args.run(args)
-    except ScaleError as error:
-        print(f"scale: error: {shortened(str(error))}", file=sys.stderr)
-        return exit_code(error)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader is gone, so nothing more can be printed
+        return 1
+    except (ScaleError, OSError) as error:
+        print(f"scale: error: {shorten(str(error))}", file=sys.stderr)
+        return choose_exit_code(error)
     except KeyboardInterrupt:
         print("scale: interrupted", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader went away; nothing is left to tell it
-        return 1
-    except OSError as error:  # a path that no file can have, wherever it was looked for
-        print(f"scale: error: {shortened(str(error))}", file=sys.stderr)
-        return 2
 
 
 MOST_WORD, MOST_LINE = 400, 4000
-"""Characters of a word (a path, say) and of all that is told of an error."""
+"""Characters of a word (for example a path) and of a whole error message."""
 
 
-def shortened(text: str) -> str:
-    """The text as it may be printed: without terminal codes, and no longer than a reader can take in."""
+def shorten(text: str) -> str:
+    """A message that may be printed: without terminal codes, and not too long to read."""
     text = re.sub(rf"(\S{{{MOST_WORD}}})\S+", r"\1…", printable(text[: 10 * MOST_LINE]))
     return text if len(text) <= MOST_LINE else f"{text[:MOST_LINE]}…"
 
 
-def exit_code(error: ScaleError) -> int:
-    """2 for what the user must mend, 3 for a server that cannot be reached or used, else 1."""
-    if isinstance(error, ConfigError):
+def choose_exit_code(error: ScaleError | OSError) -> int:
+    """2 for user errors (an OSError is a path that cannot be used), 3 for a server that cannot be reached, else 1."""
+    if isinstance(error, ConfigError | OSError):
         return 2
     return 3 if isinstance(error, EngineError) and error.blame == "world" else 1
 

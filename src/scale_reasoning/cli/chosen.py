@@ -1,122 +1,120 @@
 """From flags to strategies: `--strategy NAME:key=value,…`, flags such as `--tau`, and `--set key=value`.
 
-Decides which strategy a flag is for: every one that has the option, and at least one must.
+Decides which strategies a flag sets: all that have the option, and at least one must have it.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scale_reasoning import strategies as table
+from scale_reasoning.cli.flags import StrategyFlags, name_flag
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import Strategy
 from scale_reasoning.strategies import EFFORTS, STRATEGIES, field_names, make, prompts_of, spelling
 from scale_reasoning.types import JSON
 
-Settings = dict[str, Any]
+Options = dict[str, Any]
+NamedOptions = tuple[str, Options]
+"""A strategy's name and its options."""
 Flag = tuple[str, str, str]
-"""How a setting was given, its name, its value."""
+"""A flag as messages name it, the option that it sets, the value."""
 
 
-def strategy(args: argparse.Namespace) -> Strategy:
+def make_strategy(flags: StrategyFlags) -> Strategy:
     """The one strategy that the flags describe. Raises ConfigError naming the flag or key that is wrong."""
-    if len(args.strategy or ()) > 1:
-        raise ConfigError(f"--strategy {args.strategy[1]}: one strategy at a time; scale eval takes several")
-    return strategies(args)[0]
+    if len(flags.strategies) > 1:
+        raise ConfigError(f"--strategy {flags.strategies[1]}: one strategy at a time; scale eval takes several")
+    return make_strategies(flags)[0]
 
 
-def strategies(args: argparse.Namespace) -> list[Strategy]:
+def make_strategies(flags: StrategyFlags) -> list[Strategy]:
     """The strategies that the flags describe, SCALE where none is named. Raises ConfigError."""
-    spelled = [spelling.split(text) for text in args.strategy or ["scale"]]
-    own = [(each.name, _own(each)) for each in spelled]
-    made = [make(name, settings) for name, settings in _with_flags(own, flags(args))]
-    for number, each in enumerate(made):
-        if each in made[:number]:
-            raise ConfigError(f"--strategy {args.strategy[number]}: it is the same as one before it")
-        prompts_of(each)  # a prompts file that cannot be used is refused before anything is started
-    return made
+    named = [_read_strategy(text) for text in flags.strategies or ["scale"]]
+    strategies = [make(*each) for each in _set_options(named, _list_flags(flags))]
+    for number, strategy in enumerate(strategies):
+        if strategy in strategies[:number]:
+            raise ConfigError(f"--strategy {flags.strategies[number]}: the same strategy is named before it")
+        prompts_of(strategy)  # a prompts file that cannot be used is refused before anything starts
+    return strategies
 
 
-def flags(args: argparse.Namespace) -> list[Flag]:
-    """The settings that flags give to whichever strategy has them. Raises ConfigError."""
-    found: list[Flag] = []
-    for setting in args.set:
-        try:
-            key, value = spelling.pair(setting)
-        except ConfigError as error:
-            raise ConfigError(f"--set: {error}") from None
-        found.append((f"--set {key}", key, value))
-    if args.effort is not None:
-        if args.tau is not None:
-            raise ConfigError("--effort and --tau: both set tau; give one of them")
-        found.append(("--effort", "tau", str(EFFORTS[args.effort])))
-    for name in table.flags():
-        value = None if name in args.without else getattr(args, name)
-        if value is not None:
-            found.append((f"--{name.replace('_', '-')}", name, value))
-    return found
-
-
-def changed(args: argparse.Namespace, described: Sequence[Mapping[str, JSON]]) -> list[str]:
+def list_changes(flags: StrategyFlags, described: Sequence[Mapping[str, JSON]]) -> list[str]:
     """What flags would change about the strategies of a run, as `describe` shows them. Raises ConfigError."""
-    own = [(str(each["name"]), {key: value for key, value in each.items() if key != "name"}) for each in described]
-    spelled = [spelling.split(text) for text in args.strategy or ()]
-    found: list[str] = []
-    if spelled and {each.name for each in spelled} != {name for name, _ in own}:
-        found.append(f"--strategy {' --strategy '.join(args.strategy)}")
-    named: list[tuple[Flag, Sequence[tuple[str, Settings]]]] = []
-    for each in spelled:
-        its = [(name, settings) for name, settings in own if name == each.name]
-        named += [((f"--strategy {each.name}:{key}", key, value), its) for key, value in _own(each).items()]
-    for flag, ones in [*named, *((flag, own) for flag in flags(args))]:
-        before, now = ([make(*each) for each in every] for every in (ones, _with_flags(ones, [flag], replacing=True)))
-        if before != now:
-            found.append(f"{flag[0]} {flag[2]}")
-    return found
+    stored = [(str(each["name"]), {key: value for key, value in each.items() if key != "name"}) for each in described]
+    named = [_read_strategy(text) for text in flags.strategies]
+    changes: list[str] = []
+    if named and {name for name, _ in named} != {name for name, _ in stored}:
+        changes.append(f"--strategy {' --strategy '.join(flags.strategies)}")
+    settings: list[tuple[Flag, list[NamedOptions]]] = []
+    for name, options in named:
+        same = [each for each in stored if each[0] == name]
+        settings += [((f"--strategy {name}:{key}", key, value), same) for key, value in options.items()]
+    for flag, strategies in [*settings, *((flag, stored) for flag in _list_flags(flags))]:
+        changed = _set_options(strategies, [flag], replacing=True)
+        if [make(*each) for each in strategies] != [make(*each) for each in changed]:
+            changes.append(f"{flag[0]} {flag[2]}")
+    return changes
 
 
-def _own(spelled: spelling.Spelled) -> Settings:
+def _list_flags(flags: StrategyFlags) -> list[Flag]:
+    """The options that flags set in every strategy that has them. Raises ConfigError."""
+    pairs = [_split_pair("--set", text) for text in flags.settings]
+    if flags.effort is not None and "tau" in flags.options:
+        raise ConfigError("--effort and --tau: both set tau; give one of them")
+    effort = [] if flags.effort is None else [("--effort", "tau", str(EFFORTS[flags.effort]))]
+    return [
+        *((f"--set {key}", key, value) for key, value in pairs),
+        *effort,
+        *((name_flag(name), name, value) for name, value in flags.options.items()),
+    ]
+
+
+def _read_strategy(text: str) -> NamedOptions:
+    spelled = spelling.split(text)
     if spelled.name not in STRATEGIES:
         raise ConfigError(f"no strategy {spelled.name!r}; there are: {', '.join(STRATEGIES)}")
-    settings: Settings = {}
+    options: Options = {}
     for setting in spelled.settings:
-        try:
-            key, value = spelling.pair(setting)
-        except ConfigError as error:
-            raise ConfigError(f"--strategy {spelled.name}: {error}") from None
-        if key in settings:
+        key, value = _split_pair(f"--strategy {spelled.name}", setting)
+        if key in options:
             raise ConfigError(f"--strategy {spelled.name}: {key} is set twice")
-        settings[key] = value
-    return settings
+        options[key] = value
+    return spelled.name, options
 
 
-def _with_flags(
-    own: Sequence[tuple[str, Settings]], given: Sequence[Flag], *, replacing: bool = False
-) -> list[tuple[str, Settings]]:
-    """Each strategy's settings with those of the flags that it has. `replacing` lets a flag take a setting's place."""
-    result = [(name, dict(settings)) for name, settings in own]
-    for flag, key, value in given:
-        takers = [each for each in result if _field(*each, key) is not None]
+def _split_pair(flag: str, text: str) -> tuple[str, str]:
+    try:
+        return spelling.pair(text)
+    except ConfigError as error:
+        raise ConfigError(f"{flag}: {error}") from None
+
+
+def _set_options(
+    strategies: Sequence[NamedOptions], flags: Sequence[Flag], *, replacing: bool = False
+) -> list[NamedOptions]:
+    """The strategies with the options that flags set. `replacing` allows a flag to change an option that is set."""
+    result = [(name, dict(options)) for name, options in strategies]
+    for flag, key, value in flags:
+        takers = [each for each in result if _find_field(*each, key) is not None]
         if not takers and len(result) > 1:
             raise ConfigError(f"{flag}: none of the strategies has it ({', '.join(name for name, _ in result)})")
-        for name, settings in takers or result:  # a single one without it says itself what it has
-            field = _field(name, settings, key) or key
-            if field in settings and not replacing:
+        for name, options in takers or result:  # a single strategy without the option names those that it has
+            field = _find_field(name, options, key) or key
+            if field in options and not replacing:
                 raise ConfigError(f"{flag} and another setting of {name}: both set {field}; give one of them")
-            settings[field] = value
+            options[field] = value
     return result
 
 
-def _field(name: str, settings: Settings, key: str) -> str | None:
-    """A strategy's field of this name, or its base's where only that has it; None where neither has."""
+def _find_field(name: str, options: Options, key: str) -> str | None:
+    """A strategy's field of this name, or its base's if only the base has it; None where neither has."""
     own = field_names(name)
     if key in own:
         return key
     if "base" not in own:
         return None
-    base = settings.get("base", "cot")
-    named = str(base.get("name") if isinstance(base, Mapping) else base)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+    base = options.get("base", "cot")
+    base_name = str(base.get("name") if isinstance(base, Mapping) else base)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
     inner = key.removeprefix("base.")
-    return f"base.{inner}" if inner in field_names(named) else None
+    return f"base.{inner}" if inner in field_names(base_name) else None

@@ -1,7 +1,7 @@
 """`scale doctor`: what an endpoint can do, and whether its System 1 is really off, as one table on stdout.
 
-Decides colours, layout and exit codes; what is asked and what it proves is decided in engines. A server's words are
-printed as plain text on one line, never as markup.
+Decides colours, layout and exit codes; engines decide what to ask and what a reply proves. Text of a server is printed
+on one line, never as markup.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from scale_reasoning.cli import options
 from scale_reasoning.cli.options import Commands
+from scale_reasoning.cli.reach import make_connection
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 COLOURS = {"yes": "green", "no": "bold red", "unknown": "yellow"}
 
 PATIENCE = 60.0
-"""Seconds until a reply begins: what is asked here is small."""
+"""Seconds until a reply must begin, because the requests are small."""
 
 
 def add(commands: Commands) -> None:
@@ -32,32 +33,32 @@ def add(commands: Commands) -> None:
         "doctor",
         help="what can this endpoint do, and is System 1 really off?",
         description="Asks an endpoint, with a dozen small requests, what it can do, and prints what that costs "
-        "and how to mend it. Exit codes: 0 fine, 1 System 1 leaks reasoning or is missing, 2 configuration, 3 the "
-        f"engine could not be reached or used. A reply has {PATIENCE:g} s to begin, if --first-byte-timeout says no "
-        "more.",
+        "and how to fix it. Exit codes: 0 fine, 1 System 1 leaks reasoning or is missing, 2 configuration, 3 the "
+        f"engine could not be reached or used. A reply must begin within {PATIENCE:g} s; --first-byte-timeout changes "
+        "that.",
     )
     parser.add_argument("--json", action="store_true", help="print the findings, one line of JSON, on standard output")
-    options.add_connection(parser)
+    options.add_model(parser)
     parser.set_defaults(run=run, first_byte_timeout=PATIENCE)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Asks, prints, and says by the exit code how it went."""
+    """Examines the endpoint and prints the findings."""
     from scale_reasoning.engines.probe import probe
 
-    findings = asyncio.run(probe(options.connection(args), _say))
+    findings = asyncio.run(probe(make_connection(options.read_model(args)), _show_progress))
     if args.json:
         import msgspec
 
         print(msgspec.json.encode(findings).decode(), flush=True)
     else:
         _print(findings)
-    return _exit_code(findings)
+    return _choose_exit_code(findings)
 
 
-def _say(name: str) -> None:
+def _show_progress(name: str) -> None:
     if sys.stderr.isatty():
-        print(f"scale: asking: {name}", file=sys.stderr, flush=True)
+        options.say(f"asking: {name}")
 
 
 def _print(findings: Sequence[Finding]) -> None:
@@ -70,7 +71,7 @@ def _print(findings: Sequence[Finding]) -> None:
     table = Table("can it", "", "found", box=None, header_style="dim", padding=(0, 2, 0, 0))
     for finding in findings:
         verdict = Text(finding.verdict, style=COLOURS[finding.verdict])
-        table.add_row(Text(finding.name), verdict, _line(finding.found))
+        table.add_row(Text(finding.name), verdict, _make_line(finding.found))
     console.print(table)
     for finding in findings:
         if finding.verdict == "yes" or not (finding.cost or finding.fix):
@@ -80,11 +81,11 @@ def _print(findings: Sequence[Finding]) -> None:
         advice = Table.grid(padding=(0, 2, 0, 0))
         for word, text in (("cost", finding.cost), ("fix", finding.fix)):
             if text:
-                advice.add_row(Text(word, style="dim"), _line(text))
+                advice.add_row(Text(word, style="dim"), _make_line(text))
         console.print(Padding(advice, (0, 0, 0, 4)))
 
 
-def _line(text: str) -> Text:
+def _make_line(text: str) -> Text:
     from rich.text import Text
 
     from scale_reasoning.printable import printable
@@ -92,7 +93,7 @@ def _line(text: str) -> Text:
     return Text(printable(" ".join(text.split())))
 
 
-def _exit_code(findings: Sequence[Finding]) -> int:
+def _choose_exit_code(findings: Sequence[Finding]) -> int:
     from scale_reasoning.engines.probe import LEAK, MODEL, REACHABLE
 
     lacking = [finding.name for finding in findings if finding.verdict == "no"]

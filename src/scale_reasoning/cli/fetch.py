@@ -1,16 +1,15 @@
-"""`scale fetch`: make the model in the box ready ahead of its first use (images, machines that go offline)."""
+"""`scale fetch`: gets the embedded model ready before its first use (images, machines that go offline)."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 
-from scale_reasoning.cli.options import Commands
+from scale_reasoning.cli.options import Commands, say
 
 
 def add(commands: Commands) -> None:
     """Adds the verb."""
-    parser = commands.add_parser("fetch", help="make the embedded model ready before its first use")
+    parser = commands.add_parser("fetch", help="get the embedded model ready before its first use")
     parser.set_defaults(run=run)
 
 
@@ -18,5 +17,5 @@ def run(_: argparse.Namespace) -> int:
     """Prints where the model's file is."""
     from scale_reasoning.engines.student import fetch
 
-    print(fetch(lambda line: print(f"scale: {line}", file=sys.stderr, flush=True)))
+    print(fetch(say))
     return 0

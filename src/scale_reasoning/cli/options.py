@@ -1,28 +1,49 @@
-"""Flags that several commands share: which model, which strategy. What they mean is decided elsewhere."""
+"""Flags that several verbs share: how argparse reads them, and how they become frozen values (flags.py)."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar, cast
 
-from scale_reasoning.engines import Connection, key_from_environment
+from scale_reasoning.cli.flags import ModelFlags, RunFlags, StrategyFlags, name_flag
+from scale_reasoning.engines.connection import Access, ModelSpec
 from scale_reasoning.engines.limit import InFlight
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.runs import shard as shards
+from scale_reasoning.runs.manifest import DatasetSpec
 from scale_reasoning.strategies import EFFORTS, STRATEGIES, Flag, flags
 from scale_reasoning.strategies.options import Option
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
+RAY_WORKERS = 4
+NOT_OF_RUNS = ("samples",)
+"""Options whose flag means something else on a run: there, --samples counts attempts."""
+
+
+Values = TypeVar("Values")
+
+
+def read(kind: type[Values], args: argparse.Namespace, **values: Any) -> Values:
+    """A dataclass from the flags that have the names of its fields; `values` are its other fields."""
+    flags: dict[str, Any] = {}
+    for field in fields(cast("Any", kind)):
+        if field.name not in values:
+            value: Any = getattr(args, field.name)
+            flags[field.name] = tuple(cast("list[Any]", value)) if isinstance(value, list) else value
+    return kind(**flags, **values)
+
 
 def add_strategy(parser: argparse.ArgumentParser, *, without: Collection[str] = (), several: bool = False) -> None:
-    """Flags that choose a strategy, or several, with hyper-parameters; `without` those that mean something else."""
+    """Adds the flags that choose a strategy, or several, and its options but for those in `without`."""
     group = parser.add_argument_group("strategy")
     once = "; once for each strategy" if several else ""
     group.add_argument(
-        "--strategy", action="append", metavar="NAME",
+        "--strategy", dest="strategies", action="append", default=[], metavar="NAME",
         help=f"{', '.join(STRATEGIES)} (default scale), or NAME:key=value,key=value{once}",
     )  # fmt: skip
     group.add_argument(
@@ -32,25 +53,35 @@ def add_strategy(parser: argparse.ArgumentParser, *, without: Collection[str] = 
     )
     for name, flag in flags().items():
         if name not in without:
-            group.add_argument(f"--{name.replace('_', '-')}", metavar=_metavar(flag.option), help=_help(flag))
-    parser.set_defaults(without=tuple(without))
+            group.add_argument(name_flag(name), metavar=_choose_metavar(flag.option), help=_write_help(flag))
     group.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="any other field of the strategy"
+        "--set",
+        dest="settings",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="any other option of the strategy",
     )
-    group.add_argument("--seed", type=int, default=0, help="the run's seed (default 0)")
+    group.add_argument("--seed", type=int, help="the run's seed (default 0)")
 
 
-def _metavar(option: Option) -> str:
+def _choose_metavar(option: Option) -> str:
     return "|".join(option.choices) if option.choices else "FILE" if option.name == "prompts" else "X"
 
 
-def _help(flag: Flag) -> str:
+def _write_help(flag: Flag) -> str:
     default = "" if flag.option.default in (None, "") else f"; default {flag.option.default}"
     return f"{flag.option.help} ({', '.join(flag.strategies)}{default})"
 
 
-def add_connection(parser: argparse.ArgumentParser) -> None:
-    """Flags that choose the model and how it is spoken to."""
+def read_strategy(args: argparse.Namespace, *, without: Collection[str] = ()) -> StrategyFlags:
+    """The strategy flags."""
+    options = {name: value for name in flags() if name not in without and (value := getattr(args, name)) is not None}
+    return read(StrategyFlags, args, options=options)
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that choose the model and say how it is reached."""
     group = parser.add_argument_group("model")
     add = group.add_argument
     add(
@@ -59,67 +90,109 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
     )
     add("--base-url", action=_Servers, metavar="URL", help="OpenAI-compatible server, e.g. http://127.0.0.1:8000/v1 "
         "(default: OPENAI_BASE_URL); once for each server of the same model")  # fmt: skip
-    parser.set_defaults(more_base_urls=None)
+    parser.set_defaults(more_base_urls=())
     add("--system1-model", metavar="MODEL", help="another model for System 1")
     add("--system1-base-url", metavar="URL", help="another server for System 1")
     add("--api-key-env", metavar="NAME", help="environment variable with the API key (default OPENAI_API_KEY)")
-    add("--profile", metavar="NAME", help="model family, where the name does not tell (see docs/engines.md)")
+    add("--profile", metavar="NAME", help="model family, if the model's name does not show it (see docs/engines.md)")
     add("--profiles", type=Path, metavar="FILE", help="a TOML file of your own model families")
-    add("--window", type=_count, metavar="TOKENS", help="context window, prompt and reply (default: the family's)")
+    add(
+        "--window",
+        type=read_number(1),
+        metavar="TOKENS",
+        help="prompt and reply together (default: the family's)",
+    )
     add("--temperature", type=float, help="instead of the family's")
     add("--top-p", type=float, help="instead of the family's")
-    add("--in-flight", type=_in_flight, default=64, metavar="N", help="requests a server is sent at a time, or auto "
-        "to find out (default 64)")  # fmt: skip
-    add("--retries", type=_whole, default=4, metavar="N", help="of a failed request (default 4)")
-    add("--connect-timeout", type=_seconds, default=10.0, metavar="S", help="seconds to connect (default 10)")
-    add("--first-byte-timeout", type=_seconds, default=600.0, metavar="S", help="until a reply begins (default 600)")
-    add("--silence-timeout", type=_seconds, default=120.0, metavar="S", help="between two pieces (default 120)")
+    add("--in-flight", type=_read_in_flight, default=64, metavar="N", help="requests in flight per server, or auto to "
+        "find the best number (default 64)")  # fmt: skip
+    add("--retries", type=read_number(0), default=4, metavar="N", help="retries of a failed request (default 4)")
+    for name, seconds, meaning in (
+        ("connect", 10, "seconds to connect"),
+        ("first-byte", 600, "seconds until a reply begins"),
+        ("silence", 120, "seconds between two pieces of a reply"),
+    ):
+        help_ = f"{meaning} (default {seconds})"
+        add(f"--{name}-timeout", type=_read_seconds, default=float(seconds), metavar="S", help=help_)
 
 
-def connection(args: argparse.Namespace) -> Connection:
-    """The connection that the flags and the environment describe. Raises ConfigError."""
-    from scale_reasoning.cli.place import require_system1
-
-    require_system1(args)
-    return partial_connection(args)
-
-
-def partial_connection(args: argparse.Namespace) -> Connection:
-    """The same where a recipe or a run names the models, or some of them. Raises ConfigError."""
-    from scale_reasoning.cli.place import place
+def read_model(args: argparse.Namespace) -> ModelFlags:
+    """The model flags. Raises ConfigError."""
     from scale_reasoning.engines.http import Timeouts
 
     if args.temperature is not None and not 0 <= args.temperature <= 10:
         raise ConfigError(f"--temperature {args.temperature}: must be from 0 to 10")
-    for url in args.more_base_urls or ():
-        if "@" in url:
-            raise ConfigError("--base-url: with several servers none may have a user or password in it: --api-key-env")
     if args.top_p is not None and not 0 < args.top_p <= 1:
         raise ConfigError(f"--top-p {args.top_p}: must be above 0 and at most 1")
-    found = place(args)
-    return Connection(
-        model=args.model,
-        base_url=found.base_url,
-        more_base_urls=args.more_base_urls or (),
-        system1_model=args.system1_model,
-        system1_base_url=found.system1_base_url,
-        api_key=key_from_environment(args.api_key_env),
-        profile=args.profile,
-        profiles=args.profiles,
-        window=args.window,
-        in_flight=args.in_flight,
-        retries=args.retries,
-        temperature=args.temperature,
-        top_p=args.top_p,
-        timeouts=Timeouts(
-            connect=args.connect_timeout, first_byte=args.first_byte_timeout, silence=args.silence_timeout
-        ),
-        say=lambda line: print(f"scale: {line}", file=sys.stderr, flush=True),
+    if any("@" in url for url in args.more_base_urls):
+        raise ConfigError("--base-url: with several servers, none may contain a user or password; use --api-key-env")
+    model = read(
+        ModelSpec, args, system1_base_url=args.system1_base_url or None, profiles=args.profiles and str(args.profiles)
+    )
+    timeouts = Timeouts(connect=args.connect_timeout, first_byte=args.first_byte_timeout, silence=args.silence_timeout)
+    access = Access(in_flight=args.in_flight, retries=args.retries, timeouts=timeouts, say=say)
+    return ModelFlags(model=model, access=access)
+
+
+def add_run(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
+    """Adds the flags of the verbs that make a run."""
+    add = parser.add_argument
+    add("--out", type=Path, metavar="RUN", help="the run's folder (default runs/NAME-TIME)")
+    add("--samples", type=int, metavar="N", help="attempts per problem (default 8); vote's chains: --set samples=N")
+    add("--limit", type=int, metavar="N", help="the first N problems of each dataset")
+    add("--data-dir", metavar="DIR", help="read DIR/NAME.jsonl instead of the Hub")
+    add("--split", help="split of a dataset (arithmetic: train, validation, test)")
+    add("--level", help="level of arithmetic: easy, medium, hard")
+    add("--problem-field", metavar="NAME", help="field of the problem's text in your own file")
+    add("--answer-field", metavar="NAME", help="field of the gold answer in your own file")
+    add("--grader", metavar="NAME", help="integer or symbolic (default: chosen by each gold answer)")
+    add("--no-reuse", action="store_true", help="never answer a call with a reply made under another token limit")
+    add("--attempts-in-flight", type=read_number(1), metavar="N", help="attempts at a time (default 1024; 4 with "
+        "llama.cpp on this machine)")  # fmt: skip
+    add("--shard", metavar="I/N", help="make only share I of N; scale merge unites the shares")
+    add("--ray", metavar="ADDRESS", help="make the attempts on Ray: auto, local or ray://HOST:PORT")
+    add("--ray-workers", type=int, metavar="N", help="worker processes on Ray (default 4)")
+    add("--dry-run", action="store_true", help="print what would run (attempts, calls, tokens); call and write nothing")
+    add("--trust-manifest", action="store_true", help="send keys to the servers that a manifest or recipe names")
+    add_strategy(parser, without=NOT_OF_RUNS, several=several)
+    add_model(parser)
+
+
+def read_run(args: argparse.Namespace) -> RunFlags:
+    """The flags of a run. Raises ConfigError for flags that contradict each other."""
+    if args.ray and args.shard:
+        raise ConfigError("--ray and --shard: both distribute the attempts; give only one of them")
+    if args.ray_workers is not None and not args.ray:
+        raise ConfigError("--ray-workers: needs --ray ADDRESS")
+    return read(
+        RunFlags,
+        args,
+        strategy=read_strategy(args, without=NOT_OF_RUNS),
+        model=read_model(args),
+        data=read(DatasetSpec, args, name="", count=args.limit),
+        shard=None if args.shard is None else shards.read(args.shard),
+        reuse=not args.no_reuse,
+        ray_workers=RAY_WORKERS if args.ray_workers is None else args.ray_workers,
     )
 
 
+def add_denominator(parser: argparse.ArgumentParser) -> None:
+    """Adds the flag that says how reports and plots count failed attempts."""
+    parser.add_argument(
+        "--denominator",
+        choices=("planned", "completed"),
+        default="planned",
+        help="planned: a failed attempt is wrong (default); completed: it is left out, as in the paper",
+    )
+
+
+def say(line: str) -> None:
+    """Prints one line to the user, on stderr."""
+    print(f"scale: {line}", file=sys.stderr, flush=True)
+
+
 class _Servers(argparse.Action):
-    """The first URL is `base_url`, further ones are `more_base_urls`. An empty one takes back what was said before."""
+    """The first URL is `base_url`, further ones are `more_base_urls`. An empty one cancels those before it."""
 
     def __call__(
         self,
@@ -129,31 +202,31 @@ class _Servers(argparse.Action):
         option_string: str | None = None,
     ) -> None:
         if not values or not namespace.base_url:
-            namespace.base_url, namespace.more_base_urls = values, ()
+            namespace.base_url, namespace.more_base_urls = values or None, ()
         else:
             namespace.more_base_urls = (*namespace.more_base_urls, values)
 
 
-def _in_flight(text: str) -> InFlight:
-    return "auto" if text == "auto" else _count(text)
+def read_number(least: int) -> Callable[[str], int]:
+    """Reads a whole number from `least` on."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r}: must be a whole number, at least {least}")
+        return int(text)
+
+    return read
 
 
-def _count(text: str) -> int:
-    return _at_least(1, int(text))
+def _read_in_flight(text: str) -> InFlight:
+    return "auto" if text == "auto" else read_number(1)(text)
 
 
-def _whole(text: str) -> int:
-    return _at_least(0, int(text))
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
+def _read_seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
     if not 0 < seconds < 1e6:
-        raise argparse.ArgumentTypeError(f"{text}: must be a positive number of seconds")
+        raise argparse.ArgumentTypeError(f"{text!r}: must be a positive number of seconds")
     return seconds
-
-
-def _at_least(least: int, number: int) -> int:
-    if number < least:
-        raise argparse.ArgumentTypeError(f"{number}: must be at least {least}")
-    return number

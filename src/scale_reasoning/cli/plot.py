@@ -1,13 +1,12 @@
-"""`scale plot`: pictures of stored runs. Prints the file's path; what is drawn is decided in report.plots."""
+"""`scale plot`: pictures of stored runs. Prints the file's path; report.plots decides what is drawn."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
-from scale_reasoning.cli.options import Commands
-from scale_reasoning.cli.report import RUN, cells_of_all, parsed
+from scale_reasoning.cli.options import Commands, add_denominator, say
+from scale_reasoning.cli.report import RUN, read_all_cells, split_name
 from scale_reasoning.errors import ConfigError
 
 KINDS = {
@@ -18,7 +17,7 @@ KINDS = {
     "stages": "tokens by stage",
 }
 LOSS = "loss"
-"""Of fine-tuned models' folders instead of runs'."""
+"""The kind that takes folders of fine-tuned models instead of runs."""
 
 
 def add(commands: Commands) -> None:
@@ -36,37 +35,32 @@ def add(commands: Commands) -> None:
         "--out",
         type=Path,
         metavar="FILE",
-        help=".png, .svg or .pdf; an existing file is an error (default: RUN/KIND.png, drawn anew)",
+        help=".png, .svg or .pdf; an existing file is an error (default: RUN/KIND.png, which is replaced)",
     )
     parser.add_argument(
         "--with-paper", action="store_true", help="the paper's numbers for the same models, dashed and hollow"
     )
-    parser.add_argument(
-        "--denominator",
-        choices=("planned", "completed"),
-        default="planned",
-        help="planned: a failed attempt is wrong (default); completed: it is left out, as in the paper",
-    )
+    add_denominator(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Draws, prints where; 1 where attempts are pending."""
+    """Draws, and prints the file's path; 1 where attempts are pending."""
     from scale_reasoning.report.plots import draw, draw_loss
 
     if args.out is not None and args.out.exists():
         raise ConfigError(f"--out {args.out}: File exists")
-    file = args.out or parsed(args.runs[0])[0] / f"{args.kind}.png"
-    named = list(dict.fromkeys(args.runs))
+    file = args.out or split_name(args.runs[0])[0] / f"{args.kind}.png"
+    names = list(dict.fromkeys(args.runs))
     if args.kind == LOSS:
-        draw_loss([Path(name) for name in named], file)
+        draw_loss([Path(name) for name in names], file)
         print(file, flush=True)
         return 0
-    numbered = cells_of_all(named)
+    numbered = read_all_cells(names)
     rows, cells = [row for row, _ in numbered], [cell for _, cell in numbered]
-    beside = draw(args.kind, cells, file, rows=rows, denominator=args.denominator, with_paper=args.with_paper)
-    if args.with_paper and not beside:
-        print("scale: the paper has no such numbers for these models on these datasets", file=sys.stderr)
+    papers = draw(args.kind, cells, file, rows=rows, denominator=args.denominator, with_paper=args.with_paper)
+    if args.with_paper and not papers:
+        say("the paper has no such numbers for these models on these datasets")
     print(file, flush=True)
     pending = any(outcome.pending for cell in cells for outcome in cell.outcomes)
     return 1 if pending or any(len(cell.outcomes) < cell.planned for cell in cells) else 0

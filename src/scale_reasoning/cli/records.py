@@ -1,4 +1,4 @@
-"""`scale grade`, `scale merge` and `scale export`: what is done with saved records, no model needed."""
+"""`scale grade`, `scale merge` and `scale export`: work on stored records, without a model."""
 
 from __future__ import annotations
 
@@ -8,27 +8,25 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scale_reasoning.cli.options import Commands
+from scale_reasoning.cli.options import Commands, say
 
 if TYPE_CHECKING:
     from scale_reasoning.runs.regrade import RegradeCounts
     from scale_reasoning.runs.store import Store
 
 MOST_LINES = 5
-"""Records named that could not be graded."""
+"""Messages about records that could not be graded."""
 
 
 def add(commands: Commands) -> None:
     """Adds the verbs."""
-    grade = commands.add_parser(
-        "grade", help="bring a run's verdicts up to date: graded and voted anew, no model needed"
-    )
+    grade = commands.add_parser("grade", help="grade and vote again on stored replies; needs no model")
     grade.add_argument("runs", nargs="+", type=Path, metavar="RUN")
-    grade.add_argument("--grader", metavar="NAME", help="integer or symbolic (default: the run's, else as each gold "
-                       "answer asks)")  # fmt: skip
+    grade.add_argument("--grader", metavar="NAME", help="integer or symbolic (default: the run's, else chosen by "
+                       "each gold answer)")  # fmt: skip
     grade.add_argument("--dry-run", action="store_true", help="print what would change, write nothing")
     grade.set_defaults(run=run_grade)
-    merge = commands.add_parser("merge", help="one run of a run's shards, or of copies that went on apart")
+    merge = commands.add_parser("merge", help="make one run of shards, or of copies that were resumed separately")
     merge.add_argument("out", type=Path, metavar="OUT", help="the merged run's folder")
     merge.add_argument("runs", nargs="+", type=Path, metavar="RUN")
     merge.set_defaults(run=run_merge)
@@ -40,7 +38,7 @@ def add(commands: Commands) -> None:
 
 
 def run_grade(args: argparse.Namespace) -> int:
-    """Prints how many verdicts changed in each run, and which way; 1 where some could not be given."""
+    """Prints how many grades changed in each run, and how; 1 where some records could not be graded."""
     from scale_reasoning.graders import check_name
     from scale_reasoning.runs.store import reading, resume
 
@@ -48,13 +46,13 @@ def run_grade(args: argparse.Namespace) -> int:
     code = 0
     for folder in args.runs:
         with (reading if args.dry_run else resume)(folder) as store:
-            found = asyncio.run(_grade(store, args.grader, dry_run=args.dry_run))
-        print(f"{folder}: {_verdicts(found, dry_run=args.dry_run)}")
-        for line in found.ungraded[:MOST_LINES]:
-            print(f"scale: not graded, and kept as it was: {line}", file=sys.stderr)
-        if len(found.ungraded) > MOST_LINES:
-            print(f"scale: and {len(found.ungraded) - MOST_LINES:,} more", file=sys.stderr)
-        code = 1 if found.ungraded else code
+            result = asyncio.run(_grade(store, args.grader, dry_run=args.dry_run))
+        print(f"{folder}: {_describe(result, dry_run=args.dry_run)}")
+        for line in result.ungraded[:MOST_LINES]:
+            say(f"not graded, and left as it was: {line}")
+        if len(result.ungraded) > MOST_LINES:
+            say(f"and {len(result.ungraded) - MOST_LINES:,} more")
+        code = 1 if result.ungraded else code
     return code
 
 
@@ -63,22 +61,22 @@ async def _grade(store: Store, grader: str | None, *, dry_run: bool) -> RegradeC
 
     if not dry_run:
         return await regrade(store, grader)
-    found = RegradeCounts()
-    async for _ in regraded(store, found, grader):
+    result = RegradeCounts()
+    async for _ in regraded(store, result, grader):
         pass
-    return found
+    return result
 
 
-def _verdicts(found: RegradeCounts, *, dry_run: bool) -> str:
-    kinds = {"from wrong to right": found.to_right, "from right to wrong": found.to_wrong, "given at all": found.first}
+def _describe(result: RegradeCounts, *, dry_run: bool) -> str:
+    kinds = {"from wrong to right": result.to_right, "from right to wrong": result.to_wrong, "new": result.first}
     ways = ", ".join(f"{count:,} {way}" for way, count in kinds.items() if count)
     graded, changed = ("would be graded", "would change") if dry_run else ("graded", "changed")
-    said = f"{found.records:,} records {graded} anew, {found.changed:,} verdicts {changed}"
-    return f"{said}: {ways}" if ways else said
+    text = f"{result.records:,} records {graded} again, {result.changed:,} grades {changed}"
+    return f"{text}: {ways}" if ways else text
 
 
 def run_merge(args: argparse.Namespace) -> int:
-    """Says what the merged run holds, and how to go on when attempts are pending."""
+    """Prints what the merged run holds, and how to resume it when attempts are pending."""
     from scale_reasoning.runs.merge import merge
     from scale_reasoning.runs.store import reading
 
@@ -92,7 +90,7 @@ def run_merge(args: argparse.Namespace) -> int:
 
 
 def run_export(args: argparse.Namespace) -> int:
-    """Writes the file and says so."""
+    """Writes the file."""
     from scale_reasoning.runs.export import to_jsonl, to_parquet
     from scale_reasoning.runs.store import reading
 

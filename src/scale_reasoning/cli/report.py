@@ -1,25 +1,24 @@
 """`scale report` and `scale compare`: tables of stored runs, and two runs against each other, on stdout or in a file.
 
-Decides which cells go together, how FOLDER:N is read, and the exit codes; numbers and layouts are decided in report.
+Decides which cells are compared, how FOLDER:N is read, and the exit codes; report decides numbers and layouts.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from scale_reasoning.cli.options import Commands
+from scale_reasoning.cli.options import Commands, add_denominator, say
 from scale_reasoning.errors import ConfigError
 
 if TYPE_CHECKING:
     from scale_reasoning.report.metrics import Cell, Prices
     from scale_reasoning.types import Problem
 
-Numbered: TypeAlias = "tuple[int, Cell]"
+NumberedCell: TypeAlias = "tuple[int, Cell]"
 """A cell and its row in the report of its run."""
 RUN = "a run's folder, or FOLDER:N for row N of its report"
 FORMATS = ("md", "latex", "html", "csv", "json")
@@ -47,19 +46,14 @@ def _add_report(commands: Commands) -> None:
         default="auto",
         help="table1: strategies by datasets; table2: a swept option by datasets; cells: every number (default auto)",
     )
-    parser.add_argument(
-        "--denominator",
-        choices=("planned", "completed"),
-        default="planned",
-        help="planned: a failed attempt is wrong (default); completed: it is left out, as in the paper",
-    )
+    add_denominator(parser)
     parser.add_argument(
         "--with-paper", action="store_true", help="the paper's numbers for the same models and datasets"
     )
     parser.add_argument(
         "--prices", metavar="PROMPT,CACHED,COMPLETION", help="price per million tokens of each kind: adds the cost"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the draws behind maj@k of many samples (default 0)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the draws for maj@k of many samples (default 0)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write there; an existing file is an error")
     parser.set_defaults(run=report)
 
@@ -67,7 +61,7 @@ def _add_report(commands: Commands) -> None:
 def _add_compare(commands: Commands) -> None:
     parser = commands.add_parser(
         "compare",
-        help="is one run better than another?",
+        help="compare two runs on the same problems",
         description="Run B against run A on the same problems, paired. Exit codes: 0 done, 1 attempts are pending (the "
         "comparison says so), 2 usage or configuration.",
     )
@@ -75,7 +69,7 @@ def _add_compare(commands: Commands) -> None:
     parser.add_argument("b", metavar="RUN_B", help="another run, or another row of the same")
     parser.add_argument("--format", choices=("md", "json"), default="md", help="default md")
     parser.add_argument("--metric", choices=("acc",), default="acc", help="what is compared (default acc)")
-    parser.add_argument("--seed", type=int, help=argparse.SUPPRESS)  # nothing is drawn any more; old commands name it
+    parser.add_argument("--seed", type=int, help=argparse.SUPPRESS)  # unused; old commands give it
     parser.set_defaults(run=compare)
 
 
@@ -86,21 +80,21 @@ def report(args: argparse.Namespace) -> int:
     from scale_reasoning.report.tables import render
 
     prices = None if args.prices is None else _prices(args.prices)
-    numbered = cells_of_all(args.runs)
+    numbered = read_all_cells(args.runs)
     summaries = [
         summarise(cell, row=row, denominator=args.denominator, prices=prices, seed=args.seed) for row, cell in numbered
     ]
-    beside = paper.find_counterparts(summaries) if args.with_paper else ()
-    if args.with_paper and not beside:
-        print("scale: the paper has no numbers for these models on these datasets", file=sys.stderr)
-    _write(render([*summaries, *beside], args.format, args.layout), args.out)
-    for folder in dict.fromkeys(folder for folder, row in map(parsed, args.runs) if row is None):
-        _tell_savings(folder, [cell for _, cell in numbered if cell.run == str(folder)])
+    papers = paper.find_counterparts(summaries) if args.with_paper else ()
+    if args.with_paper and not papers:
+        say("the paper has no numbers for these models on these datasets")
+    _write(render([*summaries, *papers], args.format, args.layout), args.out)
+    for folder in dict.fromkeys(folder for folder, row in map(split_name, args.runs) if row is None):
+        _print_savings(folder, [cell for _, cell in numbered if cell.run == str(folder)])
     return 1 if any(summary.pending for summary in summaries) else 0
 
 
-def _tell_savings(folder: Path, cells: Sequence[Cell]) -> None:
-    """What the cells of a whole run shared, on stderr."""
+def _print_savings(folder: Path, cells: Sequence[Cell]) -> None:
+    """Prints on stderr how many calls and tokens the cells of a whole run shared."""
     from scale_reasoning.runs.store import reading
 
     outcomes = [outcome for cell in cells for outcome in cell.outcomes]
@@ -110,14 +104,13 @@ def _tell_savings(folder: Path, cells: Sequence[Cell]) -> None:
     if calls <= paid.calls:
         return
     if missing := counts.count(None) or paid.uncounted:
-        told = f"tokens unknown ({missing} not counted by the server)"
-        print(f"scale: {folder}: {calls:,} calls were answered, {paid.calls:,} of them made; {told}", file=sys.stderr)
+        tokens = f"tokens unknown ({missing} not counted by the server)"
+        say(f"{folder}: {calls:,} calls were answered, {paid.calls:,} of them made; {tokens}")
         return
-    made = sum(count or 0 for count in counts)
-    print(
-        f"scale: {folder}: {calls:,} calls of {made:,} new tokens were answered, {paid.calls:,} of {paid.tokens:,} "
-        f"paid for: {1 - paid.tokens / max(made, 1):.0%} of the tokens saved by sharing",
-        file=sys.stderr,
+    tokens = sum(count or 0 for count in counts)
+    say(
+        f"{folder}: {calls:,} calls of {tokens:,} new tokens were answered, {paid.calls:,} of {paid.tokens:,} "
+        f"paid for: {1 - paid.tokens / max(tokens, 1):.0%} of the tokens saved by sharing"
     )
 
 
@@ -128,12 +121,12 @@ def compare(args: argparse.Namespace) -> int:
     from scale_reasoning.report import compare as paired
     from scale_reasoning.report.formats import WRITERS
 
-    mine, theirs = cells_named(args.a), cells_named(args.b)
-    pairs = pair([cell for _, cell in mine], [cell for _, cell in theirs])
-    if alone := len(mine) + len(theirs) - 2 * len(pairs):
-        print(f"scale: {alone} cells have no counterpart in the other run and are not compared", file=sys.stderr)
+    one, other = ([cell for _, cell in read_cells(name)] for name in (args.a, args.b))
+    pairs = pair(one, other)
+    if alone := len(one) + len(other) - 2 * len(pairs):
+        say(f"{alone} cells have no counterpart in the other run and are not compared")
     for a, b in pairs:
-        paired.refuse_other_problems(a, b, _problems_of(a), _problems_of(b))
+        paired.refuse_other_problems(a, b, _read_problems(a), _read_problems(b))
     comparisons = [paired.compare(a, b) for a, b in pairs]
     if args.format == "json":
         text = msgspec.json.format(msgspec.json.encode(comparisons), indent=2).decode() + "\n"
@@ -144,61 +137,59 @@ def compare(args: argparse.Namespace) -> int:
 
 
 def pair(mine: Sequence[Cell], theirs: Sequence[Cell]) -> list[tuple[Cell, Cell]]:
-    """A's cells with B's: on one dataset, and where a run has several on it, of one model and strategy too.
+    """Pairs of cells of two runs on the same dataset; of one model and strategy too, where a run has several there.
 
-    Raises ConfigError where nothing pairs.
+    Raises ConfigError where there is no pair, or no clear one.
     """
-    pairs = [(a, b) for a in mine for b in theirs if a.dataset == b.dataset]
-    alike = [(a, b) for a, b in pairs if (a.model, a.strategy) == (b.model, b.strategy)]
     chosen: list[tuple[Cell, Cell]] = []
-    for dataset in dict.fromkeys(a.dataset for a, _ in pairs):
-        here = [(a, b) for a, b in pairs if a.dataset == dataset]
-        same = [(a, b) for a, b in alike if a.dataset == dataset]
-        if len(here) > 1 and not same:
+    for dataset in dict.fromkeys(cell.dataset for cell in mine):
+        pairs = [(a, b) for a in mine for b in theirs if a.dataset == b.dataset == dataset]
+        alike = [(a, b) for a, b in pairs if (a.model, a.strategy) == (b.model, b.strategy)]
+        if len(pairs) > 1 and not alike:
             raise ConfigError(
-                f"several cells are on {dataset} and none is alike in both runs: name one row of each, as FOLDER:N "
-                "(`scale report` numbers them)"
+                f"several cells are on {dataset}, and no model and strategy are in both runs: name one row of each, as "
+                "FOLDER:N (`scale report` numbers them)"
             )
-        chosen += here if len(here) == 1 else same
+        chosen += pairs if len(pairs) == 1 else alike
     if not chosen:
         names = (" and ".join(dict.fromkeys(cell.dataset for cell in cells)) for cells in (mine, theirs))
         raise ConfigError(f"the runs share no dataset: one is on {', the other on '.join(names)}")
     return chosen
 
 
-def cells_of_all(names: Sequence[str]) -> list[Numbered]:
-    """The cells of everything that is named, each once."""
-    found = {(cell.run, row, cell.dataset): (row, cell) for name in names for row, cell in cells_named(name)}
+def read_all_cells(names: Sequence[str]) -> list[NumberedCell]:
+    """The cells of several FOLDER or FOLDER:N, each once."""
+    found = {(cell.run, row, cell.dataset): (row, cell) for name in names for row, cell in read_cells(name)}
     return list(found.values())
 
 
-def cells_named(named: str) -> list[Numbered]:
-    """The cells of FOLDER with the numbers of their rows, or those of FOLDER:N, row N on every dataset that has it.
+def read_cells(name: str) -> list[NumberedCell]:
+    """The cells of FOLDER with their rows in its report, or those of FOLDER:N, row N on every dataset that has it.
 
-    Raises ConfigError for a number that the run has no row of, StoreError for what is no run.
+    Raises ConfigError for a row that the report does not have, StoreError for a folder that is no run.
     """
     from scale_reasoning.report.rows import number_rows
     from scale_reasoning.runs.store import cells_of
 
-    folder, number = parsed(named)
+    folder, number = split_name(name)
     cells = cells_of(folder)
     numbered = list(zip(number_rows(cells), cells, strict=True))
     chosen = [(row, cell) for row, cell in numbered if number in (None, row)]
     if not chosen:
-        raise ConfigError(f"{named}: the report of {folder} has rows 1 to {max(row for row, _ in numbered)}")
+        raise ConfigError(f"{name}: the report of {folder} has rows 1 to {max(row for row, _ in numbered)}")
     return chosen
 
 
-def parsed(named: str) -> tuple[Path, int | None]:
-    """FOLDER or FOLDER:N as a folder and a row; a folder whose own name ends so is itself."""
-    folder, colon, number = named.rpartition(":")
-    if not (folder and colon) or not re.fullmatch("[0-9]{1,6}", number) or Path(named).exists():
-        return Path(named), None
+def split_name(name: str) -> tuple[Path, int | None]:
+    """FOLDER or FOLDER:N as a folder and a row. An existing folder whose name ends with :N is a folder."""
+    folder, colon, number = name.rpartition(":")
+    if not (folder and colon) or not re.fullmatch("[0-9]{1,6}", number) or Path(name).exists():
+        return Path(name), None
     return Path(folder), int(number)
 
 
-def _problems_of(cell: Cell) -> list[Problem]:
-    """The problems that a cell's run keeps."""
+def _read_problems(cell: Cell) -> list[Problem]:
+    """The problems that a cell's run stores."""
     from scale_reasoning.runs.store import reading
 
     with reading(Path(cell.run)) as store:
@@ -213,7 +204,7 @@ def _prices(text: str) -> Prices:
     except ValueError:
         raise ConfigError(f"--prices {text}: must be three numbers, PROMPT,CACHED,COMPLETION") from None
     if not all(0 <= price < float("inf") for price in (prompt, cached, completion)):
-        raise ConfigError(f"--prices {text}: a price is a number from 0 on")
+        raise ConfigError(f"--prices {text}: a price must be 0 or more")
     return Prices(prompt=prompt, cached=cached, completion=completion)
 
 

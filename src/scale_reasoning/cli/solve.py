@@ -7,16 +7,18 @@ import asyncio
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scale_reasoning.cli import chosen, options
 from scale_reasoning.cli.options import Commands
+from scale_reasoning.cli.reach import explain_unlisted, make_connection
 from scale_reasoning.errors import ConfigError, GradeError
-from scale_reasoning.types import Failure, Problem, Record, Solution
+from scale_reasoning.types import Problem, Record, Solution
 
 if TYPE_CHECKING:
-    from scale_reasoning.engines import Connection
+    from scale_reasoning.engines.connection import Connection
     from scale_reasoning.events import Event
     from scale_reasoning.graders import Grader
     from scale_reasoning.lm import Strategy
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 _LONG_OPTION = re.compile("--[a-z]")
 _NO_OPTION = re.compile(r"-(?![a-zA-Z]?$|-[a-z]|[0-9.]+$)")
-"""What begins with a minus and is neither an option (all are long, but for -h) nor a number, which argparse knows."""
+"""Begins with a minus and is neither an option (all are long, except -h) nor a number, which argparse knows."""
 LONGEST_PROBLEM = 200_000
 """Characters."""
 
@@ -38,39 +40,56 @@ def add(commands: Commands) -> None:
         "3 the engine could not be reached.",
     )
     parser.add_argument("problem", help="the problem's text, or - to read it from standard input")
-    parser.add_argument("--answer", type=str.strip, metavar="GOLD", help="grade the answer against this one")
-    parser.add_argument("--grader", metavar="NAME", help="integer or symbolic (default: as the gold answer asks)")
+    parser.add_argument("--answer", type=str.strip, metavar="GOLD", help="grade the answer with this gold answer")
+    parser.add_argument("--grader", metavar="NAME", help="integer or symbolic (default: chosen by the gold answer)")
     parser.add_argument("--json", action="store_true", help="print the record, one line of JSON, on standard output")
-    parser.add_argument("--quiet", action="store_true", help="no trace")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write the trace as a page too, one file")
+    parser.add_argument("--quiet", action="store_true", help="print no live view")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write the attempt as a page too, in one file")
     options.add_strategy(parser)
-    options.add_connection(parser)
+    options.add_model(parser)
     parser.set_defaults(run=run)
 
 
-def spaced(words: Sequence[str]) -> list[str]:
+def shield_minus(words: Sequence[str]) -> list[str]:
     """The command line with a space before a problem or answer that begins with a minus.
 
-    argparse takes `-1/2` for an option and says that `--answer` lacks its argument; what begins with a space is none. A
-    word after `--answer` is the answer unless it is spelled as a long option; another word is a text if no option can
-    be spelled like it.
+    argparse takes `-1/2` for an option, but not ` -1/2`. A word after `--answer` is the answer unless it is spelled as
+    a long option; any other word is a text if no option can be spelled like it.
     """
-    made: list[str] = []
-    for place, word in enumerate(words):
+    shielded: list[str] = []
+    for index, word in enumerate(words):
         if word == "--":
-            return [*made, *words[place:]]
-        before = words[place - 1] if place else ""
+            return [*shielded, *words[index:]]
+        before = words[index - 1] if index else ""
         is_answer = len(before) >= len("--an") and "--answer".startswith(before) and not _LONG_OPTION.match(word)
-        made.append(f" {word}" if word.startswith("-") and (is_answer or _NO_OPTION.match(word)) else word)
-    return made
+        shielded.append(f" {word}" if word.startswith("-") and (is_answer or _NO_OPTION.match(word)) else word)
+    return shielded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What one command line asks for. `grader` is a name; `html` is the file of a page."""
+
+    problem: Problem
+    strategy: Strategy
+    connection: Connection
+    grader: str | None
+    seed: int
+    quiet: bool
+    html: Path | None
 
 
 def run(args: argparse.Namespace) -> int:
-    """Solves, prints, and says by the exit code how it went."""
-    strategy, connection = chosen.strategy(args), options.connection(args)
-    record = asyncio.run(_attempt(args, strategy, connection))
-    for line in _advice(record, connection):
-        print(f"scale: {line}", file=sys.stderr)
+    """Solves the problem and prints the answer."""
+    from scale_reasoning.runs.attempt import problem_of
+
+    strategy = chosen.make_strategy(options.read_strategy(args))
+    connection = make_connection(options.read_model(args))
+    problem = problem_of(_read_problem(args.problem), args.answer)
+    job = options.read(Job, args, problem=problem, strategy=strategy, connection=connection, seed=args.seed or 0)
+    record = asyncio.run(_attempt(job))
+    for line in _advise(record, connection):
+        options.say(line)
     if args.json:
         import msgspec
 
@@ -79,41 +98,40 @@ def run(args: argparse.Namespace) -> int:
         from scale_reasoning.printable import printable
 
         print(printable(record.solution.answer), flush=True)
-    return _exit_code(record)
+    return choose_exit_code(record)
 
 
-async def _attempt(args: argparse.Namespace, strategy: Strategy, connection: Connection) -> Record:
-    from scale_reasoning.cli.live import Trace
+async def _attempt(job: Job) -> Record:
+    from scale_reasoning.cli.live import LiveView
     from scale_reasoning.engines import connect
-    from scale_reasoning.runs.attempt import attempt, problem_of
+    from scale_reasoning.runs.attempt import attempt
 
-    problem = problem_of(_text(args.problem), args.answer)
-    grader = await _grader(args.grader, problem)
-    html: Path | None = args.html
-    page = None if html is None else _page(html)
-    with Trace(quiet=args.quiet) as trace:
+    grader = await _choose_grader(job.grader, job.problem)
+    page = None if job.html is None else _open_page(job.html)
+    view = LiveView(quiet=job.quiet)
+    with view.show():
 
         def hear(event: Event) -> None:
-            trace.hear(event)
+            view.hear(event)
             if page is not None:
                 page.hear(event)
 
-        async with connect(connection) as endpoints:
-            trace.begin(strategy, endpoints)
+        async with connect(job.connection) as endpoints:
+            view.begin(job.strategy, endpoints)
             record = await attempt(
-                problem, strategy, endpoints, seed=args.seed, grader=grader, journal=page, listener=hear
+                job.problem, job.strategy, endpoints, seed=job.seed, grader=grader, journal=page, listener=hear
             )
-        trace.end(record)
-    if html is not None and page is not None:
+        view.end(record)
+    if job.html is not None and page is not None:
         from scale_reasoning.web.viewer.single import make_single_page
 
-        made = await make_single_page(problem, strategy, endpoints, page, record, seed=args.seed, grader=grader)
-        _write(html, made)
+        text = await make_single_page(job.problem, job.strategy, endpoints, page, record, seed=job.seed, grader=grader)
+        _write(job.html, text)
     return record
 
 
-def _page(file: Path) -> Recorder:
-    """What a page is made from, once it is clear that one can be written: before a token is spent."""
+def _open_page(file: Path) -> Recorder:
+    """The recorder of a page, once the page's file is made: before the first call. Raises ConfigError."""
     try:
         from scale_reasoning.web.viewer import single as _  # noqa: F401  everything that it needs
     except ImportError as error:
@@ -135,8 +153,8 @@ def _write(file: Path, text: str) -> None:
         raise ConfigError(f"--html {file}: {error.strerror}") from error
 
 
-async def _grader(name: str | None, problem: Problem) -> Grader | None:
-    """The grader, once it has shown that it can read the gold answer: before a token is spent."""
+async def _choose_grader(name: str | None, problem: Problem) -> Grader | None:
+    """The grader, once it has read the gold answer: before the first call. Raises ConfigError."""
     from scale_reasoning.graders import check_name, grader_for
 
     if problem.answer is None:
@@ -152,7 +170,7 @@ async def _grader(name: str | None, problem: Problem) -> Grader | None:
     return grader
 
 
-def _text(argument: str) -> str:
+def _read_problem(argument: str) -> str:
     text = sys.stdin.read(LONGEST_PROBLEM + 1) if argument == "-" else argument
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise ConfigError("the problem is not valid UTF-8")
@@ -163,23 +181,18 @@ def _text(argument: str) -> str:
     return text.strip()
 
 
-def _advice(record: Record, connection: Connection) -> list[str]:
-    """What the server has, where it refuses a model that it does not list."""
+def _advise(record: Record, connection: Connection) -> list[str]:
+    """What the server lists, if it refused a model that it does not list."""
     if record.failure is None or record.failure.kind != "rejected":
         return []
-    from scale_reasoning.cli.servers import unlisted
-
-    return unlisted([connection])
+    return explain_unlisted([connection])
 
 
-def _exit_code(record: Record) -> int:
+def choose_exit_code(record: Record) -> int:
+    """0 solved, 1 not solved or failed, 2 refused by the server, 3 the server could not be used."""
     failure = record.failure
     if failure is None:
         return 0 if record.grade is None or record.grade.correct else 1
-    return _failed(failure)
-
-
-def _failed(failure: Failure) -> int:
     if failure.blame != "world":
         return 1
     return 2 if failure.kind == "rejected" else 3

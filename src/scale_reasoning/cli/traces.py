@@ -1,32 +1,36 @@
-"""From runs to a bundle: every attempt through the filters, what is kept written, the funnel shown."""
+"""From runs to a bundle: filters every attempt, writes what is kept, and shows the funnel."""
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scale_reasoning.cli.options import say
+
 if TYPE_CHECKING:
+    from scale_reasoning.runs.manifest import Manifest
+    from scale_reasoning.runs.store import Store
     from scale_reasoning.synth.collect import Collection
     from scale_reasoning.synth.filters import Limits
     from scale_reasoning.synth.funnel import Funnel
     from scale_reasoning.synth.settings import SynthesisOptions
+    from scale_reasoning.synth.target import Target
+    from scale_reasoning.types import Problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
-    """All attempts of the runs, and what became of them."""
+class FilteredRuns:
+    """All attempts of runs, and the result of the filters."""
 
     collected: Collection
     funnel: Funnel
 
 
-def filtered(settings: SynthesisOptions, folders: Sequence[Path]) -> Made:
-    """The attempts of the runs in `folders` through the filters. Raises ConfigError, StoreError."""
+def filter_runs(settings: SynthesisOptions, folders: Sequence[Path]) -> FilteredRuns:
+    """Limits the attempts of the runs in `folders`. Raises ConfigError, StoreError."""
     from scale_reasoning.synth import funnel
     from scale_reasoning.synth.collect import collect
     from scale_reasoning.synth.filters import make_filters
@@ -34,12 +38,12 @@ def filtered(settings: SynthesisOptions, folders: Sequence[Path]) -> Made:
 
     collected = collect(folders, read_layout(settings.layout))
     allowed = {name for each in collected.evaluations for name in each.benchmarks if settings.allow_test_split}
-    limits = replace(limits_of(settings), allowed=frozenset(allowed))
-    return Made(collected=collected, funnel=funnel.run(collected.candidates, make_filters(limits)))
+    limits = replace(load_limits(settings), allowed=frozenset(allowed))
+    return FilteredRuns(collected=collected, funnel=funnel.run(collected.candidates, make_filters(limits)))
 
 
 @cache
-def limits_of(settings: SynthesisOptions) -> Limits:
+def load_limits(settings: SynthesisOptions) -> Limits:
     """The filters that the settings describe, with the lists to keep out. Raises ConfigError."""
     from scale_reasoning.datasets import load
     from scale_reasoning.synth.filters import Limits
@@ -53,39 +57,71 @@ def limits_of(settings: SynthesisOptions) -> Limits:
     )
 
 
-def finish(args: argparse.Namespace, settings: SynthesisOptions, made: Made, code: int) -> int:
-    """Writes the bundle, shows the funnel."""
+def write_bundle(out: Path, settings: SynthesisOptions, filtered: FilteredRuns) -> list[str]:
+    """Writes the traces that were kept, and the reasons for the others; returns the names of the files."""
     from scale_reasoning.synth import bundle, llamafactory
     from scale_reasoning.synth.trace import LIMO, read_student_prompts
 
-    kept, student = made.funnel.kept, read_student_prompts(settings.student_prompts)
-    files = bundle.write(args.out, made.funnel, made.collected.origins, student=student, settings=settings.describe())
+    funnel, student = filtered.funnel, read_student_prompts(settings.student_prompts)
+    files = bundle.write(out, funnel, filtered.collected.origins, student=student, settings=settings.describe())
     if settings.bundle:
-        own = read_student_prompts(settings.student_prompts or LIMO)
         llamafactory.write(
-            args.out, kept, student=own, prompts_file=settings.student_prompts,
-            model=settings.base_model or llamafactory.DEFAULT_MODEL, gpus=settings.gpus or llamafactory.DEFAULT_GPUS,
-        )  # fmt: skip
+            out,
+            funnel.kept,
+            student=read_student_prompts(settings.student_prompts or LIMO),
+            prompts_file=settings.student_prompts,
+            model=settings.base_model or llamafactory.DEFAULT_MODEL,
+            gpus=settings.gpus or llamafactory.DEFAULT_GPUS,
+        )
         files.append(f"{llamafactory.FOLDER}/")
-    print(table(made))
-    print(f"{len(kept):,} traces in {args.out}: {', '.join(files)}")
-    if settings.target is not None and len(kept) < settings.target and not code:
-        print(f"scale: {len(kept):,} traces are fewer than the target of {settings.target:,}, and no attempt is left "
-              "that could add one", file=sys.stderr)  # fmt: skip
-    if args.push:
-        from scale_reasoning.synth.push import push
-
-        print(f"pushed to {push(args.out, args.push)}")
-    return code or (0 if kept else 1)
+    return files
 
 
-def table(made: Made) -> str:
+def make_table(filtered: FilteredRuns) -> str:
     """The funnel as a table."""
     from scale_reasoning.report.formats import Column, Grid, write_markdown
 
-    origins = made.collected.origins
+    origins = filtered.collected.origins
     columns = [Column(name="stage"), *(Column(name=name, number=True) for name in ("came", "dropped", "kept"))]
-    rows = [[c.stage, f"{c.came:,}", f"{c.dropped:,}", f"{c.kept:,}"] for c in made.funnel.counts]
+    rows = [[c.stage, f"{c.came:,}", f"{c.dropped:,}", f"{c.kept:,}"] for c in filtered.funnel.counts]
     planned, done = sum(origin.planned for origin in origins), sum(origin.made for origin in origins)
-    note = f"{planned:,} attempts planned, {done:,} made; every dropped one is in dropped.jsonl with its reason"
+    note = f"{planned:,} attempts planned, {done:,} made; dropped.jsonl has every dropped attempt with its reason"
     return write_markdown(Grid(columns=columns, rows=rows, notes=[note]))
+
+
+def list_allowed(
+    manifest: Manifest, problems: Mapping[str, Sequence[Problem]], settings: SynthesisOptions
+) -> frozenset[str]:
+    """The benchmarks that rows may come from. Raises ConfigError for evaluation problems that are not allowed."""
+    from scale_reasoning.synth.splits import find_evaluation, require_allowed
+
+    specs = dict.fromkeys(cell.dataset for cell in manifest.cells)
+    evaluations = [find_evaluation(manifest, spec, problems.get(spec.name, ())) for spec in specs]
+    return require_allowed(filter(None, evaluations), allow=settings.allow_test_split)
+
+
+def check_problems(manifest: Manifest, problems: Mapping[str, Sequence[Problem]], settings: SynthesisOptions) -> None:
+    """Refuses evaluation problems, and prints how many problems can give no trace."""
+    from scale_reasoning.synth.contamination import make_judge
+
+    allowed = list_allowed(manifest, problems, settings)
+    reason = make_judge(load_limits(settings).against, allowed)
+    useless = sum(reason(problem.text) is not None for each in problems.values() for problem in each)
+    if useless:
+        say(f"{useless:,} of {sum(map(len, problems.values())):,} problems share a passage with a problem that "
+                    "is kept out; they give no traces")  # fmt: skip
+
+
+def make_target(settings: SynthesisOptions, store: Store) -> Target | None:
+    """The goal of a run that needs a number of traces; None where there is no target."""
+    if settings.target is None:
+        return None
+    from scale_reasoning.synth.collect import find_evaluations
+    from scale_reasoning.synth.contamination import make_judge
+    from scale_reasoning.synth.target import Target
+
+    allowed = {name for each in find_evaluations(store) for name in each.benchmarks if settings.allow_test_split}
+    reason = make_judge(load_limits(settings).against, allowed)
+    names = dict.fromkeys(cell.dataset.name for cell in store.manifest.cells)
+    hopeless = [(name, problem.id) for name in names for problem in store.problems(name) if reason(problem.text)]
+    return Target(store, settings.target, every=settings.choose == "all", hopeless=hopeless)

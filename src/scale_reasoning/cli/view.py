@@ -1,4 +1,4 @@
-"""`scale view`: runs as pages in the browser, or as files to send to somebody."""
+"""`scale view`: runs as pages in the browser, or as files to send to someone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scale_reasoning.cli.options import Commands
+from scale_reasoning.cli.options import Commands, say
 from scale_reasoning.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def add(commands: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serves or writes."""
+    """Serves the pages, or writes them into a folder."""
     try:
         from scale_reasoning.web.viewer.export import export
         from scale_reasoning.web.viewer.shelf import Shelf
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"--port {args.port}: must be from 0 (a free one) to 65535")
     shelf = Shelf(dict.fromkeys(args.runs))
     if args.html is None:
-        asyncio.run(_serve(args, shelf))
+        asyncio.run(_serve(shelf, args.host, args.port, browser=not args.no_browser))
         return 0
     try:
         count = export(shelf, args.html)
@@ -55,19 +55,19 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-async def _serve(args: argparse.Namespace, shelf: Shelf) -> None:
+async def _serve(shelf: Shelf, host: str, port: int, *, browser: bool) -> None:
     from scale_reasoning.web.proxy.gate import is_loopback
     from scale_reasoning.web.viewer.server import serving
 
-    async with serving(shelf, host=args.host, port=args.port) as address:
+    async with serving(shelf, host=host, port=port) as address:
         print(address, flush=True)
-        if not is_loopback(args.host):
-            print("scale: anybody who reaches this machine can read these runs: there is no password", file=sys.stderr)
-        if not args.no_browser and _has_browser():
+        if not is_loopback(host):
+            say("anyone who reaches this machine can read these runs: there is no password")
+        if browser and _has_browser():
             await asyncio.to_thread(webbrowser.open, address)
         await asyncio.Event().wait()
 
 
 def _has_browser() -> bool:
-    """Whether there is a screen: a browser for terminals would take this one over."""
+    """Whether there is a screen: a text browser would take over this terminal."""
     return sys.platform in ("darwin", "win32") or any(os.environ.get(k) for k in ("DISPLAY", "WAYLAND_DISPLAY"))

@@ -18,7 +18,7 @@ from scale_reasoning.errors import ConfigError, EngineError, Rejected
 from scale_reasoning.types import JSON
 
 if TYPE_CHECKING:
-    from scale_reasoning.engines import Connection
+    from scale_reasoning.engines.connection import Connection
 
 SHOWN_NAMES, SHOWN_NAME, MOST_NAMES = 10, 60, 20_000
 """Of a server's list of models: names shown, characters shown of each, names read."""

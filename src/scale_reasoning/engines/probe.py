@@ -11,10 +11,12 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TypeAlias
 
-from scale_reasoning.engines import Connection, checks, engine_of, listing, system1_connection, with_model
+from scale_reasoning.engines import checks, listing, name_model
+from scale_reasoning.engines.connection import Connection, derive_system1
 from scale_reasoning.engines.findings import Finding, no, unknown, yes
 from scale_reasoning.engines.probed import ProbedEngine, open_probed
 from scale_reasoning.engines.refusals import quote
+from scale_reasoning.engines.table import choose_engine
 from scale_reasoning.errors import EngineError, Rejected, Unreachable
 from scale_reasoning.types import Mode
 
@@ -38,9 +40,9 @@ async def probe(connection: Connection, say: Callable[[str], None] = lambda _: N
     opened; an EngineError becomes a finding.
     """
     findings: list[Finding] = []
-    connection = await with_model(connection)
+    connection = await name_model(connection)
     async with AsyncExitStack() as stack:
-        second = system1_connection(connection)
+        second = derive_system1(connection)
         if second is None:
             engines = {"": await open_probed(connection, tuple(Mode), stack)}
         else:
@@ -101,7 +103,7 @@ async def _check_reachable(engine: ProbedEngine) -> Finding:
 
 async def _check_model(engine: ProbedEngine) -> Finding:
     """Whether the server lists the model."""
-    if engine_of(engine.connection) != "openai":
+    if choose_engine(engine.connection) != "openai":
         return yes(f"{engine.model}, run on this machine")
     finding = listing.check_model(engine.model, engine.names)
     if finding.verdict == "no" and engine.refusal is None:

@@ -11,8 +11,10 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from scale_reasoning.engines import Connection, Opened, family_of, mode_endpoints, open_engine
+from scale_reasoning.engines import make_endpoint
 from scale_reasoning.engines.adapting import Adaptable, Adaptation
+from scale_reasoning.engines.connection import Connection, find_family
+from scale_reasoning.engines.table import OpenEngine, open_engine
 from scale_reasoning.engines.values import value_at
 from scale_reasoning.errors import Rejected
 from scale_reasoning.lm import Endpoint, Endpoints, request_for
@@ -38,7 +40,7 @@ class ProbedEngine:
     """
 
     connection: Connection
-    opened: Opened
+    opened: OpenEngine
     family: Profile
     modes: tuple[Mode, ...]
     endpoints: Endpoints
@@ -112,7 +114,7 @@ class ProbedEngine:
 async def open_probed(connection: Connection, modes: tuple[Mode, ...], stack: AsyncExitStack) -> ProbedEngine:
     """The engine that serves these modes, without policies; `stack` closes it. Raises ConfigError."""
     opened = await open_engine(connection, stack)
-    endpoints = {mode: e for wanted in modes for mode, e in mode_endpoints(connection, opened, wanted).items()}
+    endpoints = {mode: e for wanted in modes for mode, e in make_endpoint(connection, opened, wanted).items()}
     return ProbedEngine(
-        connection=connection, opened=opened, family=family_of(connection), modes=modes, endpoints=endpoints
+        connection=connection, opened=opened, family=find_family(connection), modes=modes, endpoints=endpoints
     )

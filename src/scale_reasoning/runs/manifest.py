@@ -1,7 +1,7 @@
-"""What a run is to do, in full: cells (a strategy on a dataset with a model), samples, seed. Recipes resolve to it.
+"""What a run does, in full: cells (a strategy on a dataset with a model), samples, seed. Recipes resolve to it.
 
-A manifest is JSON, a recipe TOML with lists that are multiplied out; either is a valid input of `scale eval`. Unknown
-keys are refused, for a misspelt option would cost a whole run.
+A manifest is JSON, a recipe is TOML with lists that are multiplied out; `scale eval` takes both. Unknown keys are
+refused, because a misspelt option would cost a whole run.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import msgspec
 
-from scale_reasoning.engines import Connection
+from scale_reasoning.engines.connection import ModelSpec
 from scale_reasoning.errors import ConfigError, refuse_unknown_keys
 from scale_reasoning.files import read_bounded, read_toml, why
 from scale_reasoning.lm import Strategy
@@ -27,7 +27,7 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetSpec:
-    """Which problems: see datasets.load. `count` takes the first so many."""
+    """Which problems: see datasets.load. `count` takes the first N."""
 
     name: str
     data_dir: str | None = None
@@ -39,50 +39,36 @@ class DatasetSpec:
 
 
 UNNAMED = "smollm2"
-"""The model of a run whose manifest names none; since the student is the default, every new manifest names one."""
+"""The model of a run whose manifest names none. Every new manifest names one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelSpec:
-    """Which model: what of engines.Connection changes what is asked. Never a key, only its variable's name."""
-
-    model: str | None = None
-    base_url: str | None = None
-    more_base_urls: tuple[str, ...] = ()
-    system1_model: str | None = None
-    system1_base_url: str | None = None
-    api_key_env: str | None = None
-    profile: str | None = None
-    profiles: str | None = None
-    window: int | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-
-    def connection(self, base: Connection) -> Connection:
-        """The model, with the limits, time-outs and key of `base`."""
-        spec = self if self.model or self.base_url else replace(self, model=UNNAMED)
-        own = {f.name: getattr(spec, f.name) for f in fields(self) if f.name not in ("api_key_env", "profiles")}
-        return replace(base, **own, profiles=Path(self.profiles) if self.profiles else None)
+def name_unnamed(spec: ModelSpec) -> ModelSpec:
+    """The model that a stored manifest means: `UNNAMED` where it names neither a model nor a server."""
+    return spec if spec.model or spec.base_url else replace(spec, model=UNNAMED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellSpec:
-    """One row of a report to be: a strategy (as `strategies.describe` shows it) on a dataset with a model."""
+    """A strategy (as `strategies.describe` shows it) on a dataset with a model."""
 
     dataset: DatasetSpec
     model: ModelSpec
     strategy: Mapping[str, JSON]
 
-    def made(self) -> Strategy:
+    def __post_init__(self) -> None:
+        if type(self.model) is not ModelSpec:  # a Connection holds a key, which must never reach a file
+            raise TypeError(f"{type(self.model).__name__} in a cell: must be a ModelSpec")
+
+    def make_strategy(self) -> Strategy:
         """The strategy. Raises ConfigError."""
         settings = dict(self.strategy)
         return make(str(settings.pop("name", "scale")), settings)
 
 
 MOST_BYTES = 16 << 20
-"""Of a manifest that a run is begun from."""
+"""Of a manifest that starts a run."""
 MOST_CELLS = 10_000
-"""A recipe that multiplies out to more is a slip."""
+"""A recipe that multiplies out to more is a mistake."""
 MOST_SAMPLES = 100_000
 
 
@@ -90,8 +76,8 @@ MOST_SAMPLES = 100_000
 class Manifest:
     """A whole run, or one `shard` of it.
 
-    `resolved` says what names stood for when it was made: it is shown and compared, never obeyed. `synthesis` is what
-    the traces that a run is made for are to be like (synth.settings), empty for an evaluation.
+    `resolved` says what names meant when the manifest was made: it is shown and compared, never obeyed. `synthesis`
+    holds the settings of the traces that the run is made for (synth.settings); it is empty for an evaluation.
     """
 
     cells: tuple[CellSpec, ...]
@@ -114,18 +100,23 @@ class Manifest:
         if not self.cells:
             raise ConfigError("nothing to run: a run needs a dataset, a model and a strategy")
 
-    def normalised(self) -> Manifest:
-        """With every strategy spelled out in full, each checked. Raises ConfigError."""
-        return replace(self, cells=tuple(replace(cell, strategy=describe(cell.made())) for cell in self.cells))
+    def normalise(self) -> Manifest:
+        """The manifest with all options of every strategy, each checked. Raises ConfigError."""
+        return replace(self, cells=tuple(replace(cell, strategy=describe(cell.make_strategy())) for cell in self.cells))
 
-    def planned(self, dataset: str, problems: Iterable[Problem]) -> int:
-        """How many units there are, counted without listing them."""
+    def replace_models(self, models: Mapping[ModelSpec, ModelSpec]) -> Manifest:
+        """The manifest with each model replaced by the one that `models` has for it."""
+        cells = (replace(cell, model=models.get(cell.model, cell.model)) for cell in self.cells)
+        return replace(self, cells=tuple(cells))
+
+    def count_units(self, dataset: str, problems: Iterable[Problem]) -> int:
+        """The number of units, without listing them."""
         if self.shard is None:
             return sum(self.samples for _ in problems)
         return sum(self.shard.count(dataset, problem.id, self.samples) for problem in problems)
 
-    def units(self, dataset: str, problems: Iterable[Problem]) -> Iterator[tuple[Problem, int]]:
-        """The samples of a dataset's problems that are this run's to make: (problem, sample), in the order given."""
+    def list_units(self, dataset: str, problems: Iterable[Problem]) -> Iterator[tuple[Problem, int]]:
+        """The samples of a dataset's problems that this run makes: (problem, sample), in the order given."""
         for problem in problems:
             for sample in range(self.samples):
                 if self.shard is None or self.shard.has(dataset, problem.id, sample):
@@ -145,33 +136,35 @@ RECIPE_KEYS = {*_SHARED_KEYS, "data_dir", "count", "datasets", "models", "strate
 
 
 def read(file: Path) -> Manifest:
-    """The manifest in a JSON file, or the one that a TOML recipe resolves to. Raises ConfigError naming the place."""
+    """The manifest in a JSON file, or the one that a TOML recipe resolves to. Raises ConfigError."""
     try:
         if file.suffix == ".toml":
-            return recipe(read_toml(file), file.name).normalised()
-        return decode(json.loads(read_bounded(file, MOST_BYTES)), file.name).normalised()
+            return resolve_recipe(read_toml(file), file.name).normalise()
+        return decode(json.loads(read_bounded(file, MOST_BYTES)), file.name).normalise()
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{file}: {why(error)}") from error
 
 
-def recipe(table: Mapping[str, JSON], where: str) -> Manifest:
-    """Every strategy on every dataset with every model of a recipe.
+def resolve_recipe(table: Mapping[str, JSON], where: str) -> Manifest:
+    """Every strategy on every dataset with every model of a recipe. Raises ConfigError that begins with `where`.
 
-    `datasets` are names or tables, `models` tables, `strategies` tables with a `name`; a strategy's setting that is a
-    list stands for as many strategies.
+    `datasets` are names or tables, `models` tables, `strategies` tables with a `name`; an option that is a list makes
+    one strategy per value.
     """
     _refuse_unknown(where, table, RECIPE_KEYS)
     shared = {key: table[key] for key in ("data_dir", "count") if key in table}
     datasets = [
-        {**shared, **({"name": item} if isinstance(item, str) else _table(f"{where}, datasets", item))}
-        for item in _listed(where, table, "datasets")
+        {**shared, **({"name": item} if isinstance(item, str) else _require_table(f"{where}, datasets", item))}
+        for item in _require_list(where, table, "datasets")
     ]
-    models = _listed(where, {"models": [{}], **table}, "models")
+    models = _require_list(where, {"models": [{}], **table}, "models")
     strategies = [
-        one for item in _listed(where, table, "strategies") for one in multiplied(_table(f"{where}, strategies", item))
+        strategy
+        for item in _require_list(where, table, "strategies")
+        for strategy in multiply_out(_require_table(f"{where}, strategies", item))
     ]
     if len(datasets) * len(models) * len(strategies) > MOST_CELLS:
-        raise ConfigError(f"{where}: its lists multiply out to over {MOST_CELLS:,} cells; make several recipes of it")
+        raise ConfigError(f"{where}: its lists multiply out to over {MOST_CELLS:,} cells; write several recipes")
     cells = [
         {"dataset": dataset, "model": model, "strategy": strategy}
         for model in models
@@ -181,27 +174,27 @@ def recipe(table: Mapping[str, JSON], where: str) -> Manifest:
     return decode({"cells": cells, **{key: table[key] for key in _SHARED_KEYS if key in table}}, where)
 
 
-def multiplied(strategy: Mapping[str, JSON]) -> list[dict[str, JSON]]:
-    """One strategy for every combination of the settings that are lists. Raises ConfigError for too many."""
+def multiply_out(strategy: Mapping[str, JSON]) -> list[dict[str, JSON]]:
+    """One strategy for every combination of the options that are lists. Raises ConfigError for too many."""
     combinations: list[dict[str, JSON]] = [{}]
     for key, value in strategy.items():
         values = cast("list[JSON]", value) if isinstance(value, list) else [value]
         if len(combinations) * len(values) > MOST_CELLS:
-            raise ConfigError(f"strategies, {key}: the lists multiply out to over {MOST_CELLS:,}; make several of it")
-        combinations = [{**one, key: each} for one in combinations for each in values]
+            raise ConfigError(f"strategies, {key}: the lists multiply out to over {MOST_CELLS:,}; write several")
+        combinations = [{**strategy, key: value} for strategy in combinations for value in values]
     return combinations
 
 
 def decode(value: JSON, where: str) -> Manifest:
-    """A manifest from its JSON. Raises ConfigError."""
-    table = _table(where, value)
+    """A manifest from its JSON. Raises ConfigError that begins with `where`."""
+    table = _require_table(where, value)
     _refuse_unknown(where, table, {f.name for f in fields(Manifest)})
     _refuse_unknown(f"{where}, shard", table.get("shard") or {}, {f.name for f in fields(Shard)})
-    for cell in _listed(where, table, "cells"):
+    for cell in _require_list(where, table, "cells"):
         _refuse_unknown(f"{where}, cell", cell, {f.name for f in fields(CellSpec)})
         _refuse_unknown(f"{where}, dataset", cell.get("dataset", {}), {f.name for f in fields(DatasetSpec)})
         _refuse_unknown(f"{where}, model", cell.get("model", {}), {f.name for f in fields(ModelSpec)})
-    resolved = _table(f"{where}, resolved", table.get("resolved") or {})
+    resolved = _require_table(f"{where}, resolved", table.get("resolved") or {})
     for key, shape in RESOLVED.items():
         if resolved.get(key) is not None:
             _convert(f"{where}, resolved, {key}", resolved[key], shape)
@@ -213,8 +206,8 @@ def encode(manifest: Manifest) -> bytes:
     return msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
 
 
-def differences(old: Manifest, new: Manifest) -> list[str]:
-    """What would make `new` another run than `old`, a line each; `resolved` counts where it names code and data."""
+def list_differences(old: Manifest, new: Manifest) -> list[str]:
+    """What makes `new` another run than `old`, one line each. Of `resolved`, prompts and datasets count."""
     lines = [
         f"{name}: was {getattr(old, name)}, is {getattr(new, name)}"
         for name in ("samples", "seed", "grader", "reuse", "shard")
@@ -236,13 +229,6 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
     return lines
 
 
-def _listed(where: str, table: Mapping[str, JSON], key: str) -> Sequence[JSON]:
-    value = table.get(key)
-    if not isinstance(value, list) or not value:
-        raise ConfigError(f"{where}: {key} must be a list with something in it")
-    return cast("list[JSON]", value)
-
-
 def _convert(where: str, value: JSON, shape: type[Any]) -> Any:
     try:
         return msgspec.convert(value, shape)
@@ -250,11 +236,18 @@ def _convert(where: str, value: JSON, shape: type[Any]) -> Any:
         raise ConfigError(f"{where}: {error}") from error
 
 
-def _table(where: str, value: JSON) -> Mapping[str, JSON]:
+def _require_list(where: str, table: Mapping[str, JSON], key: str) -> Sequence[JSON]:
+    value = table.get(key)
+    if not isinstance(value, list) or not value:
+        raise ConfigError(f"{where}: {key} must be a list that is not empty")
+    return cast("list[JSON]", value)
+
+
+def _require_table(where: str, value: JSON) -> Mapping[str, JSON]:
     if not isinstance(value, Mapping):
         raise ConfigError(f"{where}: must be a table, not {value!r:.40}")
     return cast("Mapping[str, JSON]", value)
 
 
-def _refuse_unknown(where: str, found: JSON, known: set[str]) -> None:
-    refuse_unknown_keys(where, _table(where, found), known)
+def _refuse_unknown(where: str, table: JSON, known: set[str]) -> None:
+    refuse_unknown_keys(where, _require_table(where, table), known)

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from scale_reasoning.engines.connection import ModelSpec
 from scale_reasoning.errors import ConfigError, StoreError
 from scale_reasoning.files import workspace
 from scale_reasoning.runs import database
 from scale_reasoning.runs.folder import DAMAGED, attached, opened, read_manifest, store_errors
-from scale_reasoning.runs.manifest import Manifest, ModelSpec, differences
+from scale_reasoning.runs.manifest import Manifest, list_differences
 from scale_reasoning.runs.store import create, reading
 from scale_reasoning.types import Completion, Problem, Record
 
@@ -55,7 +56,7 @@ def _one_run(folders: Sequence[Path]) -> Manifest:
     manifests = [replace(read_manifest(folder), shard=None) for folder in folders]
     first = manifests[0]
     for folder, manifest in zip(folders, manifests, strict=True):
-        found = differences(_without_servers(first), _without_servers(manifest))
+        found = list_differences(_without_servers(first), _without_servers(manifest))
         if found:
             raise ConfigError(f"{folder} and {folders[0]} are not parts of one run: {'; '.join(found)}")
     served = {name for manifest in manifests for name in manifest.resolved.get("served", ())}

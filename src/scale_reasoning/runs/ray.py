@@ -17,11 +17,13 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
-from scale_reasoning.engines import EMBEDDED, Connection, connect, engine_of, system1_connection
+from scale_reasoning.engines import connect
+from scale_reasoning.engines.connection import EMBEDDED, Connection, ModelSpec, derive_system1
 from scale_reasoning.engines.limit import InFlight
 from scale_reasoning.engines.spread import SharedServers
+from scale_reasoning.engines.table import choose_engine
 from scale_reasoning.errors import ConfigError, Unreachable
-from scale_reasoning.runs.manifest import Manifest, ModelSpec
+from scale_reasoning.runs.manifest import Manifest
 from scale_reasoning.runs.pace import Goal
 from scale_reasoning.runs.run import Heard, Maker, run_by
 from scale_reasoning.runs.store import Store
@@ -126,8 +128,8 @@ def cluster(address: str, connections: Mapping[ModelSpec, Connection], *, worker
     if workers < 1:
         raise ConfigError(f"--ray-workers {workers}: must be at least 1")
     for connection in connections.values():
-        for each in filter(None, (connection, system1_connection(connection))):
-            if engine_of(each) not in OPENABLE_ENGINES:
+        for each in filter(None, (connection, derive_system1(connection))):
+            if choose_engine(each) not in OPENABLE_ENGINES:
                 model = each.model or EMBEDDED
                 raise ConfigError(f"--ray: every worker would load {model}: serve it, and --base-url URL")
     ray = _ray()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from scale_reasoning.engines.connection import ModelSpec
 from scale_reasoning.engines.policy import Scheduled
 from scale_reasoning.errors import ConfigError, Unreachable
 from scale_reasoning.events import Decomposed, Event, Listener, Routed
@@ -16,7 +17,7 @@ from scale_reasoning.graders import GRADERS, Grader
 from scale_reasoning.journal import Journal
 from scale_reasoning.lm import Endpoints, Strategy
 from scale_reasoning.runs.attempt import attempt
-from scale_reasoning.runs.manifest import CellSpec, Manifest, ModelSpec
+from scale_reasoning.runs.manifest import CellSpec, Manifest
 from scale_reasoning.runs.outcome import Outcome
 from scale_reasoning.runs.pace import All, Goal, Towards, Unit
 from scale_reasoning.runs.store import Store
@@ -106,7 +107,7 @@ def _units(store: Store, rank: Callable[[Problem], int]) -> Iterator[Unit]:
     for (dataset, _), cells in groups.items():
         ordered = tuple(sorted(cells, key=lambda number: -_limit(manifest.cells[number])))
         problems = sorted(store.problems(dataset), key=rank)
-        for problem, sample in manifest.units(dataset, problems):
+        for problem, sample in manifest.list_units(dataset, problems):
             yield Unit(problem=problem, sample=sample, cells=ordered)
 
 
@@ -155,7 +156,7 @@ class Maker:
     ) -> None:
         self._seed, self._journal, self._listener = manifest.seed, journal, listener
         self._endpoints = [endpoints[spec.model] for spec in manifest.cells]
-        self._strategies: Sequence[Strategy] = [spec.made() for spec in manifest.cells]
+        self._strategies: Sequence[Strategy] = [spec.make_strategy() for spec in manifest.cells]
         self._grader: Grader | None = None if manifest.grader is None else GRADERS[manifest.grader]()
 
     async def make(self, cell: int, problem: Problem, sample: int) -> Record:

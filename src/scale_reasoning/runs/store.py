@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from scale_reasoning.engines.connection import ModelSpec
 from scale_reasoning.errors import ConfigError, EngineError, StoreError
 from scale_reasoning.journal import key as key_of
 from scale_reasoning.printable import one_line
@@ -32,7 +33,7 @@ from scale_reasoning.runs.folder import (
     store_errors,
     write_manifest,
 )
-from scale_reasoning.runs.manifest import UNNAMED, Manifest, ModelSpec
+from scale_reasoning.runs.manifest import UNNAMED, Manifest
 from scale_reasoning.runs.outcome import Cell, Outcome, outcome_of
 from scale_reasoning.runs.rows import Rows
 from scale_reasoning.types import JSON, Completion, Problem, Record, Request
@@ -169,7 +170,7 @@ class Store:
     def planned_of(self, cell: int) -> int:
         """The number of a cell's attempts in the manifest."""
         dataset = self._dataset(cell)
-        return self.manifest.planned(dataset, self.problems(dataset))
+        return self.manifest.count_units(dataset, self.problems(dataset))
 
     def resolve(self, resolved: Mapping[str, JSON]) -> None:
         """Adds to what the manifest records about its names."""

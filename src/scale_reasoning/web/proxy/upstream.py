@@ -15,7 +15,7 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
-from scale_reasoning.engines import Connection
+from scale_reasoning.engines.connection import Connection
 from scale_reasoning.engines.http import Client, read_some
 from scale_reasoning.engines.limit import CEILING, Fixed, Slots, take_slot
 from scale_reasoning.engines.listing import read_list

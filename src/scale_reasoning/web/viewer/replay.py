@@ -12,16 +12,10 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from scale_reasoning.engines import (
-    EMBEDDED,
-    UNTAUGHT,
-    Connection,
-    Opened,
-    engine_of,
-    mode_endpoints,
-    system1_connection,
-)
+from scale_reasoning.engines import make_endpoint
 from scale_reasoning.engines.checkpoint import name_of
+from scale_reasoning.engines.connection import EMBEDDED, UNTAUGHT, ModelSpec, derive_system1
+from scale_reasoning.engines.table import OpenEngine, choose_engine
 from scale_reasoning.errors import ConfigError, EngineError
 from scale_reasoning.events import Event, Finished, Routed
 from scale_reasoning.files import read_bounded, why
@@ -29,7 +23,7 @@ from scale_reasoning.graders import Grader
 from scale_reasoning.journal import Journal
 from scale_reasoning.lm import Endpoints, Strategy
 from scale_reasoning.runs.attempt import attempt
-from scale_reasoning.runs.manifest import ModelSpec
+from scale_reasoning.runs.manifest import name_unnamed
 from scale_reasoning.types import Call, Completion, Grade, Mode, OnDelta, Problem, Record, Request, Solution
 
 EMBEDDED_WINDOW = 4096
@@ -175,26 +169,26 @@ async def replay(stored: StoredAttempt) -> Replay:
 
 def make_endpoints(model: ModelSpec) -> Endpoints:
     """Makes endpoints with a run's requests, on refusing engines. Raises ConfigError if a profile is missing."""
-    main = model.connection(Connection())
-    second = system1_connection(main) or main
+    main = name_unnamed(model)
+    second = derive_system1(main) or main
     return {
-        **mode_endpoints(main, _describe_engine(main), Mode.SYSTEM2),
-        **mode_endpoints(second, _describe_engine(second), Mode.SYSTEM1),
+        **make_endpoint(main, _describe_engine(main), Mode.SYSTEM2),
+        **make_endpoint(second, _describe_engine(second), Mode.SYSTEM1),
     }
 
 
-def _describe_engine(connection: Connection) -> Opened:
+def _describe_engine(spec: ModelSpec) -> OpenEngine:
     """The model and the window that the engine would have, without opening it."""
-    named, window = connection.model or EMBEDDED, connection.window
-    match engine_of(connection):
+    named, window = spec.model or EMBEDDED, spec.window
+    match choose_engine(spec):
         case "llama":
             name = named if named in (EMBEDDED, UNTAUGHT) else Path(named).stem
-            return Opened(engine=_RefusingEngine(), model=name, window=window or EMBEDDED_WINDOW)
+            return OpenEngine(engine=_RefusingEngine(), model=name, window=window or EMBEDDED_WINDOW)
         case "transformers":
             known = [size for size in (window, _read_window(Path(named))) if size]
-            return Opened(engine=_RefusingEngine(), model=name_of(Path(named)), window=min(known, default=None))
+            return OpenEngine(engine=_RefusingEngine(), model=name_of(Path(named)), window=min(known, default=None))
         case _:
-            return Opened(engine=_RefusingEngine(), model=named)
+            return OpenEngine(engine=_RefusingEngine(), model=named)
 
 
 def _read_window(folder: Path) -> int | None:

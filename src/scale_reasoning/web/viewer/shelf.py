@@ -120,7 +120,7 @@ class ViewedCell:
         self.planned = store.planned_of(cell)
         """Attempts that the manifest asks for."""
         self.positions = {problem.id: place for place, problem in enumerate(self.problems)}
-        self.strategy = self.spec.made()
+        self.strategy = self.spec.make_strategy()
 
     @property
     def spec(self) -> CellSpec:
@@ -244,7 +244,7 @@ class ViewedCell:
             if table.error is not None:
                 return
             with reading(self.folder) as store:
-                for problem, sample in self.manifest.units(self.spec.dataset.name, self.problems):
+                for problem, sample in self.manifest.list_units(self.spec.dataset.name, self.problems):
                     if self.stop.is_set():
                         return
                     table.add(await self._find_ranges(store, (self.positions[problem.id], sample)))

@@ -1,0 +1,64 @@
+"""How the live view words strategies, modes, texts and costs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import cast
+
+from scale_reasoning.lm import Strategy
+from scale_reasoning.strategies import describe
+from scale_reasoning.types import Mode, Record, Stage, Usage
+
+MODES = {Mode.SYSTEM1: "System 1", Mode.SYSTEM2: "System 2"}
+STAGES = {
+    Stage.DECOMPOSE: "decomposing",
+    Stage.SELECT: "comparing the candidates",
+    Stage.ASSESS: "assessing",
+    Stage.SUMMARISE: "summarising",
+    Stage.SOLVE: "solving",
+}
+SHOWN_OPTIONS = ("tau", "route", "candidates", "base", "samples", "mode", "max_rounds")
+
+
+def format_strategy(strategy: Strategy) -> str:
+    """A strategy's name and its main options."""
+    described: Mapping[str, object] = describe(strategy)
+    options = [f"{option} {_format_option(described[option])}" for option in SHOWN_OPTIONS if option in described]
+    return ", ".join([str(described["name"]), *options])
+
+
+def _format_option(value: object) -> object:
+    """A strategy's name where the option is a strategy."""
+    return cast("dict[str, object]", value)["name"] if isinstance(value, dict) else value
+
+
+def draw_bar(difficulty: float, width: int = 10) -> str:
+    """A difficulty as a bar."""
+    full = round(difficulty * width)
+    return "█" * full + "░" * (width - full)
+
+
+def indent(text: str) -> str:
+    """The text with two spaces before each line that is not empty."""
+    return "\n".join(f"  {line}" if line.strip() else "" for line in text.splitlines())
+
+
+def count_words(text: str) -> str:
+    """`1,234 words`."""
+    return f"{len(text.split()):,} words"
+
+
+def count_tokens(usage: Usage) -> str:
+    """`1,234 tokens` of replies."""
+    return "? tokens" if usage.completion_tokens is None else f"{usage.completion_tokens:,} tokens"
+
+
+def format_cost(record: Record) -> str:
+    """Calls and tokens by mode, prompts, seconds."""
+    calls = Counter(call.mode for call in record.calls)
+    by_mode = [f"{MODES[mode]}: {calls[mode]} calls, {count_tokens(record.usage.by_mode[mode])}" for mode in Mode]
+    total = record.usage.total
+    prompt = "?" if total.prompt_tokens is None else f"{total.prompt_tokens:,}"
+    cached = "" if total.cached_tokens is None else f" ({total.cached_tokens:,} cached)"
+    return "cost    " + "; ".join([*by_mode, f"prompts {prompt} tokens{cached}", f"{record.seconds:.1f} s"])

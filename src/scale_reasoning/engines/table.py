@@ -1,0 +1,108 @@
+"""The table of engines: which engine serves a model, and how each is opened.
+
+To add an engine: one file with one `generate`, one row in ENGINES. Heavy imports happen inside the openers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import TypeAlias
+
+from scale_reasoning.arithmetic.teacher import TEACHER, Teacher
+from scale_reasoning.engines.connection import EMBEDDED, UNTAUGHT, Connection, ModelSpec
+from scale_reasoning.errors import ConfigError
+from scale_reasoning.types import Engine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenEngine:
+    """An engine that is open, the name of its model, and the model's window (tokens, None unknown)."""
+
+    engine: Engine
+    model: str
+    window: int | None = None
+
+
+Opener: TypeAlias = Callable[[Connection, AsyncExitStack], Awaitable[OpenEngine]]
+
+
+async def _open_openai(connection: Connection, stack: AsyncExitStack) -> OpenEngine:
+    from scale_reasoning.engines.openai import OpenAI
+
+    if connection.base_url is None or connection.model is None:
+        raise ConfigError(
+            f"base URL {connection.base_url}: which model? --model NAME"
+            if connection.base_url
+            else f"model {connection.model!r} is neither an embedded model ({EMBEDDED!r}, {UNTAUGHT!r}) nor a GGUF "
+            "file nor a checkpoint folder (with a config.json): name its server, --base-url http://HOST:PORT/v1"
+        )
+    server = OpenAI(connection.base_url, api_key=connection.api_key, timeouts=connection.timeouts, say=connection.say)
+    return OpenEngine(engine=await stack.enter_async_context(server), model=connection.model)
+
+
+async def _open_llama(connection: Connection, stack: AsyncExitStack) -> OpenEngine:
+    from scale_reasoning.engines import smollm2, student
+    from scale_reasoning.engines.llama import Llama
+
+    name = connection.model or EMBEDDED
+    fetch = {EMBEDDED: student.fetch, UNTAUGHT: smollm2.fetch}.get(name)
+    path = await _fetch(fetch, connection.say) if fetch else Path(name)
+    window = {} if connection.window is None else {"window": connection.window}
+    engine = await stack.enter_async_context(await Llama.start(path, **window))
+    return OpenEngine(engine=engine, model=name if fetch else path.stem, window=engine.window)
+
+
+async def _fetch(fetch: Callable[..., Path], say: Callable[[str], None]) -> Path:
+    """In a thread, because it may take minutes; a cancellation stops it."""
+    stop = Event()
+    try:
+        return await asyncio.to_thread(fetch, say, stop=stop)
+    finally:
+        stop.set()
+
+
+async def _open_teacher(connection: Connection, stack: AsyncExitStack) -> OpenEngine:
+    return OpenEngine(engine=Teacher(), model=TEACHER, window=connection.window)
+
+
+async def _open_transformers(connection: Connection, stack: AsyncExitStack) -> OpenEngine:
+    from scale_reasoning.engines.checkpoint import Checkpoint
+
+    loaded = await Checkpoint.load(Path(connection.model or ""), window=connection.window)
+    engine = await stack.enter_async_context(loaded)
+    return OpenEngine(engine=engine, model=engine.name, window=engine.window)
+
+
+ENGINES: dict[str, Opener] = {
+    "openai": _open_openai,
+    "llama": _open_llama,
+    "teacher": _open_teacher,
+    "transformers": _open_transformers,
+}
+
+
+def choose_engine(spec: ModelSpec) -> str:
+    """The row of ENGINES that serves a model.
+
+    On this machine: the teacher, GGUF files, embedded models and, without a base URL, checkpoint folders. All else is
+    on a server.
+    """
+    model, base_url = spec.model, spec.base_url
+    if model == TEACHER:
+        return "teacher"
+    if model in (EMBEDDED, UNTAUGHT) or (model is None and base_url is None):
+        return "llama"
+    if str(model).lower().endswith(".gguf") and (base_url is None or Path(str(model)).is_file()):
+        return "llama"  # else it is a server's name for its model
+    # A server, too, may know a checkpoint by its path.
+    return "transformers" if model and base_url is None and Path(model, "config.json").is_file() else "openai"
+
+
+async def open_engine(connection: Connection, stack: AsyncExitStack) -> OpenEngine:
+    """The bare engine, without policies; `stack` closes it."""
+    return await ENGINES[choose_engine(connection)](connection, stack)
