@@ -191,7 +191,7 @@ def test_what_it_cannot_read_is_refused_by_name():
         reply("What is 2 + 2?")
     with pytest.raises(ConfigError, match="Vera is in the sub-problem but not in the problem"):
         reply(f"Problem: {TEXT}\n\nSub-problem 1: How many cards does Vera have?")
-    with pytest.raises(ConfigError, match="fills in no schema 'person'"):
+    with pytest.raises(ConfigError, match="does not know the schema 'person'"):
         reply(TEXT, schema=Schema(name="person", body={}))
     with pytest.raises(ConfigError, match="the last message has none"):
         filled(choice_schema(2), TEXT)
