@@ -19,8 +19,8 @@ from pathlib import Path
 from scale_reasoning.datasets import load
 from scale_reasoning.datasets.benchmarks import BENCHMARKS
 from scale_reasoning.synth import contamination
-from scale_reasoning.synth.contamination import Known, encoded, learnt, overlap
-from scale_reasoning.synth.words import words
+from scale_reasoning.synth.contamination import ProblemHashes, describe_overlap, encode, hash_lists
+from scale_reasoning.synth.words import split_words
 from scale_reasoning.types import Problem
 
 SPACES = (" ", "  ", "\n", " \t", "\u00a0", "~")
@@ -39,20 +39,22 @@ def within(text: str) -> str:
 
 
 def every_run(lists: Mapping[str, Sequence[Problem]]) -> dict[int, str]:
-    """Boilerplate too: learnt problem by problem, nothing is shared."""
-    return {run: name for name, rows in lists.items() for row in rows for run in learnt({name: [row]}).runs}
+    """Boilerplate too: hash_lists problem by problem, nothing is shared."""
+    return {run: name for name, rows in lists.items() for row in rows for run in hash_lists({name: [row]}).runs}
 
 
-def report(lists: Mapping[str, Sequence[Problem]], others: Mapping[str, Sequence[Problem]], known: Known) -> None:
+def report(
+    lists: Mapping[str, Sequence[Problem]], others: Mapping[str, Sequence[Problem]], known: ProblemHashes
+) -> None:
     dull = replace(known, runs=every_run(lists))
     for name, rows in lists.items():
-        found = sum(overlap(disguised(row.text, seed), known) is not None for seed, row in enumerate(rows))
-        inside = [row for row in rows if len(words(row.text.rpartition(" ")[0])) >= contamination.RUN]
-        caught = sum(overlap(within(row.text), known) is not None for row in inside)
+        found = sum(describe_overlap(disguised(row.text, seed), known) is not None for seed, row in enumerate(rows))
+        inside = [row for row in rows if len(split_words(row.text.rpartition(" ")[0])) >= contamination.RUN]
+        caught = sum(describe_overlap(within(row.text), known) is not None for row in inside)
         print(f"{name}: {found} of {len(rows)} found disguised, {caught} of {len(inside)} inside another text")
     for name, rows in others.items():
-        flagged = [(row, reason) for row in rows if (reason := overlap(row.text, known))]
-        everything = sum(overlap(row.text, dull) is not None for row in rows)
+        flagged = [(row, reason) for row in rows if (reason := describe_overlap(row.text, known))]
+        everything = sum(describe_overlap(row.text, dull) is not None for row in rows)
         print(f"{name}: {len(flagged)} of {len(rows)} flagged, {everything} with boilerplate")
         for row, reason in flagged[:40]:
             print(f"    {row.id}: {reason}")
@@ -65,11 +67,11 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
     lists = {name: load(name, data_dir=args.folder).problems for name in BENCHMARKS}
-    known = learnt(lists)
+    known = hash_lists(lists)
     others = {path.stem: load(str(path)).problems for path in args.others}
     others["arithmetic"] = load("arithmetic", count=2_000, split="train").problems
     report(lists, others, known)
-    data = encoded(known)
+    data = encode(known)
     print(f"{len(data):,} bytes: {len(known.runs):,} runs, {len(known.texts):,} texts, {len(known.phrases):,} phrases")
     if args.write:
         Path(contamination.__file__).with_name(contamination.FILE).write_bytes(data)

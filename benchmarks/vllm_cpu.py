@@ -33,7 +33,7 @@ from scale_reasoning.arithmetic.problems import problem
 from scale_reasoning.engines.openai import OpenAI
 from scale_reasoning.engines.policy import Limited
 from scale_reasoning.engines.smollm2 import cache
-from scale_reasoning.synth.weights import place_of
+from scale_reasoning.synth.weights import find_weights
 from scale_reasoning.together import together
 from scale_reasoning.types import Message, Mode, Request, Sampling
 
@@ -189,7 +189,7 @@ def main() -> None:
     parser.add_argument("--block-size", type=int, default=32, help="tokens: 32, or a multiple, on a processor")
     parser.add_argument("--in-flight", type=int, nargs="*", default=[1, 8, 16], metavar="N")
     args = parser.parse_args()
-    python, weights = python_of(args.venv), place_of("smollm2", print)
+    python, weights = python_of(args.venv), find_weights("smollm2", print)
     with (
         tempfile.TemporaryDirectory() as name,
         serving(python, weights, args.port or free_port(), args.block_size, Path(name) / "log") as root,

@@ -1,7 +1,6 @@
-"""The trained adapter as the file llama.cpp reads: GGUF, 16 bits.
+"""Writes the trained adapter as the file that llama.cpp reads: GGUF, 16 bits.
 
-Decides names and layout. llama.cpp keeps the rows of queries and keys in another order than transformers, so theirs are
-put in it.
+Decides names and layout: llama.cpp orders the rows of queries and keys differently from transformers.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ NAMES = {
 
 
 def export(adapter: Path, file: Path) -> None:
-    """Writes `file` from the folder of an adapter."""
+    """Writes `file` from an adapter's folder."""
     config = AutoConfig.from_pretrained(base())
     heads = {"self_attn.q_proj": config.num_attention_heads, "self_attn.k_proj": config.num_key_value_heads}
     writer = gguf.GGUFWriter(str(file), "llama")
@@ -48,5 +47,5 @@ def export(adapter: Path, file: Path) -> None:
 
 
 def _as_llama_cpp_has_it(rows: NDArray[np.float32], heads: int) -> NDArray[np.float32]:
-    """Both halves of a head's rows, which turn together, one beside the other."""
+    """Interleaves the two halves of each head's rows."""
     return rows.reshape(heads, 2, len(rows) // heads // 2, -1).swapaxes(1, 2).reshape(rows.shape)

@@ -1,7 +1,4 @@
-"""How much of what the student learns, and what it has seen.
-
-Decides the amounts; what a row is, rows.py says.
-"""
+"""How many rows of each kind the student learns, and which operations it has seen. rows.py decides what a row is."""
 
 from __future__ import annotations
 
@@ -21,24 +18,26 @@ from student.rows import (
     RATED,
     SOLVING,
     Group,
-    Row,
-    at_once,
-    facts,
+    StudentRow,
+    choose_turns,
+    make_facts,
+    make_rows,
+    make_system1_row,
+    make_system2_row,
     scale,
-    taught,
-    turns,
-    written_out,
 )
 
 TOGETHER = 6
-"""Operations on the same number, at the most, that stay together."""
+"""The most operations on the same number that stay together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """How many of each: operations given at once and written out, by kind; the facts of columns, each so many times;
-    and by problems, SCALE in both modes, decompositions alone, chains of thought, InftyThink, SCALE with ratings, and
-    ratings alone. `first` is the first problem, `seed` that of the operations.
+    """How many rows of each kind.
+
+    `at_once` and `written` are single operations by kind, with the result only and written out. `facts` is how often
+    each fact of a column is learned. The others count problems: SCALE in both modes, decompositions only, chains of
+    thought, InftyThink, SCALE with ratings, ratings only. `first` is the first problem, `seed` is for the operations.
     """
 
     at_once: Mapping[str, int] = field(default_factory=dict[str, int])
@@ -63,7 +62,9 @@ SKILLS = Mix(
     cot=40,
     inftythink=10,
 )
-"""All but how hard a step is, which is measured of a student that has these. The shipped one saw as much, in goes."""
+"""Everything except ratings, which are measured on a student with these skills. The shipped student saw as much, in
+several rounds of training.
+"""
 
 RATINGS = Mix(
     at_once={"add1": 2200, "sub1": 2600, "add2": 400, "sub2": 400, "mod4": 300},
@@ -77,9 +78,9 @@ RATINGS = Mix(
     first=40_000,
     seed=14,
 )
-"""How hard a step is; chains of thought, whole and in rounds; and enough of all else that it is not forgotten: above
-all to stop thinking at the end of a step. Ratings among solutions weigh too little to be learned, so there are ratings
-alone.
+"""Ratings, chains of thought, whole and in rounds, and enough of everything else that it is not forgotten, above all to
+stop thinking at the end of a step. Ratings in whole solutions have too little weight to be learned, so there are
+ratings alone.
 """
 
 WIDER = Level(
@@ -94,7 +95,7 @@ WIDER = Level(
         Move(operation="mod", left=(1000, 9999), right=(1000, 1000), result=(1, 999), weight=1),
     ),
 )
-"""The level as it was in the first goes, with numbers of one and two digits: too few of them to be learned."""
+"""The level of the first rounds of training, with numbers of one and two digits: too few of them to be learned."""
 
 SEEN = (
     Mix(
@@ -205,14 +206,14 @@ SEEN = (
         seed=19,
     ),
 )
-"""The goes in which the shipped adapter was trained, at the most: whose operations it has seen."""
+"""The rounds in which the shipped adapter was trained: it has seen no operations outside them."""
 
 
-def rows(mix: Mix, teacher: Teacher) -> Iterator[Group]:
+def make_groups(mix: Mix, teacher: Teacher) -> Iterator[Group]:
     """The groups of a mix, in no useful order."""
-    yield from _alone(mix)
+    yield from _group_operations(mix)
     index = mix.first
-    told: Sequence[tuple[int, Sequence[Strategy], Sequence[str]]] = (
+    tasks: Sequence[tuple[int, Sequence[Strategy], Sequence[str]]] = (
         (mix.scale, BOTH_MODES, (*SOLVING, "choice")),
         (mix.decompositions, (scale(candidates=1, route="system1"),), ("decomposition",)),
         (mix.cot, (COT,), ("solution",)),
@@ -220,33 +221,33 @@ def rows(mix: Mix, teacher: Teacher) -> Iterator[Group]:
         (mix.rated, RATED, (*SOLVING, "difficulty")),
         (mix.ratings, RATED, ("difficulty",)),
     )
-    for count, strategies, stages in told:
+    for count, strategies, stages in tasks:
         for _ in range(count):
-            group = taught(chain(index, split="train", level=mix.level), strategies, stages, teacher)
+            group = make_rows(chain(index, split="train", level=mix.level), strategies, stages, teacher)
             index += 1
             if group:
                 yield group
 
 
-def _alone(mix: Mix) -> Iterator[Group]:
-    """Operations without a problem."""
-    fast = defaultdict[int, list[Row]](list)
+def _group_operations(mix: Mix) -> Iterator[Group]:
+    """Groups of operations without a problem."""
+    fast = defaultdict[int, list[StudentRow]](list)
     for kind, count in mix.at_once.items():
-        for turn in turns(kind, count, mix.seed, mix.level):
-            fast[turn.left].append(at_once(turn))
+        for turn in choose_turns(kind, count, mix.seed, mix.level):
+            fast[turn.left].append(make_system1_row(turn))
     for alike in fast.values():
         yield from (tuple(alike[at : at + TOGETHER]) for at in range(0, len(alike), TOGETHER))
     for kind, count in mix.written.items():
-        for number, turn in enumerate(turns(kind, count, mix.seed, mix.level)):
-            yield (written_out(turn, LETTERS[number % 25 : number % 25 + 2]),)
+        for number, turn in enumerate(choose_turns(kind, count, mix.seed, mix.level)):
+            yield (make_system2_row(turn, LETTERS[number % 25 : number % 25 + 2]),)
     for _ in range(mix.facts):
-        yield from ((fact,) for fact in facts())
+        yield from ((fact,) for fact in make_facts())
 
 
-def learned(mix: Mix) -> frozenset[Turn]:
-    """Every operation that a mix has a row of."""
+def list_turns(mix: Mix) -> frozenset[Turn]:
+    """Every operation in a row of a mix."""
     counts = (*mix.at_once.items(), *mix.written.items())
-    alone = {turn for kind, count in counts for turn in turns(kind, count, mix.seed, mix.level)}
-    told = mix.scale + mix.decompositions + mix.cot + mix.inftythink + mix.rated + mix.ratings
-    chains = (chain(index, split="train", level=mix.level) for index in range(mix.first, mix.first + told))
+    alone = {turn for kind, count in counts for turn in choose_turns(kind, count, mix.seed, mix.level)}
+    tasks = mix.scale + mix.decompositions + mix.cot + mix.inftythink + mix.rated + mix.ratings
+    chains = (chain(index, split="train", level=mix.level) for index in range(mix.first, mix.first + tasks))
     return frozenset(alone) | {link.turn for made in chains for link in made.links}

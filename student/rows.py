@@ -1,7 +1,7 @@
-"""What the student learns: prompts as the strategies really send them with the teacher's replies, and bare operations.
+"""The student's training rows: the strategies' prompts with the teacher's replies, and single operations.
 
-Decides what a row is. Problems are of the train split of `arithmetic`'s laptop level, and an operation that is alone
-has a train split, too. Only sound replies are kept: a flawed decomposition is there to be chosen against, not learned.
+Decides what a row is. Problems are from the train split of `arithmetic`'s laptop level; single operations have a train
+split, too. Flawed decompositions are left out: they are there to be rejected, not learned.
 """
 
 from __future__ import annotations
@@ -24,66 +24,67 @@ from scale_reasoning.replies import parse_outline
 from scale_reasoning.strategies.cot import CoT
 from scale_reasoning.strategies.inftythink import InftyThink
 from scale_reasoning.strategies.scale import Scale
-from scale_reasoning.types import Attempt, Completion, Message, Mode, OnDelta, Request
+from scale_reasoning.types import THINK, Attempt, Completion, Message, Mode, OnDelta, Request
 
 END = "<|im_end|>"
+OPENS, CLOSES = THINK
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 MAX_STEPS = LAPTOP.steps[1]
 MOST_CHAINS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """`messages` are asked, `begun` is said, `reply` is learned."""
+class StudentRow:
+    """One row: `messages` is the prompt, `begun` the start of the reply, `reply` the rest, which is learned."""
 
     messages: tuple[Message, ...]
     begun: str
     reply: str
 
 
-Group = tuple[Row, ...]
-"""Rows that begin alike."""
+Group = tuple[StudentRow, ...]
+"""Rows with the same beginning."""
 
 
 @dataclass(slots=True)
-class Overheard:
-    """The teacher, and what was asked of it."""
+class RecordingTeacher:
+    """The teacher; records its calls."""
 
     teacher: Teacher
-    heard: list[tuple[Request, Completion]] = field(default_factory=list)
+    calls: list[tuple[Request, Completion]] = field(default_factory=list)
 
     async def generate(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
         """See Engine."""
         completion = await self.teacher.generate(request, on_delta)
-        self.heard.append((request, completion))
+        self.calls.append((request, completion))
         return completion
 
 
-def said(completion: Completion) -> str:
-    """A reply as the model writes it: its thought in tags, and its end, where the token limit did not cut it off."""
+def write_reply(completion: Completion) -> str:
+    """A reply as the model writes it: its thought in marks, and the end mark unless the token limit cut it off."""
     if completion.cut_off and not completion.text:
-        return f"<think>\n{completion.reasoning}"
-    thought = f"<think>\n{completion.reasoning}\n</think>\n\n" if completion.reasoning else ""
+        return f"{OPENS}\n{completion.reasoning}"
+    thought = f"{OPENS}\n{completion.reasoning}\n{CLOSES}\n\n" if completion.reasoning else ""
     return f"{thought}{completion.text}{'' if completion.cut_off else END}"
 
 
-def taught(truth: Chain, strategies: Sequence[Strategy], stages: Sequence[str], teacher: Teacher) -> Group:
-    """The calls of these stages that the strategies make on a problem, each once."""
-    overheard = Overheard(teacher)
+def make_rows(truth: Chain, strategies: Sequence[Strategy], stages: Sequence[str], teacher: Teacher) -> Group:
+    """Rows for the strategies' calls of some stages on a problem, each once."""
+    recording = RecordingTeacher(teacher)
     for strategy in strategies:
         attempt = Attempt(problem_id=truth.problem_id, sample=0)
-        asyncio.run(strategy.solve(truth.problem, LM(endpoints(overheard, EMBEDDED), attempt=attempt)))
+        asyncio.run(strategy.solve(truth.problem, LM(endpoints(recording, EMBEDDED), attempt=attempt)))
     rows = {}
-    for request, completion in overheard.heard:
+    for request, completion in recording.calls:
         stage = request.schema.name if request.schema else "solution"
         flawed = stage == "decomposition" and list(parse_outline(completion.text, MAX_STEPS)) != outline(truth)
         if stage in stages and not flawed:
-            rows[request.messages, completion] = Row(request.messages, "", said(completion))
+            rows[request.messages, completion] = StudentRow(request.messages, "", write_reply(completion))
     return tuple(rows.values())
 
 
 def scale(**options: object) -> Scale:
-    """SCALE on these problems; its prompts are those of the student's family."""
+    """SCALE for these problems, with the prompts of the student's family."""
     return Scale(max_steps=MAX_STEPS, **options)  # type: ignore[arg-type]
 
 
@@ -94,9 +95,11 @@ RATED = (scale(candidates=1, route="system1"), scale(candidates=1, tau=0.2))
 SOLVING = ("decomposition", "solution")
 
 
-def framed(mode: Mode) -> tuple[Message, ...]:
-    """The messages around an operation alone: SCALE's, but for the problem. Every such row begins with them, so in a
-    tree they cost nothing; without them what is learned alone is not known in a conversation.
+def make_messages(mode: Mode) -> tuple[Message, ...]:
+    """The messages around a single operation: SCALE's, without the problem.
+
+    Without them, what is learned from single operations is not used in a conversation. In a tree they cost nothing,
+    because all such rows begin with them.
     """
     family = profile_for(EMBEDDED)
     prompts, own = beside(scale_reasoning.strategies.scale.__file__, family.prompts), family.mode(mode)
@@ -104,19 +107,21 @@ def framed(mode: Mode) -> tuple[Message, ...]:
     return (Message("system", prompts.fill("system")), Message("user", f"{prompts.fill('solve')}\n\n{suffix}"))
 
 
-def at_once(turn: Turn) -> Row:
-    """System 1 on an operation alone; how a reply ends is learned elsewhere."""
-    return Row(framed(Mode.SYSTEM1), f"{expression(turn)} =", f" \\boxed{{{turn.result}")
+def make_system1_row(turn: Turn) -> StudentRow:
+    """System 1's row of a single operation. How a reply ends is learned from other rows."""
+    return StudentRow(make_messages(Mode.SYSTEM1), f"{expression(turn)} =", f" \\boxed{{{turn.result}")
 
 
-def written_out(turn: Turn, names: str) -> Row:
-    """System 2's working of an operation alone; `names` are the letters before and after."""
-    opened = f"<think>\n{names[1]} = {names[0]} {SIGNS[turn.operation]} {turn.right} = {expression(turn)}\n"
-    return Row(framed(Mode.SYSTEM2), opened, "\n".join([*write_working(turn), f"{names[1]} = {turn.result}"]))
+def make_system2_row(turn: Turn, names: str) -> StudentRow:
+    """System 2's row of a single operation; `names` are the letters before and after."""
+    opened = f"{OPENS}\n{names[1]} = {names[0]} {SIGNS[turn.operation]} {turn.right} = {expression(turn)}\n"
+    return StudentRow(
+        make_messages(Mode.SYSTEM2), opened, "\n".join([*write_working(turn), f"{names[1]} = {turn.result}"])
+    )
 
 
-def facts() -> Iterator[Row]:
-    """What a column of a working takes for granted, each fact alone: a few tokens, and none is met too seldom."""
+def make_facts() -> Iterator[StudentRow]:
+    """The facts that one column of a working uses, each as a short row, so that none is too rare."""
     sums = {(a, b) for a in range(10) for b in range(10)} | {(n, c) for n in range(82) for c in range(1, 9)}
     differences = {(n, d) for n in range(20) for d in range(11) if 0 <= n - d < 10}
     products = {(a, b) for a in range(10) for b in range(1, 10)}
@@ -125,11 +130,11 @@ def facts() -> Iterator[Row]:
     stated += [f"{a}×{b}= {a * b}" for a, b in sorted(products)]
     for fact in stated:
         begun, result = fact.split()
-        yield Row(framed(Mode.SYSTEM2), f"<think>\nones: {begun}", f"{result},")
+        yield StudentRow(make_messages(Mode.SYSTEM2), f"{OPENS}\nones: {begun}", f"{result},")
 
 
-def turns(kind: str, count: int, seed: int, level: Level = LAPTOP) -> Iterator[Turn]:
-    """Operations of a kind (see kind_of) from chains of the train split, none of whose own split is test."""
+def choose_turns(kind: str, count: int, seed: int, level: Level = LAPTOP) -> Iterator[Turn]:
+    """Operations of a kind (see kind_of) from chains of the train split; none is in the test split."""
     index, found = 0, set[Turn]()
     while len(found) < count:
         if index > MOST_CHAINS:

@@ -1,6 +1,6 @@
-"""Trains the student's adapter: LoRA on every linear layer of the model in the box, on trees of rows.
+"""Trains the student's adapter: LoRA on every linear layer of the embedded model, on trees of rows.
 
-Decides the optimiser and its schedule. A training that was stopped goes on from its last checkpoint, if there is one.
+Decides the optimiser and its schedule. A stopped training resumes from its last checkpoint.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from scale_reasoning.arithmetic.chains import Dice
-from scale_reasoning.synth.weights import place_of
-from student.rows import Group, Row
-from student.tree import Tree, grown
+from scale_reasoning.files import replacing
+from scale_reasoning.synth.weights import find_weights
+from student.rows import Group, StudentRow
+from student.tree import Tree, grow_tree
 
 RANK, ALPHA = 16, 32
 TREE_TOKENS, MOST_TREE_TOKENS = 350, 1700
-"""A tree is filled to the first, and none is larger than the second: attention costs the square."""
+"""A tree is filled to the first number and never larger than the second, because attention costs the square."""
 STEP_TREES = 1
 WARM_UP = 30
 CHECKPOINT_STEPS = 100
@@ -34,20 +35,20 @@ Tokens = tuple[list[int], list[int]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """Adam at `learning_rate`, warmed up, then falling in a line to nothing; one pass over the rows."""
+    """Adam at `learning_rate`, with warm-up and linear decay to zero; one pass over the rows."""
 
     learning_rate: float
     seed: int = 0
 
 
-class Words:
-    """The tokens of rows."""
+class RowTokenizer:
+    """Turns rows into tokens."""
 
     def __init__(self, weights: str) -> None:
         self.tokenizer: Any = AutoTokenizer.from_pretrained(weights)
 
-    def of(self, row: Row) -> Tokens:
-        """Prompt and reply."""
+    def encode(self, row: StudentRow) -> Tokens:
+        """The tokens of the prompt and of the reply."""
         asked = [{"role": message.role, "content": message.content} for message in row.messages]
         prompt = self.tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True)
         return self._ids(prompt + row.begun), self._ids(row.reply)
@@ -57,39 +58,41 @@ class Words:
 
 
 def base() -> str:
-    """The folder of the model in the box, in float32."""
-    return place_of("smollm2", print)
+    """The folder of the embedded model in float32."""
+    return find_weights("smollm2", print)
 
 
-def trees(groups: Iterable[Group], words: Words, seed: int) -> Iterator[list[Tokens]]:
-    """The rows of every tree: groups in an order of chance, about TREE_TOKENS different tokens together."""
-    every = [part for group in groups for part in _fitting([words.of(row) for row in group])]
+def make_trees(groups: Iterable[Group], words: RowTokenizer, seed: int) -> Iterator[list[Tokens]]:
+    """The rows of every tree: groups in random order, with about TREE_TOKENS different tokens together."""
+    every = [part for group in groups for part in _split_to_fit([words.encode(row) for row in group])]
     tree = list[Tokens]()
-    for rows in _shuffled(every, seed):
-        if len(grown(rows).ids) >= TREE_TOKENS:
+    for rows in _shuffle(every, seed):
+        if len(grow_tree(rows).ids) >= TREE_TOKENS:
             yield rows
             continue
         tree += rows
-        if len(grown(tree).ids) >= TREE_TOKENS:
+        if len(grow_tree(tree).ids) >= TREE_TOKENS:
             yield tree
             tree = []
 
 
-def _fitting(rows: list[Tokens]) -> list[list[Tokens]]:
-    """A group, in halves where it is too large for a tree. A row that is too large alone stays as it is."""
-    if len(rows) == 1 or len(grown(rows).ids) <= MOST_TREE_TOKENS:
+def _split_to_fit(rows: list[Tokens]) -> list[list[Tokens]]:
+    """A group, in halves where it is too large for a tree. A single row that is too large stays."""
+    if len(rows) == 1 or len(grow_tree(rows).ids) <= MOST_TREE_TOKENS:
         return [rows]
     middle = len(rows) // 2
-    return _fitting(rows[:middle]) + _fitting(rows[middle:])
+    return _split_to_fit(rows[:middle]) + _split_to_fit(rows[middle:])
 
 
-def _shuffled(groups: Sequence[list[Tokens]], seed: int) -> list[list[Tokens]]:
+def _shuffle(groups: Sequence[list[Tokens]], seed: int) -> list[list[Tokens]]:
     dice = Dice(f"student/{seed}")
     return [group for _, group in sorted((dice.below(2**62), group) for group in groups)]
 
 
 def train(learned_from: Sequence[list[Tokens]], out: Path, schedule: Schedule, adapter: Path | None = None) -> None:
-    """Writes the adapter of all trees to `out`, and a line a step to `out`/log.jsonl. Starts from `adapter`."""
+    """Trains on all trees, from `adapter` if given. Writes the adapter to `out`, and a line per step to
+    `out`/log.jsonl.
+    """
     out.mkdir(parents=True, exist_ok=True)
     batches = [learned_from[at : at + STEP_TREES] for at in range(0, len(learned_from), STEP_TREES)]
     torch.manual_seed(schedule.seed)
@@ -100,11 +103,11 @@ def train(learned_from: Sequence[list[Tokens]], out: Path, schedule: Schedule, a
     falling = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: min((step + 1) / WARM_UP, (len(batches) - step) / len(batches))
     )
-    done = _resumed(out, learned, optimiser, falling)
+    done = _resume(out, learned, optimiser, falling)
     with (out / "log.jsonl").open("a") as log:
         for number, batch in enumerate(batches[done:], done + 1):
             started, mean, tokens = time.monotonic(), 0.0, 0
-            for tree in map(grown, batch):
+            for tree in map(grow_tree, batch):
                 loss = _loss(model, tree, device) / len(batch)
                 loss.backward()
                 mean, tokens = mean + loss.item(), tokens + len(tree.ids)
@@ -118,8 +121,8 @@ def train(learned_from: Sequence[list[Tokens]], out: Path, schedule: Schedule, a
             if number % CHECKPOINT_STEPS == 0:
                 state = {"done": number, "weights": learned, "optimiser": optimiser.state_dict(),
                          "falling": falling.state_dict()}  # fmt: skip
-                torch.save(state, out / "checkpoint.part")
-                (out / "checkpoint.part").replace(out / "checkpoint.pt")
+                with replacing(out / "checkpoint.pt") as file:
+                    torch.save(state, file)
                 model.save_pretrained(out)
     model.save_pretrained(out)
 
@@ -132,8 +135,8 @@ def _model(adapter: Path | None) -> Any:
     return get_peft_model(plain, LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules="all-linear"))
 
 
-def _resumed(out: Path, learned: Sequence[torch.Tensor], optimiser: Any, falling: Any) -> int:
-    """How many steps are done, their state put back."""
+def _resume(out: Path, learned: Sequence[torch.Tensor], optimiser: Any, falling: Any) -> int:
+    """Restores the last checkpoint, and returns the number of steps done."""
     if not (out / "checkpoint.pt").exists():
         return 0
     state = torch.load(out / "checkpoint.pt")
@@ -146,7 +149,7 @@ def _resumed(out: Path, learned: Sequence[torch.Tensor], optimiser: Any, falling
 
 
 def _loss(model: Any, tree: Tree, device: torch.device) -> torch.Tensor:
-    """Mean over the learned tokens of all rows; the output head is run where something is learned only."""
+    """The mean loss over the learned tokens of all rows. The output head runs only where something is learned."""
     inner = model.get_base_model()
     hidden = inner.model(
         input_ids=tree.ids[None].to(device),

@@ -1,7 +1,6 @@
-"""Rows as one tree of tokens: what many rows begin with stands in it, and is computed, once.
+"""Rows as one tree of tokens: a beginning that rows share is in it, and computed, once.
 
-A token attends to those before it on its own branch, so every row is read as if it stood alone. Decides nothing about
-training.
+A token attends only to earlier tokens of its own branch, so every row is read as if it were alone.
 """
 
 from __future__ import annotations
@@ -22,8 +21,10 @@ class _Node:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """N tokens, every one after its parent: ids, positions (depth) and `sees` (N x N, who attends to whom); and the M
-    places where a token is learned: the place that predicts it, the token, how many rows learn it there.
+    """N tokens, each after its parent: ids, positions (depth) and `sees` (N x N, which token attends to which).
+
+    M learned tokens: the position that predicts each (`parents`), the token (`targets`), how many rows learn it
+    (`weights`).
     """
 
     ids: torch.Tensor
@@ -34,18 +35,18 @@ class Tree:
     weights: torch.Tensor
 
 
-def grown(rows: Iterable[tuple[Sequence[int], Sequence[int]]]) -> Tree:
-    """The tree of rows (prompt, reply); replies are learned."""
+def grow_tree(rows: Iterable[tuple[Sequence[int], Sequence[int]]]) -> Tree:
+    """The tree of rows (prompt, reply). Replies are learned."""
     root = _Node(token=-1, depth=-1)
     for prompt, reply in rows:
         node = root
         for place, token in enumerate([*prompt, *reply]):
             node = node.below.setdefault(token, _Node(token=token, depth=node.depth + 1))
             node.wanted += place >= len(prompt)
-    return _flat(root)
+    return _flatten(root)
 
 
-def _flat(root: _Node) -> Tree:
+def _flatten(root: _Node) -> Tree:
     nodes, ends, learned = list[_Node](), list[int](), list[tuple[int, int, int]]()
 
     def visit(node: _Node, parent: int) -> None:
@@ -54,7 +55,7 @@ def _flat(root: _Node) -> Tree:
         ends.append(0)
         if node.wanted and parent >= 0:
             learned.append((parent, node.token, node.wanted))
-        while len(node.below) == 1:  # a branch without forks may be longer than recursion goes
+        while len(node.below) == 1:  # a branch without forks may be too long for recursion
             (node,) = node.below.values()
             if node.wanted:
                 learned.append((len(nodes) - 1, node.token, node.wanted))

@@ -22,6 +22,7 @@ failure of the model is scored wrong and labelled.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from typing import ClassVar
 
 from scale_reasoning.types import Blame
@@ -159,3 +160,15 @@ class StoreError(ScaleError):
     """A run's store could not be read or written."""
 
     kind = "store"
+
+
+def refuse_unknown_keys(where: str, keys: Iterable[str], known: Collection[str]) -> None:
+    """Raises `ConfigError` for the first key that is not known, and names those that are."""
+    for key in keys:
+        if key not in known:
+            raise ConfigError(f"{where}: unknown key {key!r}; known: {', '.join(sorted(known))}")
+
+
+def first_line(error: Exception) -> str:
+    """The first line of a library's error; the name of its class where it says nothing."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -93,6 +93,12 @@ def replacing(file: Path) -> Generator[IO[bytes]]:
         raise
 
 
+def write_file(file: Path, content: bytes) -> None:
+    """Writes a file atomically. Raises OSError."""
+    with replacing(file) as opened:
+        opened.write(content)
+
+
 @contextlib.contextmanager
 def workspace(parent: Path, prefix: str) -> Generator[Path]:
     """A new folder in `parent`, removed at the end. Those that killed processes left there are removed first.

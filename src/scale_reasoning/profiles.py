@@ -15,7 +15,7 @@ from typing import Annotated, Any, TypeAlias, cast
 
 import msgspec
 
-from scale_reasoning.errors import ConfigError
+from scale_reasoning.errors import ConfigError, refuse_unknown_keys
 from scale_reasoning.files import read_toml, why
 from scale_reasoning.types import JSON, THINK, Marks, Mode, Sampling
 
@@ -144,11 +144,11 @@ def _profile(file: Path, name: str, table: JSON) -> Profile:
         raise ConfigError(f"{where}: must be a table")
     said = dict(cast("dict[str, Any]", table))
     shared = {key: said[key] for key in _SHARED_KEYS & said.keys()}
-    _refuse_unknown(where, said, _FAMILY_KEYS)
+    refuse_unknown_keys(where, said, _FAMILY_KEYS)
     for mode in Mode:
         if isinstance(body := said.get(mode.value), dict):
             rest = dict(cast("dict[str, Any]", body))
-            _refuse_unknown(f"{where}.{mode.value}", rest, _MODE_KEYS)
+            refuse_unknown_keys(f"{where}.{mode.value}", rest, _MODE_KEYS)
             sampling = {key: rest.pop(key) for key in _SAMPLING_KEYS if key in rest}
             said[mode.value] = {**rest, "sampling": sampling, **shared}
     if not any(mode.value in said for mode in Mode):
@@ -176,9 +176,3 @@ _SAMPLING_KEYS = {field.name for field in fields(Sampling)}
 _SHARED_KEYS = {"pair_hint", "prompts", "think"}
 _MODE_KEYS = {field.name for field in fields(ModeProfile)} - {"sampling", *_SHARED_KEYS} | _SAMPLING_KEYS
 _FAMILY_KEYS = {field.name for field in fields(Profile)} - {"name"}
-
-
-def _refuse_unknown(where: str, found: Mapping[str, Any], known: set[str]) -> None:
-    for key in found:
-        if key not in known:
-            raise ConfigError(f"{where}: unknown key {key!r}; known: {', '.join(sorted(known))}")

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scale_reasoning.datasets import files, load
-from scale_reasoning.datasets.dataset import texts_sha256
-from scale_reasoning.datasets.numbers import with_short_floats
-from scale_reasoning.datasets.rows import Row, problems_of
+from scale_reasoning.datasets.dataset import hash_texts
+from scale_reasoning.datasets.numbers import shorten_floats
+from scale_reasoning.datasets.rows import SourceRow, make_problems
 from scale_reasoning.errors import ConfigError
 
 GOOD = '{"problem": "1+1?", "answer": "2"}\n'
@@ -78,8 +78,8 @@ def test_named_fields_are_read_and_the_usual_ones_are_not(tmp_path: Path):
         ("", "has no rows"),
         ("\n \n", "has no rows"),
         (GOOD + "{oops", r"line 2: not JSON"),
-        (GOOD + "[1]", r"line 2: a row is a JSON object, not \[1\]"),
-        (GOOD + '{"problem": "?", "answer": NaN}', "line 2: not JSON .NaN is no number"),
+        (GOOD + "[1]", r"line 2: a row must be a JSON object, not \[1\]"),
+        (GOOD + '{"problem": "?", "answer": NaN}', "line 2: not JSON .NaN is not a number"),
         (GOOD + '{"problem": "?", "answer": ' + "[" * 100_000, "line 2: not JSON"),
         (GOOD + '{"problem": "?", "answer": ' + "9" * 5000 + "}", "line 2: not JSON"),
         (GOOD + '{"problem": "?"}', "line 2: no field 'answer'; found 'problem'"),
@@ -109,7 +109,7 @@ def test_a_bad_jsonl_file_is_refused_by_line(tmp_path: Path, content: str | byte
         ("problem,answer\n", "has no rows"),
         ("problem,answer\na,1,2\n", "line 2: 3 cells under 2 column names"),
         ("problem,answer\na,1\n\nb\n", "line 4: no field 'answer'; found 'problem'"),
-        ("problem,answer,problem\n", "line 1: a column's name comes twice"),
+        ("problem,answer,problem\n", "line 1: two columns have the same name"),
         ('problem,answer\n"a"b,1\n', "line 2: not CSV"),
         ('problem,answer\n"a,1\n', "line 2: not CSV"),
         (b"problem,answer\n\xe9,1\n", "line 2: not UTF-8"),
@@ -121,15 +121,15 @@ def test_a_bad_csv_file_is_refused_by_line(tmp_path: Path, content: str | bytes,
 
 
 def test_other_files_folders_and_big_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    with pytest.raises(ConfigError, match=r"ends in \.jsonl, \.csv, \.parquet"):
+    with pytest.raises(ConfigError, match=r"must end in \.jsonl or \.csv or \.parquet"):
         load(written(tmp_path, GOOD, "my.txt"))
     (tmp_path / "folder.jsonl").mkdir()
     with pytest.raises(ConfigError, match="not a file"):
         load(str(tmp_path / "folder.jsonl"))
-    with pytest.raises(ConfigError, match="ends in"):
+    with pytest.raises(ConfigError, match="must end in"):
         load(str(tmp_path))
     monkeypatch.setattr(files, "MAX_BYTES", 10)
-    with pytest.raises(ConfigError, match="35 bytes; at most 10 are read"):
+    with pytest.raises(ConfigError, match="it has 35 bytes; the limit is 10"):
         load(written(tmp_path, GOOD))
 
 
@@ -145,7 +145,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filt
 def test_any_text_survives_jsonl(rows: list[tuple[str, str]]):
     lines = [json.dumps({"id": f"n{i}", "problem": a, "answer": b}) for i, (a, b) in enumerate(rows)]
     fields = [json.loads(line) for line in lines]
-    problems = problems_of([Row(where="here", fields=row) for row in fields], "here")
+    problems = make_problems([SourceRow(where="here", fields=row) for row in fields], "here")
     assert [(row.text, row.answer) for row in problems] == [(a.strip(), b.strip()) for a, b in rows]
 
 
@@ -198,7 +198,7 @@ def test_numbers_in_parquet_are_spelled_in_plain_decimals(tmp_path: Path):
 
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False))
 def test_a_short_float_is_spelled_as_a_number_that_is_stored_as_it(value: float):
-    near = with_short_floats({"answer": value}, {"answer": "f"})["answer"]
+    near = shorten_floats({"answer": value}, {"answer": "f"})["answer"]
     assert pack("f", near) == pack("f", value)
     assert len(repr(near)) <= len(repr(value))
 
@@ -218,10 +218,10 @@ BROKEN = [
     (r"\right)", r"before 'ight': \\right"),
     (r"\u0007lpha", r"U\+0007\) at character 1, before 'lpha': \\alpha"),
     (r"\u000bec{x}", r"before 'ec': \\vec"),
-    (r"a\u0000b", r"U\+0000\) at character 2: no text has one; remove it"),
+    (r"a\u0000b", r"U\+0000\) at character 2: remove it"),
     (r"a\u001b[31mb", r"U\+001B"),
     (r"a\u007f", r"U\+007F"),
-    (r"5 \u0096 3", r"U\+0096\) at character 3: the text was most likely read in another encoding"),
+    (r"5 \u0096 3", r"U\+0096\) at character 3: the text was most likely read in the wrong encoding"),
     (r"a\u0085b", r"U\+0085"),
 ]  # fmt: skip
 """Text as JSON spells it, and what the error says."""
@@ -256,6 +256,6 @@ def test_tabs_and_line_breaks_are_text(tmp_path: Path, text: str):
 
 
 def test_the_text_hash_sees_wording_and_neither_order_nor_spacing():
-    assert texts_sha256(["a  b", "c"]) == texts_sha256(["c\n", "a b"])
-    assert texts_sha256(["a b", "c"]) != texts_sha256(["a b", "d"])
-    assert texts_sha256(["e\u0301"]) == texts_sha256(["\u00e9"])
+    assert hash_texts(["a  b", "c"]) == hash_texts(["c\n", "a b"])
+    assert hash_texts(["a b", "c"]) != hash_texts(["a b", "d"])
+    assert hash_texts(["e\u0301"]) == hash_texts(["\u00e9"])

@@ -10,8 +10,8 @@ import pytest
 
 from scale_reasoning.datasets import hub, load
 from scale_reasoning.datasets.benchmarks import BENCHMARKS
-from scale_reasoning.datasets.hub import Place
-from scale_reasoning.datasets.rows import problems_of
+from scale_reasoning.datasets.hub import HubSplit
+from scale_reasoning.datasets.rows import make_problems
 from scale_reasoning.errors import ConfigError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -85,7 +85,7 @@ def test_a_commit_is_taken_as_it_is(asked: list[Any]):
 
 def test_a_hub_that_cannot_be_reached_is_said_so(asked: list[Any]):
     asked.append(ConnectionError("no route\nmore"))
-    named = r"HuggingFaceH4/MATH-500@6e4e\w+ \(test\) cannot be had .*: no route; a local copy"
+    named = r"HuggingFaceH4/MATH-500@6e4e\w+ \(test\) cannot be read .*: no route; or use a local copy"
     with pytest.raises(ConfigError, match=named):
         load("math500")
 
@@ -112,7 +112,7 @@ def test_without_the_library_the_extra_is_named(name: str, monkeypatch: pytest.M
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_every_benchmark_is_pinned_to_a_commit_and_knows_a_wording(name: str):
     benchmark = BENCHMARKS[name]
-    assert hub.COMMIT.fullmatch(benchmark.place.revision or "")
+    assert hub.COMMIT.fullmatch(benchmark.source.revision or "")
     assert all(len(bytes.fromhex(digest)) == 32 for digest in benchmark.texts)
 
 
@@ -131,7 +131,7 @@ def test_a_file_of_another_size_is_refused(tmp_path: Path):
 def test_the_real_library_reads_local_data(tmp_path: Path):
     pytest.importorskip("datasets")
     (tmp_path / "test.jsonl").write_text('{"question": "1+1?", "answer": "2"}\n', encoding="utf-8")
-    (row,) = hub.read(Place(repo=str(tmp_path)))
+    (row,) = hub.read(HubSplit(repo=str(tmp_path)))
     assert row.fields == {"question": "1+1?", "answer": "2"}
 
 
@@ -142,5 +142,5 @@ def test_the_real_librarys_floats_are_spelled_as_they_were_written(tmp_path: Pat
     for kind in (arrow.float32(), arrow.float64()):
         answers = arrow.array([0.1, 1e-05, 27.0], kind)
         parquet.write_table(arrow.table({"question": ["a", "b", "c"], "answer": answers}), tmp_path / "test.parquet")
-        problems = problems_of(hub.read(Place(repo=str(tmp_path))), "here")
+        problems = make_problems(hub.read(HubSplit(repo=str(tmp_path))), "here")
         assert [problem.answer for problem in problems] == ["0.1", "0.00001", "27"]

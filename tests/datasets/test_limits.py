@@ -12,7 +12,7 @@ import pytest
 from tests.commands import scale
 
 from scale_reasoning.datasets import files, load, parquet, rows
-from scale_reasoning.datasets.dataset import Wanted
+from scale_reasoning.datasets.dataset import DatasetOptions
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.runs.manifest import read as read_manifest
 
@@ -35,7 +35,7 @@ def test_a_small_parquet_file_that_decodes_to_much_is_refused_before_that(
     file = written(tmp_path, {"problem": texts, "answer": ["1"] * 12}, compression="zstd", use_dictionary=False)
     assert file.stat().st_size < MIB
     monkeypatch.setattr(files, "MAX_BYTES", 10 * MIB)
-    with pytest.raises(ConfigError, match=r"bytes once decoded; at most 10,485,760 are read"):
+    with pytest.raises(ConfigError, match=r"bytes once decoded; the limit is 10,485,760"):
         load(str(file))
 
 
@@ -45,7 +45,7 @@ def test_a_text_that_is_stored_once_and_used_often_counts_as_often(typed: bool, 
     once = arrow.DictionaryArray.from_arrays(arrow.array([0] * 10_000, arrow.int32()), ["x" * 100_000])
     file = written(tmp_path, {"problem": once, "answer": ["1"] * 10_000}, store_schema=typed)
     assert file.stat().st_size < MIB
-    with pytest.raises(ConfigError, match=r"1,000,010,000 bytes once decoded; at most 268,435,456"):
+    with pytest.raises(ConfigError, match=r"1,000,010,000 bytes once decoded; the limit is 268,435,456"):
         load(str(file))
 
 
@@ -54,7 +54,7 @@ def test_too_many_rows_are_refused_by_what_the_file_says_of_itself(
 ) -> None:
     monkeypatch.setattr(parquet, "MOST_ROWS", 3)
     file = written(tmp_path, {"problem": list("abcd"), "answer": list("1234")})
-    with pytest.raises(ConfigError, match="4 rows; at most 3 are read"):
+    with pytest.raises(ConfigError, match="4 rows; the limit is 3"):
         load(str(file))
 
 
@@ -74,10 +74,10 @@ def test_the_limit_is_in_the_message(suffix: str, tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(rows, "MOST_ROWS", 4)
     assert len(load(str(file)).problems) == 4
     monkeypatch.setattr(rows, "MOST_CHARACTERS", 1)
-    with pytest.raises(ConfigError, match="2 characters; at most 1 are read"):
+    with pytest.raises(ConfigError, match="2 characters; the limit is 1"):
         load(str(file))
     monkeypatch.setattr(files, "MAX_BYTES", 9)
-    with pytest.raises(ConfigError, match="at most 9 are read"):
+    with pytest.raises(ConfigError, match="the limit is 9"):
         load(str(file))
 
 
@@ -114,12 +114,12 @@ def test_a_recipe_beyond_the_limit_is_refused_with_the_limit(tmp_path: Path) -> 
 def test_a_line_of_jsonl_is_bounded_and_empty_lines_cost_nothing(tmp_path: Path) -> None:
     file = tmp_path / "d.jsonl"
     file.write_text('{"problem": "1 + 1?", "answer": "2", "more": [' + "1," * 5_000_000 + "1]}")
-    with pytest.raises(ConfigError, match="line 1: 10,000,049 characters; at most 8,388,608 are read"):
-        files.load(file, Wanted())
+    with pytest.raises(ConfigError, match="line 1: 10,000,049 characters; the limit is 8,388,608"):
+        files.load(file, DatasetOptions())
     file.write_text("\n" * 30_000_000 + " \n" * 5_000_000 + '{"problem": "1 + 1?"}')
     started = time.monotonic()
     with pytest.raises(ConfigError, match="line 35000001"):
-        files.load(file, Wanted())
+        files.load(file, DatasetOptions())
     assert time.monotonic() - started < 5
 
 

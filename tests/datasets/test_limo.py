@@ -39,7 +39,7 @@ def test_from_the_hub_the_commit_that_was_read_is_recorded(name: str, monkeypatc
     monkeypatch.setitem(sys.modules, "datasets", datasets)
     monkeypatch.setitem(sys.modules, "huggingface_hub", api)
     source = load(name).source
-    assert asked == [(SOURCES[name].place.repo, {"split": "train", "revision": COMMIT})]
+    assert asked == [(SOURCES[name].source.repo, {"split": "train", "revision": COMMIT})]
     assert (source["revision"], source["split"], source["rows"]) == (COMMIT, "train", 1)
 
 

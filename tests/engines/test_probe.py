@@ -165,6 +165,7 @@ def test_a_reply_in_one_piece_is_no_stream() -> None:
     assert probed(Endpoint(pieces=False, system2="quiet"))["streaming"].verdict == "no"
 
 
+@pytest.mark.slow
 def test_a_wrong_name_in_a_list_of_5000_is_shown_in_short_with_close_names() -> None:
     started = time.process_time()
     models = [*many_models(5000), {"id": NAME}]

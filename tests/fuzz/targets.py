@@ -17,23 +17,23 @@ from pathlib import Path
 import msgspec
 
 from scale_reasoning.answers import answer_class, final_answer, normalise, rational
-from scale_reasoning.arithmetic.reading import asked_in, truth_in
-from scale_reasoning.datasets.dataset import normalised
+from scale_reasoning.arithmetic.reading import find_question_owner, truth_in
+from scale_reasoning.datasets.dataset import normalise_text
 from scale_reasoning.datasets.files import _csv_rows, _json_rows
-from scale_reasoning.datasets.rows import Row, problems_of
+from scale_reasoning.datasets.rows import SourceRow, make_problems
 from scale_reasoning.engines.listing import check_model, check_window, read_list
 from scale_reasoning.engines.refusals import error_for, stream_error
 from scale_reasoning.engines.reply import Reply
 from scale_reasoning.engines.think import ThinkSplitter
 from scale_reasoning.errors import ConfigError, EngineError
-from scale_reasoning.graders.integer import Integer, integer_of
-from scale_reasoning.graders.reading import latex, read, spoken
+from scale_reasoning.graders.integer import Integer, parse_integer
+from scale_reasoning.graders.reading import drop_reasoning, read, to_latex
 from scale_reasoning.replies import parse_choice, parse_number, parse_outline
 from scale_reasoning.runs.manifest import decode, recipe
 from scale_reasoning.strategies.question import question_of
-from scale_reasoning.synth.repetition import reason
-from scale_reasoning.synth.rows import _row
-from scale_reasoning.synth.words import words, words_and_signs
+from scale_reasoning.synth.repetition import find_repetition
+from scale_reasoning.synth.rows import _parse_row
+from scale_reasoning.synth.words import split_words, split_words_and_signs
 from scale_reasoning.types import Problem, Solution
 
 Target = Callable[[str], None]
@@ -68,13 +68,13 @@ def answers(text: str) -> None:
 
 
 def grading(text: str) -> None:
-    assert isinstance(integer_of(text), int | None)
+    assert isinstance(parse_integer(text), int | None)
     grade = asyncio.run(Integer().grade(Problem(id="p", text="?", answer="116"), Solution(answer=text)))
-    assert grade.correct or integer_of(text) != 116 or len(text) > 2000
+    assert grade.correct or parse_integer(text) != 116 or len(text) > 2000
     for boxes in ("last", "listed"):
-        for reading in read(spoken(text), boxes)[:2]:
+        for reading in read(drop_reasoning(text), boxes)[:2]:
             assert len(reading.text) <= len(text) * 4 + 1000
-            assert isinstance(latex(reading.text[:2000]), str)
+            assert isinstance(to_latex(reading.text[:2000]), str)
 
 
 def thought(text: str) -> None:
@@ -158,31 +158,31 @@ def recipes(text: str) -> None:
 def rows(text: str) -> None:
     for reader in (_json_rows, _csv_rows):
         with suppress(ConfigError):
-            problems = problems_of(_first(reader(HERE, text)), "x.jsonl")
+            problems = make_problems(_first(reader(HERE, text)), "x.jsonl")
             assert all(problem.text.strip() and problem.id for problem in problems)
             assert all(f"{problem.id}{problem.text}{problem.answer}".encode() for problem in problems)
 
 
-def _first(found: Iterable[Row]) -> Iterable[Row]:
+def _first(found: Iterable[SourceRow]) -> Iterable[SourceRow]:
     return (row for row, _ in zip(found, range(1000), strict=False))
 
 
 def conversations(text: str) -> None:
     with suppress(ConfigError):
-        row = _row("rows, line 1", 1, text.encode("utf-8", "surrogatepass"))
+        row = _parse_row("rows, line 1", 1, text.encode("utf-8", "surrogatepass"))
         assert row.completion.strip()
         assert row.prompt[-1].role == "user"
 
 
 def traces(text: str) -> None:
-    assert isinstance(reason(text), str | None)
-    assert set(words(text)) <= set(words_and_signs(text))
-    assert isinstance(normalised(text), str)
+    assert isinstance(find_repetition(text), str | None)
+    assert set(split_words(text)) <= set(split_words_and_signs(text))
+    assert isinstance(normalise_text(text), str)
 
 
 def arithmetic(text: str) -> None:
     truth_in(text)
-    asked_in(text)
+    find_question_owner(text)
     assert question_of(text).strip() or not text.strip()
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from scale_reasoning.errors import GradeError
 from scale_reasoning.graders.symbolic import Symbolic
-from scale_reasoning.graders.workers import MAX_BYTES, Killed, Workers
+from scale_reasoning.graders.workers import MAX_BYTES, WorkerDeath, Workers
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc, or at a limit that Linux enforces")
 ENDLESS = ["9^{9^{9}}", "2^{3^{4^{5}}}", "99999999!", "7^{7^{8}}"]
@@ -33,7 +33,7 @@ def busy() -> Iterator[None]:
 
 def test_a_call_that_uses_up_its_processor_time_is_killed():
     pool = workers("spin", timeout_seconds=0.3)
-    assert asyncio.run(pool.call(5.0)) == Killed(timed_out=True)
+    assert asyncio.run(pool.call(5.0)) == WorkerDeath(timed_out=True)
     assert asyncio.run(pool.call(0.01)) == "done"
 
 
@@ -71,7 +71,7 @@ def test_a_grader_says_so_instead_of_calling_the_answer_wrong():
 def test_a_process_has_no_more_memory_than_stated():
     pool = workers("fill")
     assert asyncio.run(pool.call(MAX_BYTES // 4 >> 20)) == MAX_BYTES // 4
-    assert asyncio.run(pool.call(MAX_BYTES >> 20)) == Killed(timed_out=False)
+    assert asyncio.run(pool.call(MAX_BYTES >> 20)) == WorkerDeath(timed_out=False)
 
 
 @pytest.mark.slow

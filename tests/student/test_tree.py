@@ -34,10 +34,10 @@ def rows() -> list[Row]:
 
 def test_the_loss_of_a_tree_is_that_of_its_rows(model: Any, rows: list[Row]) -> None:
     import torch
-    from student.tree import grown
+    from student.tree import grow_tree
     from torch.nn.functional import cross_entropy
 
-    tree = grown(rows)
+    tree = grow_tree(rows)
     with torch.no_grad():
         hidden = model.model(
             input_ids=tree.ids[None], attention_mask=tree.sees[None, None], position_ids=tree.positions[None]
@@ -54,7 +54,7 @@ def test_the_loss_of_a_tree_is_that_of_its_rows(model: Any, rows: list[Row]) -> 
 
 def test_rows_are_what_the_strategies_send_and_no_flawed_decomposition_is_learned() -> None:
     pytest.importorskip("torch")
-    from student.rows import BOTH_MODES, MAX_STEPS, SOLVING, taught
+    from student.rows import BOTH_MODES, MAX_STEPS, SOLVING, make_rows
 
     from scale_reasoning.arithmetic.problems import LAPTOP, chain
     from scale_reasoning.arithmetic.teacher import Teacher, outline
@@ -63,7 +63,7 @@ def test_rows_are_what_the_strategies_send_and_no_flawed_decomposition_is_learne
     learned = 0
     for index in range(12):
         truth = chain(index, split="train", level=LAPTOP)
-        group = taught(truth, BOTH_MODES, SOLVING, Teacher())
+        group = make_rows(truth, BOTH_MODES, SOLVING, Teacher())
         decompositions = [row.reply for row in group if row.messages[-1].content.endswith("Decompose.\n\nSystem 1.")]
         learned += len(decompositions)
         assert all(list(parse_outline(reply, MAX_STEPS)) == outline(truth) for reply in decompositions)
@@ -74,13 +74,14 @@ def test_rows_are_what_the_strategies_send_and_no_flawed_decomposition_is_learne
 
 def test_a_round_that_the_limit_cuts_is_learned_up_to_the_cut() -> None:
     pytest.importorskip("torch")
-    from student.rows import END, INFTYTHINK, taught
+    from student.rows import END, INFTYTHINK, make_rows
 
     from scale_reasoning.arithmetic.problems import LAPTOP, chain
     from scale_reasoning.arithmetic.teacher import Teacher
 
     groups = [
-        taught(chain(index, split="train", level=LAPTOP), (INFTYTHINK,), ("solution",), Teacher()) for index in range(8)
+        make_rows(chain(index, split="train", level=LAPTOP), (INFTYTHINK,), ("solution",), Teacher())
+        for index in range(8)
     ]
     replies = [row.reply for group in groups for row in group]
     cut = [reply for reply in replies if not reply.endswith(END)]
@@ -91,17 +92,16 @@ def test_a_round_that_the_limit_cuts_is_learned_up_to_the_cut() -> None:
 
 def test_a_group_too_large_for_a_tree_is_halved_and_no_row_is_lost() -> None:
     pytest.importorskip("torch")
-    from student.rows import Row
-    from student.train import MOST_TREE_TOKENS, trees
-    from student.tree import grown
+    from student.train import MOST_TREE_TOKENS, make_trees
+    from student.tree import grow_tree
 
     class Letters:
-        """Words with a token a letter."""
+        """RowTokenizer with a token a letter."""
 
-        def of(self, row: Row) -> tuple[list[int], list[int]]:
+        def encode(self, row: Row) -> tuple[list[int], list[int]]:
             return [ord(letter) for letter in row.begun], [ord(letter) for letter in row.reply]
 
     group = tuple(Row((), f"{number}", "z" * 700) for number in range(8))
-    made = list(trees([group], Letters(), seed=0))  # type: ignore[arg-type]
+    made = list(make_trees([group], Letters(), seed=0))  # type: ignore[arg-type]
     assert sum(map(len, made)) == len(group)
-    assert all(len(grown(rows).ids) <= MOST_TREE_TOKENS for rows in made)
+    assert all(len(grow_tree(rows).ids) <= MOST_TREE_TOKENS for rows in made)

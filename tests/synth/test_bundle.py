@@ -13,12 +13,12 @@ from tests.synth.made import PROBLEM, record, step
 from scale_reasoning.errors import ConfigError, StoreError
 from scale_reasoning.synth import bundle, funnel, llamafactory
 from scale_reasoning.synth.collect import Origin
-from scale_reasoning.synth.trace import LIMO, candidate, layout, student_prompts
+from scale_reasoning.synth.trace import LIMO, make_candidate, read_layout, read_student_prompts
 
 EASY = step("How many does she buy?", text=r"She buys 2. \boxed{2}")
 HARD = step("How many has she then?", text=r"She has \boxed{4}.", reasoning="2 and 2 are 4.")
-KEPT = candidate("pens", PROBLEM, record((EASY, HARD), problem=PROBLEM), layout())
-LONG = candidate("pens", PROBLEM, record((HARD,), problem=PROBLEM, sample=1), layout())
+KEPT = make_candidate("pens", PROBLEM, record((EASY, HARD), problem=PROBLEM), read_layout())
+LONG = make_candidate("pens", PROBLEM, record((HARD,), problem=PROBLEM, sample=1), read_layout())
 
 
 def made() -> funnel.Funnel:
@@ -33,7 +33,7 @@ def origin(**source: Any) -> Origin:
 
 
 def write(out: Path, one: Origin | None = None) -> list[str]:
-    return bundle.write(out, made(), [one or origin()], student=student_prompts(), settings={"a": 1})
+    return bundle.write(out, made(), [one or origin()], student=read_student_prompts(), settings={"a": 1})
 
 
 def lines(file: Path) -> list[dict[str, Any]]:
@@ -104,7 +104,12 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 def factory(out: Path, **more: Any) -> dict[str, str]:
-    settings = {"model": "Qwen/Qwen2.5-14B-Instruct", "gpus": 8, "prompts_file": "", "student": student_prompts(LIMO)}
+    settings = {
+        "model": "Qwen/Qwen2.5-14B-Instruct",
+        "gpus": 8,
+        "prompts_file": "",
+        "student": read_student_prompts(LIMO),
+    }
     llamafactory.write(out, made().kept, **{**settings, **more})
     return {file.name: file.read_text() for file in (out / "llamafactory").iterdir()}
 

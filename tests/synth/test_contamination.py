@@ -12,8 +12,17 @@ from tests.synth.made import record, step
 from scale_reasoning.datasets import load
 from scale_reasoning.datasets.benchmarks import BENCHMARKS
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.synth.contamination import FILE, Known, decoded, encoded, known, learnt, overlap, stage
-from scale_reasoning.synth.filters import Filters, stages
+from scale_reasoning.synth.contamination import (
+    FILE,
+    ProblemHashes,
+    decode,
+    describe_overlap,
+    encode,
+    hash_lists,
+    load_hashes,
+    make_filter,
+)
+from scale_reasoning.synth.filters import Limits, make_filters
 from scale_reasoning.synth.funnel import Candidate, run
 from scale_reasoning.types import Problem
 
@@ -29,8 +38,8 @@ TEST_SET = [Problem(id=str(number), text=text) for number, text in enumerate((RO
 
 
 @pytest.fixture(scope="module")
-def lists() -> Known:
-    return learnt({"made-up": TEST_SET})
+def lists() -> ProblemHashes:
+    return hash_lists({"made-up": TEST_SET})
 
 
 def of(text: str) -> Candidate:
@@ -55,59 +64,59 @@ DISGUISES = {
 @pytest.mark.parametrize("disguise", DISGUISES)
 @pytest.mark.parametrize("planted", [problem.text for problem in TEST_SET])
 def test_a_planted_problem_is_caught_whatever_its_spacing_case_and_dollars(planted: str, disguise: str):
-    asked = stages(Filters(against={"made-up": TEST_SET}))
+    asked = make_filters(Limits(against={"made-up": TEST_SET}))
     (drop,) = run([of(DISGUISES[disguise](planted))], asked).dropped
     assert drop.stage == "contamination"
     assert "made-up" in drop.reason
 
 
 @pytest.mark.parametrize("problem", [ROPE, GARDEN, CLOCK])
-def test_a_planted_problem_inside_another_text_is_caught(problem: str, lists: Known):
+def test_a_planted_problem_inside_another_text_is_caught(problem: str, lists: ProblemHashes):
     inside = f"Your teacher asks: {problem.rpartition(' ')[0]} exactly? Show your work."
-    reason = overlap(inside, lists)
+    reason = describe_overlap(inside, lists)
     assert reason is not None
     assert "words in a row in common with made-up: " in reason
 
 
-def test_a_passage_of_thirteen_words_is_caught_and_one_of_twelve_is_not(lists: Known):
+def test_a_passage_of_thirteen_words_is_caught_and_one_of_twelve_is_not(lists: ProblemHashes):
     passage = ["A", "broken", "clock", "in", "the", "tower", "of", "a", "village", "shows", "the", "right", "time"]
     assert len(passage) == 13
-    assert overlap(f"He says: {' '.join(passage)} again.", lists) == (
+    assert describe_overlap(f"He says: {' '.join(passage)} again.", lists) == (
         f"13 words in a row in common with made-up: {' '.join(passage).lower()!r}..."
     )
-    assert overlap(f"He says: {' '.join(passage[:12])} again.", lists) is None
-    assert overlap(f"He says: {' '.join(passage[1:])} again.", lists) is None
+    assert describe_overlap(f"He says: {' '.join(passage[:12])} again.", lists) is None
+    assert describe_overlap(f"He says: {' '.join(passage[1:])} again.", lists) is None
 
 
-def test_boilerplate_that_several_problems_share_is_no_contamination(lists: Known):
-    assert overlap(f"The mean of a hundred numbers {CLOSING}", lists) is None
+def test_boilerplate_that_several_problems_share_is_no_contamination(lists: ProblemHashes):
+    assert describe_overlap(f"The mean of a hundred numbers {CLOSING}", lists) is None
 
 
-def test_a_short_problem_is_caught_by_equality_alone(lists: Known):
-    assert overlap("compute $ \\tan  75^{\\circ} $", lists) == (
-        "it is a problem of made-up, but for spacing, case and notation"
+def test_a_short_problem_is_caught_by_equality_alone(lists: ProblemHashes):
+    assert describe_overlap("compute $ \\tan  75^{\\circ} $", lists) == (
+        "it is a problem of made-up, apart from spacing, case and notation"
     )
-    assert overlap("Compute $\\tan 15^\\circ$.", lists) is None
+    assert describe_overlap("Compute $\\tan 15^\\circ$.", lists) is None
 
 
 def test_a_list_with_a_problem_twice_still_knows_it():
-    twice = learnt({"a": [Problem(id="1", text=CLOCK)], "b": [Problem(id="2", text=CLOCK.upper())]})
-    assert overlap(f"He asks: {CLOCK} Well?", twice) is not None
+    twice = hash_lists({"a": [Problem(id="1", text=CLOCK)], "b": [Problem(id="2", text=CLOCK.upper())]})
+    assert describe_overlap(f"He asks: {CLOCK} Well?", twice) is not None
 
 
 def test_a_problem_that_is_boilerplate_throughout_is_known_all_the_same():
-    lists = learnt({"a": [Problem(id="1", text=CLOSING * 2), Problem(id="2", text=f"It {CLOSING}")]})
-    assert overlap(f"Well, it {CLOSING} So?", lists) is not None
+    lists = hash_lists({"a": [Problem(id="1", text=CLOSING * 2), Problem(id="2", text=f"It {CLOSING}")]})
+    assert describe_overlap(f"Well, it {CLOSING} So?", lists) is not None
 
 
-def test_what_is_written_is_what_is_read(lists: Known):
-    assert decoded(encoded(lists)) == lists
+def test_what_is_written_is_what_is_read(lists: ProblemHashes):
+    assert decode(encode(lists)) == lists
 
 
 @pytest.mark.parametrize("broken", [lambda data: data[:-1], lambda data: data.replace(b'"run": 13', b'"run": 12')])
-def test_a_file_that_is_not_whole_or_of_another_format_is_refused(broken, lists: Known):
-    with pytest.raises(ConfigError, match=r"benchmarks\.hashes is not whole, or not of format 1: build it again"):
-        decoded(broken(encoded(lists)))
+def test_a_file_that_is_not_whole_or_of_another_format_is_refused(broken, lists: ProblemHashes):
+    with pytest.raises(ConfigError, match=r"benchmarks\.hashes is incomplete, or not of format 1: build it again"):
+        decode(broken(encode(lists)))
 
 
 def test_the_shipped_file_knows_every_benchmark_whole():
@@ -115,8 +124,8 @@ def test_the_shipped_file_knows_every_benchmark_whole():
     header = json.loads(data.partition(b"\n")[0])
     counted = {each["name"]: (each["problems"], each["texts"]) for each in header["lists"]}
     assert counted == {name: (benchmark.problems, benchmark.problems) for name, benchmark in BENCHMARKS.items()}
-    assert len(known().texts) == sum(benchmark.problems for benchmark in BENCHMARKS.values())
-    assert len(known().runs) == sum(each["runs"] for each in header["lists"]) > 60_000
+    assert len(load_hashes().texts) == sum(benchmark.problems for benchmark in BENCHMARKS.values())
+    assert len(load_hashes().runs) == sum(each["runs"] for each in header["lists"]) > 60_000
 
 
 def test_the_shipped_hashes_are_sorted_in_each_part():
@@ -131,5 +140,5 @@ def test_the_shipped_hashes_are_sorted_in_each_part():
 
 
 def test_no_arithmetic_problem_is_a_benchmarks():
-    reasons = stage({})([of(problem.text) for problem in load("arithmetic", split="train", count=500).problems])
+    reasons = make_filter({})([of(problem.text) for problem in load("arithmetic", split="train", count=500).problems])
     assert reasons == [None] * 500

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from tests.synth.made import record, step
 
 from scale_reasoning.datasets import load
-from scale_reasoning.synth.duplicates import repeated, stage
+from scale_reasoning.synth.duplicates import drop_duplicates, find_repeats
 from scale_reasoning.synth.funnel import Candidate
-from scale_reasoning.synth.words import words_and_signs
+from scale_reasoning.synth.words import split_words_and_signs
 from scale_reasoning.types import Problem
 
 LONG = (
@@ -22,7 +22,7 @@ LONG = (
 
 def repeats(*texts: str) -> dict[int, int]:
     """Which text repeats which, by their places."""
-    found = repeated({("d", str(at)): Problem(id=str(at), text=text) for at, text in enumerate(texts)})
+    found = find_repeats({("d", str(at)): Problem(id=str(at), text=text) for at, text in enumerate(texts)})
     return {int(key[1]): int(first[1]) for key, first in found.items()}
 
 
@@ -75,7 +75,7 @@ def test_every_sample_of_a_repeated_problem_is_dropped_and_the_first_keeps_all_o
             dataset="d", problem=problem, record=record([step()], problem=problem, sample=number), text="x", tokens=1
         )
 
-    reasons = stage([sample("a", 0), sample("b", 0), sample("a", 1), sample("b", 1)])
+    reasons = drop_duplicates([sample("a", 0), sample("b", 0), sample("a", 1), sample("b", 1)])
     told = "its problem says the same as a of d"
     assert reasons == [None, told, None, told]
 
@@ -84,7 +84,7 @@ SENTENCES = st.lists(st.sampled_from(["we", "add", "two", "to", "it", "7", "9", 
 
 
 def near_by_definition(one: str, other: str) -> bool:
-    first, second = words_and_signs(one), words_and_signs(other)
+    first, second = split_words_and_signs(one), split_words_and_signs(other)
     if sorted(filter(str.isdecimal, first)) != sorted(filter(str.isdecimal, second)):
         return False
     sets = [{tuple(own[at : at + 5]) for at in range(max(1, len(own) - 4))} for own in (first, second)]
@@ -98,7 +98,9 @@ def test_no_pair_is_missed_and_none_is_guessed(texts: list[str], stem: list[str]
     texts = [*stretched, *texts]
     kept, expected = list[int](), dict[int, int]()
     for at, text in enumerate(texts):
-        same = next((first for first in range(at) if words_and_signs(texts[first]) == words_and_signs(text)), None)
+        same = next(
+            (first for first in range(at) if split_words_and_signs(texts[first]) == split_words_and_signs(text)), None
+        )
         if same is None:
             same = next((first for first in kept if near_by_definition(texts[first], text)), None)
         if same is None:
@@ -111,10 +113,10 @@ def test_no_pair_is_missed_and_none_is_guessed(texts: list[str], stem: list[str]
 def test_thousands_of_problems_of_one_template_are_told_apart_in_no_time():
     problems = {("d", str(n)): Problem(id=str(n), text=LONG.replace("120", str(n))) for n in range(5, 5_005)}
     started = time.process_time()
-    assert repeated(problems) == {}
+    assert find_repeats(problems) == {}
     assert time.process_time() - started < 10
 
 
 def test_arithmetic_problems_are_hardly_ever_duplicates():
     problems = load("arithmetic", split="train", count=2_000).problems
-    assert len(repeated({("arithmetic", problem.id): problem for problem in problems})) <= 2
+    assert len(find_repeats({("arithmetic", problem.id): problem for problem in problems})) <= 2

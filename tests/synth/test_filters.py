@@ -8,7 +8,7 @@ import pytest
 from tests.synth.made import PROBLEM, record, step
 
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.synth.filters import Filters, stages
+from scale_reasoning.synth.filters import Limits, make_filters
 from scale_reasoning.synth.funnel import Candidate, run
 from scale_reasoning.types import Call, Failure, Grade, Mode, Problem, Solution, Stage, Usage
 
@@ -35,7 +35,7 @@ def with_calls(one: Candidate, *calls: Call) -> Candidate:
 
 def drops(*came: Candidate, **settings: Any) -> list[tuple[str, str]]:
     """Stage and reason of everything that is dropped."""
-    return [(drop.stage, drop.reason) for drop in run(came, stages(Filters(**settings))).dropped]
+    return [(drop.stage, drop.reason) for drop in run(came, make_filters(Limits(**settings))).dropped]
 
 
 def test_an_honest_attempt_passes_every_stage():
@@ -55,17 +55,33 @@ WRONG = Grade(correct=False, grader="integer", reason="5 is not 4")
         (candidate(solution=None, text=""), "answered", "it has no solution"),
         (candidate(text=" \n"), "answered", "it has no solution"),
         (candidate(solution=Solution(answer=None)), "answered", "its solution has no final answer"),
-        (candidate(problem=replace(PROBLEM, answer=None)), "correct", "its problem has no gold answer to compare with"),
+        (
+            candidate(problem=replace(PROBLEM, answer=None)),
+            "correct",
+            "its problem has no gold answer to compare with",
+        ),
         (candidate(grade=None), "correct", "its answer was not graded"),
         (candidate(grade=WRONG), "correct", "its answer is 4, the gold answer is 4 (5 is not 4)"),
         (candidate(steps=[step(), step(finish_reason="length")]), "complete", "step 2 of 2 was cut off"),
-        (candidate(text=TRACE.replace("Two", "So, wait. " * 60)), "repetition", "the 2 words 'So, wait' repeat 60"),
-        (candidate(text=f"<think>\n{TRACE}"), "tags", "its trace holds 3 thinking tags: <think> <think> </think>"),
-        (candidate(text=TRACE + "</think>"), "tags", "its trace holds 3 thinking tags"),
-        (candidate(text="So </think> and <think> four."), "tags", "its trace holds 2 thinking tags"),
-        (candidate(text=f"First <think>{TRACE.removeprefix('<think>')}"), "tags", "its trace holds 2 thinking tags"),
-        (candidate(problem=replace(PROBLEM, text="Is <think> a tag?")), "tags", "its problem holds a thinking tag"),
-        (candidate(tokens=16_385), "length", "16,385 tokens, at most 16,384 are wanted"),
+        (
+            candidate(text=TRACE.replace("Two", "So, wait. " * 60)),
+            "repetition",
+            "the 2 words 'So, wait' repeat 60",
+        ),
+        (candidate(text=f"<think>\n{TRACE}"), "tags", "its trace has 3 thinking tags: <think> <think> </think>"),
+        (candidate(text=TRACE + "</think>"), "tags", "its trace has 3 thinking tags"),
+        (candidate(text="So </think> and <think> four."), "tags", "its trace has 2 thinking tags"),
+        (
+            candidate(text=f"First <think>{TRACE.removeprefix('<think>')}"),
+            "tags",
+            "its trace has 2 thinking tags",
+        ),
+        (
+            candidate(problem=replace(PROBLEM, text="Is <think> a tag?")),
+            "tags",
+            "its problem has a thinking tag",
+        ),
+        (candidate(tokens=16_385), "length", "16,385 tokens, at most 16,384 are allowed"),
     ],
 )
 def test_a_bad_attempt_is_dropped_where_it_should_be_with_its_reason(one: Candidate, stage: str, told: str):
@@ -89,9 +105,9 @@ def test_a_bad_attempt_is_dropped_where_it_should_be_with_its_reason(one: Candid
 )
 def test_a_chat_templates_control_token_is_caught_in_trace_and_problem(token: str):
     ((stage, reason),) = drops(candidate(text=TRACE.replace("four", f"four{token}")))
-    assert (stage, reason) == ("tags", f"its trace holds the control token {token}")
+    assert (stage, reason) == ("tags", f"its trace has the control token {token}")
     ((stage, reason),) = drops(candidate(problem=replace(PROBLEM, text=f"{PROBLEM.text} {token}")))
-    assert (stage, reason) == ("tags", f"its problem holds the control token {token}")
+    assert (stage, reason) == ("tags", f"its problem has the control token {token}")
 
 
 @pytest.mark.parametrize(
@@ -131,10 +147,8 @@ def test_a_length_the_server_did_not_count_is_estimated_and_said_to_be():
     text = f"<think>\n{' '.join(map(str, range(100)))}\n</think>\n\n\\boxed{{4}}"
     ((stage, reason),) = drops(candidate(text=text, tokens=None), max_tokens=50)
     assert stage == "length"
-    told = (
-        f"about {round(len(text) / 3):,} tokens (an estimate: {len(text)} characters, 3 a token), at most 50 are wanted"
-    )
-    assert reason == told
+    tokens = f"about {round(len(text) / 3):,} tokens"
+    assert reason == f"{tokens} (an estimate: {len(text)} characters, 3 per token), at most 50 are allowed"
     assert drops(candidate(text=text, tokens=None), max_tokens=150) == []
 
 
@@ -143,7 +157,7 @@ def samples(*tokens: int | None) -> list[Candidate]:
 
 
 def kept_samples(came: Sequence[Candidate], **settings: Any) -> list[int]:
-    return [one.record.attempt.sample for one in run(came, stages(Filters(**settings))).kept]
+    return [one.record.attempt.sample for one in run(came, make_filters(Limits(**settings))).kept]
 
 
 @pytest.mark.parametrize(("choose", "kept"), [("fewest", [1]), ("most", [0]), ("first", [0]), ("all", [0, 1, 2, 3])])
@@ -176,11 +190,11 @@ def different(count: int) -> list[Candidate]:
 
 
 def test_the_target_keeps_the_first_and_drops_the_surplus():
-    funnel = run(different(5), stages(Filters(target=3)))
+    funnel = run(different(5), make_filters(Limits(target=3)))
     assert [one.problem.id for one in funnel.kept] == ["p0", "p1", "p2"]
     assert {drop.reason for drop in funnel.dropped} == {"beyond the target of 3"}
-    assert list(stages(Filters(target=3)))[-1] == "target"
-    assert "target" not in stages(Filters())
+    assert list(make_filters(Limits(target=3)))[-1] == "target"
+    assert "target" not in make_filters(Limits())
 
 
 @pytest.mark.parametrize(
@@ -193,4 +207,4 @@ def test_the_target_keeps_the_first_and_drops_the_surplus():
 )
 def test_a_setting_out_of_range_is_refused_by_its_name(settings: dict[str, Any], told: str):
     with pytest.raises(ConfigError, match=told):
-        Filters(**settings)
+        Limits(**settings)

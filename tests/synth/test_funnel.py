@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.synth.made import record, step
 
-from scale_reasoning.synth.filters import CHOICES, Filters, stages
+from scale_reasoning.synth.filters import CHOICES, Limits, make_filters
 from scale_reasoning.synth.funnel import Candidate, run
 from scale_reasoning.types import Failure, Grade, Problem, Solution
 
@@ -54,7 +54,7 @@ def candidates(draw: st.DrawFn) -> Candidate:
 )
 @settings(deadline=None)
 def test_what_came_is_what_was_kept_and_what_was_dropped(came: list[Candidate], choose: str, target: int | None):
-    asked = stages(Filters(max_tokens=200, choose=choose, target=target))  # type: ignore[arg-type]
+    asked = make_filters(Limits(max_tokens=200, choose=choose, target=target))  # type: ignore[arg-type]
     funnel = run(came, asked)
     assert [count.stage for count in funnel.counts] == list(asked)
     left = len(came)
@@ -71,10 +71,10 @@ def test_what_came_is_what_was_kept_and_what_was_dropped(came: list[Candidate], 
 @given(st.lists(candidates(), max_size=20))
 @settings(deadline=None)
 def test_what_is_kept_keeps_its_order_and_would_be_kept_again(came: list[Candidate]):
-    kept = run(came, stages(Filters())).kept
+    kept = run(came, make_filters(Limits())).kept
     places = [next(at for at, one in enumerate(came) if one is row) for row in kept]
     assert places == sorted(places)
-    assert run(kept, stages(Filters())).kept == kept
+    assert run(kept, make_filters(Limits())).kept == kept
 
 
 def test_a_stage_that_does_not_answer_for_every_candidate_is_an_error():

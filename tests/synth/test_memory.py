@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scale_reasoning.synth.extra import quiet
-from scale_reasoning.synth.memory import Memory, estimate, shape_of
+from scale_reasoning.synth.memory import Memory, estimate, measure
 from scale_reasoning.synth.sft import recipe
 
 pytestmark = [pytest.mark.sft, pytest.mark.skipif(find_spec("transformers") is None, reason="needs the sft extra")]
@@ -35,11 +35,11 @@ def tiny(**more: Any) -> Any:
 
 
 def needed(tokens: int = 16384, **more: Any) -> Memory:
-    return estimate(shape_of(qwen32b()), recipe({"model": "x", "rows": "y", **more}, "here"), tokens)
+    return estimate(measure(qwen32b()), recipe({"model": "x", "rows": "y", **more}, "here"), tokens)
 
 
 def test_qwen_32b_has_as_many_parameters_as_published():
-    shape = shape_of(qwen32b())
+    shape = measure(qwen32b())
     assert shape.parameters == pytest.approx(32.8e9, rel=0.002)
     assert (shape.layers, shape.queries, shape.keys) == (64, 5120, 1024)
     assert shape.ends == 2 * 152064 * 5120
@@ -51,7 +51,7 @@ def test_parameters_are_those_of_the_real_model(tied: bool):
 
     config = tiny(tie_word_embeddings=tied)
     model = AutoModelForCausalLM.from_config(config)
-    assert shape_of(config).parameters == model.num_parameters()
+    assert measure(config).parameters == model.num_parameters()
 
 
 def test_an_adapter_has_as_many_parameters_as_peft_makes_it():
@@ -63,14 +63,14 @@ def test_an_adapter_has_as_many_parameters_as_peft_makes_it():
             AutoModelForCausalLM.from_config(tiny()),
             LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM"),
         )
-    assert shape_of(tiny()).adapters(4) == model.get_nb_trainable_parameters()[0]
+    assert measure(tiny()).adapters(4) == model.get_nb_trainable_parameters()[0]
 
 
 @pytest.mark.parametrize("sharding", ["fsdp2", "zero3"])
 def test_full_fine_tuning_takes_16_bytes_a_parameter_shared_out(sharding: str):
     whole, shared = needed(), needed(gpus=8, sharding=sharding)
     kept = [each.weights + each.gradients + each.optimiser for each in (whole, shared)]
-    assert kept[0] == 16 * shape_of(qwen32b()).parameters
+    assert kept[0] == 16 * measure(qwen32b()).parameters
     assert kept[1] == kept[0] / 8
     assert (whole.gathered, shared.activations) == (0, whole.activations)
     assert shared.gathered > 0

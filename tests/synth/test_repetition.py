@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from scale_reasoning.synth.repetition import reason
+from scale_reasoning.synth.repetition import find_repetition
 
 WORDS = "we then see that both sides must be even so let us write the sum once more and compare each term with its root"
 
@@ -35,16 +35,16 @@ EQUATION = r"$x^2 + y^2 + z^2 - xy - yz - zx = \frac{1}{2}((x-y)^2 + (y-z)^2 + (
         (prose(500) + "ha" * 400, "'hahahaha' repeats"),
         (f"{prose(500)} {chr(0x5BF9) * 400}", "repeats 50 times in a row"),
         (f"{prose(50)} {'!' * 700} {prose(50)}", "702 characters in a row without a letter or a digit"),
-        (" ".join(f"Step {n}: I add both sides once more and look at the sum." for n in range(40)), "of it had stood"),
+        (" ".join(f"Step {n}: I add both sides once more and look at the sum." for n in range(40)), "of it had"),
         ("\n".join(prose(30, n % 3) for n in range(60)), "times in a row"),
         (
             "\n".join(prose(30, random.Random(n).randrange(4)) for n in range(60)),
-            "of it had stood there 3 times before",
+            "of it had appeared 3 times before",
         ),
     ],
 )
 def test_a_loop_is_found_with_its_figures(text: str, told: str):
-    found = reason(text)
+    found = find_repetition(text)
     assert found is not None
     assert told in found
 
@@ -67,7 +67,7 @@ def test_a_loop_is_found_with_its_figures(text: str, told: str):
     ],
 )
 def test_honest_mathematics_passes(text: str):
-    assert reason(text) is None
+    assert find_repetition(text) is None
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_honest_mathematics_passes(text: str):
     ],
 )
 def test_a_hostile_trace_takes_no_time(text: str):
-    reason("warm")
+    find_repetition("warm")
     started = time.process_time()
-    reason(text)
+    find_repetition(text)
     assert time.process_time() - started < 1.5

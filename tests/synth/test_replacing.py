@@ -131,7 +131,7 @@ def test_a_run_is_never_replaced_by_traces(tmp_path: Path, capsys: Capture) -> N
     before = (run / "manifest.json").read_bytes()
     for more in ((), ("--overwrite",)):
         assert synth("--from", run, "--out", run, *more) == 2
-        assert "it holds a run" in capsys.readouterr().err
+        assert "has a run" in capsys.readouterr().err
         assert synth("--dataset", "arithmetic", *TEACHER, "--out", run, *more) == 2
     assert (run / "manifest.json").read_bytes() == before
 
@@ -155,7 +155,7 @@ def test_what_is_wrong_with_the_traces_is_found_before_a_run_begins(tmp_path: Pa
         (("--push", "mine"), "--push mine"),
         (("--student-prompts", "nowhere.md"), "nowhere.md: No such file"),
         (("--bundle", "llamafactory", "--gpus", "3"), "--gpus 3"),
-        (("--gpus", "2"), "a --bundle"),
+        (("--gpus", "2"), "need --bundle"),
         (("--decontaminate", "nowhere"), "no dataset 'nowhere'"),
     ):
         capsys.readouterr()

@@ -40,8 +40,8 @@ def test_lines_are_counted_as_an_editor_counts_them(tmp_path: Path):
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        ('{"messages": [', "no JSON"),
-        ("[1]", "a row is an object, not list"),
+        ('{"messages": [', "not JSON"),
+        ("[1]", "a row must be an object, not list"),
         ({"text": "x"}, "needs 'messages', or 'prompt' and 'completion'; its keys: 'text'"),
         ({"messages": [USER]}, "the last message must be the assistant's"),
         ({"messages": [ASSISTANT]}, "the last message must be the assistant's"),
@@ -66,19 +66,19 @@ def test_lines_are_counted_as_an_editor_counts_them(tmp_path: Path):
         ({"messages": [{**USER, "reasoning_content": "hm"}, ASSISTANT]}, r"messages\[0\]: key 'reasoning_content'"),
         (
             {"messages": [USER, {**ASSISTANT, "reasoning_content": ["a"]}]},
-            r"reasoning_content must be text, and is \['a'\]",
+            r"reasoning_content must be text, not \['a'\]",
         ),
         (
             {"messages": [USER, {**ASSISTANT, "reasoning": "a", "thinking": "b"}]},
-            "reasoning and thinking hold different",
+            "reasoning and thinking have different",
         ),
         (
             {"messages": [USER, {"role": "assistant", "content": "<think>a</think>2", "reasoning_content": "b"}]},
-            "reasoning_content holds one thought and content another",
+            "reasoning_content and content have different thoughts",
         ),
         (
             {"messages": [USER, {"role": "assistant", "content": "<think>a", "reasoning_content": "a long one"}]},
-            "reasoning_content holds one thought and content another",
+            "reasoning_content and content have different thoughts",
         ),
         (
             {"messages": [USER, ASSISTANT], "reasoning_content": "1 and 1"},
@@ -86,11 +86,11 @@ def test_lines_are_counted_as_an_editor_counts_them(tmp_path: Path):
         ),
         (
             '{"messages": [{"role": "user", "content": "\\frac12"}]}',
-            r"messages\[0\]: content holds a control .*\\\\frac",
+            r"messages\[0\]: content has a control .*\\\\frac",
         ),
         (
             {"messages": [USER, {**ASSISTANT, "reasoning_content": "a\x1bb"}]},
-            r"messages\[1\]: reasoning_content holds a control character \(U\+001B\)",
+            r"messages\[1\]: reasoning_content has a control character \(U\+001B\)",
         ),
     ],
 )

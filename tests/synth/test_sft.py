@@ -17,7 +17,7 @@ from scale_reasoning.profiles import profile_for
 from scale_reasoning.synth import folder as folders
 from scale_reasoning.synth.extra import library
 from scale_reasoning.synth.folder import Job
-from scale_reasoning.synth.launch import command, config
+from scale_reasoning.synth.launch import find_config, make_command
 from scale_reasoning.synth.sft import Recipe, read, recipe
 from scale_reasoning.types import Mode
 
@@ -83,9 +83,9 @@ def test_an_indivisible_batch_is_refused_with_what_works(said: dict[str, int], w
 
 def test_the_last_step_of_an_epoch_may_be_smaller():
     limo = made(gpus=8)
-    assert (limo.steps_an_epoch(800), limo.all_steps(800)) == (13, 195)
-    assert made(steps=7).all_steps(800) == 7
-    assert made(epochs=0.5, global_batch=8).all_steps(24) == 2
+    assert (limo.steps_per_epoch(800), limo.total_steps(800)) == (13, 195)
+    assert made(steps=7).total_steps(800) == 7
+    assert made(epochs=0.5, global_batch=8).total_steps(24) == 2
 
 
 def test_one_gpu_has_nothing_to_share():
@@ -101,13 +101,13 @@ def test_activations_are_recomputed_by_one_of_them():
 
 
 def test_the_command_names_the_configuration_that_ships():
-    words = command(made(gpus=8), Path("out"))
-    assert config("fsdp2").exists()
-    assert words[words.index("--config_file") + 1] == str(config("fsdp2"))
+    words = make_command(made(gpus=8), Path("out"))
+    assert find_config("fsdp2").exists()
+    assert words[words.index("--config_file") + 1] == str(find_config("fsdp2"))
     assert words[words.index("--num_processes") + 1] == "8"
     assert words[-3:] == ["--module", "scale_reasoning.synth.train", "out"]
-    assert "--fsdp_activation_checkpointing" in command(made(gpus=8, method="lora"), Path("out"))
-    assert "--multi_gpu" in command(made(gpus=8, sharding="none"), Path("out"))
+    assert "--fsdp_activation_checkpointing" in make_command(made(gpus=8, method="lora"), Path("out"))
+    assert "--multi_gpu" in make_command(made(gpus=8, sharding="none"), Path("out"))
 
 
 def test_a_job_is_read_back_as_it_was_written(tmp_path: Path):
@@ -117,7 +117,7 @@ def test_a_job_is_read_back_as_it_was_written(tmp_path: Path):
 
 
 def test_a_folder_without_a_job_or_with_another_formats_is_refused(tmp_path: Path):
-    with pytest.raises(ConfigError, match="holds no training"):
+    with pytest.raises(ConfigError, match="has no training"):
         folders.read(tmp_path)
     (tmp_path / folders.JOB).write_text('{"format": 2}')
     with pytest.raises(ConfigError, match="format 2; this version reads 1"):
@@ -130,8 +130,8 @@ def test_a_folder_without_a_job_or_with_another_formats_is_refused(tmp_path: Pat
 def test_what_would_make_going_on_another_training_is_named():
     old = Job(recipe=made(), rows_sha256="ab", place="base")
     new = Job(recipe=made(seed=1, keep_checkpoints=9), rows_sha256="cd", place="base")
-    assert folders.changes(old, old) == []
-    assert folders.changes(old, new) == ["seed: was 0, is 1", "rows: the file's content has changed"]
+    assert folders.list_changes(old, old) == []
+    assert folders.list_changes(old, new) == ["seed: was 0, is 1", "rows: the file's content has changed"]
 
 
 def checkpoint(folder: Path, step: int, state: str | None, *random_states: str) -> Path:
@@ -151,18 +151,18 @@ def test_a_checkpoint_left_half_way_is_not_whole(tmp_path: Path):
         checkpoint(tmp_path, 12, '{"global_st', "rng_state.pth"),
         checkpoint(tmp_path, 13, "{}"),
     ]
-    assert folders.checkpoints(tmp_path, 1) == (whole, halves)
+    assert folders.find_checkpoints(tmp_path, 1) == (whole, halves)
 
 
 def test_every_process_must_have_saved_its_part(tmp_path: Path):
     whole = checkpoint(tmp_path, 1, "{}", "rng_state_0.pth", "rng_state_1.pth")
     half = checkpoint(tmp_path, 2, "{}", "rng_state_0.pth")
-    assert folders.checkpoints(tmp_path, 2) == ([whole], [half])
+    assert folders.find_checkpoints(tmp_path, 2) == ([whole], [half])
 
 
 def test_how_to_use_the_model_is_said_as_commands_that_exist(tmp_path: Path):
     job = Job(recipe=made(), rows_sha256="ab", place="base", window=32768)
-    said = folders.use(Path("runs/scale-sft-x"), job)
+    said = folders.explain_use(Path("runs/scale-sft-x"), job)
     assert "vllm serve runs/scale-sft-x --served-model-name scale-sft-x --max-model-len 32768" in said
     lines = [line.split() for line in said.splitlines() if line.strip().startswith("scale eval")]
     assert len(lines) == 2

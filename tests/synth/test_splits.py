@@ -12,7 +12,7 @@ from scale_reasoning.cli import main
 from scale_reasoning.datasets import load
 from scale_reasoning.runs.manifest import CellSpec, DatasetSpec, Manifest, ModelSpec
 from scale_reasoning.synth import contamination
-from scale_reasoning.synth.splits import evaluation, from_train, split_of
+from scale_reasoning.synth.splits import find_evaluation, find_split, use_train_split
 from scale_reasoning.types import Problem
 
 TEACHER = ("--model", "arithmetic-teacher", "--samples", "1", "--limit", "2")
@@ -25,21 +25,21 @@ def manifest(spec: DatasetSpec, **resolved: Any) -> Manifest:
 
 
 def found(name: str, split: str | None = None, problems: tuple[Problem, ...] = ()) -> str | None:
-    spec = from_train(manifest(DatasetSpec(name=name, split=split))).cells[0].dataset
-    seen = evaluation(manifest(spec), spec, problems)
+    spec = use_train_split(manifest(DatasetSpec(name=name, split=split))).cells[0].dataset
+    seen = find_evaluation(manifest(spec), spec, problems)
     return None if seen is None else seen.what
 
 
 @pytest.mark.parametrize("name", ["arithmetic", "owner/name", "owner/name:config@main", "openai/gsm8k:main"])
 def test_the_train_split_is_the_default(name: str) -> None:
-    assert from_train(manifest(DatasetSpec(name=name))).cells[0].dataset.split == "train"
+    assert use_train_split(manifest(DatasetSpec(name=name))).cells[0].dataset.split == "train"
     assert found(name) is None
     assert found(name, "test") is not None
 
 
 @pytest.mark.parametrize("name", ["limo", "limo-v2", "mine.jsonl"])
 def test_a_dataset_without_splits_is_taken_as_it_is(name: str) -> None:
-    assert from_train(manifest(DatasetSpec(name=name))).cells[0].dataset.split is None
+    assert use_train_split(manifest(DatasetSpec(name=name))).cells[0].dataset.split is None
     assert found(name) is None
 
 
@@ -63,14 +63,14 @@ def test_a_benchmark_and_a_test_split_are_for_evaluation(name: str, split: str |
 
 def test_a_run_from_before_splits_were_named_has_the_split_that_it_read() -> None:
     old = manifest(DatasetSpec(name="arithmetic"), datasets={"arithmetic": {"split": "test"}})
-    assert split_of(old, old.cells[0].dataset) == "test"
-    assert from_train(old).cells[0].dataset.split == "test"
+    assert find_split(old, old.cells[0].dataset) == "test"
+    assert use_train_split(old).cells[0].dataset.split == "test"
 
 
 def test_a_copy_of_a_benchmark_is_known_by_its_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = load("arithmetic", count=4).problems
-    known = contamination.learnt({"aime24": rows[:2]})
-    monkeypatch.setattr(contamination, "known", lambda: known)
+    known = contamination.hash_lists({"aime24": rows[:2]})
+    monkeypatch.setattr(contamination, "load_hashes", lambda: known)
     assert found("mine.jsonl", problems=rows) == "most problems of mine.jsonl are of aime24"
     assert found("mine.jsonl", problems=(*rows, *load("arithmetic", count=1, split="train").problems)) is None
 

@@ -14,7 +14,7 @@ from scale_reasoning.engines.think import ThinkSplitter
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.runs.attempt import solve
 from scale_reasoning.strategies import make
-from scale_reasoning.synth.trace import LIMO, candidate, layout, prompt_of, student_prompts
+from scale_reasoning.synth.trace import LIMO, make_candidate, make_prompt, read_layout, read_student_prompts
 from scale_reasoning.types import Message, Mode, Solution, Tally, Usage
 
 EASY = step("How many does she buy?", text=r"She buys 2. \boxed{2}")
@@ -22,7 +22,7 @@ HARD = step("How many has she then?", text=r"She has \boxed{4}.", reasoning="2 a
 
 
 def text_of(*steps: object, **more: object) -> str:
-    return candidate("d", PROBLEM, record(steps, problem=PROBLEM, **more), layout()).text  # type: ignore[arg-type]
+    return make_candidate("d", PROBLEM, record(steps, problem=PROBLEM, **more), read_layout()).text  # type: ignore[arg-type]
 
 
 def test_steps_come_in_order_with_their_working_and_the_last_solution_after_the_thought() -> None:
@@ -70,9 +70,9 @@ def test_a_server_without_a_reasoning_parser_reads_a_trace_as_thought_and_answer
 
 
 def test_tokens_are_the_steps_and_unknown_when_one_is() -> None:
-    known = candidate("d", PROBLEM, record((EASY, HARD), problem=PROBLEM), layout())
+    known = make_candidate("d", PROBLEM, record((EASY, HARD), problem=PROBLEM), read_layout())
     assert known.tokens == 10
-    unknown = candidate("d", PROBLEM, record((EASY, step(usage=Usage())), problem=PROBLEM), layout())
+    unknown = make_candidate("d", PROBLEM, record((EASY, step(usage=Usage())), problem=PROBLEM), read_layout())
     assert unknown.tokens is None
 
 
@@ -83,12 +83,12 @@ def test_an_attempt_without_a_solution_has_no_text() -> None:
 def test_a_users_layout_replaces_a_section_and_an_unknown_one_is_refused(tmp_path: Path) -> None:
     mine = tmp_path / "mine.md"
     mine.write_text("## step\n({{number}}) {{subproblem}} {{working}}\n")
-    made = candidate("d", PROBLEM, record((EASY, HARD), problem=PROBLEM), layout(str(mine))).text
+    made = make_candidate("d", PROBLEM, record((EASY, HARD), problem=PROBLEM), read_layout(str(mine))).text
     assert "(2) How many has she then? 2 and 2 are 4." in made
     wrong = tmp_path / "wrong.md"
     wrong.write_text("## setp\nx\n")
     with pytest.raises(ConfigError, match="setp"):
-        layout(str(wrong))
+        read_layout(str(wrong))
 
 
 def test_the_prompt_of_a_row_is_what_cot_sends() -> None:
@@ -97,10 +97,10 @@ def test_the_prompt_of_a_row_is_what_cot_sends() -> None:
         asyncio.run(solve(PROBLEM, make("cot", {"prompts": file}), endpoints=endpoints(engine, "q", profile="qwen3")))
         (request,) = engine.requests
         assert request.mode is Mode.SYSTEM2
-        assert request.messages == prompt_of(PROBLEM, student_prompts(file))
+        assert request.messages == make_prompt(PROBLEM, read_student_prompts(file))
 
 
 def test_limos_instruction_is_a_system_prompt() -> None:
-    system, user = prompt_of(PROBLEM, student_prompts(LIMO))
+    system, user = make_prompt(PROBLEM, read_student_prompts(LIMO))
     assert system == Message("system", r"Please reason step by step, and put your final answer within \boxed{}.")
     assert user == Message("user", PROBLEM.text)

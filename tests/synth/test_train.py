@@ -19,11 +19,11 @@ from scale_reasoning.cli import main
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.synth import folder as folders
 from scale_reasoning.synth.extra import quiet
-from scale_reasoning.synth.launch import command, config
+from scale_reasoning.synth.launch import find_config, make_command
 from scale_reasoning.synth.rows import read
 from scale_reasoning.synth.sft import recipe
-from scale_reasoning.synth.tokens import Examples, tokenised
-from scale_reasoning.synth.weights import dequantised, loaded
+from scale_reasoning.synth.tokens import Examples, tokenise
+from scale_reasoning.synth.weights import dequantise, load_pretrained
 
 pytestmark = [pytest.mark.sft, pytest.mark.skipif(find_spec("trl") is None, reason="needs the sft extra")]
 
@@ -63,12 +63,12 @@ def losses(out: Path) -> list[float]:
 
 
 def model_of(folder: Path) -> Any:
-    return loaded("AutoModelForCausalLM", str(folder))
+    return load_pretrained("AutoModelForCausalLM", str(folder))
 
 
 def examples(written: Path) -> Examples:
-    tokenizer = loaded("AutoTokenizer", str(written / "base"))
-    return tokenised(read(written / "train.jsonl").rows, tokenizer, cutoff=256)
+    tokenizer = load_pretrained("AutoTokenizer", str(written / "base"))
+    return tokenise(read(written / "train.jsonl").rows, tokenizer, cutoff=256)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_the_loss_falls_and_every_step_is_logged(trained: Path):
 
 
 def test_the_model_is_loaded_generates_and_stops_where_its_turn_ends(trained: Path):
-    model, tokenizer = model_of(trained), loaded("AutoTokenizer", str(trained))
+    model, tokenizer = model_of(trained), load_pretrained("AutoTokenizer", str(trained))
     assert tokenizer.eos_token == "<|im_end|>"
     assert model.generation_config.eos_token_id[0] == tokenizer.eos_token_id
     assert tokenizer.chat_template == models.PLAIN
@@ -130,8 +130,8 @@ def test_what_was_killed_goes_on_as_if_it_had_not_been(trained: Path, written: P
     assert "go on with it by --resume" in capsys.readouterr().err
     assert sft(written, out, "--resume") == 0
     said = capsys.readouterr().err
-    assert "checkpoint-6 was left half-way: removed" in said
-    assert "going on from" in said
+    assert "checkpoint-6 is incomplete: removed" in said
+    assert "resuming from" in said
     assert "checkpoint-4" in said
     assert losses(out) == losses(trained)
     ours, theirs = model_of(out).state_dict(), model_of(trained).state_dict()
@@ -184,11 +184,11 @@ def test_an_adapter_is_kept_and_merged(written: Path, tmp_path: Path):
 
 
 def test_packed_rows_are_learned_as_if_they_were_apart(written: Path, tmp_path: Path):
-    from scale_reasoning.synth.train import packs
+    from scale_reasoning.synth.train import count_packs
 
     table = {"model": str(written / "base"), "rows": str(written / "train.jsonl"), **SETTINGS}
     held = examples(written).kept
-    packed = {**table, "packing": True, "global_batch": packs(held, 256), "device_batch": 1, "steps": 1}
+    packed = {**table, "packing": True, "global_batch": count_packs(held, 256), "device_batch": 1, "steps": 1}
     out = tmp_path / "packed"
     (tmp_path / "packed.toml").write_text("".join(f"{k} = {json.dumps(v)}\n" for k, v in packed.items()))
     assert main(["sft", str(tmp_path / "packed.toml"), "--out", str(out)]) == 0
@@ -239,7 +239,7 @@ def test_a_model_that_is_not_there_is_refused(written: Path, tmp_path: Path, cap
 def test_accelerate_reads_the_configurations_that_ship(sharding: str):
     from accelerate.commands.config.config_args import load_config_from_file
 
-    found = load_config_from_file(str(config(sharding)))
+    found = load_config_from_file(str(find_config(sharding)))
     assert found.distributed_type == {"fsdp2": "FSDP", "zero3": "DEEPSPEED"}[sharding]
     assert found.mixed_precision == "bf16"
 
@@ -253,7 +253,7 @@ def test_two_processes_that_share_the_model_learn_what_one_does(method: str, wri
         folders.write(out, folders.Job(recipe=asked, rows_sha256="", place=asked.model))
     script = str(Path(__file__).with_name("sharded_on_cpu.py"))
     launcher = ["torch.distributed.run", "--standalone", "--nproc_per_node", "2", script]
-    ended([*launcher, str(tmp_path / "two")], **launched(command(shared, tmp_path / "two")))
+    ended([*launcher, str(tmp_path / "two")], **launched(make_command(shared, tmp_path / "two")))
     ended(["scale_reasoning.synth.train", str(tmp_path / "one")])
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), abs=1e-4)
     from safetensors.torch import load_file
@@ -262,8 +262,8 @@ def test_two_processes_that_share_the_model_learn_what_one_does(method: str, wri
     ours, theirs = load_file(tmp_path / "two" / file), load_file(tmp_path / "one" / file)
     assert ours.keys() == theirs.keys() != set()
     assert all(bool((ours[name] - theirs[name]).abs().max() < 1e-4) for name in theirs)
-    whole, _ = folders.checkpoints(tmp_path / "two", 2)
-    assert [folders.step_of(each) for each in whole] == [2, 3]
+    whole, _ = folders.find_checkpoints(tmp_path / "two", 2)
+    assert [folders.read_step(each) for each in whole] == [2, 3]
 
 
 def ended(module: list[str], **variables: str) -> None:
@@ -296,15 +296,15 @@ def test_the_model_in_the_box_becomes_a_folder_that_can_be_saved(tmp_path: Path)
     if file is None:
         pytest.skip("the model in the box is not here: `scale fetch`")
     said: list[str] = []
-    folder = dequantised(file, tmp_path, said.append)
-    assert dequantised(file, tmp_path, said.append) == folder
+    folder = dequantise(file, tmp_path, said.append)
+    assert dequantise(file, tmp_path, said.append) == folder
     assert len(said) == 1
     model = model_of(folder)
     assert model.num_parameters() == 134_515_008
     assert not hasattr(model.config, "quantization_config")
-    assert loaded("AutoTokenizer", str(folder)).chat_template.count("<|im_start|>") > 0
+    assert load_pretrained("AutoTokenizer", str(folder)).chat_template.count("<|im_start|>") > 0
 
 
 def test_a_place_that_holds_no_model_is_said_so(tmp_path: Path):
-    with pytest.raises(ConfigError, match="AutoConfig cannot be had"):
-        loaded("AutoConfig", str(tmp_path))
+    with pytest.raises(ConfigError, match="AutoConfig cannot be loaded"):
+        load_pretrained("AutoConfig", str(tmp_path))

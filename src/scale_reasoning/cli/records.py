@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scale_reasoning.cli.options import Commands
-from scale_reasoning.errors import ConfigError
 
 if TYPE_CHECKING:
     from scale_reasoning.runs.regrade import RegradeCounts
@@ -42,11 +41,10 @@ def add(commands: Commands) -> None:
 
 def run_grade(args: argparse.Namespace) -> int:
     """Prints how many verdicts changed in each run, and which way; 1 where some could not be given."""
-    from scale_reasoning.graders import GRADERS
+    from scale_reasoning.graders import check_name
     from scale_reasoning.runs.store import reading, resume
 
-    if args.grader is not None and args.grader not in GRADERS:
-        raise ConfigError(f"--grader {args.grader}: must be one of {', '.join(GRADERS)}")
+    check_name(args.grader, "--grader")
     code = 0
     for folder in args.runs:
         with (reading if args.dry_run else resume)(folder) as store:

@@ -16,7 +16,7 @@ from scale_reasoning.errors import ConfigError, ScaleError
 if TYPE_CHECKING:
     from scale_reasoning.synth.folder import Job
     from scale_reasoning.synth.plan import Plan
-    from scale_reasoning.synth.rows import Rows
+    from scale_reasoning.synth.rows import TrainingRows
     from scale_reasoning.synth.sft import Recipe
     from scale_reasoning.synth.tokens import Examples
 
@@ -62,20 +62,20 @@ def run(args: argparse.Namespace) -> int:
     return _introduced(out, job)
 
 
-def _job(recipe: Recipe, found: Rows) -> Job:
+def _job(recipe: Recipe, found: TrainingRows) -> Job:
     """The training in full. Everything that can be wrong with it is found here, before a GPU is asked for."""
     from scale_reasoning.synth.extra import versions
     from scale_reasoning.synth.folder import Job
-    from scale_reasoning.synth.tokens import tokenised
-    from scale_reasoning.synth.train import gpus_here
-    from scale_reasoning.synth.weights import loaded, place_of
+    from scale_reasoning.synth.tokens import tokenise
+    from scale_reasoning.synth.train import count_gpus
+    from scale_reasoning.synth.weights import find_weights, load_pretrained
 
-    if recipe.gpus > 1 and gpus_here() < recipe.gpus:
-        raise ConfigError(f"gpus = {recipe.gpus}: this machine has {gpus_here()}")
-    place = place_of(recipe.model, _told)
-    config = loaded("AutoConfig", place, recipe.revision)
-    tokenizer = loaded("AutoTokenizer", place, recipe.revision)
-    examples = tokenised(found.rows, tokenizer, cutoff=recipe.cutoff, over_cutoff=recipe.over_cutoff)
+    if recipe.gpus > 1 and count_gpus() < recipe.gpus:
+        raise ConfigError(f"gpus = {recipe.gpus}: this machine has {count_gpus()}")
+    place = find_weights(recipe.model, _told)
+    config = load_pretrained("AutoConfig", place, recipe.revision)
+    tokenizer = load_pretrained("AutoTokenizer", place, recipe.revision)
+    examples = tokenise(found.rows, tokenizer, cutoff=recipe.cutoff, over_cutoff=recipe.over_cutoff)
     if examples.dropped or examples.cut:
         _told(f"over {recipe.cutoff} tokens: {_over(examples)}")
     window = getattr(config.get_text_config(), "max_position_embeddings", None)
@@ -94,7 +94,7 @@ def _begun(out: Path, job: Job, *, resume: bool) -> bool:
     before = folder.read(out)
     if not resume:
         raise ConfigError(f"--out {out}: it holds a training; go on with it by --resume, or name another folder")
-    if changed := folder.changes(before, job):
+    if changed := folder.list_changes(before, job):
         raise ConfigError(f"--resume {out}: the training has changed since it began: {'; '.join(changed)}")
     folder.write(out, replace(job, done=before.done))
     return before.done
@@ -104,7 +104,7 @@ def _trained(out: Path, job: Job) -> None:
     from scale_reasoning.synth import launch, train
 
     if job.recipe.gpus > 1:
-        with running(launch.command(job.recipe, out)) as launched:
+        with running(launch.make_command(job.recipe, out)) as launched:
             failed = launched.wait()
         if failed:
             raise ScaleError(f"the training failed, see above; once that is mended, go on with --resume --out {out}")
@@ -119,12 +119,12 @@ def _introduced(out: Path, job: Job) -> int:
     from scale_reasoning.synth import folder
 
     folder.write(out, replace(job, done=True))
-    folder.introduce(out, job)
-    print(f"{out}\n\n{folder.use(out, job)}", end="")
+    folder.write_readme(out, job)
+    print(f"{out}\n\n{folder.explain_use(out, job)}", end="")
     return 0
 
 
-def _dry_run(recipe: Recipe, found: Rows, out: Path, *, resume: bool) -> int:
+def _dry_run(recipe: Recipe, found: TrainingRows, out: Path, *, resume: bool) -> int:
     """Prints what can be known, and for what cannot be known the reason."""
     from scale_reasoning.synth import folder, launch
     from scale_reasoning.synth.plan import plan
@@ -140,11 +140,13 @@ def _dry_run(recipe: Recipe, found: Rows, out: Path, *, resume: bool) -> int:
         "parameters": _parameters(recipe, planned),
         "memory": _memory(recipe, planned),
         "out": str(out),
-        "command": shlex.join(launch.command(recipe, out)) if recipe.gpus > 1 else "in this process",
+        "command": shlex.join(launch.make_command(recipe, out)) if recipe.gpus > 1 else "in this process",
     }
     if resume:
-        whole, _ = folder.checkpoints(out, recipe.gpus)
-        lines["resumes"] = f"after step {folder.step_of(whole[-1]):,}" if whole else "from the start: no checkpoint yet"
+        whole, _ = folder.find_checkpoints(out, recipe.gpus)
+        lines["resumes"] = (
+            f"after step {folder.read_step(whole[-1]):,}" if whole else "from the start: no checkpoint yet"
+        )
     for name, said in lines.items():
         print(f"{name:<12}{said}")
     for reason in dict.fromkeys(planned.unknown):
@@ -176,8 +178,8 @@ def _steps(recipe: Recipe, planned: Plan) -> str:
         return "unknown"
     packed = f" ({planned.sequences:,} packs)" if recipe.packing else ""
     most = "" if planned.examples else "at most "
-    an_epoch, every = recipe.steps_an_epoch(planned.sequences), recipe.all_steps(planned.sequences)
-    return f"{most}{an_epoch:,} an epoch{packed}, {every:,} in all"
+    per_epoch, every = recipe.steps_per_epoch(planned.sequences), recipe.total_steps(planned.sequences)
+    return f"{most}{per_epoch:,} an epoch{packed}, {every:,} in all"
 
 
 def _parameters(recipe: Recipe, planned: Plan) -> str:

@@ -137,15 +137,14 @@ def _write(file: Path, text: str) -> None:
 
 async def _grader(name: str | None, problem: Problem) -> Grader | None:
     """The grader, once it has shown that it can read the gold answer: before a token is spent."""
-    from scale_reasoning.graders import GRADERS, grader_for
+    from scale_reasoning.graders import check_name, grader_for
 
     if problem.answer is None:
         if name is not None:
             raise ConfigError("--grader: needs --answer GOLD")
         return None
-    if name is not None and name not in GRADERS:
-        raise ConfigError(f"--grader {name}: must be one of {', '.join(GRADERS)}")
-    grader = grader_for(problem.answer) if name is None else GRADERS[name]()
+    check_name(name, "--grader")
+    grader = grader_for(problem.answer, name)
     try:
         await grader.grade(problem, Solution(answer=problem.answer))
     except GradeError as error:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from scale_reasoning.cli import chosen, dry, evaluate, running
 from scale_reasoning.cli.options import Commands
-from scale_reasoning.cli.traces import Made, filtered, filters_of, finish, table
+from scale_reasoning.cli.traces import Made, filtered, finish, limits_of, table
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.runs import manifest as manifests
 from scale_reasoning.runs.manifest import Manifest
@@ -19,7 +19,7 @@ from scale_reasoning.strategies import describe
 
 if TYPE_CHECKING:
     from scale_reasoning.runs.store import Store
-    from scale_reasoning.synth.settings import Settings
+    from scale_reasoning.synth.settings import SynthesisOptions
     from scale_reasoning.synth.target import Target
     from scale_reasoning.types import Problem
 
@@ -135,62 +135,62 @@ def _resumed(args: argparse.Namespace) -> int:
         print("\n".join([dry.left(args.out / RUN), *_until(settings, len(made.funnel.kept))]))
         return 0
     with running.resumed(args.out / RUN) as store:
-        store.remember(settings.encoded())
+        store.remember(settings.to_json())
         return _make(args, settings, store, made)
 
 
-def _manifest(args: argparse.Namespace, settings: Settings) -> Manifest:
-    from scale_reasoning.synth.splits import from_train
+def _manifest(args: argparse.Namespace, settings: SynthesisOptions) -> Manifest:
+    from scale_reasoning.synth.splits import use_train_split
 
     if args.recipe:
         evaluate.refuse(args, str(args.recipe), "split", "level", "problem_field", "answer_field")
         manifest = evaluate.with_flags(manifests.read(args.recipe), args)
     else:
         manifest = evaluate.manifest(args, args.dataset, [describe(chosen.strategy(args))])
-    return replace(from_train(manifest), synthesis=settings.encoded())
+    return replace(use_train_split(manifest), synthesis=settings.to_json())
 
 
-# Settings
+# SynthesisOptions
 
 
 def _given(args: argparse.Namespace) -> dict[str, Any]:
     """The settings of the traces that the command line names."""
-    from scale_reasoning.synth.settings import Settings
+    from scale_reasoning.synth.settings import SynthesisOptions
 
-    given = {each.name: getattr(args, each.name) for each in fields(Settings)}
+    given = {each.name: getattr(args, each.name) for each in fields(SynthesisOptions)}
     given["decontaminate"] = None if args.decontaminate is None else tuple(args.decontaminate)
     return {key: value for key, value in given.items() if value is not None}
 
 
-def _settings(args: argparse.Namespace) -> Settings:
-    from scale_reasoning.synth.settings import Settings
+def _settings(args: argparse.Namespace) -> SynthesisOptions:
+    from scale_reasoning.synth.settings import SynthesisOptions
 
-    settings = Settings(**_given(args)).in_full()
+    settings = SynthesisOptions(**_given(args)).fill_defaults()
     settings.check_files()
     return settings
 
 
-def _remembered(args: argparse.Namespace, manifest: Manifest) -> Settings:
+def _remembered(args: argparse.Namespace, manifest: Manifest) -> SynthesisOptions:
     """What the run remembers, with what the command line changes. Raises ConfigError for a change unasked."""
     from scale_reasoning.synth import settings as synthesis
-    from scale_reasoning.synth.bundle import previous
+    from scale_reasoning.synth.bundle import read_previous
 
     given = _given(args)
     if manifest.synthesis:
         before = synthesis.decode(manifest.synthesis, args.out / RUN)
     else:  # a run from before runs remembered their settings
-        unnamed = {} if given.keys() & {"layout", "student_prompts"} else previous(args.out) or {}
-        before = synthesis.of_a_bundle(unnamed, args.out)
-    now = replace(before, **given).in_full()
+        unnamed = {} if given.keys() & {"layout", "student_prompts"} else read_previous(args.out) or {}
+        before = synthesis.read_from_bundle(unnamed, args.out)
+    now = replace(before, **given).fill_defaults()
     now.check_files()
-    changed = synthesis.changes(before, now)
+    changed = synthesis.list_changes(before, now)
     if changed and manifest.synthesis and not args.overwrite:
         raise ConfigError(f"{args.out}: {'; '.join(changed)}: add --overwrite to replace its traces by others, or take "
                           f"them elsewhere: scale synth --from {args.out / RUN} --out DIR")  # fmt: skip
     return now
 
 
-def _vacant(args: argparse.Namespace, settings: Settings) -> None:
+def _vacant(args: argparse.Namespace, settings: SynthesisOptions) -> None:
     """Raises ConfigError where a run has begun in OUT, or there is something that would be replaced."""
     from scale_reasoning.synth import bundle
 
@@ -198,38 +198,40 @@ def _vacant(args: argparse.Namespace, settings: Settings) -> None:
         raise ConfigError(
             f"--out {args.out}: its run has begun: scale synth --resume {args.out}, or name another folder"
         )
-    bundle.check(args.out, settings.shown(), (), overwrite=args.overwrite)
+    bundle.check(args.out, settings.describe(), (), overwrite=args.overwrite)
 
 
-def _check(args: argparse.Namespace, settings: Settings, made: Made) -> None:
+def _check(args: argparse.Namespace, settings: SynthesisOptions, made: Made) -> None:
     """Raises ConfigError where the traces must not be written."""
     from scale_reasoning.synth import bundle
 
-    bundle.check(args.out, settings.shown(), made.collected.origins, overwrite=args.overwrite)
+    bundle.check(args.out, settings.describe(), made.collected.origins, overwrite=args.overwrite)
 
 
-def _evaluation(manifest: Manifest, problems: Mapping[str, Sequence[Problem]], settings: Settings) -> frozenset[str]:
+def _evaluation(
+    manifest: Manifest, problems: Mapping[str, Sequence[Problem]], settings: SynthesisOptions
+) -> frozenset[str]:
     """The benchmarks that rows may come from. Raises ConfigError for evaluation problems that are not allowed."""
-    from scale_reasoning.synth.splits import evaluation, require_allowed
+    from scale_reasoning.synth.splits import find_evaluation, require_allowed
 
     specs = dict.fromkeys(cell.dataset for cell in manifest.cells)
-    found = [evaluation(manifest, spec, problems.get(spec.name, ())) for spec in specs]
+    found = [find_evaluation(manifest, spec, problems.get(spec.name, ())) for spec in specs]
     return require_allowed(filter(None, found), allow=settings.allow_test_split)
 
 
-def _check_problems(manifest: Manifest, problems: Mapping[str, Sequence[Problem]], settings: Settings) -> None:
+def _check_problems(manifest: Manifest, problems: Mapping[str, Sequence[Problem]], settings: SynthesisOptions) -> None:
     """Refuses evaluation problems, and says how many problems can give no trace."""
-    from scale_reasoning.synth.contamination import judge
+    from scale_reasoning.synth.contamination import make_judge
 
     allowed = _evaluation(manifest, problems, settings)
-    reason = judge(filters_of(settings).against, allowed)
+    reason = make_judge(limits_of(settings).against, allowed)
     useless = sum(reason(problem.text) is not None for listed in problems.values() for problem in listed)
     if useless:
         print(f"scale: {useless:,} of {sum(map(len, problems.values())):,} problems share a passage with one that is "
               "kept out; no trace of theirs is kept", file=sys.stderr)  # fmt: skip
 
 
-def _until(settings: Settings, kept: int = 0) -> list[str]:
+def _until(settings: SynthesisOptions, kept: int = 0) -> list[str]:
     if settings.target is None:
         return []
     missing = max(0, settings.target - kept)
@@ -239,7 +241,7 @@ def _until(settings: Settings, kept: int = 0) -> list[str]:
 # The run and its traces
 
 
-def _make(args: argparse.Namespace, settings: Settings, store: Store, made: Made | None = None) -> int:
+def _make(args: argparse.Namespace, settings: SynthesisOptions, store: Store, made: Made | None = None) -> int:
     """The run, and more of it as long as the filters leave too few and there is more."""
     from scale_reasoning.runs.run import needed
 
@@ -257,15 +259,15 @@ def _make(args: argparse.Namespace, settings: Settings, store: Store, made: Made
             return finish(args, settings, made, code)
 
 
-def _target(settings: Settings, store: Store) -> Target | None:
+def _target(settings: SynthesisOptions, store: Store) -> Target | None:
     if settings.target is None:
         return None
-    from scale_reasoning.synth.collect import evaluations_of
-    from scale_reasoning.synth.contamination import judge
+    from scale_reasoning.synth.collect import find_evaluations
+    from scale_reasoning.synth.contamination import make_judge
     from scale_reasoning.synth.target import Target
 
-    allowed = {name for each in evaluations_of(store) for name in each.benchmarks if settings.allow_test_split}
-    reason = judge(filters_of(settings).against, allowed)
+    allowed = {name for each in find_evaluations(store) for name in each.benchmarks if settings.allow_test_split}
+    reason = make_judge(limits_of(settings).against, allowed)
     names = dict.fromkeys(cell.dataset.name for cell in store.manifest.cells)
     hopeless = [(name, problem.id) for name in names for problem in store.problems(name) if reason(problem.text)]
     return Target(store, settings.target, every=settings.choose == "all", hopeless=hopeless)

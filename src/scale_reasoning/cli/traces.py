@@ -11,41 +11,41 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from scale_reasoning.synth.collect import Collected
-    from scale_reasoning.synth.filters import Filters
+    from scale_reasoning.synth.collect import Collection
+    from scale_reasoning.synth.filters import Limits
     from scale_reasoning.synth.funnel import Funnel
-    from scale_reasoning.synth.settings import Settings
+    from scale_reasoning.synth.settings import SynthesisOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
     """All attempts of the runs, and what became of them."""
 
-    collected: Collected
+    collected: Collection
     funnel: Funnel
 
 
-def filtered(settings: Settings, folders: Sequence[Path]) -> Made:
+def filtered(settings: SynthesisOptions, folders: Sequence[Path]) -> Made:
     """The attempts of the runs in `folders` through the filters. Raises ConfigError, StoreError."""
     from scale_reasoning.synth import funnel
     from scale_reasoning.synth.collect import collect
-    from scale_reasoning.synth.filters import stages
-    from scale_reasoning.synth.trace import layout
+    from scale_reasoning.synth.filters import make_filters
+    from scale_reasoning.synth.trace import read_layout
 
-    collected = collect(folders, layout(settings.layout))
+    collected = collect(folders, read_layout(settings.layout))
     allowed = {name for each in collected.evaluations for name in each.benchmarks if settings.allow_test_split}
-    filters = replace(filters_of(settings), allowed=frozenset(allowed))
-    return Made(collected=collected, funnel=funnel.run(collected.candidates, stages(filters)))
+    limits = replace(limits_of(settings), allowed=frozenset(allowed))
+    return Made(collected=collected, funnel=funnel.run(collected.candidates, make_filters(limits)))
 
 
 @cache
-def filters_of(settings: Settings) -> Filters:
+def limits_of(settings: SynthesisOptions) -> Limits:
     """The filters that the settings describe, with the lists to keep out. Raises ConfigError."""
     from scale_reasoning.datasets import load
-    from scale_reasoning.synth.filters import Filters
+    from scale_reasoning.synth.filters import Limits
 
     folder = Path(settings.data_dir) if settings.data_dir else None
-    return Filters(
+    return Limits(
         max_tokens=settings.max_tokens,
         choose=settings.choose,
         target=settings.target,
@@ -53,15 +53,15 @@ def filters_of(settings: Settings) -> Filters:
     )
 
 
-def finish(args: argparse.Namespace, settings: Settings, made: Made, code: int) -> int:
+def finish(args: argparse.Namespace, settings: SynthesisOptions, made: Made, code: int) -> int:
     """Writes the bundle, shows the funnel."""
     from scale_reasoning.synth import bundle, llamafactory
-    from scale_reasoning.synth.trace import LIMO, student_prompts
+    from scale_reasoning.synth.trace import LIMO, read_student_prompts
 
-    kept, student = made.funnel.kept, student_prompts(settings.student_prompts)
-    files = bundle.write(args.out, made.funnel, made.collected.origins, student=student, settings=settings.shown())
+    kept, student = made.funnel.kept, read_student_prompts(settings.student_prompts)
+    files = bundle.write(args.out, made.funnel, made.collected.origins, student=student, settings=settings.describe())
     if settings.bundle:
-        own = student_prompts(settings.student_prompts or LIMO)
+        own = read_student_prompts(settings.student_prompts or LIMO)
         llamafactory.write(
             args.out, kept, student=own, prompts_file=settings.student_prompts,
             model=settings.base_model or llamafactory.DEFAULT_MODEL, gpus=settings.gpus or llamafactory.DEFAULT_GPUS,

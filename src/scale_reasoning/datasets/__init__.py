@@ -1,7 +1,7 @@
-"""The table of datasets; from a name or a path to problems that have gold answers.
+"""The table of datasets, and `load`: from a name or a path to problems with gold answers.
 
-To add one: a file here with one function of what is wanted, and a row in `DATASETS`. Which grader reads a gold answer,
-and whether it can, is the caller's to check: graders are a room of their own.
+To add a dataset, write a file here with one function of `DatasetOptions`, and add a row to `DATASETS`. Does not check
+whether a grader can read the gold answers.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from functools import partial
 from pathlib import Path
 
 from scale_reasoning.datasets import arithmetic, benchmarks, files, hub, limo
-from scale_reasoning.datasets.dataset import Dataset, Wanted
+from scale_reasoning.datasets.dataset import Dataset, DatasetOptions
 from scale_reasoning.errors import ConfigError
 
-__all__ = ["DATASETS", "Dataset", "Loader", "Wanted", "load"]
+__all__ = ["DATASETS", "Dataset", "DatasetOptions", "Loader", "load"]
 
-Loader = Callable[[Wanted], Dataset]
+Loader = Callable[[DatasetOptions], Dataset]
 
 DATASETS: Mapping[str, Loader] = {
     "aime24": partial(benchmarks.load, "aime24"),
@@ -46,11 +46,10 @@ def load(
 ) -> Dataset:
     """A dataset by its name in `DATASETS`, else by the path of a file, else by its name on the Hub.
 
-    `Wanted` says what the options mean. Ids are unique, texts and gold answers are not empty, and the first problems
-    of a larger `count` are those of a smaller one. Raises `ConfigError` for whatever is wrong with name, options or
-    rows.
+    `DatasetOptions` explains the options. Ids are unique, texts and gold answers are not empty. A larger `count` begins
+    with the same problems as a smaller one. Raises `ConfigError` for an unknown name, a wrong option or a bad row.
     """
-    wanted = Wanted(
+    options = DatasetOptions(
         data_dir=data_dir,
         count=count,
         seed=seed,
@@ -63,11 +62,11 @@ def load(
     )
     path = Path(name_or_path)
     if name_or_path in DATASETS:
-        return DATASETS[name_or_path](wanted)
+        return DATASETS[name_or_path](options)
     if path.suffix in files.FORMATS or path.exists():
-        return files.load(path, wanted)
+        return files.load(path, options)
     if hub.NAME.fullmatch(name_or_path):
-        return hub.load(name_or_path, wanted)
+        return hub.load(name_or_path, options)
     close = get_close_matches(name_or_path.lower(), DATASETS, n=3)
     meant = f" Did you mean {' or '.join(close)}?" if close else ""
     raise ConfigError(

@@ -1,7 +1,7 @@
-"""The field's benchmarks: where each is pinned, how many problems it has, and which wordings of it are known.
+"""The benchmarks: each one's revision on the Hub, its number of problems, and its known wordings.
 
-Decides ids, sizes and revisions. Ships no text: rows come from the Hub, or from DIR/NAME.jsonl of id, problem, answer.
-Public copies of AIME differ in the wording of some problems, so a wording is recognised by its hash.
+Ships no text: rows come from the Hub, or from DIR/NAME.jsonl with id, problem and answer. Public copies of AIME differ
+in the wording of some problems, so the hash of all texts tells which wording a copy has.
 """
 
 from __future__ import annotations
@@ -12,21 +12,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scale_reasoning.datasets import files, hub
-from scale_reasoning.datasets.dataset import Dataset, Wanted, dataset_of, texts_sha256
-from scale_reasoning.datasets.rows import Row, problems_of
+from scale_reasoning.datasets.dataset import Dataset, DatasetOptions, hash_texts, make_dataset
+from scale_reasoning.datasets.rows import SourceRow, make_problems
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.types import JSON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Benchmark:
-    """One benchmark. `licence` is an SPDX name, or says whose the problems are. `texts` names known wordings by
-    `text_sha256`. On the Hub, `id_field` is the field that holds a problem's id (None: its row number), of which
-    `id_pattern` is cut away.
+    """One benchmark of `problems` problems.
+
+    `licence` is an SPDX name, or says who owns the problems. `texts` names known wordings by `text_sha256`. On the Hub,
+    `id_field` holds a problem's id (None: the row number is the id); what matches `id_pattern` is removed from it.
     """
 
     problems: int
-    place: hub.Place
+    source: hub.HubSplit
     licence: str
     problem_field: str = "problem"
     id_field: str | None = "id"
@@ -39,7 +40,7 @@ MAA = "the problems are the Mathematical Association of America's"
 BENCHMARKS: Mapping[str, Benchmark] = {
     "aime24": Benchmark(
         problems=30,
-        place=hub.Place(
+        source=hub.HubSplit(
             repo="HuggingFaceH4/aime_2024", split="train", revision="2fe88a2f1091d5048c0f36abc874fb997b3dd99a"
         ),
         licence=MAA,
@@ -47,7 +48,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     ),
     "aime25": Benchmark(
         problems=30,
-        place=hub.Place(
+        source=hub.HubSplit(
             repo="yentinglin/aime_2025",
             config="default",
             split="train",
@@ -58,14 +59,14 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     ),
     "amc23": Benchmark(
         problems=40,
-        place=hub.Place(repo="math-ai/amc23", split="test", revision="80815d37005feb82cd7f8fbc6901d5d3eff43057"),
+        source=hub.HubSplit(repo="math-ai/amc23", split="test", revision="80815d37005feb82cd7f8fbc6901d5d3eff43057"),
         problem_field="question",
         licence=MAA,
         texts={"541e99297e7f394badb9768664548cb4adbec9f6f68da099b62618266a3a57e0": "Qwen2.5-Math"},
     ),
     "math500": Benchmark(
         problems=500,
-        place=hub.Place(
+        source=hub.HubSplit(
             repo="HuggingFaceH4/MATH-500", split="test", revision="6e4ed1a2a79af7d8630a6b768ec859cb5af4d3be"
         ),
         id_field="unique_id",
@@ -75,7 +76,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     ),
     "gsm8k": Benchmark(
         problems=1319,
-        place=hub.Place(
+        source=hub.HubSplit(
             repo="openai/gsm8k", config="main", split="test", revision="740312add88f781978c0658806c59bc2815b9866"
         ),
         problem_field="question",
@@ -86,46 +87,46 @@ BENCHMARKS: Mapping[str, Benchmark] = {
 }
 
 
-def load(name: str, wanted: Wanted) -> Dataset:
+def load(name: str, options: DatasetOptions) -> Dataset:
     """All problems of a benchmark, or the first `wanted.count`.
 
-    `source` says under `wording` which known wording this is, None for one not seen before. Raises `ConfigError` when
-    the rows cannot be had, are malformed, or are not as many as the benchmark has.
+    The dataset's `source` has the known wording under `wording`, None for an unknown one. Raises `ConfigError` when the
+    rows cannot be read, are malformed, or are more or fewer than the benchmark has.
     """
-    wanted.allow(name)
+    options.check(name)
     benchmark = BENCHMARKS[name]
     facts: dict[str, JSON] = {"licence": benchmark.licence}
-    if wanted.data_dir is None:
-        origin, problem_field = f"hub:{benchmark.place.repo}", benchmark.problem_field
-        rows = _hub_rows(name, benchmark)
-        facts["revision"] = benchmark.place.revision
+    if options.data_dir is None:
+        origin, problem_field = f"hub:{benchmark.source.repo}", benchmark.problem_field
+        rows = _read_from_hub(name, benchmark)
+        facts["revision"] = benchmark.source.revision
     else:
-        path = _file(wanted.data_dir, name)
+        path = _find_file(options.data_dir, name)
         origin, problem_field, rows = str(path), "problem", files.read(path)
-    problems = problems_of(map(_with_final_answer, rows), origin, problem_field=problem_field, answer_field="answer")
+    problems = make_problems(map(_keep_final_answer, rows), origin, problem_field=problem_field, answer_field="answer")
     if len(problems) != benchmark.problems:
         raise ConfigError(f"{name} has {benchmark.problems} problems, but {origin} has {len(problems)}")
-    facts["wording"] = benchmark.texts.get(texts_sha256(problem.text for problem in problems))
-    return dataset_of(name, problems, origin=origin, count=wanted.count, facts=facts)
+    facts["wording"] = benchmark.texts.get(hash_texts(problem.text for problem in problems))
+    return make_dataset(name, problems, origin=origin, count=options.count, facts=facts)
 
 
-def _file(folder: Path, name: str) -> Path:
+def _find_file(folder: Path, name: str) -> Path:
     path = folder / f"{name}.jsonl"
     if not path.is_file():
         raise ConfigError(f"--data-dir {folder} has no {name}.jsonl (rows of id, problem, answer)")
     return path
 
 
-def _hub_rows(name: str, benchmark: Benchmark) -> Iterator[Row]:
-    for number, row in enumerate(hub.read(benchmark.place)):
-        own = f"{benchmark.place.split}-{number:04d}" if benchmark.id_field is None else row.fields[benchmark.id_field]
+def _read_from_hub(name: str, benchmark: Benchmark) -> Iterator[SourceRow]:
+    for number, row in enumerate(hub.read(benchmark.source)):
+        own = f"{benchmark.source.split}-{number:04d}" if benchmark.id_field is None else row.fields[benchmark.id_field]
         own = re.sub(benchmark.id_pattern, "", str(own)).replace("/", "-")
-        yield Row(where=row.where, fields={**row.fields, "id": f"{name}-{own}"})
+        yield SourceRow(where=row.where, fields={**row.fields, "id": f"{name}-{own}"})
 
 
-def _with_final_answer(row: Row) -> Row:
-    """GSM8K's answers are worked out; what counts stands after the last `####`."""
+def _keep_final_answer(row: SourceRow) -> SourceRow:
+    """The row with the final answer alone: in GSM8K it follows the working, after the last `####`."""
     answer = row.fields.get("answer")
     if not isinstance(answer, str) or "####" not in answer:
         return row
-    return Row(where=row.where, fields={**row.fields, "answer": answer.rpartition("####")[2].strip()})
+    return SourceRow(where=row.where, fields={**row.fields, "answer": answer.rpartition("####")[2].strip()})

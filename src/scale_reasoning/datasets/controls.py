@@ -1,7 +1,7 @@
-"""Control characters that no text has, and what they most likely were before something read them as an escape.
+"""Finds control characters in a text, and guesses what they were before an escape was read wrongly.
 
-Decides which characters are refused: all of C0 except tab, newline and carriage return, DEL, and C1; also what is left
-of a LaTeX command whose one backslash made a tab, a newline or a carriage return of it. Changes no text.
+Refused are C0 except tab, newline and carriage return, DEL, and C1. Refused is also the rest of a LaTeX command whose
+single backslash was read as a tab, a newline or a carriage return. Changes no text.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 
 _ESCAPES = {"\a": "a", "\b": "b", "\t": "t", "\n": "n", "\v": "v", "\f": "f", "\r": "r"}
-"""The letter that makes an escape of each character: `"\\f"` is a form feed."""
-# A rest that is a word of its own, as in "\nu", counts only right after an operator or an opening bracket.
+"""The letter of each character's escape: `"\\f"` is a form feed."""
+# Some rests are short ("\nu"): they count only after an operator or an opening bracket.
 _REST_OF_A_COMMAND = (
     r"\t(?:heta|imes|ext(?:bf|it|rm|sf|tt|style)?|frac|binom|anh|au|herefore|ilde|riangle(?:q|left|right)?)"
     r"|(?<=[\w)}$] )\neq(?=[ \d\\])(?! ?\()|(?<=[\w)}$])\neq(?=\d)"
@@ -22,8 +22,8 @@ _CONTROL = re.compile(rf"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|(?:{_REST_OF_A_CO
 _LETTERS = re.compile(r"[a-zA-Z]{1,30}")
 
 
-def control_character(text: str) -> str | None:
-    """What is wrong with a text in which a control character stands, and what to do; None where there is none."""
+def find_control_character(text: str) -> str | None:
+    """Describes the first control character in a text and says what to do; None where there is none."""
     found = _CONTROL.search(text)
     if found is None:
         return None
@@ -34,5 +34,5 @@ def control_character(text: str) -> str | None:
         command = f"\\{_ESCAPES[character]}{rest[0]}"
         return f"{what}, before {rest[0]!r}: {command} was most likely written with one backslash; write \\{command}"
     if character >= "\x80":
-        return f"{what}: the text was most likely read in another encoding than its own; save it as UTF-8"
-    return f"{what}: no text has one; remove it"
+        return f"{what}: the text was most likely read in the wrong encoding; save it as UTF-8"
+    return f"{what}: remove it"

@@ -1,7 +1,6 @@
-"""The shape of a dataset, what may be asked of one, and the hashes by which two are told apart.
+"""The type of a dataset, its options, and the hashes that identify its rows and texts.
 
-Decides what a canonical row and a normalised text are. Reads nothing, and has no opinion on gold answers beyond that
-there is one: which grader reads them is the caller's affair.
+Decides what a canonical row and a normalised text are. Reads no files.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ from scale_reasoning.types import JSON, Problem
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
-    """Problems with unique ids and gold answers, and where they came from.
+    """Problems with unique ids and gold answers, and their source.
 
-    `source` goes into a run's manifest: at least `rows`, `sha256` (hex, of the canonical id, text, answer rows),
-    `text_sha256` (of the texts alone, whatever their order and spacing) and `origin`; a Hub dataset's `revision`, a
-    generator's settings.
+    `source` goes into a run's manifest. It has at least `rows`, `sha256` (hex, of the canonical rows of id, text and
+    answer), `text_sha256` (of the texts, in any order and spacing) and `origin`; also a Hub dataset's `revision`, or a
+    generator's options.
     """
 
     name: str
@@ -34,12 +33,12 @@ class Dataset:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What is asked of a dataset; None is the dataset's own default.
+class DatasetOptions:
+    """The options of a dataset; None is the dataset's own default.
 
-    `count` is the most problems wanted, from the first on. `seed` is a generator's, `data_dir` a benchmark's; other
-    datasets are the same whatever they say. The rest is refused where a dataset does not have it. `steps` and
-    `digits` are inclusive ranges.
+    `count` is the largest number of problems. Only a generator uses `seed`, only a benchmark uses `data_dir`; other
+    datasets ignore them. A dataset refuses any other option that it does not have. `steps` and `digits` are inclusive
+    ranges.
     """
 
     data_dir: Path | None = None
@@ -52,8 +51,8 @@ class Wanted:
     steps: tuple[int, int] | None = None
     digits: tuple[int, int] | None = None
 
-    def allow(self, dataset: str, *options: str) -> None:
-        """Raises `ConfigError` when an option is set that this dataset does not have."""
+    def check(self, dataset: str, *options: str) -> None:
+        """Raises `ConfigError` for an option that is set but not among the `options` of this dataset."""
         for option in ("split", "problem_field", "answer_field", "level", "steps", "digits"):
             if getattr(self, option) is not None and option not in options:
                 takes = ", ".join(options) or "none of its kind"
@@ -62,44 +61,44 @@ class Wanted:
             raise ConfigError(f"{dataset}: count must be at least 1, not {self.count}")
 
 
-def dataset_of(
+def make_dataset(
     name: str, problems: tuple[Problem, ...], *, origin: str, count: int | None = None, facts: Mapping[str, JSON]
 ) -> Dataset:
-    """The first `count` problems with their hashes; `facts` is the rest of the source."""
+    """The first `count` problems as a dataset; `facts` are added to its source."""
     kept = problems[:count]
-    hashes = {"sha256": rows_sha256(kept), "text_sha256": texts_sha256(problem.text for problem in kept)}
+    hashes = {"sha256": hash_rows(kept), "text_sha256": hash_texts(problem.text for problem in kept)}
     return Dataset(name=name, problems=kept, source={"origin": origin, "rows": len(kept), **hashes, **facts})
 
 
-def rows_sha256(problems: Iterable[Problem]) -> str:
-    """Of the rows as they stand: one JSON list `[id, text, answer]` a line, in order."""
+def hash_rows(problems: Iterable[Problem]) -> str:
+    """The hash of the rows in order: one JSON list `[id, text, answer]` per line."""
     lines = (json.dumps([row.id, row.text, row.answer], ensure_ascii=False) + "\n" for row in problems)
     return sha256("".join(lines).encode()).hexdigest()
 
 
-def texts_sha256(texts: Iterable[str]) -> str:
-    """Of the normalised texts in sorted order: another order or spacing is the same text, another wording is not."""
-    return sha256("\n".join(sorted(map(normalised, texts))).encode()).hexdigest()
+def hash_texts(texts: Iterable[str]) -> str:
+    """The hash of the normalised texts. Order and spacing do not change it; wording does."""
+    return sha256("\n".join(sorted(map(normalise_text, texts))).encode()).hexdigest()
 
 
-def normalised(text: str) -> str:
-    """The text in Unicode's composed form, each run of white space one space."""
-    return " ".join(composed(text, "NFC").split())
+def normalise_text(text: str) -> str:
+    """The text in Unicode's composed form, with one space for each run of white space."""
+    return " ".join(compose(text, "NFC").split())
 
 
 MOST_MARKS = 30
-"""Combining marks in a row that are text: as many as Unicode's stream-safe format has (UAX #15)."""
+"""The most combining marks in a row that are kept, as in Unicode's stream-safe format (UAX #15)."""
 _MARKS = re.compile(rf"[^\w\s\x00-\x7f]{{{MOST_MARKS + 1},}}")
 
 
-def composed(text: str, form: Literal["NFC", "NFKC"]) -> str:
-    """The text in a normal form of Unicode, without the marks past MOST_MARKS that are piled on one character.
+def compose(text: str, form: Literal["NFC", "NFKC"]) -> str:
+    """The text in a normal form of Unicode, with at most MOST_MARKS marks on one character.
 
-    To order a pile of marks takes the square of its height.
+    Without this bound, sorting the marks of a character would take quadratic time.
     """
-    return unicodedata.normalize(form, _MARKS.sub(_thinned, text))
+    return unicodedata.normalize(form, _MARKS.sub(_thin, text))
 
 
-def _thinned(run: re.Match[str]) -> str:
+def _thin(run: re.Match[str]) -> str:
     thinned = (mark for at, mark in enumerate(run[0]) if at < MOST_MARKS or not unicodedata.combining(mark))
     return "".join(thinned)

@@ -1,7 +1,7 @@
-"""How large a Parquet file is once it is decoded: a small file can hold any amount, by compression or by reference.
+"""Reads a Parquet file whose decoded size is bounded.
 
-What the file says of itself is looked at first. Texts that it stores once and refers to many times are then counted as
-often as they are referred to, before they are written out.
+A small file can decode to any size, by compression or by repeated references to one text. So the sizes in the file's
+metadata are checked first, and then each text is counted once per reference, before the references are expanded.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from scale_reasoning.datasets.rows import MOST_ROWS
 from scale_reasoning.errors import ConfigError
 
 
-def bounded_table(path: Path, parquet: Any, most: int) -> Any:
-    """The file's table. Raises ConfigError where it has too many rows, or over `most` bytes once decoded.
+def read_table(path: Path, parquet: Any, most: int) -> Any:
+    """The file's table. Raises ConfigError for too many rows, or more than `most` bytes once decoded.
 
-    Raises ValueError for what is not Parquet.
+    Raises ValueError for a file that is not Parquet.
     """
     metadata = parquet.read_metadata(path)
     if metadata.num_rows > MOST_ROWS:
-        raise ConfigError(f"{path}: {metadata.num_rows:,} rows; at most {MOST_ROWS:,} are read")
+        raise ConfigError(f"{path}: {metadata.num_rows:,} rows; the limit is {MOST_ROWS:,}")
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-    _bound(path, sum(group.total_byte_size for group in groups), most)
+    _check_size(path, sum(group.total_byte_size for group in groups), most)
     schema = parquet.read_schema(path)
     texts = [field.name for field in schema if str(field.type) in ("string", "large_string", "binary", "large_binary")]
     table = parquet.ParquetFile(path, read_dictionary=texts).read()
-    _bound(path, sum(_bytes(column) for column in table.columns), most)
+    _check_size(path, sum(_count_bytes(column) for column in table.columns), most)
     return table
 
 
-def _bound(path: Path, size: int, most: int) -> None:
+def _check_size(path: Path, size: int, most: int) -> None:
     if size > most:
-        raise ConfigError(f"{path}: {size:,} bytes once decoded; at most {most:,} are read")
+        raise ConfigError(f"{path}: {size:,} bytes once decoded; the limit is {most:,}")
 
 
-def _bytes(column: Any) -> int:
+def _count_bytes(column: Any) -> int:
     compute: Any = import_module("pyarrow.compute")
     size = 0
     for chunk in column.chunks:

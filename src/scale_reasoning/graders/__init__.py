@@ -1,6 +1,7 @@
-"""Who says whether an answer is right: the table of graders, and which one a gold answer asks for.
+"""The table of graders, and the grader that fits a gold answer.
 
-To add one: a file here with one `grade`, and a row in `GRADERS`. A grader imports what is heavy when it grades.
+To add a grader, write a file here with one `grade`, and add a row to `GRADERS`. A grader imports a heavy library only
+when it grades.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Protocol
 
-from scale_reasoning.graders.integer import Integer, integer_of
+from scale_reasoning.errors import ConfigError
+from scale_reasoning.graders.integer import Integer, parse_integer
 from scale_reasoning.graders.symbolic import Symbolic
 from scale_reasoning.types import Grade, Problem, Solution
 
@@ -18,8 +20,8 @@ class Grader(Protocol):
     """Compares a solution's answer with the problem's gold answer."""
 
     async def grade(self, problem: Problem, solution: Solution) -> Grade:
-        """The verdict, in bounded time on any answer. Raises `GradeError` where the gold answer is missing or not of
-        this grader's kind, never for what the answer is.
+        """The grade, in bounded time for any answer. Raises `GradeError` where the gold answer is missing or not of
+        this grader's kind; never because of the answer.
         """
         ...
 
@@ -30,12 +32,20 @@ GRADERS: Mapping[str, Callable[[], Grader]] = {
 }
 
 
-def grader_for(gold: str) -> Grader:
-    """The grader that suits a gold answer, the same one each time: `integer` for an integer, else `symbolic`.
+def grader_for(gold: str, name: str | None = None) -> Grader:
+    """The grader called `name`; without a name the shared one that fits a gold answer: `integer` or `symbolic`.
 
-    This integer grader has arithmetic worked out by the symbolic one: `115+1` is no integer, but it equals 116.
+    The shared integer grader asks the symbolic one about unfinished arithmetic: `115+1` equals 116.
     """
-    return _symbolic() if integer_of(gold) is None else _integer()
+    if name is not None:
+        return GRADERS[name]()
+    return _symbolic() if parse_integer(gold) is None else _integer()
+
+
+def check_name(name: str | None, flag: str = "grader") -> None:
+    """Raises `ConfigError` for the name of no grader. None, no name, is right."""
+    if name is not None and name not in GRADERS:
+        raise ConfigError(f"{flag} {name}: must be one of {', '.join(GRADERS)}")
 
 
 @cache

@@ -1,6 +1,6 @@
-r"""Compares a gold answer with another as far as that goes without algebra: spelling, numbers, units, words.
+r"""Compares a gold answer with another without algebra: by spelling, numbers, units and words.
 
-Decides what is settled by looking, and which formulas are left for the judge of expressions.
+Decides which grades need no algebra, and which expressions are left for judging.py.
 """
 
 from __future__ import annotations
@@ -14,82 +14,84 @@ from scale_reasoning.answers.numbers import is_relation, other_variable, rationa
 from scale_reasoning.answers.units import without_units
 from scale_reasoning.answers.wording import FORMULA, Wording, wording
 from scale_reasoning.graders.reading import Reading
+from scale_reasoning.types import Grade
 
 SENTENCE_CHARS = 300
-"""In a longer text, or one of several lines, words are not compared."""
+"""Words are not compared in a longer text or in one of several lines."""
+RIGHT = Grade(correct=True, grader="symbolic")
+
+
+def wrong(reason: str) -> Grade:
+    """The grade of a wrong answer."""
+    return Grade(correct=False, grader="symbolic", reason=reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
-    """A verdict that needs no algebra, with the reason for a false one."""
+class Comparison:
+    """Readings of both sides whose expressions must be equal.
 
-    correct: bool
-    reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Open:
-    """Readings of both sides whose expressions are to be compared. Of a `relation` the right side is no answer."""
+    In a `relation` the right side alone is not the answer.
+    """
 
     gold: tuple[Reading, ...]
     answer: tuple[Reading, ...]
     relation: bool = False
 
 
-def settle(gold: tuple[Reading, ...], answer: tuple[Reading, ...]) -> Settled | tuple[Open, ...]:
-    """The verdict, or the pairs that all must be equal."""
-    if _other_base(gold[0].text, answer[0].text):
-        return Settled(correct=False, reason="another number, or another base")
+def compare(gold: tuple[Reading, ...], answer: tuple[Reading, ...]) -> Grade | tuple[Comparison, ...]:
+    """The grade, or all comparisons that must hold."""
+    if _is_other_base(gold[0].text, answer[0].text):
+        return wrong("another number, or another base")
     pair = without_units(plain(gold[0].text), plain(answer[0].text))
     if pair is None:
-        return Settled(correct=False, reason="another unit")
-    if (settled := _spelled(*pair)) is not None:
-        return settled
+        return wrong("another unit")
+    if (grade := _compare_spelling(*pair)) is not None:
+        return grade
     if not _is_sentence(gold[0].text):
-        return (Open(gold=gold, answer=answer),)
+        return (Comparison(gold=gold, answer=answer),)
     wanted = wording(pair[0])
     given = wording(pair[1]) if _is_sentence(answer[0].text) else wording(_last_sentence(answer[0].text))
     if not wanted.is_formula and not (wanted.result and given.is_formula):
-        return _worded(wanted, given)
+        return _compare_words(wanted, given)
     if _is_sentence(answer[0].text) and given.qualified:
-        return _other_words(given)
+        return _grade_other_words(given)
     ours = Reading(text=wanted.formulas[-1], bare=True)
-    return (_open(ours, (*_formula(given, answer[0]), *answer)),)
+    return (_make_comparison(ours, (*_find_formula(given, answer[0]), *answer)),)
 
 
-def _spelled(gold: str, answer: str) -> Settled | None:
-    """The verdict on two texts without units that their spelling gives away."""
+def _compare_spelling(gold: str, answer: str) -> Grade | None:
+    """The grade of two texts without units where their spelling is enough; else None."""
     wanted, given = compact(gold), compact(answer)
     if wanted and wanted == given:
-        return Settled(correct=True)
+        return RIGHT
     if other_variable(wanted, given):
-        return Settled(correct=False, reason="another variable has that value")
+        return wrong("another variable has that value")
     number = rational_of(wanted)
-    return Settled(correct=True) if number is not None and number == rational_of(given) else None
+    return RIGHT if number is not None and number == rational_of(given) else None
 
 
-def _worded(wanted: Wording, given: Wording) -> Settled | tuple[Open, ...]:
+def _compare_words(wanted: Wording, given: Wording) -> Grade | tuple[Comparison, ...]:
     if not given.states(wanted):
-        return _other_words(given)
+        return _grade_other_words(given)
     formulas = given.formulas[len(given.formulas) - len(wanted.formulas) :]
     pairs = [
-        _open(Reading(text=ours, bare=True), (Reading(text=theirs, bare=True),))
+        _make_comparison(Reading(text=ours, bare=True), (Reading(text=theirs, bare=True),))
         for ours, theirs in zip(wanted.formulas, formulas, strict=True)
         if compact(ours) != compact(theirs)
     ]
-    return tuple(pairs) or Settled(correct=True)
+    return tuple(pairs) or RIGHT
 
 
-def _other_words(given: Wording) -> Settled:
+def _grade_other_words(given: Wording) -> Grade:
     said = " ".join(word or "…" for word in given.words)[:100]
-    return Settled(correct=False, reason=f"the words say something else: {said!r}")
+    return wrong(f"the words say something else: {said!r}")
 
 
-def _open(gold: Reading, answer: tuple[Reading, ...]) -> Open:
-    return Open(gold=(gold,), answer=answer, relation=is_relation(compact(gold.text)))
+def _make_comparison(gold: Reading, answer: tuple[Reading, ...]) -> Comparison:
+    return Comparison(gold=(gold,), answer=answer, relation=is_relation(compact(gold.text)))
 
 
-def _formula(given: Wording, answer: Reading) -> tuple[Reading, ...]:
+def _find_formula(given: Wording, answer: Reading) -> tuple[Reading, ...]:
     """The answer's formula, where its words end in one."""
     if given.words[-1:] != (FORMULA,) or not _is_sentence(answer.text):
         return ()
@@ -104,8 +106,8 @@ def _last_sentence(text: str) -> str:
     return plain(re.split(r"[.!?]\s+(?=[A-Z$\\])|\n", text.strip())[-1][-SENTENCE_CHARS:])
 
 
-def _other_base(gold: str, answer: str) -> bool:
-    """Whether the answer names a base (`52_8`) and is not the gold numeral: math-verify does not read the base."""
+def _is_other_base(gold: str, answer: str) -> bool:
+    """Whether the answer names a base (`52_8`) and is another number: math-verify does not read the base."""
     wanted, given = (_NUMERAL.fullmatch(normalise(text)) for text in (gold, answer))
     if wanted is None or given is None or given["base"] is None:
         return False

@@ -1,8 +1,8 @@
 r"""Grades competition answers, which are integers, exactly.
 
-Decides which spellings are the same integer (`1{,}234`, `025`, `m+n=116`, `116^\circ`) and refuses whatever is not
-one integer: sets, hedges, percentages, approximations. Does no arithmetic itself: sums and powers left to the reader
-are refused too, or handed to the grader that can work them out.
+Decides which spellings are the same integer (`1{,}234`, `025`, `m+n=116`, `116^\circ`). Refuses whatever is not one
+integer: sets, hedges, percentages, approximations. Does no arithmetic: unfinished sums and powers are refused too, or
+handed to the symbolic grader.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ _ARITHMETIC = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Integer:
-    """Exactness over leniency: `33.5` is not nearly 33, nor is `73 or 74` half right, nor `2^5` the integer 32.
+    """Exact, not lenient: `33.5` is not 33, `73 or 74` is not right, `2^5` is not the integer 32.
 
-    Of an equation the right-hand side counts (`m+n=116`), unless the left is another number (`115=116`). An answer of
-    more than `answers.MAX_CHARS` characters is refused unread. Arithmetic left unfinished (`115+1`) is judged by
-    `arithmetic` where there is one, as the default choice of a grader has it, else refused.
+    Of an equation the right side counts (`m+n=116`), unless the left is another number (`115=116`). An answer of more
+    than `answers.MAX_CHARS` characters is refused unread. Unfinished arithmetic (`115+1`) is judged by `arithmetic`,
+    and refused where that is None.
     """
 
     arithmetic: Symbolic | None = None
 
     async def grade(self, problem: Problem, solution: Solution) -> Grade:
         """Raises `GradeError` when the problem's answer is no integer."""
-        gold = integer_of(problem.answer or "")
+        gold = parse_integer(problem.answer or "")
         if gold is None:
             raise GradeError(f"problem {problem.id!r}: the gold answer {problem.answer!r} is not an integer")
         answer = solution.answer
@@ -59,15 +59,15 @@ class Integer:
         if other_variable(wanted, text):
             return _wrong(f"another variable: {answer[:100]!r}")
         bare = "=" not in wanted
-        if (given := _integer(text, bare)) is None and (result := wording(pair[1]).result):
+        if (given := _parse_stated(text, bare)) is None and (result := wording(pair[1]).result):
             text = compact(result)
-            given = _integer(text, bare)
+            given = _parse_stated(text, bare)
         if given is not None:
             return Grade(correct=given == gold, grader="integer")
-        return await self._worked_out(gold, text) or _wrong(f"not one integer: {answer[:100]!r}")
+        return await self._grade_arithmetic(gold, text) or _wrong(f"not one integer: {answer[:100]!r}")
 
-    async def _worked_out(self, gold: int, text: str) -> Grade | None:
-        """The verdict on arithmetic that comes to the gold answer; None on everything else."""
+    async def _grade_arithmetic(self, gold: int, text: str) -> Grade | None:
+        """The grade of arithmetic whose value is the gold answer; None for anything else."""
         value = text.rpartition("=")[2]
         if self.arithmetic is None or not _ARITHMETIC.fullmatch(value):
             return None
@@ -75,8 +75,8 @@ class Integer:
         return grade if grade.correct else None
 
 
-def integer_of(answer: str) -> int | None:
-    """The integer an answer spells, None when it is anything else, arithmetic that comes to one included."""
+def parse_integer(answer: str) -> int | None:
+    """The integer that an answer spells; None for anything else, also for arithmetic."""
     if _WHOLE.fullmatch(answer):
         return int(answer)
     text = normalise(answer)
@@ -84,8 +84,8 @@ def integer_of(answer: str) -> int | None:
     return number.numerator if number is not None and number.denominator == 1 else None
 
 
-def _integer(text: str, gold_is_bare: bool) -> int | None:  # noqa: FBT001
-    """The integer an answer states. A bare gold answer does not ask what stands on the left of its equation."""
+def _parse_stated(text: str, gold_is_bare: bool) -> int | None:  # noqa: FBT001
+    """The integer that an answer states. With a bare gold answer, the left side of an equation does not matter."""
     read = stated_number if gold_is_bare else rational_of
     number = None if _DIVISION.search(text.rpartition("=")[2]) else read(text)
     return number.numerator if number is not None and number.denominator == 1 else None

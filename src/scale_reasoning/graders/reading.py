@@ -1,7 +1,7 @@
-r"""Says which part of a text is its answer, and spells it as LaTeX.
+r"""Finds the part of a text that is its answer, and spells it as LaTeX.
 
-Decides that reasoning is never searched, that of a model's boxes the last one counts, and that a gold answer whose
-boxes stand side by side is a list: its writer is trusted. Knows no algebra and checks no answer.
+Reasoning is never searched. Of a model's boxes the last one counts; a gold answer's boxes next to each other are a
+list. Knows no algebra and checks no answer.
 """
 
 from __future__ import annotations
@@ -12,28 +12,29 @@ from typing import Literal
 
 from scale_reasoning.answers import MAX_CHARS, last_box
 from scale_reasoning.answers.notation import plain
+from scale_reasoning.types import THINK
 
 TAIL_CHARS = 4_000
-"""Of prose without a box, this much of its end is searched: answers stand last, and the search is not linear."""
+"""Only the end of prose without a box is searched: answers come last, and the search is not linear."""
 MAX_BOXES = 100
-"""Of boxes in a list, no more are read."""
+"""The most boxes of a list that are read."""
 
 Boxes = Literal["last", "listed"]
-"""Of several boxes, the last one counts, or those that stand side by side make a list."""
+"""Which boxes count: the last one, or all that are next to each other, as a list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """A place where an answer may stand: `bare` is one expression in LaTeX, else it is prose with one in it."""
+    """A text with an answer: one expression in LaTeX (`bare`), or prose that contains one."""
 
     text: str
     bare: bool
 
 
-def spoken(text: str) -> str:
-    """What stands after the reasoning: nothing when it was cut off inside a thought."""
-    _, _, said = text.rpartition("</think>")
-    return said.partition("<think>")[0].strip()
+def drop_reasoning(text: str) -> str:
+    """The text after the reasoning; empty when it was cut off inside a thought."""
+    opens, closes = THINK
+    return text.rpartition(closes)[2].partition(opens)[0].strip()
 
 
 def read(text: str, boxes: Boxes) -> tuple[Reading, ...]:
@@ -43,16 +44,16 @@ def read(text: str, boxes: Boxes) -> tuple[Reading, ...]:
     """
     box = last_box(text)
     if box is None:
-        return _unboxed(text)
-    answer = text[box] if boxes == "last" else ", ".join(_side_by_side(text))
+        return _read_unboxed(text)
+    answer = text[box] if boxes == "last" else ", ".join(_list_boxes(text))
     boxed = Reading(text=_DOLLAR.sub("", answer).strip(), bare=True)
     after = text[box.stop :]
     late = _DECLARED.search(after)
     return (Reading(text=after[late.start() :][:TAIL_CHARS], bare=False), boxed) if late else (boxed,)
 
 
-def _side_by_side(text: str) -> list[str]:
-    """The last box and those just before it, with nothing but commas, "and" and labels (`y_1 =`) in between."""
+def _list_boxes(text: str) -> list[str]:
+    """The last box and those just before it, separated only by commas, "and" and labels (`y_1 =`)."""
     answers: list[str] = []
     while len(answers) < MAX_BOXES and (box := last_box(text)):
         if answers and not _BETWEEN.fullmatch(text[box.stop :]):
@@ -70,7 +71,7 @@ _SPAN = re.compile(r"\$([^$\n]+)\$|\\\(([^\n]+?)\\\)")
 _TEXT = re.compile(r"\\(?:text|mbox|textbf|mathrm)\s*\{[^{}]*\}|\\[A-Za-z]+")
 
 
-def _unboxed(text: str) -> tuple[Reading, ...]:
+def _read_unboxed(text: str) -> tuple[Reading, ...]:
     prose = Reading(text=text[-TAIL_CHARS:], bare=False)
     if len(text) > MAX_CHARS:
         return (prose,)
@@ -96,9 +97,9 @@ _ASSIGNMENTS = re.compile(r"\s*\w+\s*=[^=,;]+(?:,\s*\w+\s*=[^=,;]+)+")
 _AND = re.compile(r"(?:\\quad|\s|,)*(?:\\text\s*\{\s*(?:and|or)\s*\}|\b(?:and|or)\b)(?:\\quad|\s)*")
 
 
-def latex(expression: str) -> str:
+def to_latex(expression: str) -> str:
     """The expression with typed notation (`sqrt(2)`, `x**(n+1)`, `2*pi`) spelled as LaTeX."""
-    expression = plain(_exact(expression).replace("**", "^"))
+    expression = plain(_drop_approximation(expression).replace("**", "^"))
     if "," not in expression:
         expression = _SIDE_BY_SIDE.sub(r")\\cdot(", expression)  # math-verify reads (3)(4) as a mixed number
     for pattern, spelling in _SPELLINGS:
@@ -109,8 +110,8 @@ def latex(expression: str) -> str:
     return expression
 
 
-def _exact(expression: str) -> str:
-    """An exact value without the approximation after it."""
+def _drop_approximation(expression: str) -> str:
+    """The exact value without the approximation that follows it."""
     approximations = list(_APPROXIMATELY.finditer(expression))
     exact = expression[: approximations[-1].start()].rstrip() if approximations else ""
     return exact if re.search("[0-9]", exact) else expression

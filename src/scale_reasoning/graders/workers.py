@@ -1,9 +1,9 @@
-"""Runs one function of texts in processes that may be killed.
+"""Runs one function of JSON values in processes that may be killed.
 
-Decides how such a process starts, talks (a JSON line each way), is limited, ends and is replaced. Knows nothing of what
-the function does: it may hang in C code, use up memory or crash, and the caller gets an outcome all the same.
+Decides how such a process starts, communicates (one JSON line each way), is limited, ends and is replaced. The function
+may hang in C code, use up memory or crash: the caller gets an outcome in all cases.
 
-Nothing here is bound to an event loop: a worker outlives the loop that first asked it.
+Nothing is bound to an event loop: a worker outlives the loop that used it first.
 """
 
 from __future__ import annotations
@@ -27,32 +27,32 @@ from scale_reasoning.errors import GradeError
 from scale_reasoning.types import JSON
 
 MAX_BYTES = 1 << 29
-"""Address space of one worker, where the system enforces it (Linux): a number too big for it ends that one call."""
+"""Address space of one worker, where the system enforces it (Linux). A number that is too large ends that one call."""
 WALL_FACTOR = 20
-"""How many times its processor time a call may last, and no less than `WALL_FACTOR` seconds."""
+"""A call may last this many times its processor time, but at least `WALL_FACTOR` seconds."""
 
 
 @dataclass(frozen=True, slots=True)
-class Killed:
-    """No result: the process died of the call. `timed_out` says that it had used up its processor time."""
+class WorkerDeath:
+    """No result: the call ended the process. `timed_out` says that it had used its processor time."""
 
     timed_out: bool
 
 
-class _Stalled(Exception):
-    """The call was stopped without having used its processor time: not the function's doing."""
+class _Stall(Exception):
+    """The call was stopped before it used its processor time: not the function's fault."""
 
 
 class Workers:
-    """At most `count` processes, idle ones included, that call a function of an import path, `package.module:name`.
+    """At most `count` processes, idle ones included, that call the function at an import path, `package.module:name`.
 
-    The function takes one JSON value and returns another; None, which comes first, lets it load what it needs.
-    The first use starts a process, one that dies is replaced by the next use. They end with `stop`, with this object,
-    or with this process, whichever is first. Together they use no more memory than `count` times `MAX_BYTES`.
+    The function takes one JSON value and returns another. Its first value is None, so that it can load libraries. The
+    first use starts a process; a process that died is replaced at the next use. Processes end with `stop`, with this
+    object, or with this program. Together they use at most `count` times `MAX_BYTES` of memory.
 
-    A call may use `timeout_seconds` of processor time. One that has not used them after `wall_seconds` (by default
-    `WALL_FACTOR` times as long) is stopped too, but that only says how busy the machine is. Where the system has no
-    such timers (Windows), a call that lasts `wall_seconds` counts as timed out.
+    A call may use `timeout_seconds` of processor time. It is also stopped after `wall_seconds` (by default
+    `WALL_FACTOR` times as long); then the machine was busy. Where the system has no such timers (Windows), a call that
+    lasts `wall_seconds` has timed out.
     """
 
     def __init__(self, function: str, *, count: int, timeout_seconds: float, wall_seconds: float | None = None) -> None:
@@ -62,45 +62,45 @@ class Workers:
         self._command = (sys.executable, "-P", "-c", _BOOT, function, *limits)
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="worker")
         self._count = count
-        self._places = threading.Semaphore(count)
+        self._slots = threading.Semaphore(count)
         self._alone = threading.Lock()
         self._idle: SimpleQueue[subprocess.Popen[bytes]] = SimpleQueue()
         weakref.finalize(self, _stop_all, self._idle)
 
-    async def call(self, value: JSON) -> JSON | Killed:
-        """What the function makes of the value.
+    async def call(self, value: JSON) -> JSON | WorkerDeath:
+        """The function's result for the value.
 
-        A call waits its turn unboundedly. One that was stalled runs again while no other does. Raises `GradeError` when
-        it is stalled again, and when no process will start.
+        The wait for a free process has no limit. A stalled call runs again while no other does. Raises `GradeError`
+        when it stalls again, and when no process starts.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._outcome, value)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, value)
 
     def stop(self) -> None:
         """Ends the idle processes; a later call starts new ones."""
         _stop_all(self._idle)
 
-    def _outcome(self, value: JSON) -> JSON | Killed:
+    def _run(self, value: JSON) -> JSON | WorkerDeath:
         try:
-            with self._places:
+            with self._slots:
                 return self._exchange(value)
-        except _Stalled:
-            return self._again(value)
+        except _Stall:
+            return self._retry_alone(value)
 
-    def _again(self, value: JSON) -> JSON | Killed:
-        """The same call while no other runs."""
-        with self._alone, contextlib.ExitStack() as places:
+    def _retry_alone(self, value: JSON) -> JSON | WorkerDeath:
+        """Runs the call while no other call runs."""
+        with self._alone, contextlib.ExitStack() as slots:
             for _ in range(self._count):
-                places.enter_context(self._places)
+                slots.enter_context(self._slots)
             try:
                 return self._exchange(value)
-            except _Stalled as stalled:
+            except _Stall as stall:
                 limit = f"its {self._timeout_seconds:g} s of processor time"
                 raise GradeError(
-                    f"{self._function} was stopped twice ({stalled}) without having used {limit}:"
-                    " the machine is too busy or short of memory, try again when it is not"
+                    f"{self._function} was stopped twice ({stall}) without having used {limit}:"
+                    " the machine is too busy or short of memory, try again later"
                 ) from None
 
-    def _exchange(self, value: JSON) -> JSON | Killed:
+    def _exchange(self, value: JSON) -> JSON | WorkerDeath:
         process = self._take()
         with _Deadline(process, self._wall_seconds):
             line = _send(process, value)
@@ -108,14 +108,14 @@ class Workers:
             self._idle.put(process)
             return json.loads(line)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_LAST_WORDS_SECONDS)  # its own end says why
+            process.wait(_LAST_WORDS_SECONDS)  # its exit status says why
         _end(process)
         ended_by = -process.returncode
         if ended_by == getattr(signal, "SIGALRM", None):
-            raise _Stalled(f"after {self._wall_seconds:g} s")
+            raise _Stall(f"after {self._wall_seconds:g} s")
         if ended_by in _SENT_BY_OTHERS:
-            raise _Stalled(f"by signal {ended_by}")
-        return Killed(timed_out=not _HAS_TIMERS or ended_by == signal.SIGPROF)
+            raise _Stall(f"by signal {ended_by}")
+        return WorkerDeath(timed_out=not _HAS_TIMERS or ended_by == signal.SIGPROF)
 
     def _take(self) -> subprocess.Popen[bytes]:
         """An idle process that is alive, or a new one."""
@@ -144,11 +144,11 @@ _HAS_TIMERS = hasattr(signal, "setitimer")
 _SENT_BY_OTHERS = frozenset(
     getattr(signal, name) for name in ("SIGKILL", "SIGTERM", "SIGHUP", "SIGINT") if hasattr(signal, name)
 )
-"""A worker sends itself none of these: they come from the kernel when memory runs out, or from the user."""
+"""Signals from the kernel when memory runs out, or from the user; a worker sends itself none of these."""
 
 
 class _Deadline:
-    """Kills the process after the given seconds, where it cannot set itself a timer."""
+    """Kills the process after some seconds, where it cannot set a timer itself."""
 
     def __init__(self, process: subprocess.Popen[bytes], seconds: float) -> None:
         self._timer = None if _HAS_TIMERS else threading.Timer(seconds, process.kill)
@@ -164,7 +164,7 @@ class _Deadline:
 
 
 def _send(process: subprocess.Popen[bytes], value: JSON) -> bytes:
-    """The line that answers the value, empty when the process died over it."""
+    """The line that answers the value; empty when the process died."""
     if process.stdin is None or process.stdout is None:
         return b""
     try:
@@ -195,12 +195,12 @@ workers.serve(getattr(importlib.import_module(module), name), *map(float, sys.ar
 
 
 def serve(function: Callable[[JSON], JSON], timeout_seconds: float, wall_seconds: float) -> None:
-    """A worker's life: a line in, a line out, until its input ends.
+    """Runs in a worker: reads a line and writes a line until the input ends.
 
-    Timers that no handler catches kill it when a call takes longer, even in C code and after its parent has died. Only
-    the first call, which loads, has no limit.
+    Timers without handlers kill the worker when a call takes longer, even in C code and after its parent has died. Only
+    the first call, which loads libraries, has no limit.
     """
-    replies = _own_stdout()
+    replies = _redirect_stdout()
     if _HAS_TIMERS:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.signal(signal.SIGPROF, signal.SIG_DFL)
@@ -222,8 +222,8 @@ def _set_timers(cpu_seconds: float, wall_seconds: float) -> None:
         signal.setitimer(signal.ITIMER_REAL, wall_seconds)
 
 
-def _own_stdout() -> IO[bytes]:
-    """The way back to the parent, which a library's stray `print` must not reach."""
+def _redirect_stdout() -> IO[bytes]:
+    """The stream to the parent. Standard output is redirected, so that a library's `print` does not reach it."""
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return replies

@@ -11,7 +11,7 @@ from statistics import fmean
 
 import msgspec
 
-from scale_reasoning.datasets.dataset import normalised
+from scale_reasoning.datasets.dataset import normalise_text
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.report.formats import NOTHING, UNKNOWN, Column, Grid, percent, plain, span
 from scale_reasoning.report.intervals import ALPHA, Difference, Estimate, amount, paired, problems_needed
@@ -112,7 +112,7 @@ def refuse_other_problems(a: Cell, b: Cell, mine: Sequence[Problem], theirs: Seq
             "compare runs on the same problems"
         )
     _refuse_other_ids(a, b, left.keys(), right.keys())
-    texts = [name for name in left if normalised(left[name].text) != normalised(right[name].text)]
+    texts = [name for name in left if normalise_text(left[name].text) != normalise_text(right[name].text)]
     golds = [name for name in left if _gold(left[name]) != _gold(right[name])]
     if texts or golds:
         found = (("texts", texts), ("gold answers", golds))
@@ -124,7 +124,7 @@ def refuse_other_problems(a: Cell, b: Cell, mine: Sequence[Problem], theirs: Seq
 
 
 def _gold(problem: Problem) -> str | None:
-    return None if problem.answer is None else normalised(problem.answer)
+    return None if problem.answer is None else normalise_text(problem.answer)
 
 
 def _refuse_strangers(a: Cell, b: Cell) -> None:

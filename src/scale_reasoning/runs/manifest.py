@@ -15,7 +15,7 @@ from typing import Any, cast
 import msgspec
 
 from scale_reasoning.engines import Connection
-from scale_reasoning.errors import ConfigError
+from scale_reasoning.errors import ConfigError, refuse_unknown_keys
 from scale_reasoning.files import read_bounded, read_toml, why
 from scale_reasoning.lm import Strategy
 from scale_reasoning.runs.shard import Shard
@@ -257,6 +257,4 @@ def _table(where: str, value: JSON) -> Mapping[str, JSON]:
 
 
 def _refuse_unknown(where: str, found: JSON, known: set[str]) -> None:
-    for key in _table(where, found):
-        if key not in known:
-            raise ConfigError(f"{where}: unknown key {key!r}; known: {', '.join(sorted(known))}")
+    refuse_unknown_keys(where, _table(where, found), known)

@@ -15,7 +15,7 @@ import msgspec
 from scale_reasoning.datasets import Dataset, load
 from scale_reasoning.engines import EMBEDDED, Connection, family_of, system1_connection
 from scale_reasoning.errors import ConfigError, GradeError
-from scale_reasoning.graders import GRADERS, grader_for
+from scale_reasoning.graders import check_name, grader_for
 from scale_reasoning.profiles import Profile
 from scale_reasoning.runs.manifest import CellSpec, DatasetSpec, Manifest
 from scale_reasoning.strategies import fingerprints
@@ -82,11 +82,10 @@ def _loaded(spec: DatasetSpec) -> Dataset:
 
 async def _gold_can_be_read(dataset: Dataset, grader: str | None) -> None:
     """Grades every gold answer against itself."""
-    if grader is not None and grader not in GRADERS:
-        raise ConfigError(f"grader {grader!r}: must be one of {', '.join(GRADERS)}")
+    check_name(grader)
     for problem in dataset.problems:
         gold = problem.answer or ""
-        judge = GRADERS[grader]() if grader else grader_for(gold)
+        judge = grader_for(gold, grader)
         try:
             grade = await judge.grade(problem, Solution(answer=gold))
         except GradeError as error:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from scale_reasoning.answers import final_answer
 from scale_reasoning.errors import GradeError
-from scale_reasoning.graders import GRADERS, grader_for
+from scale_reasoning.graders import grader_for
 from scale_reasoning.runs.attempt import unanswered
 from scale_reasoning.runs.store import Store
 from scale_reasoning.strategies.vote import elect
@@ -96,6 +96,6 @@ async def _grade(record: Record, problem: Problem, name: str | None) -> Record:
     failure = record.failure if solution is None else unanswered(solution)
     if problem.answer is None:
         return replace(record, solution=solution, failure=failure)
-    grader = GRADERS[name]() if name else grader_for(problem.answer)
+    grader = grader_for(problem.answer, name)
     grade = await grader.grade(problem, solution or Solution(answer=None))
     return replace(record, solution=solution, failure=failure, grade=grade)

@@ -1,1 +1,1 @@
-"""Setting 2 of the paper: reasoning traces out of SCALE's runs, filtered by answer, and fine-tuning on them."""
+"""Setting 2 of the paper: training rows from SCALE's runs, filtered by answer, and fine-tuning on them."""

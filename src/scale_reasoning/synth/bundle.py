@@ -1,7 +1,7 @@
-"""What is written of a funnel: rows to train on, all that was dropped, the counts, the manifest, the dataset card.
+"""Writes a bundle: training rows, dropped attempts, counts, manifest and dataset card.
 
-A row has the conversation twice, as `messages` and as `prompt` and `completion`, for the libraries that read it differ.
-Files appear whole or not at all. Decides nothing about what is kept.
+A row has the conversation twice, as `messages` and as `prompt` and `completion`, because libraries read different keys.
+Every file is written atomically. Does not decide which attempts are kept.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from typing import Any
 import msgspec
 
 from scale_reasoning.errors import ConfigError, StoreError
-from scale_reasoning.files import read_bounded
+from scale_reasoning.files import read_bounded, replacing, write_file
 from scale_reasoning.prompts import Prompts
 from scale_reasoning.runs.folder import DATABASE, MANIFEST_BYTES
-from scale_reasoning.synth.card import card
+from scale_reasoning.synth.card import make_card
 from scale_reasoning.synth.collect import Origin
-from scale_reasoning.synth.funnel import Candidate, Dropped, Funnel
+from scale_reasoning.synth.funnel import Candidate, Drop, Funnel
 from scale_reasoning.synth.rows import MOST_BYTES as ROWS_BYTES
-from scale_reasoning.synth.trace import chain_of, prompt_of
+from scale_reasoning.synth.trace import make_prompt, read_steps
 from scale_reasoning.types import JSON
 
 ROWS, PARQUET, MANIFEST = "train.jsonl", "train.parquet", "manifest.json"
 FILES = (ROWS, PARQUET, "dropped.jsonl", "funnel.json", MANIFEST, "README.md")
 
 
-def previous(out: Path) -> Mapping[str, Any] | None:
-    """The manifest of the bundle in `out`; None where there is none, or its rows are not those that it names."""
+def read_previous(out: Path) -> Mapping[str, Any] | None:
+    """The manifest of the bundle in `out`; None without a bundle, or where its rows do not match the manifest."""
     try:
         manifest = msgspec.json.decode(read_bounded(out / MANIFEST, MANIFEST_BYTES), type=dict[str, Any])
         msgspec.convert(manifest.get("settings", {}), dict[str, Any])
@@ -45,67 +45,66 @@ def previous(out: Path) -> Mapping[str, Any] | None:
 def check(out: Path, settings: Mapping[str, JSON], origins: Sequence[Origin], *, overwrite: bool) -> None:
     """Raises ConfigError unless a bundle with these settings, of runs from `origins`, may be written into `out`.
 
-    It may where there is nothing to replace but an earlier bundle of the same runs and settings; with `overwrite`, any
-    bundle is replaced, and a run never is.
+    An earlier bundle is replaced if it has the same runs and settings, or with `overwrite`. A run is never replaced.
     """
     if (out / DATABASE).exists():
-        raise ConfigError(f"--out {out}: it holds a run; name another folder for the traces")
+        raise ConfigError(f"--out {out} has a run: name another folder for the traces")
     found = [name for name in FILES if (out / name).exists()]
     if not found or overwrite:
         return
-    made = previous(out)
+    made = read_previous(out)
     if made is None:
-        why = f"{', '.join(found)} would be replaced, and this command did not write what is there"
+        why = f"{', '.join(found)} would be replaced, but this command did not write it"
     elif changed := [key for key in settings if made.get("settings", {}).get(key) != settings[key]]:
         why = f"its traces were made with other settings ({', '.join(changed)})"
-    elif [_identity(each) for each in made["origins"]] != [_identity(each) for each in _json(origins)]:
+    elif [_identity(each) for each in made["origins"]] != [_identity(each) for each in _round_trip(origins)]:
         why = "its traces were made from other runs"
     else:
         return
     raise ConfigError(f"{out}: {why}; name another --out, or add --overwrite to replace them")
 
 
-def _json(value: JSON) -> Any:
-    """The value as it comes back from a file."""
+def _round_trip(value: JSON) -> Any:
+    """The value after a round trip through JSON."""
     return msgspec.json.decode(msgspec.json.encode(value))
 
 
 def _identity(origin: Mapping[str, JSON]) -> list[JSON]:
-    """What stays the same of a run while it is resumed."""
+    """The part of an origin that a resume does not change."""
     return [origin.get(key) for key in ("run", "seed", "strategies", "datasets")]
 
 
 def write(
     out: Path, funnel: Funnel, origins: Iterable[Origin], *, student: Prompts, settings: Mapping[str, JSON]
 ) -> list[str]:
-    """Writes the bundle into `out`; the names of its files. Raises StoreError.
+    """Writes the bundle into `out` and returns the names of its files. Raises StoreError.
 
-    `student` are the prompts of the model that is to learn, `settings` what the manifest says of how it was made.
+    `student` are the prompts of the model to train; `settings` go into the manifest.
     """
-    rows = [row(one, student) for one in funnel.kept]
+    rows = [make_row(one, student) for one in funnel.kept]
     origins = tuple(origins)
     counts = [{"stage": c.stage, "came": c.came, "dropped": c.dropped, "kept": c.kept} for c in funnel.counts]
-    lines = _lines(rows)
+    lines = _to_json_lines(rows)
     made = {"settings": settings, "funnel": counts, "origins": origins, "train_sha256": sha256(lines).hexdigest()}
     files = {
         ROWS: lines,
-        "dropped.jsonl": _lines(map(_dropped, funnel.dropped)),
-        "funnel.json": indented(counts),
-        MANIFEST: indented(made),
-        "README.md": card(rows, funnel.counts, origins).encode(),
+        "dropped.jsonl": _to_json_lines(map(_make_drop_row, funnel.dropped)),
+        "funnel.json": to_indented_json(counts),
+        MANIFEST: to_indented_json(made),
+        "README.md": make_card(rows, funnel.counts, origins).encode(),
     }
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
-            put(out / name, content)
-        return [*files, *_parquet(out, rows)]
+            write_file(out / name, content)
+        return [*files, *_write_parquet(out, rows)]
     except OSError as error:
         raise StoreError(f"the bundle in {out}: {error}") from error
 
 
-def row(one: Candidate, student: Prompts) -> dict[str, JSON]:
-    """One training row with what is known of it. `answer` is the set's, `found` what the trace ends in."""
-    prompt = [asdict(message) for message in prompt_of(one.problem, student)]
+def make_row(one: Candidate, student: Prompts) -> dict[str, JSON]:
+    """One training row. `answer` is the gold answer, `found` the answer of the trace."""
+    prompt = [asdict(message) for message in make_prompt(one.problem, student)]
     completion = [{"role": "assistant", "content": one.text}]
     record = one.record
     return {
@@ -129,12 +128,12 @@ def row(one: Candidate, student: Prompts) -> dict[str, JSON]:
                 "difficulty": step.difficulty,
                 "tokens": step.usage.completion_tokens,
             }
-            for step in chain_of(record)
+            for step in read_steps(record)
         ],
     }
 
 
-def _dropped(one: Dropped) -> dict[str, JSON]:
+def _make_drop_row(one: Drop) -> dict[str, JSON]:
     held = one.candidate
     failure = held.record.failure
     return {
@@ -151,24 +150,17 @@ def _dropped(one: Dropped) -> dict[str, JSON]:
     }
 
 
-def put(file: Path, content: bytes) -> None:
-    """Writes a file at a stroke."""
-    part = file.with_name(f"{file.name}.part")
-    part.write_bytes(content)
-    part.replace(file)
-
-
-def _lines(rows: Iterable[Mapping[str, JSON]]) -> bytes:
+def _to_json_lines(rows: Iterable[Mapping[str, JSON]]) -> bytes:
     return b"".join(msgspec.json.encode(row) + b"\n" for row in rows)
 
 
-def indented(value: JSON) -> bytes:
-    """JSON for people to read."""
+def to_indented_json(value: JSON) -> bytes:
+    """Indented JSON."""
     return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"
 
 
-def _parquet(out: Path, rows: list[dict[str, JSON]]) -> list[str]:
-    """The rows for those who read Parquet, where pyarrow is installed and there are any; never those of before."""
+def _write_parquet(out: Path, rows: list[dict[str, JSON]]) -> list[str]:
+    """Writes the rows as Parquet where pyarrow is installed. Removes the file of an earlier bundle."""
     (out / PARQUET).unlink(missing_ok=True)
     if not rows:
         return []
@@ -177,7 +169,6 @@ def _parquet(out: Path, rows: list[dict[str, JSON]]) -> list[str]:
         parquet: Any = importlib.import_module("pyarrow.parquet")
     except ImportError:
         return []
-    part = out / f"{PARQUET}.part"
-    parquet.write_table(arrow.Table.from_pylist(rows), part)
-    part.replace(out / PARQUET)
+    with replacing(out / PARQUET) as file:
+        parquet.write_table(arrow.Table.from_pylist(rows), file)
     return [PARQUET]

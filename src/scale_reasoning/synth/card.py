@@ -1,6 +1,6 @@
-"""The dataset card of a bundle: what it is, where it comes from, what was dropped and why, whose the problems are.
+"""The dataset card of a bundle: its sources, its funnel, its format and the licences of its problems.
 
-Speaks Markdown with the Hub's front matter. Figures are the funnel's; nothing is said that is not in the files.
+Writes Markdown with the Hub's front matter. All figures come from the bundle's files.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import msgspec
 
 from scale_reasoning.synth.collect import Origin
 from scale_reasoning.synth.funnel import Count
-from scale_reasoning.types import JSON
+from scale_reasoning.types import JSON, THINK
 
 _IDENTIFIER = re.compile(r"[a-z0-9.-]+")
-"""A licence that the Hub's front matter takes is a word; all else is a sentence for people."""
+"""A licence that the Hub's front matter takes; anything else is a sentence."""
 
 UNKNOWN_LICENCE = "not stated by its source: ask its publisher before you share this"
 
@@ -32,33 +32,33 @@ configs:
 ---
 """
 
-_FORMAT = """## Rows
+_FORMAT = f"""## Rows
 
 `messages` is the whole conversation, `prompt` and `completion` the same in two parts. A completion is a thought in
-`<think>`, sub-problem by sub-problem (System 2 steps with their reasoning, System 1 steps with their short working),
-and the final solution with its answer in `\\boxed{}`. `steps` tells each sub-problem's mode, its assessed difficulty
+`{THINK[0]}`, sub-problem by sub-problem (System 2 steps with their reasoning, System 1 steps with their short working),
+and the final solution with its answer in `\\boxed{{}}`. `steps` tells each sub-problem's mode, its assessed difficulty
 in [0, 1] and its response tokens (null where unknown). `dropped.jsonl` has every attempt that is no row, with the stage
 and the reason.
 """
 
 
-def card(rows: Sequence[Mapping[str, JSON]], counts: Sequence[Count], origins: Sequence[Origin]) -> str:
-    """The text of README.md."""
-    licences = _licences(origins)
+def make_card(rows: Sequence[Mapping[str, JSON]], counts: Sequence[Count], origins: Sequence[Origin]) -> str:
+    """The text of the bundle's README.md."""
+    licences = _read_licences(origins)
     named = {value.lower() for value in licences.values()}
     licence = named.pop() if len(named) == 1 and all(map(_IDENTIFIER.fullmatch, named)) else "other"
     parts = [
         _FRONT.format(licence=licence),
         "# Reasoning traces\n",
-        _summary(rows),
-        _sources(origins, licences),
-        _funnel(counts, origins),
+        _summarise(rows),
+        _list_sources(origins, licences),
+        _tabulate_funnel(counts, origins),
         _FORMAT,
     ]
     return "\n".join(parts)
 
 
-def _summary(rows: Sequence[Mapping[str, JSON]]) -> str:
+def _summarise(rows: Sequence[Mapping[str, JSON]]) -> str:
     problems = len({(row["dataset"], row["problem_id"]) for row in rows})
     counted = [cast("int", row["tokens"]) for row in rows if row["tokens"] is not None]
     length = (
@@ -67,7 +67,7 @@ def _summary(rows: Sequence[Mapping[str, JSON]]) -> str:
     return f"{len(rows):,} traces of {problems:,} problems; {length}.\n"
 
 
-def _sources(origins: Sequence[Origin], licences: Mapping[str, str]) -> str:
+def _list_sources(origins: Sequence[Origin], licences: Mapping[str, str]) -> str:
     lines = ["## Sources\n"]
     for origin in origins:
         for strategy in origin.strategies:
@@ -87,7 +87,7 @@ def _sources(origins: Sequence[Origin], licences: Mapping[str, str]) -> str:
     return "\n".join(dict.fromkeys(lines)) + "\n"
 
 
-def _funnel(counts: Sequence[Count], origins: Sequence[Origin]) -> str:
+def _tabulate_funnel(counts: Sequence[Count], origins: Sequence[Origin]) -> str:
     planned, made = sum(origin.planned for origin in origins), sum(origin.made for origin in origins)
     lines = [
         "## Funnel\n",
@@ -99,7 +99,7 @@ def _funnel(counts: Sequence[Count], origins: Sequence[Origin]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _licences(origins: Iterable[Origin]) -> dict[str, str]:
+def _read_licences(origins: Iterable[Origin]) -> dict[str, str]:
     return {
         name: msgspec.convert(source.get("licence") or UNKNOWN_LICENCE, str)
         for origin in origins

@@ -1,4 +1,4 @@
-"""Every attempt of one or more runs as a candidate for training, and what is said of where they come from."""
+"""Reads all attempts of one or more runs as candidates for training, and describes the runs."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import cast
 from scale_reasoning.prompts import Prompts
 from scale_reasoning.runs.store import Store, reading
 from scale_reasoning.synth.funnel import Candidate
-from scale_reasoning.synth.splits import Evaluation, evaluation, split_of
-from scale_reasoning.synth.trace import candidate
+from scale_reasoning.synth.splits import Evaluation, find_evaluation, find_split
+from scale_reasoning.synth.trace import make_candidate
 from scale_reasoning.types import JSON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """One run that traces come from. `planned` attempts were asked for; those not made are in no candidate.
+    """One run that traces come from, with `planned` and `made` attempts. Only those made are candidates.
 
     `splits` has the split of each dataset, None where it has none. `evaluation` says in words which of the datasets are
     for evaluation.
@@ -36,46 +36,46 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Collected:
-    """All attempts of the runs, in the order of their datasets; `evaluations` of their problems."""
+class Collection:
+    """All attempts of the runs in the order of their datasets, and which datasets are for evaluation."""
 
     origins: tuple[Origin, ...]
     candidates: tuple[Candidate, ...]
     evaluations: tuple[Evaluation, ...] = ()
 
 
-def collect(folders: Sequence[Path], words: Prompts) -> Collected:
-    """The candidates of the runs in `folders`. Raises StoreError for a folder that holds none."""
+def collect(folders: Sequence[Path], words: Prompts) -> Collection:
+    """Reads the runs in `folders`. Raises StoreError for a folder without a run."""
     origins, candidates, evaluations = list[Origin](), list[Candidate](), list[Evaluation]()
     for folder in folders:
         with reading(folder) as store:
-            made = _candidates(store, words)
-            found = evaluations_of(store)
-            origins.append(_origin(folder, store, made, found))
+            made = _make_candidates(store, words)
+            found = find_evaluations(store)
+            origins.append(_describe_run(folder, store, made, found))
         candidates += made
         evaluations += found
-    return Collected(origins=tuple(origins), candidates=tuple(candidates), evaluations=tuple(evaluations))
+    return Collection(origins=tuple(origins), candidates=tuple(candidates), evaluations=tuple(evaluations))
 
 
-def evaluations_of(store: Store) -> list[Evaluation]:
-    """What makes datasets of a run ones for evaluation."""
+def find_evaluations(store: Store) -> list[Evaluation]:
+    """The datasets of a run that are for evaluation."""
     specs = dict.fromkeys(cell.dataset for cell in store.manifest.cells)
-    found = [evaluation(store.manifest, spec, store.problems(spec.name)) for spec in specs]
+    found = [find_evaluation(store.manifest, spec, store.problems(spec.name)) for spec in specs]
     return [each for each in found if each is not None]
 
 
-def _candidates(store: Store, words: Prompts) -> list[Candidate]:
+def _make_candidates(store: Store, words: Prompts) -> list[Candidate]:
     made: list[Candidate] = []
     for number, spec in enumerate(store.manifest.cells):
         problems = {problem.id: problem for problem in store.problems(spec.dataset.name)}
         made += [
-            candidate(spec.dataset.name, problems[record.attempt.problem_id], record, words)
+            make_candidate(spec.dataset.name, problems[record.attempt.problem_id], record, words)
             for record in store.records(number)
         ]
     return made
 
 
-def _origin(folder: Path, store: Store, made: Sequence[Candidate], found: Sequence[Evaluation]) -> Origin:
+def _describe_run(folder: Path, store: Store, made: Sequence[Candidate], found: Sequence[Evaluation]) -> Origin:
     manifest = store.manifest
     sources = manifest.resolved.get("datasets")
     return Origin(
@@ -87,6 +87,6 @@ def _origin(folder: Path, store: Store, made: Sequence[Candidate], found: Sequen
         seed=manifest.seed,
         datasets=cast("Mapping[str, Mapping[str, JSON]]", sources) if isinstance(sources, Mapping) else {},
         resolved={key: value for key, value in manifest.resolved.items() if key != "datasets"},
-        splits={cell.dataset.name: split_of(manifest, cell.dataset) for cell in manifest.cells},
+        splits={cell.dataset.name: find_split(manifest, cell.dataset) for cell in manifest.cells},
         evaluation=tuple(each.what for each in found),
     )

@@ -1,8 +1,8 @@
-"""Whether a problem is one of a benchmark's, or shares a passage with one.
+"""Finds problems that are in a benchmark, or share a passage with one.
 
-Decides what counts as shared: the whole text but for notation, or 13 words in a row that are not boilerplate. Ships
-hashes of the benchmarks' texts and none of their words (benchmarks/contamination.py builds the file). Only problems are
-looked at: a solution repeats its problem's words and the field's phrases, and is about whatever its problem is.
+A match is a whole text, apart from notation, or 13 words in a row that are not boilerplate. The package has only hashes
+of the benchmarks' texts, none of their words (benchmarks/contamination.py builds the file). Only problems are compared:
+a solution repeats the words of its problem and common phrases.
 """
 
 from __future__ import annotations
@@ -14,29 +14,34 @@ from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import blake2b
 from importlib.resources import files
-from typing import TypeAlias, TypedDict
+from typing import TypeAlias
 
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.synth.funnel import Candidate, Stage
-from scale_reasoning.synth.words import words, words_and_signs
-from scale_reasoning.types import Problem
+from scale_reasoning.synth.funnel import Candidate, Filter
+from scale_reasoning.synth.words import split_words, split_words_and_signs
+from scale_reasoning.types import JSON, Problem
 
 Lists: TypeAlias = Mapping[str, Sequence[Problem]]
 
 RUN = 13
-"""Words in a row that two problems share by no accident: GPT-3's choice, and the field's since."""
+"""The length of a shared passage in words: GPT-3's choice, and common since."""
 PHRASE = 8
-"""A run with these many words in a row that several problems of the lists share is boilerplate ("where m and n are
-relatively prime positive integers"); docs/design/synthesis.md has the figures behind it."""
+"""A passage that contains a phrase of this many words which several problems of the lists share is boilerplate ("where
+m and n are relatively prime positive integers"); docs/design/synthesis.md has the figures.
+"""
 FILE = "benchmarks.hashes"
 FORMAT = 1
 _BYTES = 6
+_SIZES = {"format": FORMAT, "run": RUN, "phrase": PHRASE, "bytes": _BYTES}
+"""What the header of the file must say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """Hashes of problem lists: of runs of `RUN` words and of whole texts, each with its list's name, and of the phrases
-    that several of the problems share. `sizes` has each list's number of problems.
+class ProblemHashes:
+    """Hashes of lists of problems.
+
+    `runs` are of passages of `RUN` words and `texts` of whole texts, each with its list's name. `phrases` are shared by
+    several of the problems. `sizes` has each list's number of problems.
     """
 
     sizes: Mapping[str, int]
@@ -45,51 +50,31 @@ class Known:
     phrases: frozenset[int]
 
 
-class Listed(TypedDict):
-    """One list in the file's header."""
+def make_filter(against: Lists, allowed: Collection[str] = ()) -> Filter:
+    """A filter that drops problems in the shipped benchmarks, except those `allowed`, or in the lists of `against`."""
+    reason = make_judge(against, allowed)
 
-    name: str
-    problems: int
-    runs: int
-    texts: int
-
-
-class Header(TypedDict):
-    """The file's first line. Hashes follow, sorted in each part: list by list runs and texts, and the phrases last."""
-
-    format: int
-    run: int
-    phrase: int
-    bytes: int
-    phrases: int
-    lists: list[Listed]
-
-
-def stage(against: Lists, allowed: Collection[str] = ()) -> Stage:
-    """Drops every problem that the shipped benchmarks, except those `allowed`, or the lists of `against` know."""
-    reason = judge(against, allowed)
-
-    def judged(candidates: Sequence[Candidate]) -> list[str | None]:
+    def judge_all(candidates: Sequence[Candidate]) -> list[str | None]:
         texts = {candidate.problem.text for candidate in candidates}
         reasons = {text: reason(text) for text in texts}
         return [reasons[candidate.problem.text] for candidate in candidates]
 
-    return judged
+    return judge_all
 
 
-def judge(against: Lists, allowed: Collection[str] = ()) -> Callable[[str], str | None]:
-    """Gives a problem's text the reason why no row may come from it; None where one may."""
-    shipped = _without(known(), allowed)
-    lists = (shipped, learnt(against, shipped.phrases)) if against else (shipped,)
-    return lambda text: next(filter(None, (overlap(text, one) for one in lists)), None)
+def make_judge(against: Lists, allowed: Collection[str] = ()) -> Callable[[str], str | None]:
+    """A function from a problem's text to the reason why it must give no row; None where it may."""
+    shipped = _remove_lists(load_hashes(), allowed)
+    lists = (shipped, hash_lists(against, shipped.phrases)) if against else (shipped,)
+    return lambda text: next(filter(None, (describe_overlap(text, one) for one in lists)), None)
 
 
-def listed(text: str) -> str | None:
-    """The benchmark that a whole problem is of, but for notation; None for none."""
-    return known().texts.get(_whole(text))
+def find_benchmark(text: str) -> str | None:
+    """The benchmark that has this whole problem, apart from notation; None if none has."""
+    return load_hashes().texts.get(_hash_text(text))
 
 
-def _without(lists: Known, names: Collection[str]) -> Known:
+def _remove_lists(lists: ProblemHashes, names: Collection[str]) -> ProblemHashes:
     if not names:
         return lists
     return replace(
@@ -99,20 +84,20 @@ def _without(lists: Known, names: Collection[str]) -> Known:
     )
 
 
-def overlap(text: str, lists: Known) -> str | None:
-    """What a problem's text has in common with the lists, in a sentence; None for nothing."""
-    if name := lists.texts.get(_whole(text)):
-        return f"it is a problem of {name}, but for spacing, case and notation"
-    own = words(text)
-    shared = [(at, name) for at, run in _runs(own, RUN) if (name := lists.runs.get(run))]
+def describe_overlap(text: str, lists: ProblemHashes) -> str | None:
+    """What a problem's text shares with the lists, in a sentence; None for nothing."""
+    if name := lists.texts.get(_hash_text(text)):
+        return f"it is a problem of {name}, apart from spacing, case and notation"
+    own = split_words(text)
+    shared = [(at, name) for at, run in _list_runs(own, RUN) if (name := lists.runs.get(run))]
     if not shared:
         return None
-    start, length, name = max(_stretches(shared), key=lambda stretch: stretch[1])
+    start, length, name = max(_find_stretches(shared), key=lambda stretch: stretch[1])
     return f"{length} words in a row in common with {name}: {' '.join(own[start : start + RUN])!r}..."
 
 
-def _stretches(shared: Sequence[tuple[int, str]]) -> Iterator[tuple[int, int, str]]:
-    """Start and length in words of each stretch of runs that follow one another in one list."""
+def _find_stretches(shared: Sequence[tuple[int, str]]) -> Iterator[tuple[int, int, str]]:
+    """Start, length in words and list of each stretch of consecutive runs of one list."""
     start, before = shared[0], shared[0]
     for run in shared:
         if run not in (before, (before[0] + 1, before[1])):
@@ -121,84 +106,85 @@ def _stretches(shared: Sequence[tuple[int, str]]) -> Iterator[tuple[int, int, st
         before = run
 
 
-def learnt(lists: Lists, phrases: frozenset[int] = frozenset()) -> Known:
-    """The hashes of lists of problems; `phrases` are boilerplate beside what they share among themselves.
+def hash_lists(lists: Lists, phrases: frozenset[int] = frozenset()) -> ProblemHashes:
+    """The hashes of lists of problems; `phrases` is boilerplate known already.
 
-    A problem that is boilerplate throughout keeps its runs. What two lists have is named after the first.
+    A problem that is all boilerplate keeps its runs. What two lists share is named after the first.
     """
-    texts = {name: list(map(words, dict.fromkeys(problem.text for problem in rows))) for name, rows in lists.items()}
-    phrases |= _shared([one for rows in texts.values() for one in rows])
+    texts = {
+        name: list(map(split_words, dict.fromkeys(problem.text for problem in rows))) for name, rows in lists.items()
+    }
+    phrases |= _find_phrases([one for rows in texts.values() for one in rows])
     runs, whole = dict[int, str](), dict[int, str]()
     for name, rows in texts.items():
-        for run in (run for one in rows for run in _telling(one, phrases)):
+        for run in (run for one in rows for run in _choose_runs(one, phrases)):
             runs.setdefault(run, name)
         for problem in lists[name]:
-            whole.setdefault(_whole(problem.text), name)
+            whole.setdefault(_hash_text(problem.text), name)
     sizes = {name: len(rows) for name, rows in lists.items()}
-    return Known(sizes=sizes, runs=runs, texts=whole, phrases=phrases)
+    return ProblemHashes(sizes=sizes, runs=runs, texts=whole, phrases=phrases)
 
 
-def _telling(one: Sequence[str], phrases: frozenset[int]) -> set[int]:
-    """The runs of a problem that are no boilerplate."""
-    dull = {at for at, phrase in _runs(one, PHRASE) if phrase in phrases}
-    every = list(_runs(one, RUN))
-    telling = {run for at, run in every if dull.isdisjoint(range(at, at + RUN - PHRASE + 1))}
-    return telling or {run for _, run in every}
+def _choose_runs(one: Sequence[str], phrases: frozenset[int]) -> set[int]:
+    """The runs of a problem that are not boilerplate."""
+    dull = {at for at, phrase in _list_runs(one, PHRASE) if phrase in phrases}
+    every = list(_list_runs(one, RUN))
+    chosen = {run for at, run in every if dull.isdisjoint(range(at, at + RUN - PHRASE + 1))}
+    return chosen or {run for _, run in every}
 
 
-def _shared(texts: Sequence[Sequence[str]]) -> frozenset[int]:
-    """The phrases of more than one problem; problems of the same words are one."""
+def _find_phrases(texts: Sequence[Sequence[str]]) -> frozenset[int]:
+    """The phrases of more than one problem. Problems with the same words count as one."""
     owners: defaultdict[int, int] = defaultdict(int)
     for one in dict.fromkeys(map(tuple, texts)):
-        for phrase in {phrase for _, phrase in _runs(one, PHRASE)}:
+        for phrase in {phrase for _, phrase in _list_runs(one, PHRASE)}:
             owners[phrase] += 1
     return frozenset(phrase for phrase, problems in owners.items() if problems > 1)
 
 
-def _runs(own: Sequence[str], length: int) -> Iterator[tuple[int, int]]:
-    """Where each run of so many words begins, and its hash."""
+def _list_runs(own: Sequence[str], length: int) -> Iterator[tuple[int, int]]:
+    """The position and the hash of each run of `length` words."""
     for at in range(len(own) - length + 1):
         yield at, _hash(own[at : at + length])
 
 
-def _whole(text: str) -> int:
-    return _hash(["", *words_and_signs(text)])
+def _hash_text(text: str) -> int:
+    return _hash(["", *split_words_and_signs(text)])
 
 
 def _hash(parts: Sequence[str]) -> int:
     return int.from_bytes(blake2b(" ".join(parts).encode(), digest_size=_BYTES).digest())
 
 
-def encoded(lists: Known) -> bytes:
-    """The file that `decoded` reads: a line of JSON, then hashes of 6 bytes."""
-    listed: list[Listed] = []
+def encode(lists: ProblemHashes) -> bytes:
+    """The file that `decode` reads: a line of JSON, then hashes: runs and texts of each list, and the phrases."""
+    headers: list[dict[str, JSON]] = []
     hashes: list[int] = []
     for name, problems in lists.sizes.items():
         runs = sorted(run for run, owner in lists.runs.items() if owner == name)
         texts = sorted(text for text, owner in lists.texts.items() if owner == name)
-        listed.append(Listed(name=name, problems=problems, runs=len(runs), texts=len(texts)))
+        headers.append({"name": name, "problems": problems, "runs": len(runs), "texts": len(texts)})
         hashes += runs + texts
     hashes += sorted(lists.phrases)
-    header = Header(format=FORMAT, run=RUN, phrase=PHRASE, bytes=_BYTES, phrases=len(lists.phrases), lists=listed)
+    header = {**_SIZES, "phrases": len(lists.phrases), "lists": headers}
     return json.dumps(header).encode() + b"\n" + b"".join(each.to_bytes(_BYTES) for each in hashes)
 
 
-def decoded(data: bytes) -> Known:
-    """What `encoded` wrote. Raises `ConfigError` for another format and for a file that is not whole."""
+def decode(data: bytes) -> ProblemHashes:
+    """Reads what `encode` wrote. Raises `ConfigError` for another format and for an incomplete file."""
     line, _, body = data.partition(b"\n")
-    header: Header = json.loads(line)
-    ours = {"format": FORMAT, "run": RUN, "phrase": PHRASE, "bytes": _BYTES}
+    header: dict[str, JSON] = json.loads(line)
     sizes = [each[part] for each in header["lists"] for part in ("runs", "texts")] + [header["phrases"]]
-    if any(header.get(key) != value for key, value in ours.items()) or sum(sizes) * _BYTES != len(body):
+    if any(header.get(key) != value for key, value in _SIZES.items()) or sum(sizes) * _BYTES != len(body):
         raise ConfigError(
-            f"{FILE} is not whole, or not of format {FORMAT}: build it again (benchmarks/contamination.py)"
+            f"{FILE} is incomplete, or not of format {FORMAT}: build it again (benchmarks/contamination.py)"
         )
     hashes = (int.from_bytes(body[at : at + _BYTES]) for at in range(0, len(body), _BYTES))
     runs, texts = dict[int, str](), dict[int, str]()
     for each in header["lists"]:
         runs |= {next(hashes): each["name"] for _ in range(each["runs"])}
         texts |= {next(hashes): each["name"] for _ in range(each["texts"])}
-    return Known(
+    return ProblemHashes(
         sizes={each["name"]: each["problems"] for each in header["lists"]},
         runs=runs,
         texts=texts,
@@ -207,6 +193,6 @@ def decoded(data: bytes) -> Known:
 
 
 @cache
-def known() -> Known:
-    """The benchmarks whose hashes ship with the package."""
-    return decoded(files(__package__ or "").joinpath(FILE).read_bytes())
+def load_hashes() -> ProblemHashes:
+    """The hashes of the benchmarks in the package."""
+    return decode(files(__package__ or "").joinpath(FILE).read_bytes())

@@ -1,5 +1,6 @@
-"""The one way to torch, transformers, TRL, PEFT and accelerate: what is missing is the extra to install, and none of
-them reports home.
+"""Imports torch, transformers, TRL, PEFT and accelerate.
+
+A missing library is reported with the extra to install. Telemetry is switched off.
 """
 
 from __future__ import annotations
@@ -17,24 +18,24 @@ LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate")
 
 
 def library(name: str) -> Any:
-    """The module. Raises `ConfigError` that names the extra."""
-    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # for processes that are launched from here
+    """The module. Raises `ConfigError` that names the extra to install."""
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # for child processes
     try:
         constants: Any = import_module("huggingface_hub.constants")
-        constants.HF_HUB_DISABLE_TELEMETRY = True  # the variable may have been read before
+        constants.HF_HUB_DISABLE_TELEMETRY = True  # the variable may have been read already
         return import_module(name)
     except ImportError as error:
         raise ConfigError(f"fine-tuning needs {name} ({error}): pip install 'scale-reasoning[sft]'") from error
 
 
 def versions() -> dict[str, str]:
-    """Which versions of the libraries are here."""
+    """The installed version of each library."""
     return {name: str(library(name).__version__) for name in LIBRARIES}
 
 
 @contextlib.contextmanager
 def quiet() -> Generator[None]:
-    """Libraries that deprecate one another's arguments, and draw bars, do so to no one here."""
+    """Hides the libraries' warnings and progress bars."""
     for name in ("transformers.utils.logging", "datasets.utils.logging"):
         log = library(name)
         log.set_verbosity_error()

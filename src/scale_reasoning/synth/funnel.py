@@ -1,7 +1,6 @@
-"""What becomes of each attempt on its way to a training row: a list of stages, every drop kept with its reason.
+"""Passes attempts through filters and counts what each one drops.
 
-Decides how stages are run and counted, so that what came in is always what was kept and what was dropped. What a stage
-looks for is filters.py's, the order and the limits are the caller's.
+Every drop is kept with its reason, so kept and dropped attempts add up to all. filters.py has the filters.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from scale_reasoning.types import Problem, Record
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """An attempt that may become a row. `text` is the trace as it would be learnt, empty where there is no solution;
-    `tokens` the response tokens of its solutions as the server counted them, None where it did not.
+    """An attempt that may become a row. `text` is the trace, empty where there is no solution. `tokens` are the
+    response tokens of its solutions as the server counted them, None where it did not.
     """
 
     dataset: str
@@ -25,14 +24,19 @@ class Candidate:
     text: str
     tokens: int | None
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """Its problem among several datasets: dataset and id."""
+        return self.dataset, self.problem.id
 
-Stage: TypeAlias = Callable[[Sequence[Candidate]], Sequence[str | None]]
-"""One reason to drop for each candidate, None to keep it."""
+
+Filter: TypeAlias = Callable[[Sequence[Candidate]], Sequence[str | None]]
+"""Gives for each candidate the reason to drop it, or None to keep it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Count:
-    """What a stage did: `came = kept + dropped`."""
+    """What one filter did: `came = kept + dropped`."""
 
     stage: str
     came: int
@@ -40,13 +44,13 @@ class Count:
 
     @property
     def dropped(self) -> int:
-        """How many it dropped."""
+        """The number of dropped candidates."""
         return self.came - self.kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dropped:
-    """A candidate that a stage dropped, and why."""
+class Drop:
+    """A dropped candidate, the filter's name and its reason."""
 
     candidate: Candidate
     stage: str
@@ -55,19 +59,19 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Funnel:
-    """What was kept, what each stage counted, and all that was dropped."""
+    """What was kept, the counts of each filter, and all drops."""
 
     kept: tuple[Candidate, ...]
     counts: tuple[Count, ...]
-    dropped: tuple[Dropped, ...]
+    dropped: tuple[Drop, ...]
 
 
-def run(candidates: Sequence[Candidate], stages: Mapping[str, Stage]) -> Funnel:
-    """Every candidate through the stages in their order, until one drops it."""
-    left, counts, dropped = list(candidates), list[Count](), list[Dropped]()
-    for name, stage in stages.items():
-        judged = list(zip(left, stage(left), strict=True))
-        dropped += [Dropped(candidate=one, stage=name, reason=reason) for one, reason in judged if reason is not None]
+def run(candidates: Sequence[Candidate], filters: Mapping[str, Filter]) -> Funnel:
+    """Passes candidates through the filters in order, until one drops them."""
+    left, counts, dropped = list(candidates), list[Count](), list[Drop]()
+    for name, judge in filters.items():
+        judged = list(zip(left, judge(left), strict=True))
+        dropped += [Drop(candidate=one, stage=name, reason=reason) for one, reason in judged if reason is not None]
         kept = [one for one, reason in judged if reason is None]
         counts.append(Count(stage=name, came=len(left), kept=len(kept)))
         left = kept

@@ -1,7 +1,7 @@
-"""A bundle for LLaMA-Factory: its rows, its description of them, and the training file with LIMO's settings.
+"""Writes a bundle for LLaMA-Factory: rows, their description, and a training file with LIMO's settings.
 
-LIMOPRO and the paper reuse these settings. The instruction is a system prompt (limo.md), as theirs is. The keys are
-those of LLaMA-Factory 0.9.5, whose transformers knows no warm-up ratio; it is run from the folder itself.
+LIMOPRO and the paper reuse these settings. The instruction is a system prompt (limo.md), as in LIMO. The keys are those
+of LLaMA-Factory 0.9.5, whose transformers has no warm-up ratio. It must run in the written folder.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from pathlib import Path
 import msgspec
 
 from scale_reasoning.errors import ConfigError, StoreError
+from scale_reasoning.files import write_file
 from scale_reasoning.prompts import Prompts
-from scale_reasoning.synth.bundle import indented, put
+from scale_reasoning.synth.bundle import to_indented_json
 from scale_reasoning.synth.funnel import Candidate
-from scale_reasoning.synth.trace import LIMO, prompt_of
+from scale_reasoning.synth.trace import LIMO, make_prompt
 from scale_reasoning.types import JSON
 
 FOLDER = "llamafactory"
@@ -90,16 +91,16 @@ _INFO: JSON = {
 
 
 def check(gpus: int) -> None:
-    """Raises ConfigError for GPUs that do not divide the global batch."""
+    """Raises ConfigError for a number of GPUs that does not divide the global batch."""
     if gpus < 1 or GLOBAL_BATCH % gpus:
         fits = ", ".join(str(n) for n in range(1, GLOBAL_BATCH + 1) if GLOBAL_BATCH % n == 0)
-        raise ConfigError(f"--gpus {gpus}: a global batch of {GLOBAL_BATCH} is shared by {fits} GPUs")
+        raise ConfigError(f"--gpus {gpus}: must divide the global batch of {GLOBAL_BATCH}: {fits}")
 
 
 def write(out: Path, kept: Sequence[Candidate], *, student: Prompts, prompts_file: str, model: str, gpus: int) -> None:
-    """Writes the folder `llamafactory` into `out`. Raises ConfigError for GPUs that do not divide the global batch.
+    """Writes the folder `llamafactory` into `out`. Raises ConfigError as `check` does.
 
-    `student` are the prompts of the rows, `prompts_file` where they stand: a copy goes along, for the evaluation.
+    `student` are the prompts of the rows. A copy of their file, `prompts_file`, is added for the evaluation.
     """
     check(gpus)
     template = "llama3" if "llama" in model.lower() else "qwen"
@@ -109,17 +110,17 @@ def write(out: Path, kept: Sequence[Candidate], *, student: Prompts, prompts_fil
     folder = out / FOLDER
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        put(folder / "scale.json", indented([_alpaca(one, student) for one in kept]))
-        put(folder / "dataset_info.json", indented(_INFO))
-        put(folder / "ds_z3.json", indented(_ZERO3))
-        put(folder / "train.yaml", training.encode())
-        put(folder / "prompts.md", Path(prompts_file or LIMO).read_bytes())
+        write_file(folder / "scale.json", to_indented_json([_make_alpaca_row(one, student) for one in kept]))
+        write_file(folder / "dataset_info.json", to_indented_json(_INFO))
+        write_file(folder / "ds_z3.json", to_indented_json(_ZERO3))
+        write_file(folder / "train.yaml", training.encode())
+        write_file(folder / "prompts.md", Path(prompts_file or LIMO).read_bytes())
     except OSError as error:
         raise StoreError(f"the LLaMA-Factory bundle in {folder}: {error}") from error
 
 
-def _alpaca(one: Candidate, student: Prompts) -> dict[str, str]:
-    *system, asked = prompt_of(one.problem, student)
+def _make_alpaca_row(one: Candidate, student: Prompts) -> dict[str, str]:
+    *system, asked = make_prompt(one.problem, student)
     return {
         "instruction": asked.content,
         "input": "",

@@ -1,6 +1,6 @@
-"""What a recipe would do, before it is done: tokens, steps, memory a GPU. No weights are loaded, nothing is unpacked.
+"""What a recipe would do: tokens, steps, memory per GPU. Loads no weights.
 
-Decides nothing; what cannot be known (a model that cannot be reached) is left unknown, with the reason.
+What cannot be known, for example because the model cannot be reached, stays None with a reason.
 """
 
 from __future__ import annotations
@@ -9,18 +9,19 @@ from dataclasses import dataclass
 
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.synth.extra import library
-from scale_reasoning.synth.memory import Memory, Shape, estimate, shape_of
-from scale_reasoning.synth.rows import Rows
+from scale_reasoning.synth.memory import Memory, Shape, estimate, measure
+from scale_reasoning.synth.rows import TrainingRows
 from scale_reasoning.synth.sft import Recipe
-from scale_reasoning.synth.tokens import Examples, tokenised
-from scale_reasoning.synth.train import packs
-from scale_reasoning.synth.weights import loaded, place_if_here
+from scale_reasoning.synth.tokens import Examples, tokenise
+from scale_reasoning.synth.train import count_packs
+from scale_reasoning.synth.weights import find_local_weights, load_pretrained
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Of the rows kept: `sequences` that a step is made of (packs, if packed), `longest` tokens of one. `unknown` says
-    why a part is None.
+    """What a recipe would do.
+
+    `sequences` are the kept rows, or the packs of rows. `unknown` says why a part is None.
     """
 
     examples: Examples | None
@@ -31,35 +32,35 @@ class Plan:
 
     @property
     def prompt_tokens(self) -> int:
-        """Tokens that are shown and not learned, in one epoch."""
+        """Prompt tokens in one epoch: not learned."""
         return sum(len(each.prompt) for each in self.examples.kept) if self.examples else 0
 
     @property
     def learned_tokens(self) -> int:
-        """Tokens that are learned, in one epoch."""
+        """Learned tokens in one epoch."""
         return sum(len(each.learned) for each in self.examples.kept) if self.examples else 0
 
     @property
     def longest(self) -> int:
-        """Tokens of the longest row kept."""
+        """Tokens of the longest kept row."""
         return max((len(each) for each in self.examples.kept), default=0) if self.examples else 0
 
 
-def plan(recipe: Recipe, rows: Rows) -> Plan:
-    """What the recipe would do with the rows. Raises `ConfigError` for unusable rows and a missing extra."""
+def plan(recipe: Recipe, rows: TrainingRows) -> Plan:
+    """Computes what the recipe would do with the rows. Raises `ConfigError` for unusable rows and a missing extra."""
     library("torch")
     unknown = list[str]()
     examples = sequences = shape = memory = None
     try:
-        place = place_if_here(recipe.model)
-        config = loaded("AutoConfig", place, recipe.revision)
-        tokenizer = loaded("AutoTokenizer", place, recipe.revision)
+        place = find_local_weights(recipe.model)
+        config = load_pretrained("AutoConfig", place, recipe.revision)
+        tokenizer = load_pretrained("AutoTokenizer", place, recipe.revision)
     except ConfigError as error:
         unknown.append(str(error))
         sequences = None if recipe.packing else len(rows.rows)
     else:
-        examples = tokenised(rows.rows, tokenizer, cutoff=recipe.cutoff, over_cutoff=recipe.over_cutoff)
-        sequences = packs(examples.kept, recipe.cutoff) if recipe.packing else len(examples.kept)
+        examples = tokenise(rows.rows, tokenizer, cutoff=recipe.cutoff, over_cutoff=recipe.over_cutoff)
+        sequences = count_packs(examples.kept, recipe.cutoff) if recipe.packing else len(examples.kept)
         shape = _shape(config, unknown)
     if shape and examples:
         longest = recipe.cutoff if recipe.packing else max(map(len, examples.kept))
@@ -69,7 +70,7 @@ def plan(recipe: Recipe, rows: Rows) -> Plan:
 
 def _shape(config: object, unknown: list[str]) -> Shape | None:
     try:
-        return shape_of(config)
+        return measure(config)
     except (AttributeError, ValueError, TypeError) as error:  # an architecture without these sizes
         unknown.append(f"memory: no estimate for {type(config).__name__}: {error}")
         return None

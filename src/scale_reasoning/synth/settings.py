@@ -1,6 +1,6 @@
-"""What a synthesis was asked for, as its run remembers it: filters, layout, prompts, other trainers' folders.
+"""The options of a synthesis, as its run stores them: filters, layout, prompts, folders for other trainers.
 
-Decides which settings a resume may change, and what is said of them in a bundle's manifest.
+Decides which options a resume may change, and what a bundle's manifest says about them.
 """
 
 from __future__ import annotations
@@ -14,19 +14,20 @@ import msgspec
 
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.synth import llamafactory
-from scale_reasoning.synth.filters import Choice, Filters
-from scale_reasoning.synth.trace import layout, prompt_of, student_prompts
+from scale_reasoning.synth.filters import Choice, Limits
+from scale_reasoning.synth.trace import make_prompt, read_layout, read_student_prompts
 from scale_reasoning.types import JSON, Problem
 
 BUNDLES = ("llamafactory",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """See `Filters` for `target`, `max_tokens`, `choose`. `decontaminate` names lists to keep out, `data_dir` the
-    folder that benchmarks' rows are read from. `layout`, `student_prompts` are files, empty for the package's own.
-    `bundle` names another trainer whose folder is written too, for `base_model` on so many `gpus`. Raises
-    `ConfigError`.
+class SynthesisOptions:
+    """The options of a synthesis. See `Limits` for `target`, `max_tokens` and `choose`.
+
+    `decontaminate` names lists of problems that give no row; `data_dir` is the folder of the benchmarks' rows. `layout`
+    and `student_prompts` are files, empty for the package's own. `bundle` names another trainer to write a folder for,
+    with `base_model` and the number of `gpus`. Raises `ConfigError`.
     """
 
     target: int | None = None
@@ -42,60 +43,60 @@ class Settings:
     allow_test_split: bool = False
 
     def __post_init__(self) -> None:
-        Filters(max_tokens=self.max_tokens, choose=self.choose, target=self.target)
+        Limits(max_tokens=self.max_tokens, choose=self.choose, target=self.target)
         if self.bundle is None and (self.base_model or self.gpus):
-            raise ConfigError("--base-model and --gpus say what a --bundle trains, and on what")
+            raise ConfigError("--base-model and --gpus need --bundle")
         if self.gpus is not None:
             llamafactory.check(self.gpus)
         if self.bundle not in (None, *BUNDLES):
             raise ConfigError(f"--bundle {self.bundle}: must be one of {', '.join(BUNDLES)}")
 
-    def in_full(self) -> Settings:
-        """With the defaults of a bundle spelled out, so that a later version's are not taken for these."""
+    def fill_defaults(self) -> SynthesisOptions:
+        """The options with all defaults of a bundle, so that a later version with other defaults resumes the same."""
         if self.bundle is None:
             return self
         model, gpus = llamafactory.DEFAULT_MODEL, llamafactory.DEFAULT_GPUS
         return replace(self, base_model=self.base_model or model, gpus=self.gpus or gpus)
 
-    def encoded(self) -> dict[str, JSON]:
-        """The settings as a run's manifest remembers them."""
+    def to_json(self) -> dict[str, JSON]:
+        """The options as a run's manifest stores them."""
         return msgspec.to_builtins(asdict(self))
 
     def check_files(self) -> None:
-        """Raises `ConfigError` for a layout or prompts that no trace could be written with."""
-        words = layout(self.layout)
+        """Raises `ConfigError` for a layout or prompts that cannot be used."""
+        words = read_layout(self.layout)
         words.fill("step", number="1", subproblem="", working="")
         words.fill("trace", steps="", solution="")
-        prompt_of(Problem(id="", text=""), student_prompts(self.student_prompts))
+        make_prompt(Problem(id="", text=""), read_student_prompts(self.student_prompts))
 
-    def shown(self) -> dict[str, JSON]:
-        """The settings as a bundle's manifest shows them: files by what is in them. Raises `ConfigError`."""
+    def describe(self) -> dict[str, JSON]:
+        """The options as a bundle's manifest shows them, with fingerprints for files. Raises `ConfigError`."""
         against = {"against": list(self.decontaminate)}
         filters = {"max_tokens": self.max_tokens, "choose": self.choose, "target": self.target, **against}
         if self.allow_test_split:
             filters["allow_test_split"] = True
         return {
-            "layout": layout(self.layout).fingerprint,
-            "student_prompts": student_prompts(self.student_prompts).fingerprint,
+            "layout": read_layout(self.layout).fingerprint,
+            "student_prompts": read_student_prompts(self.student_prompts).fingerprint,
             "filters": filters,
         }
 
 
-def decode(value: Mapping[str, JSON], where: Path) -> Settings:
-    """What a run remembers. Raises `ConfigError` for what no version wrote."""
+def decode(value: Mapping[str, JSON], where: Path) -> SynthesisOptions:
+    """The options that a run stores. Raises `ConfigError` for what no version wrote."""
     try:
-        return msgspec.convert(dict(value), Settings)
+        return msgspec.convert(dict(value), SynthesisOptions)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{where}: {error}") from error
 
 
-def of_a_bundle(manifest: Mapping[str, Any], out: Path) -> Settings:
-    """What a bundle's manifest tells of its settings, of a run from before runs remembered them.
+def read_from_bundle(manifest: Mapping[str, Any], out: Path) -> SynthesisOptions:
+    """The options that a bundle's manifest shows, for a run that is too old to store them.
 
-    It tells a file's fingerprint and not its name: raises `ConfigError` where a file was used.
+    The manifest has a file's fingerprint but not its name: raises `ConfigError` where a file was used.
     """
     shown: Mapping[str, Any] = manifest.get("settings", {})
-    for name, own in (("layout", layout()), ("student_prompts", student_prompts())):
+    for name, own in (("layout", read_layout()), ("student_prompts", read_student_prompts())):
         if shown.get(name, own.fingerprint) != own.fingerprint:
             flag = f"--{name.replace('_', '-')}"
             raise ConfigError(f"{out}: its traces were made with {flag} FILE; name that file again: {flag} FILE")
@@ -104,14 +105,14 @@ def of_a_bundle(manifest: Mapping[str, Any], out: Path) -> Settings:
     return decode({**kept, "decontaminate": filters.get("against", [])}, out)
 
 
-def changes(old: Settings, new: Settings) -> list[str]:
+def list_changes(old: SynthesisOptions, new: SynthesisOptions) -> list[str]:
     """What differs, by flag: `--choose first (was fewest)`."""
     return [
-        f"--{each.name.replace('_', '-')} {_said(getattr(new, each.name))} (was {_said(getattr(old, each.name))})"
-        for each in fields(Settings)
+        f"--{each.name.replace('_', '-')} {_format(getattr(new, each.name))} (was {_format(getattr(old, each.name))})"
+        for each in fields(SynthesisOptions)
         if getattr(old, each.name) != getattr(new, each.name)
     ]
 
 
-def _said(value: object) -> str:
+def _format(value: object) -> str:
     return " ".join(value) or "none" if isinstance(value, tuple) else str(value or "none")  # pyright: ignore[reportUnknownArgumentType]

@@ -1,7 +1,7 @@
-"""What a fine-tuning is to do: a recipe, read from TOML, every key known and checked before anything is loaded.
+"""The recipe of a fine-tuning, read from TOML. Every key is checked before anything is loaded.
 
 The defaults are LIMO's settings, which the paper reuses: full fine-tuning, learning rate 5e-6, cosine, no warm-up, 15
-epochs, 64 rows a step, rows of up to 16384 tokens. Knows nothing of torch.
+epochs, 64 rows per step, rows of up to 16384 tokens. Does not import torch.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
-from scale_reasoning.errors import ConfigError
+from scale_reasoning.errors import ConfigError, refuse_unknown_keys
 from scale_reasoning.files import read_toml, why
 from scale_reasoning.types import JSON
 
@@ -26,14 +26,14 @@ Sharding: TypeAlias = Literal["fsdp2", "zero3", "none"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """One fine-tuning. `model` is a folder, a name on the Hub (at `revision`) or smollm2, the model in the box; `rows`
-    is a train.jsonl (see synth.rows).
+    """One fine-tuning. `model` is a folder, a name on the Hub (at `revision`) or smollm2, the embedded model; `rows` is
+    a train.jsonl (see rows.py).
 
-    `global_batch` rows make a step: `device_batch` at a time on each of `gpus`, accumulated. `steps` ends the training
-    early or late, whatever `epochs` says. An adapter learns at `lora_learning_rate`, for it starts from nothing.
+    `global_batch` rows make a step: `device_batch` at a time on each of `gpus`, accumulated. `steps` sets the length of
+    the training instead of `epochs`. A LoRA learns at `lora_learning_rate`, which is higher because it starts at zero.
     `sharding` is how several GPUs share the model. A row of more than `cutoff` tokens is dropped or cut
-    (`over_cutoff`). A checkpoint is saved every `save_every` steps, every epoch where that is None, and the last
-    `keep_checkpoints` stay.
+    (`over_cutoff`). A checkpoint is saved every `save_every` steps (None: every epoch); the last `keep_checkpoints` are
+    kept.
     """
 
     model: str
@@ -67,8 +67,8 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.global_batch % (self.device_batch * self.gpus):
             raise ConfigError(
-                f"global_batch = {self.global_batch} is no multiple of device_batch = {self.device_batch} x "
-                f"gpus = {self.gpus}; what works: {self._what_works()}"
+                f"global_batch = {self.global_batch} must be a multiple of device_batch = {self.device_batch} x "
+                f"gpus = {self.gpus}; possible: {self._list_choices()}"
             )
 
     @property
@@ -78,40 +78,40 @@ class Recipe:
 
     @property
     def accumulation(self) -> int:
-        """Batches that a GPU works through for one step."""
+        """Batches per GPU and step."""
         return self.global_batch // (self.device_batch * self.gpus)
 
     @property
     def shared_by(self) -> Sharding:
-        """How the GPUs share the model: one has nothing to share with."""
+        """How the GPUs share the model; `none` for one GPU."""
         return self.sharding if self.gpus > 1 else "none"
 
     @property
     def checkpointed_by(self) -> Literal["fsdp", "trainer", "nobody"]:
-        """Who recomputes activations. FSDP spares a gather, but PEFT does not find its adapters in what FSDP wraps."""
+        """What recomputes activations. FSDP saves a gather, but PEFT does not find its adapters in FSDP's wrappers."""
         if not self.gradient_checkpointing:
             return "nobody"
         return "fsdp" if self.shared_by == "fsdp2" and self.method == "full" else "trainer"
 
-    def steps_an_epoch(self, sequences: int) -> int:
-        """Steps for one pass over so many sequences: rows, or packs of rows. The last may be smaller."""
+    def steps_per_epoch(self, sequences: int) -> int:
+        """Steps of one epoch over sequences: rows, or packs of rows. The last step may be smaller."""
         return ceil(ceil(sequences / (self.device_batch * self.gpus)) / self.accumulation)
 
-    def all_steps(self, sequences: int) -> int:
+    def total_steps(self, sequences: int) -> int:
         """Steps of the whole training."""
-        return self.steps or ceil(self.epochs * self.steps_an_epoch(sequences))
+        return self.steps or ceil(self.epochs * self.steps_per_epoch(sequences))
 
-    def _what_works(self) -> str:
-        a_gpu, rest = divmod(self.global_batch, self.gpus)
+    def _list_choices(self) -> str:
+        per_gpu, rest = divmod(self.global_batch, self.gpus)
         if not rest:
-            return f"device_batch = {_listed(_divisors(a_gpu))} on {self.gpus} GPUs"
-        a_batch, rest = divmod(self.global_batch, self.device_batch)
-        counts = _listed(_divisors(self.global_batch if rest else a_batch))
+            return f"device_batch = {_listed(_divisors(per_gpu))} on {self.gpus} GPUs"
+        per_batch, rest = divmod(self.global_batch, self.device_batch)
+        counts = _listed(_divisors(self.global_batch if rest else per_batch))
         return f"gpus = {counts} with device_batch = {1 if rest else self.device_batch}"
 
 
 def read(file: Path, flags: Mapping[str, JSON] | None = None) -> Recipe:
-    """The recipe in a TOML file, with what `flags` say instead. Raises `ConfigError` naming the key."""
+    """The recipe in a TOML file; `flags` override it. Raises `ConfigError` that names the key."""
     try:
         table = read_toml(file)
     except (OSError, ValueError, RecursionError) as error:
@@ -120,11 +120,8 @@ def read(file: Path, flags: Mapping[str, JSON] | None = None) -> Recipe:
 
 
 def recipe(table: Mapping[str, JSON], where: str) -> Recipe:
-    """The recipe that a table says. Raises `ConfigError` naming the key."""
-    known = {field.name for field in fields(Recipe)}
-    for key in table:
-        if key not in known:
-            raise ConfigError(f"{where}: unknown key {key!r}; known: {', '.join(sorted(known))}")
+    """The recipe in a table. Raises `ConfigError` that names the key."""
+    refuse_unknown_keys(where, table, {field.name for field in fields(Recipe)})
     for key in ("model", "rows"):
         if not table.get(key):
             raise ConfigError(f"{where}: {key} is missing: name the {key} in the recipe, or with --{key}")

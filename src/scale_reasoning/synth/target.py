@@ -1,7 +1,7 @@
-"""A number of traces wanted, as a goal for the run that they come from: no more attempts than it can need.
+"""A number of traces as the goal of a run: no more attempts than it can need.
 
-Decides how many attempts may be in flight from how many have succeeded. Knows an attempt only by its outcome; what the
-filters say of it comes later, by `settle`.
+The share of attempts that succeeded decides how many may be in flight. An attempt counts by its outcome at first, and
+by the filters after `settle`.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from math import ceil
 
 from scale_reasoning.runs.outcome import Outcome
 from scale_reasoning.runs.store import Store
-from scale_reasoning.synth.funnel import Candidate, Funnel
+from scale_reasoning.synth.funnel import Funnel
 
 HOPE = 8
-"""Successes assumed before the first attempt ends, so that a few early failures do not start a flood of attempts."""
+"""Successes assumed before the first attempt ends, so that a few early failures do not start too many attempts."""
 HOPELESS = ("duplicates", "contamination")
-"""Stages that drop a problem whatever its solution is."""
+"""Filters that drop a problem with any solution."""
 
 
 class Target:
-    """See runs.pace.Goal. `wanted` traces, one per problem unless `every` correct attempt is kept.
+    """A goal (see runs.pace.Goal) of `wanted` traces: one per problem, or all correct attempts with `every`.
 
-    `hopeless` are problems, as (dataset, problem id), of which no trace can be kept.
+    `hopeless` are problems, as (dataset, problem id), that can give no trace.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Target:
                 self.heard(cell, outcome)
 
     def heard(self, cell: int, outcome: Outcome) -> None:
-        """See Goal. An attempt that failed for a reason outside the model says nothing of the model's success."""
+        """See Goal. An infrastructure error says nothing about the model's success, so it does not count."""
         if outcome.pending:
             return
         self._ended += 1
@@ -51,7 +51,7 @@ class Target:
         return len(self._found) >= self.wanted
 
     def room(self) -> int:
-        """See Goal: what is missing over the share that succeeds, which is 1 until an attempt has ended."""
+        """See Goal: the missing traces divided by the share that succeeds (1 until an attempt ends)."""
         share = (self._succeeded + HOPE) / (self._ended + HOPE)
         return ceil((self.wanted - len(self._found)) / share)
 
@@ -65,18 +65,14 @@ class Target:
         return place in self._found or (isinstance(place, tuple) and place[:2] in self._hopeless)
 
     def settle(self, funnel: Funnel) -> None:
-        """Counts what the filters kept instead of what looked right; what they dropped may be tried again."""
+        """Counts what the filters kept instead of the outcomes; problems that they dropped may be tried again."""
         if self._every:
-            # A candidate does not tell its cell; every attempt that ended is done, so only the number matters.
+            # A candidate does not know its cell. Ended attempts are done anyway, so only the number matters.
             self._found = set[Hashable](range(len(funnel.kept)))
         else:
-            self._found = set[Hashable](map(_problem, funnel.kept))
-        dropped = {_problem(each.candidate) for each in funnel.dropped if each.stage in HOPELESS}
-        self._hopeless |= dropped - {_problem(each) for each in funnel.kept}
+            self._found = set[Hashable](one.key for one in funnel.kept)
+        dropped = {each.candidate.key for each in funnel.dropped if each.stage in HOPELESS}
+        self._hopeless |= dropped - {one.key for one in funnel.kept}
 
     def _useless(self, cell: int, problem_id: str) -> bool:
         return (self._datasets[cell], problem_id) in self._hopeless
-
-
-def _problem(candidate: Candidate) -> tuple[str, str]:
-    return candidate.dataset, candidate.problem.id

@@ -1,8 +1,8 @@
-"""From rows to token ids of which only the completion is learned, exactly as the trace says it.
+"""Turns rows into token ids, of which only the completion is learned, exactly as written.
 
-Chat templates re-write assistant turns: some delete the thought, some open it themselves. So the template renders the
-prompt alone, as a server does before it generates; the completion is tokenised as it stands, and ends with the token
-that ends a turn. What is learned is decoded again and compared. Knows a tokenizer when it is handed one, and no model.
+Chat templates rewrite assistant turns: some delete the thought, some open it. So the template formats only the prompt,
+as a server does before it generates. The completion is tokenise unchanged and ends with the token that ends a turn. It
+is decoded again and compared.
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.synth.rows import CLOSES, OPENS, Row
+from scale_reasoning.synth.rows import TrainingRow
+from scale_reasoning.types import THINK
 
 IGNORED = -100
 """The label of a token that is not learned."""
+OPENS, CLOSES = THINK
 _PROBE = "scale end of turn"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """A row as the model meets it: ids it is shown, ids it learns."""
+    """A row as token ids: the prompt, and what is learned."""
 
     line: int
     prompt: Sequence[int]
@@ -32,36 +34,36 @@ class Example:
 
     @property
     def input_ids(self) -> list[int]:
-        """All of them."""
+        """Prompt and completion."""
         return [*self.prompt, *self.learned]
 
     @property
     def labels(self) -> list[int]:
-        """The same, but for those that are not learned."""
+        """The same with IGNORED for the prompt."""
         return [IGNORED] * len(self.prompt) + list(self.learned)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examples:
-    """What is trained on, and the lines of the rows that were over the cut-off: `dropped`, or `cut` at it."""
+    """The examples, and the lines of rows over the cut-off: `dropped`, or `cut` to it."""
 
     kept: tuple[Example, ...]
     dropped: tuple[int, ...] = ()
     cut: tuple[int, ...] = ()
 
 
-def tokenised(
-    rows: Sequence[Row], tokenizer: Any, *, cutoff: int, over_cutoff: Literal["drop", "cut"] = "drop"
+def tokenise(
+    rows: Sequence[TrainingRow], tokenizer: Any, *, cutoff: int, over_cutoff: Literal["drop", "cut"] = "drop"
 ) -> Examples:
-    """Every row as token ids; those of more than `cutoff` tokens are dropped or cut, and listed.
+    """Every row as token ids. Rows of more than `cutoff` tokens are dropped or cut, and their lines listed.
 
-    A row of which a cut leaves nothing to learn is dropped. Raises `ConfigError` for a row that cannot be said in the
-    model's tokens as it stands, and where no row is left.
+    A row whose prompt alone reaches the cut-off is dropped. Raises `ConfigError` for a row that the model's tokens
+    cannot represent, and where no row is left.
     """
     end = end_of_turn(tokenizer)
     kept, dropped, cut = list[Example](), list[int](), list[int]()
     for row in rows:
-        example = _example(row, tokenizer, end)
+        example = _make_example(row, tokenizer, end)
         room = cutoff - len(example.prompt)
         if len(example) <= cutoff:
             kept.append(example)
@@ -71,51 +73,51 @@ def tokenised(
         else:
             dropped.append(row.line)
     if not kept:
-        raise ConfigError(f"cutoff = {cutoff}: every one of the {len(rows)} rows is longer")
+        raise ConfigError(f"cutoff = {cutoff}: all {len(rows)} rows are longer")
     return Examples(kept=tuple(kept), dropped=tuple(dropped), cut=tuple(cut))
 
 
 def end_of_turn(tokenizer: Any) -> str:
     """The special token that the template puts after an assistant's turn, else the tokenizer's end of text."""
     if not tokenizer.chat_template:
-        raise ConfigError("the model has no chat template: name an instruct model, or one whose tokenizer has one")
+        raise ConfigError("the model has no chat template: choose an instruct model")
     turns = [{"role": "user", "content": "1 + 1?"}, {"role": "assistant", "content": _PROBE}]
     after = str(tokenizer.apply_chat_template(turns, tokenize=False)).rpartition(_PROBE)[2].lstrip()
-    ends = [token for token in _special(tokenizer).values() if after.startswith(token)]
+    ends = [token for token in _list_special_tokens(tokenizer).values() if after.startswith(token)]
     if not ends and tokenizer.eos_token is None:
         raise ConfigError("the chat template ends a turn with no special token, and the tokenizer has no eos_token")
     return max(ends, key=len) if ends else str(tokenizer.eos_token)
 
 
-def _example(row: Row, tokenizer: Any, end: str) -> Example:
+def _make_example(row: TrainingRow, tokenizer: Any, end: str) -> Example:
     turns = [{"role": message.role, "content": message.content} for message in row.prompt]
     try:
         prompt = str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
-    except Exception as error:  # jinja's own kinds, and whatever a template raises
+    except Exception as error:  # jinja's errors, and any that a template raises
         raise ConfigError(f"line {row.line}: the model's chat template refuses its prompt: {error}") from error
-    text = _unopened(row, prompt)
-    learned = _ids(tokenizer, text)
-    special = _special(tokenizer)
+    text = _drop_opening(row, prompt)
+    learned = _encode(tokenizer, text)
+    special = _list_special_tokens(tokenizer)
     if inside := sorted({special[each] for each in learned if each in special}):
-        raise ConfigError(f"line {row.line}: its completion holds {inside[0]!r}, a special token of this model")
+        raise ConfigError(f"line {row.line}: its completion has {inside[0]!r}, a special token of this model")
     learned.append(int(tokenizer.convert_tokens_to_ids(end)))
     said = tokenizer.decode(learned, skip_special_tokens=False, clean_up_tokenization_spaces=False)
     if said != text + end:
         at = next((i for i, (a, b) in enumerate(zip(said, text + end, strict=False)) if a != b), len(text))
         raise ConfigError(
-            f"line {row.line}: this tokenizer does not give the completion back: {said[at : at + 20]!r} for "
+            f"line {row.line}: this tokenizer changes the completion: {said[at : at + 20]!r} instead of "
             f"{(text + end)[at : at + 20]!r} at character {at}"
         )
-    return Example(line=row.line, prompt=_ids(tokenizer, prompt), learned=learned)
+    return Example(line=row.line, prompt=_encode(tokenizer, prompt), learned=learned)
 
 
-def _unopened(row: Row, prompt: str) -> str:
-    """The completion without the opening of the thought, where the template has already said it."""
+def _drop_opening(row: TrainingRow, prompt: str) -> str:
+    """The completion without the opening mark of the thought, where the template has written it already."""
     bare = prompt.rstrip()
     if bare.endswith(CLOSES) and row.completion.lstrip().startswith(OPENS):
         raise ConfigError(
             f"line {row.line}: the model's chat template ends with a closed thought ({prompt[-20:]!r}), and the "
-            "completion begins with another: name a model whose template leaves the thought to the model"
+            "completion begins with another: choose a model whose template opens no thought"
         )
     if not bare.endswith(OPENS):
         return row.completion
@@ -123,15 +125,15 @@ def _unopened(row: Row, prompt: str) -> str:
     if not row.completion.startswith(opening):
         raise ConfigError(
             f"line {row.line}: the model's chat template opens the thought with {opening!r}, and the completion "
-            f"begins with {row.completion[:20]!r}: write the rows that way, or name a model that opens none"
+            f"begins with {row.completion[:20]!r}: write the rows that way, or choose a model whose template opens none"
         )
     return row.completion.removeprefix(opening)
 
 
-def _ids(tokenizer: Any, text: str) -> list[int]:
+def _encode(tokenizer: Any, text: str) -> list[int]:
     return [int(each) for each in tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]]
 
 
-def _special(tokenizer: Any) -> dict[int, str]:
+def _list_special_tokens(tokenizer: Any) -> dict[int, str]:
     added = {int(key): str(token) for key, token in tokenizer.added_tokens_decoder.items() if token.special}
     return {**dict(zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True)), **added}

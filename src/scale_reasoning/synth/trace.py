@@ -1,7 +1,7 @@
-"""An attempt as one piece of reasoning, and the prompt it answers: what a model is to learn.
+"""Turns an attempt into one text to train on, and the prompt for it.
 
-The words around the steps are trace.md's. The prompt is what CoT sends, so that a model is trained on exactly what it
-will be evaluated with. Decides nothing about which attempts are worth learning from.
+trace.md has the words around the steps. The prompt is the cot strategy's, so that a model is trained with the prompt
+that it is evaluated with. Does not decide which attempts are used.
 """
 
 from __future__ import annotations
@@ -11,54 +11,49 @@ from pathlib import Path
 from scale_reasoning.prompts import Prompts, beside, chosen
 from scale_reasoning.strategies import cot
 from scale_reasoning.synth.funnel import Candidate
-from scale_reasoning.types import Message, Problem, Record, Solution, Step
+from scale_reasoning.types import Message, Problem, Record, Step
 
 
-def layout(file: str = "") -> Prompts:
-    """The layout of a trace: trace.md, with the sections of a user's file instead where it has them."""
+def read_layout(file: str = "") -> Prompts:
+    """The layout of a trace: trace.md, with sections of a user's file in place of its own."""
     return chosen(file, beside(__file__))
 
 
 LIMO = str(Path(__file__).with_name("limo.md"))
-"""The prompts file that asks as LIMO and the paper's fine-tuning do: the instruction as a system prompt."""
+"""A prompts file with the wording of LIMO and the paper's fine-tuning: the instruction is a system prompt."""
 
 
-def student_prompts(file: str = "") -> Prompts:
-    """The prompts of the model that learns: CoT's, or a user's file for `scale eval --strategy cot --prompts`."""
+def read_student_prompts(file: str = "") -> Prompts:
+    """The prompts of the model to train: cot's, or those of a user's file for `scale eval --strategy cot --prompts`."""
     return chosen(file, beside(cot.__file__))
 
 
-def prompt_of(problem: Problem, prompts: Prompts) -> tuple[Message, ...]:
-    """What the student is asked."""
+def make_prompt(problem: Problem, prompts: Prompts) -> tuple[Message, ...]:
+    """The prompt of a row."""
     return cot.question(problem, prompts)
 
 
-def candidate(dataset: str, problem: Problem, record: Record, words: Prompts) -> Candidate:
+def make_candidate(dataset: str, problem: Problem, record: Record, words: Prompts) -> Candidate:
     """The attempt with its trace; the text is empty where there is no solution."""
-    chain = None if record.solution is None else _chain(record.solution)
-    if chain is None or not chain.steps:
-        return Candidate(dataset=dataset, problem=problem, record=record, text="", tokens=None)
-    text = _stepwise(chain.steps, words) if record.strategy["name"] == "scale" else _plain(chain.steps, words)
-    return Candidate(dataset=dataset, problem=problem, record=record, text=text, tokens=_tokens(chain.steps))
+    text, tokens = "", None
+    if steps := read_steps(record):
+        text = _write_steps(steps, words) if record.strategy["name"] == "scale" else _write_rounds(steps, words)
+        tokens = _count_tokens(steps)
+    return Candidate(dataset=dataset, problem=problem, record=record, text=text, tokens=tokens)
 
 
-def chain_of(record: Record) -> tuple[Step, ...]:
-    """The steps that a record's trace is made of."""
-    chain = None if record.solution is None else _chain(record.solution)
-    return () if chain is None else chain.steps
+def read_steps(record: Record) -> tuple[Step, ...]:
+    """The steps of a record's trace: of its solution, or of the chain that won a vote. Empty without a solution."""
+    solution = record.solution
+    if solution is not None and solution.chains:
+        solution = None if solution.selected is None else solution.chains[solution.selected]
+    return () if solution is None else solution.steps
 
 
-def _chain(solution: Solution) -> Solution | None:
-    """The solution itself, or the one of voting's chains whose answer won."""
-    if not solution.chains:
-        return solution
-    return None if solution.selected is None else solution.chains[solution.selected]
-
-
-def _stepwise(steps: tuple[Step, ...], words: Prompts) -> str:
+def _write_steps(steps: tuple[Step, ...], words: Prompts) -> str:
     *before, last = steps
     parts = [
-        words.fill("step", number=str(number), subproblem=step.subproblem, working=_written(step))
+        words.fill("step", number=str(number), subproblem=step.subproblem, working=_write_step(step))
         for number, step in enumerate(before, 1)
     ]
     if thought := last.reasoning.strip():
@@ -67,17 +62,17 @@ def _stepwise(steps: tuple[Step, ...], words: Prompts) -> str:
     return words.fill("trace", steps="\n\n".join(parts), solution=last.text.strip())
 
 
-def _plain(steps: tuple[Step, ...], words: Prompts) -> str:
-    """The rounds or the one chain of a baseline, which have no sub-problems to name."""
+def _write_rounds(steps: tuple[Step, ...], words: Prompts) -> str:
+    """The trace of a strategy without sub-problems: its rounds, or its one chain."""
     *before, last = steps
-    parts = [*map(_written, before), last.reasoning.strip()]
+    parts = [*map(_write_step, before), last.reasoning.strip()]
     return words.fill("trace", steps="\n\n".join(filter(None, parts)), solution=last.text.strip())
 
 
-def _written(step: Step) -> str:
+def _write_step(step: Step) -> str:
     return "\n\n".join(filter(None, (step.reasoning.strip(), step.text.strip())))
 
 
-def _tokens(steps: tuple[Step, ...]) -> int | None:
+def _count_tokens(steps: tuple[Step, ...]) -> int | None:
     counts = [step.usage.completion_tokens for step in steps]
     return None if None in counts else sum(count for count in counts if count is not None)

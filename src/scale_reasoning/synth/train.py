@@ -1,7 +1,7 @@
-"""One training process: TRL's trainer on the rows of a job's folder. `accelerate launch -m scale_reasoning.synth.train
-DIR` runs one on each GPU.
+"""One training process: TRL's trainer on the rows of a job's folder.
 
-Decides how a recipe is said to TRL, and refuses to train where TRL would learn anything but the completions.
+`accelerate launch -m scale_reasoning.synth.train DIR` runs one on each GPU. Decides how a recipe becomes TRL's
+configuration, and refuses to train where TRL would learn anything but the completions.
 """
 
 from __future__ import annotations
@@ -19,76 +19,76 @@ from scale_reasoning.synth import rows
 from scale_reasoning.synth.extra import library, quiet
 from scale_reasoning.synth.folder import Job
 from scale_reasoning.synth.sft import Recipe
-from scale_reasoning.synth.tokens import IGNORED, Example, end_of_turn, tokenised
-from scale_reasoning.synth.weights import loaded
+from scale_reasoning.synth.tokens import IGNORED, Example, end_of_turn, tokenise
+from scale_reasoning.synth.weights import load_pretrained
 
 Say: TypeAlias = Callable[[str], None]
 ADAPTER = "adapter"
 
 
 def train(folder: Path, say: Say) -> None:
-    """Trains what the folder's job asks, from its last whole checkpoint if there is one, and saves the weights.
+    """Trains the folder's job, from its last complete checkpoint if there is one, and saves the weights.
 
     A LoRA is saved as its adapter; `merge` makes a model of it. Raises `ConfigError`.
     """
     job = folders.read(folder)
     with quiet():
-        _one_gpu(job.recipe)
-        # Before the model: this is where the processes find each other, and how the model is to be loaded is settled.
-        arguments = _arguments(job.recipe, folder)
-        tokenizer, model = _model(job, arguments)
-        trainer = _trainer(job, folder, arguments, tokenizer, model, say)
-        last = _last_checkpoint(job.recipe, folder, trainer, say)
+        _show_one_gpu(job.recipe)
+        # Before the model: this connects the processes, and decides how the model is loaded.
+        arguments = _make_arguments(job.recipe, folder)
+        tokenizer, model = _load_model(job, arguments)
+        trainer = _make_trainer(job, folder, arguments, tokenizer, model, say)
+        last = _find_checkpoint(job.recipe, folder, trainer, say)
         try:
             trainer.train(resume_from_checkpoint=last)
         except library("torch").OutOfMemoryError as error:
             raise ConfigError(
-                f"the GPU's memory is full: a smaller device_batch or cutoff, more gpus, or --lora ({error})"
+                f"the GPU's memory is full: use a smaller device_batch or cutoff, more gpus, or --lora ({error})"
             ) from error
         _save(trainer, tokenizer, folder, job.recipe)
 
 
 def merge(folder: Path) -> None:
-    """Makes a model of the base model and the folder's adapter, and puts it into the folder."""
+    """Merges the folder's adapter into the base model, and saves the result in the folder."""
     job = folders.read(folder)
     with quiet():
-        tokenizer = loaded("AutoTokenizer", str(folder / ADAPTER))
-        base = loaded("AutoModelForCausalLM", job.place, job.recipe.revision, dtype=_dtype())
+        tokenizer = load_pretrained("AutoTokenizer", str(folder / ADAPTER))
+        base = load_pretrained("AutoModelForCausalLM", job.place, job.recipe.revision, dtype=_choose_dtype())
         model = library("peft").PeftModel.from_pretrained(base, str(folder / ADAPTER)).merge_and_unload()
         _stop_at(end_of_turn(tokenizer), tokenizer, model)
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
 
 
-def examples_of(recipe: Recipe, tokenizer: Any) -> tuple[Example, ...]:
+def read_examples(recipe: Recipe, tokenizer: Any) -> tuple[Example, ...]:
     """The recipe's rows as token ids."""
     found = rows.read(Path(recipe.rows)).rows
-    return tokenised(found, tokenizer, cutoff=recipe.cutoff, over_cutoff=recipe.over_cutoff).kept
+    return tokenise(found, tokenizer, cutoff=recipe.cutoff, over_cutoff=recipe.over_cutoff).kept
 
 
-def dataset_of(examples: Sequence[Example]) -> Any:
-    """The examples as TRL takes them: ids and labels, the prompt's labels such that it is not learned."""
+def make_dataset(examples: Sequence[Example]) -> Any:
+    """The examples as TRL takes them: ids, and labels that leave out the prompt."""
     return library("datasets").Dataset.from_list(
         [{"input_ids": each.input_ids, "labels": each.labels} for each in examples]
     )
 
 
-def packs(examples: Sequence[Example], cutoff: int) -> int:
-    """How many sequences the examples are packed into."""
+def count_packs(examples: Sequence[Example], cutoff: int) -> int:
+    """The number of sequences after packing."""
     with quiet():
-        return len(library("trl").pack_dataset(dataset_of(examples), cutoff, "bfd"))
+        return len(library("trl").pack_dataset(make_dataset(examples), cutoff, "bfd"))
 
 
-def gpus_here() -> int:
-    """How many GPUs this machine has."""
+def count_gpus() -> int:
+    """The number of GPUs of this machine."""
     return int(library("torch").cuda.device_count())
 
 
-def _arguments(recipe: Recipe, folder: Path) -> Any:
+def _make_arguments(recipe: Recipe, folder: Path) -> Any:
     gpu = bool(library("torch").cuda.is_available())
     return library("trl").SFTConfig(
         output_dir=str(folder / "checkpoints"),
-        max_length=recipe.cutoff if recipe.packing else None,  # rows over the cut-off were dealt with by name
+        max_length=recipe.cutoff if recipe.packing else None,  # longer rows were dropped or cut before
         packing=recipe.packing,
         packing_strategy="bfd",
         per_device_train_batch_size=recipe.device_batch,
@@ -115,12 +115,12 @@ def _arguments(recipe: Recipe, folder: Path) -> Any:
     )
 
 
-def _model(job: Job, arguments: Any) -> tuple[Any, Any]:
-    tokenizer = loaded("AutoTokenizer", job.place, job.recipe.revision)
-    # Float32 master weights, or updates of 5e-6 vanish in rounding. FSDP and ZeRO make their own of bfloat16, and what
-    # LoRA freezes needs none.
+def _load_model(job: Job, arguments: Any) -> tuple[Any, Any]:
+    tokenizer = load_pretrained("AutoTokenizer", job.place, job.recipe.revision)
+    # In float32, updates of 5e-6 do not vanish in rounding. FSDP and ZeRO make their own float32 weights from bfloat16,
+    # and weights that LoRA freezes need none.
     halved = arguments.bf16 and (job.recipe.method == "lora" or job.recipe.shared_by != "none")
-    model = loaded(
+    model = load_pretrained(
         "AutoModelForCausalLM",
         job.place,
         job.recipe.revision,
@@ -132,7 +132,7 @@ def _model(job: Job, arguments: Any) -> tuple[Any, Any]:
 
 
 def _stop_at(end: str, tokenizer: Any, model: Any) -> None:
-    """A server stops where the model says: at the token it learns to end its turn with."""
+    """Sets the token that ends a turn as the model's end of text, because a server stops there."""
     tokenizer.eos_token = end
     number = int(tokenizer.eos_token_id)
     model.config.get_text_config().eos_token_id = number
@@ -141,9 +141,9 @@ def _stop_at(end: str, tokenizer: Any, model: Any) -> None:
     model.generation_config.eos_token_id = [number, *(each for each in others if each != number)]
 
 
-def _trainer(job: Job, folder: Path, arguments: Any, tokenizer: Any, model: Any, say: Say) -> Any:
+def _make_trainer(job: Job, folder: Path, arguments: Any, tokenizer: Any, model: Any, say: Say) -> Any:
     transformers = library("transformers")
-    examples = examples_of(job.recipe, tokenizer)
+    examples = read_examples(job.recipe, tokenizer)
     adapter = library("peft").LoraConfig(
         r=job.recipe.lora_r, lora_alpha=job.recipe.lora_alpha, target_modules="all-linear", task_type="CAUSAL_LM"
     )
@@ -151,7 +151,7 @@ def _trainer(job: Job, folder: Path, arguments: Any, tokenizer: Any, model: Any,
     def on_log(_: Any, args: Any, state: Any, control: Any, **__: Any) -> None:
         if not state.is_world_process_zero:
             return
-        folders.log(folder, state.log_history)
+        folders.write_losses(folder, state.log_history)
         newest = state.log_history[-1]
         if "loss" in newest:
             say(f"step {state.global_step} of {state.max_steps}: loss {newest['loss']:.4f}")
@@ -159,40 +159,40 @@ def _trainer(job: Job, folder: Path, arguments: Any, tokenizer: Any, model: Any,
     trainer = library("trl").SFTTrainer(
         model=model,
         args=arguments,
-        train_dataset=dataset_of(examples),
+        train_dataset=make_dataset(examples),
         processing_class=tokenizer,
         peft_config=adapter if job.recipe.method == "lora" else None,
         callbacks=[type("Losses", (transformers.TrainerCallback,), {"on_log": on_log})],
     )
     trainer.remove_callback(transformers.PrinterCallback)
-    _only_completions(examples, trainer.train_dataset)
+    _check_completions(examples, trainer.train_dataset)
     return trainer
 
 
-def _only_completions(examples: Sequence[Example], dataset: Any) -> None:
-    """Raises where TRL's sequences hold, or learn, other tokens than the examples'."""
+def _check_completions(examples: Sequence[Example], dataset: Any) -> None:
+    """Raises where TRL's sequences have or learn other tokens than the examples."""
     held = [sum(map(len, examples)), sum(len(example.learned) for example in examples)]
     found = [0, 0]
     for labels in dataset["labels"]:
         found[0] += len(labels)
         found[1] += sum(label != IGNORED for label in labels)
     if held != found:
-        raise ScaleError(f"of {held} tokens held and learned, this version of trl has made {found}")
+        raise ScaleError(f"this version of trl changes the tokens: {held} tokens and learned tokens became {found}")
 
 
-def _last_checkpoint(recipe: Recipe, folder: Path, trainer: Any, say: Say) -> str | None:
-    """The checkpoint to go on from. Those left half-way are removed."""
-    whole, halves = folders.checkpoints(folder, recipe.gpus)
+def _find_checkpoint(recipe: Recipe, folder: Path, trainer: Any, say: Say) -> str | None:
+    """The checkpoint to resume from. Incomplete ones are removed."""
+    whole, halves = folders.find_checkpoints(folder, recipe.gpus)
     sequences = len(trainer.train_dataset)
-    every, an_epoch = recipe.all_steps(sequences), recipe.steps_an_epoch(sequences)
-    # From one of the last step, the trainer would take another where that is not the end of an epoch.
-    usable = [each for each in whole if folders.step_of(each) < every or not every % an_epoch]
+    every, per_epoch = recipe.total_steps(sequences), recipe.steps_per_epoch(sequences)
+    # From a checkpoint of the last step in mid-epoch, the trainer would do one step too many.
+    usable = [each for each in whole if folders.read_step(each) < every or not every % per_epoch]
     if trainer.is_world_process_zero():
         for half in halves:
-            say(f"{half} was left half-way: removed")
+            say(f"{half} is incomplete: removed")
             shutil.rmtree(half)
         if usable:
-            say(f"going on from {usable[-1]}")
+            say(f"resuming from {usable[-1]}")
     trainer.accelerator.wait_for_everyone()
     return str(usable[-1]) if usable else None
 
@@ -203,44 +203,44 @@ def _save(trainer: Any, tokenizer: Any, folder: Path, recipe: Recipe) -> None:
     if recipe.method == "lora":
         trainer.save_model(str(folder / ADAPTER))
         return
-    weights = trainer.accelerator.get_state_dict(trainer.model_wrapped)  # of all processes; whole on the first
+    weights = trainer.accelerator.get_state_dict(trainer.model_wrapped)  # of all processes; complete on the first
     if trainer.is_world_process_zero():
-        dtype = getattr(library("torch"), _dtype())
+        dtype = getattr(library("torch"), _choose_dtype())
         model = trainer.accelerator.unwrap_model(trainer.model_wrapped)
         model.save_pretrained(folder, state_dict={name: weights.pop(name).to(dtype) for name in list(weights)})
-        model.config.dtype = _dtype()  # of what was saved, not of the master weights
+        model.config.dtype = _choose_dtype()  # of the saved weights, not of the master weights
         model.config.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
 
 
-def _dtype() -> str:
+def _choose_dtype() -> str:
     return "bfloat16" if library("torch").cuda.is_available() else "float32"
 
 
-def _one_gpu(recipe: Recipe) -> None:
-    """A process of its own takes one GPU; TRL refuses to see more."""
+def _show_one_gpu(recipe: Recipe) -> None:
+    """Makes only one GPU visible to a single process, because TRL refuses more."""
     if recipe.gpus == 1 and "LOCAL_RANK" not in os.environ:
         os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """A process of a launched training. 0 done, 1 failed."""
+    """The entry point of a launched process. Returns 0 when done, 1 when failed."""
     try:
-        train(Path(arguments[0]), _told)
+        train(Path(arguments[0]), _print)
         return 0
     except ScaleError as error:
-        _told(f"error: {error}")
+        _print(f"error: {error}")
         return 1
     finally:
-        _leave()
+        _end_group()
 
 
-def _told(line: str) -> None:
+def _print(line: str) -> None:
     sys.stderr.write(f"scale: {line}\n")
 
 
-def _leave() -> None:
-    """Ends what the processes have in common: a process that just exits may abort on a thread of it."""
+def _end_group() -> None:
+    """Ends the process group, because a process that just exits may abort in one of its threads."""
     shared = library("torch").distributed
     if shared.is_available() and shared.is_initialized():
         shared.destroy_process_group()

@@ -1,14 +1,13 @@
-"""What two wordings of a problem have in common: its words, and its words with their signs.
+"""The words of a problem, without notation, for the search of duplicates and contamination.
 
-Decides which notation says nothing (case, dollars, LaTeX's spacing and fonts, thousands separators), for duplicates and
-contamination alike. Knows nothing of what is compared with what.
+Decides which notation is ignored: case, dollars, LaTeX's spacing and fonts, thousands separators.
 """
 
 from __future__ import annotations
 
 import re
 
-from scale_reasoning.datasets.dataset import composed
+from scale_reasoning.datasets.dataset import compose
 
 _NOTATION = tuple(
     (re.compile(pattern), replacement)
@@ -28,18 +27,18 @@ _WORD = re.compile(r"[^\W\d_]+|\d+")
 _SIGN_OR_WORD = re.compile(r"[^\W\d_]+|\d+|[^\s\w.,;:?'\"`^&\\{}\u2018\u2019\u201c\u201d]")
 
 
-def words(text: str) -> list[str]:
-    r"""Its runs of letters and its runs of digits, in lower case; `$2x$`, `2 X` and `\(2\,x\)` are the same two."""
-    return _WORD.findall(_plain(text))
+def split_words(text: str) -> list[str]:
+    r"""Its runs of letters and runs of digits, in lower case: `$2x$`, `2 X` and `\(2\,x\)` give the same two words."""
+    return _WORD.findall(_remove_notation(text))
 
 
-def words_and_signs(text: str) -> list[str]:
-    """The same with operators, relations and brackets between them: `3 + 4` is not `3 - 4`."""
-    return _SIGN_OR_WORD.findall(_plain(text))
+def split_words_and_signs(text: str) -> list[str]:
+    """The same with operators, relations and brackets in between: `3 + 4` is not `3 - 4`."""
+    return _SIGN_OR_WORD.findall(_remove_notation(text))
 
 
-def _plain(text: str) -> str:
-    plain = composed(text, "NFKC").casefold()
+def _remove_notation(text: str) -> str:
+    plain = compose(text, "NFKC").casefold()
     for pattern, replacement in _NOTATION:
         plain = pattern.sub(replacement, plain)
     return plain

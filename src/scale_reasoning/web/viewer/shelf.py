@@ -19,7 +19,7 @@ from typing import TypeAlias
 import msgspec
 
 from scale_reasoning.errors import ConfigError, ScaleError, StoreError
-from scale_reasoning.graders import GRADERS, Grader, grader_for
+from scale_reasoning.graders import Grader, grader_for
 from scale_reasoning.report.metrics import Summary, summarise
 from scale_reasoning.runs.folder import DAMAGED, MANIFEST
 from scale_reasoning.runs.manifest import CellSpec, Manifest
@@ -233,7 +233,7 @@ class Viewed:
             for sample in range(self.manifest.samples)
             if (mark := self.marks.get((position, sample))) is not None and mark.correct is not None
         }
-        return Known(verdicts, GRADERS[name]() if name else grader_for(gold))
+        return Known(verdicts, grader_for(gold, name))
 
     def table(self) -> Table:
         """The cell at every threshold, as far as it was looked up; a thread goes on with it."""
