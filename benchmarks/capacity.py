@@ -72,7 +72,7 @@ class Lengths:
 
 
 def lengths_of(model: str) -> Lengths:
-    rows = [row for row in paper.rows("table1") if row.model == model]
+    rows = [row for row in paper.read_rows("table1") if row.model == model]
     return Lengths(
         tokens={(row.dataset, row.strategy): row.tok or 0 for row in rows},
         steps={row.dataset: row.steps or 0 for row in rows if row.strategy == "scale"},
@@ -197,7 +197,7 @@ def row(gpus: int, rates: Sequence[Rate], runs: Mapping[int, Simulated]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    models = sorted({each.model for each in paper.rows("table1")})
+    models = sorted({each.model for each in paper.read_rows("table1")})
     parser.add_argument("--model", choices=models, default="Qwen3-32B", help="whose lengths (default Qwen3-32B)")
     parser.add_argument("--gpus", type=int, nargs="+", default=GPUS, metavar="N")
     parser.add_argument("--slots", type=int, help="requests that a GPU answers at a time, with --decode-rate")

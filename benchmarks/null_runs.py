@@ -19,7 +19,7 @@ from math import exp, sqrt
 from random import Random
 from statistics import NormalDist, fmean, stdev
 
-from scale_reasoning.report.intervals import ALPHA, amount, paired, share, t_quantile
+from scale_reasoning.report.intervals import ALPHA, compare_paired, estimate_ratio, estimate_share, t_quantile
 
 SIZES = ((30, 8), (30, 1), (6, 4), (100, 1))
 RESAMPLES = 400
@@ -124,7 +124,7 @@ def pairs(pair: Pair, size: tuple[int, int], args: argparse.Namespace) -> dict[s
     for _ in range(args.runs):
         before, after = runs(pair, *size, draws)
         differences = [y - x for x, y in zip(before, after, strict=True)]
-        ours = paired(differences, [size[1]] * size[0])
+        ours = compare_paired(differences, [size[1]] * size[0])
         assert ours is not None
         assert (ours.p_value <= ALPHA) is (ours.low > 0 or ours.high < 0)
         found["report"].append((ours.low, ours.high))
@@ -140,7 +140,7 @@ def accuracies(accuracy: float, spread: float, size: tuple[int, int], args: argp
     alone = Pair(before=accuracy, after=accuracy, spread=spread)
     for _ in range(args.runs):
         means, _ = runs(alone, *size, draws)
-        ours = share(means)
+        ours = estimate_share(means)
         assert ours is not None
         assert ours.low is not None
         assert ours.high is not None
@@ -161,7 +161,7 @@ def token_ratios(shape: tuple[float, float, float], size: tuple[int, int], args:
             for side, factor in zip(sides, (1000, 600), strict=True):
                 own = between * (alike * common + sqrt(1 - alike**2) * draws.gauss(0, 1))
                 side.append(fmean(factor * exp(own + draws.gauss(0, within)) for _ in range(size[1])))
-        ours = amount(sides[1], sides[0])
+        ours = estimate_ratio(sides[1], sides[0])
         assert ours is not None
         found.append((ours.low or 0, ours.high or 0))
     return tally(found, 0.6)

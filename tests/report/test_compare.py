@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from tests.report.cells import cell, failed, graded, outcome, pending
 
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.report.compare import compare, grid, refuse_other_problems
-from scale_reasoning.report.formats import markdown
+from scale_reasoning.report.compare import build_grid, compare, refuse_other_problems
+from scale_reasoning.report.formats import write_markdown
 from scale_reasoning.types import Problem, Usage
 
 
@@ -43,10 +43,11 @@ def test_problems_that_all_come_out_alike_leave_room_for_a_difference_and_it_is_
     assert found.low == pytest.approx(0.05 ** (1 / 30) - 1)
     assert found.high == pytest.approx(1 - 0.05 ** (1 / 30))
     assert found.verdict == (
-        "Not distinguishable: every problem came out alike, but there is room for 9.5 points either way (p = 1.0000)."
+        "Not distinguishable: both score the same on every problem, "
+        "but 9.5 points either way are possible (p = 1.0000)."
     )
     apart = compare(graded([[True, False], [False, True]]), graded([[False, True], [True, False]]))
-    assert "every problem came out alike" in apart.verdict
+    assert "both score the same on every problem" in apart.verdict
     crossed = compare(graded([[True], [False]]), graded([[False], [True]]))
     assert "no difference on average" in crossed.verdict
 
@@ -90,7 +91,7 @@ def test_one_attempt_without_a_count_makes_the_token_ratio_unknown_as_in_the_rep
     found = compare(cell([outcome(f"p{i}") for i in range(4)]), cell(uncounted, run="runs/b"))
     assert (found.token_ratio, found.uncounted_a, found.uncounted_b) == (None, 0, 1)
     assert found.verdict.endswith("Tok B / A is unknown: the server reported no tokens for 1 of 4 attempts in B.")
-    assert "| unknown |" in " ".join(markdown(grid([found])).split())
+    assert "| unknown |" in " ".join(write_markdown(build_grid([found])).split())
 
 
 def test_pending_attempts_make_it_incomplete():
@@ -170,6 +171,6 @@ def test_nothing_scored_is_nothing_to_compare():
 
 def test_the_table_shows_both_and_the_verdict():
     a, b = graded([[True], [False]]), graded([[True], [True]], run="runs/b")
-    text = markdown(grid([compare(a, b)]))
+    text = write_markdown(build_grid([compare(a, b)]))
     assert "+50.00 [-100.0, 100.0]" in text
     assert "aime24: Not distinguishable: 50.00 points may be chance (p = 0.5804)" in text

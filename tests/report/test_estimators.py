@@ -19,7 +19,7 @@ from scale_reasoning.report.estimators import (
     Ballot,
     maj_at_k,
     pass_at_k,
-    sampled_maj,
+    sample_maj_at_k,
 )
 
 SHARED = Path(os.environ.get("SCALE_SHARED", Path(__file__).parents[2] / "../shared"))
@@ -49,10 +49,10 @@ def test_maj_at_k_is_the_mean_over_subsets_with_ties_averaged(choices: list[str 
     assert isclose(maj_at_k(ballots, k), fmean(map(majority, combinations(ballots, k))), abs_tol=1e-12)
 
 
-def test_sampled_maj_comes_near_the_exact_one():
+def test_sample_maj_at_k_comes_near_the_exact_one():
     ballots = [Ballot(choice, choice == "a") for choice in "aaabbcd"] + [Ballot(None, correct=False)]
     ks = (1, 2, 4, 8)
-    found = sampled_maj(ballots, ks, random=random.Random(1), draws=20_000)
+    found = sample_maj_at_k(ballots, ks, random=random.Random(1), draws=20_000)
     assert found == pytest.approx([maj_at_k(ballots, k) for k in ks], abs=0.015)
 
 

@@ -13,11 +13,11 @@ from scale_reasoning.report.intervals import (
     ALPHA,
     Difference,
     Estimate,
-    amount,
-    average,
-    paired,
-    problems_needed,
-    share,
+    average_estimates,
+    compare_paired,
+    count_problems_needed,
+    estimate_ratio,
+    estimate_share,
     t_p,
     t_quantile,
 )
@@ -27,13 +27,13 @@ Differences = st.lists(st.integers(-8, 8).map(lambda eighths: eighths / 8), min_
 
 
 def compared(differences: list[float], attempts: float = 8.0) -> Difference:
-    found = paired(differences, [attempts] * len(differences))
+    found = compare_paired(differences, [attempts] * len(differences))
     assert found is not None
     return found
 
 
 def shared(tops: list[float], bottoms: list[float] | None = None) -> Estimate:
-    found = share(tops, bottoms)
+    found = estimate_share(tops, bottoms)
     assert found is not None
     return found
 
@@ -82,7 +82,7 @@ def test_problems_that_come_out_alike_leave_room_for_a_difference():
     assert compared([0.0]) == Difference(value=0, low=-1, high=1, se=None, p_value=1)
     assert compared([1.0] * 3, 1).p_value > 0.05
     assert compared([0.125] * 30).p_value < 0.001
-    assert paired([], []) is None
+    assert compare_paired([], []) is None
 
 
 def test_a_few_problems_that_flip_are_no_proof_and_many_are():
@@ -141,7 +141,7 @@ def test_samples_of_few_problems_are_not_taken_for_many_problems():
 
 @given(st.lists(st.integers(1, 10**6), min_size=2, max_size=30))
 def test_an_amounts_interval_contains_it_and_stays_above_0(tokens: list[int]):
-    found = amount(tokens)
+    found = estimate_ratio(tokens)
     assert found is not None
     assert found.low is not None
     assert found.high is not None
@@ -151,7 +151,7 @@ def test_an_amounts_interval_contains_it_and_stays_above_0(tokens: list[int]):
 
 def test_a_ratio_of_amounts_and_its_inverse_agree():
     before, after = [100.0, 220.0, 150.0, 90.0], [60.0, 150.0, 160.0, 70.0]
-    one, other = amount(after, before), amount(before, after)
+    one, other = estimate_ratio(after, before), estimate_ratio(before, after)
     assert one is not None
     assert other is not None
     assert (one.value, one.low, one.high) == pytest.approx(
@@ -161,7 +161,7 @@ def test_a_ratio_of_amounts_and_its_inverse_agree():
 
 def test_an_amount_has_no_interval_where_nothing_says_how_wide_it_is():
     for tops in ([7.0], [0.0, 5.0], [0.0, 0.0]):
-        found = amount(tops)
+        found = estimate_ratio(tops)
         assert found is not None
         assert (found.low, found.high) == (None, None)
 
@@ -181,23 +181,23 @@ def test_intervals_hold_the_truth_and_runs_alike_are_seldom_told_apart(problems:
 
 
 def test_nothing_has_no_estimate():
-    assert share([]) is None
-    assert amount([]) is None
-    assert share([0.0], [0.0]) is None
-    assert average([]) is None
+    assert estimate_share([]) is None
+    assert estimate_ratio([]) is None
+    assert estimate_share([0.0], [0.0]) is None
+    assert average_estimates([]) is None
 
 
 def test_an_average_keeps_the_room_that_each_part_has():
     right = shared([1.0] * 30)
-    found = average([right, right])
+    found = average_estimates([right, right])
     assert found is not None
     assert (found.value, found.high) == (1, 1)
     assert found.low == pytest.approx(1 - (1 - (right.low or 0)) / sqrt(2))
-    assert average([right, Estimate(value=0.5, low=None, high=None, se=None)]) == Estimate(
+    assert average_estimates([right, Estimate(value=0.5, low=None, high=None, se=None)]) == Estimate(
         value=0.75, low=None, high=None, se=None
     )
 
 
 def test_power_is_as_in_the_textbook():
-    assert problems_needed(0.05, 0.3) == 283  # (2.8016 * 6)^2
-    assert problems_needed(0.0, 0.3) is None
+    assert count_problems_needed(0.05, 0.3) == 283  # (2.8016 * 6)^2
+    assert count_problems_needed(0.0, 0.3) is None

@@ -8,7 +8,7 @@ import pytest
 from scale_reasoning.cli import main
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.report.plots import draw_loss
-from scale_reasoning.report.plots.loss import MOST_POINTS, Curve, averaged, curve
+from scale_reasoning.report.plots.loss import MOST_POINTS, Curve, average_steps, read_curve
 
 
 def logged(folder: Path, steps: int) -> Path:
@@ -38,17 +38,22 @@ def test_the_verb_draws_into_the_models_folder(tmp_path: Path, capsys: pytest.Ca
 
 def test_many_steps_are_means_at_the_last_of_each():
     many = Curve(name="x", steps=(1, 2, 3, 4, 5), losses=(5.0, 3.0, 2.0, 2.0, 1.0))
-    assert averaged(many, 2) == Curve(name="x", steps=(2, 4, 5), losses=(4.0, 2.0, 1.0))
-    assert averaged(many, 1) == many
+    assert average_steps(many, 2) == Curve(name="x", steps=(2, 4, 5), losses=(4.0, 2.0, 1.0))
+    assert average_steps(many, 1) == many
     assert MOST_POINTS < 195
 
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
-    [(None, "needs the folder of a `scale sft`"), ("", "no step yet"), ("{}", "is no log of losses"), ("x", "no log")],
+    [
+        (None, "needs a folder that `scale sft` made"),
+        ("", "no step yet"),
+        ("{}", "is not a log of losses"),
+        ("x", "not a log"),
+    ],
 )
 def test_what_is_no_log_of_losses_is_refused(text: str | None, complaint: str, tmp_path: Path):
     if text is not None:
         (tmp_path / "loss.jsonl").write_text(text)
     with pytest.raises(ConfigError, match=complaint):
-        curve(tmp_path)
+        read_curve(tmp_path)

@@ -18,17 +18,23 @@ from tests.speed import mark_slow
 
 from scale_reasoning.cli import plot
 from scale_reasoning.errors import ConfigError, StoreError
-from scale_reasoning.report.metrics import Cell, summarise
+from scale_reasoning.report.metrics import summarise
 from scale_reasoning.report.plots import FORMATS, KINDS, draw
-from scale_reasoning.report.plots.axes import log_ticks, thinned
-from scale_reasoning.report.plots.canvas import Page
-from scale_reasoning.report.plots.difficulty import shares
-from scale_reasoning.report.plots.frontier import frontier, pareto
+from scale_reasoning.report.plots.difficulty import estimate_shares
+from scale_reasoning.report.plots.frontier import draw_frontier, find_pareto
+from scale_reasoning.report.plots.page import Page
 from scale_reasoning.report.plots.panel import Panel
-from scale_reasoning.report.plots.points import measured, printed
-from scale_reasoning.report.plots.series import caption, grouped, most_swept, numbered, swept
-from scale_reasoning.report.plots.stages import stages
-from scale_reasoning.report.plots.style import compact, shown
+from scale_reasoning.report.plots.points import find_paper_points, measure
+from scale_reasoning.report.plots.series import (
+    find_main_option,
+    find_options,
+    group_series,
+    number_label,
+    write_caption,
+)
+from scale_reasoning.report.plots.stages import draw_stages
+from scale_reasoning.report.plots.style import compact, shorten
+from scale_reasoning.runs.outcome import Cell
 from scale_reasoning.types import Usage
 
 MAGIC = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
@@ -166,7 +172,7 @@ def test_drawn_numbers_are_the_reports_and_lie_within_their_intervals(denominato
         outcome(f"p{n % 5}", n // 5, failure=None if n % 3 else "parse", iterations=1 + n % 4, hard=n % 2)
         for n in range(17)
     ]
-    point, summary = measured(cell(some), denominator), summarise(cell(some), denominator=denominator)
+    point, summary = measure(cell(some), denominator), summarise(cell(some), denominator=denominator)
     for drawn, reported in ((point.tok, summary.tok), (point.hard, 100 * (summary.hard or 0))):
         assert drawn is not None
         assert drawn.value == pytest.approx(reported)
@@ -174,19 +180,19 @@ def test_drawn_numbers_are_the_reports_and_lie_within_their_intervals(denominato
 
 
 def test_series_are_named_by_what_sets_them_apart() -> None:
-    points = [measured(each, "planned") for each in sweep()]
-    assert swept(points) == ["tau", "system2_max_tokens"]
-    assert most_swept(points) == "tau"
-    labels = [series.look.label for series in grouped(points, ["tau"])]
+    points = [measure(each, "planned") for each in sweep()]
+    assert find_options(points) == ["tau", "system2_max_tokens"]
+    assert find_main_option(points) == "tau"
+    labels = [series.look.label for series in group_series(points, ["tau"])]
     assert labels[:2] == ["aime24, system2_max_tokens 4096", "aime24, system2_max_tokens 8192"]
-    again = [measured(each, "planned") for each in sweep(run="runs/b")]
-    assert grouped([*points, *again], ["tau"])[0].look.label == "aime24, system2_max_tokens 4096, a"
+    again = [measure(each, "planned") for each in sweep(run="runs/b")]
+    assert group_series([*points, *again], ["tau"])[0].look.label == "aime24, system2_max_tokens 4096, a"
 
 
 def test_the_papers_points_share_the_look_of_ours_and_say_whose_they_are() -> None:
     cells = [made({"name": "scale", "tau": tau}, model="Qwen/Qwen3-32B") for tau in (0.2, 0.4)]
-    points = [measured(each, "planned") for each in cells]
-    mine, paper = grouped([*points, *printed("tau", points)], ["tau"])
+    points = [measure(each, "planned") for each in cells]
+    mine, paper = group_series([*points, *find_paper_points("tau", points)], ["tau"])
     assert (mine.look.label, paper.look.label) == ("aime24", "aime24, paper")
     assert (mine.look.place, paper.look.paper) == (paper.look.place, True)
     assert len(paper.points) == 8
@@ -207,22 +213,22 @@ class Drawn(Page):
         super().__init__()
         self.bars: list[tuple[str, float]] = []
 
-    def panels(self, inches: Sequence[float], *, share_x: bool = False) -> list[Panel]:
-        made = super().panels(inches, share_x=share_x)
-        drawn = made[0].stack
+    def add_panels(self, heights: Sequence[float], *, share_x: bool = False) -> list[Panel]:
+        panels = super().add_panels(heights, share_x=share_x)
+        draw = panels[0].draw_stacks
 
-        def stack(row: int, label: str, parts: Any, total: Any) -> None:
-            self.bars.append((label, total.value))
-            drawn(row, label, parts, total)
+        def draw_stacks(labels: Sequence[str], parts: Any, totals: Any) -> None:
+            self.bars += [(label, total.value) for label, total in zip(labels, totals, strict=True)]
+            draw(labels, parts, totals)
 
-        made[0].stack = stack  # type: ignore[method-assign]
-        return made
+        panels[0].draw_stacks = draw_stacks  # type: ignore[method-assign]
+        return panels
 
 
 @pytest.mark.usefixtures("pictures")
 def test_stages_are_drawn_over_the_attempts_that_were_counted_and_it_is_told() -> None:
     page = Drawn()
-    stages(page, [measured(holed(1, 24), "planned", row=1), measured(made({"name": "cot"}), "planned", row=2)])
+    draw_stages(page, [measure(holed(1, 24), "planned", row=1), measure(made({"name": "cot"}), "planned", row=2)])
     assert page.bars == [("1: scale (23 of 24 attempts)", 100.0), ("2: cot", 1000.0)]
     assert "tokens unknown for 1 of 24 attempts (the server reported none): left out" in page.caption
 
@@ -241,40 +247,40 @@ def test_a_cell_with_one_uncounted_attempt_is_not_on_the_frontier_and_it_is_told
     with pytest.raises(ConfigError, match=r"tokens unknown for 1 of 24 attempts"):
         draw("frontier", [holed(1, 24)], tmp_path / "out.png")
     page = Page()
-    frontier(page, [measured(holed(1, 24), "planned"), measured(made({"name": "cot"}), "planned")])
+    draw_frontier(page, [measure(holed(1, 24), "planned"), measure(made({"name": "cot"}), "planned")])
     assert "1 cell not shown: tokens unknown for 1 of 24 attempts" in page.caption
 
 
 def test_labels_carry_the_rows_of_a_run_and_not_those_of_several() -> None:
-    one = [measured(made({"name": "scale", "tau": tau}), "planned", row=row) for row, tau in ((3, 0.5), (1, 0.2))]
-    assert numbered("scale", one[:1], one) == "3: scale"
-    assert numbered("scale", one, one) == "1, 3: scale"
-    other = measured(made({"name": "cot"}, run="runs/b"), "planned", row=1)
-    assert numbered("scale", one[:1], [*one, other]) == "scale"
-    assert numbered("scale", [measured(made({"name": "cot"}), "planned")], one) == "scale"
+    one = [measure(made({"name": "scale", "tau": tau}), "planned", row=row) for row, tau in ((3, 0.5), (1, 0.2))]
+    assert number_label("scale", one[:1], one) == "3: scale"
+    assert number_label("scale", one, one) == "1, 3: scale"
+    other = measure(made({"name": "cot"}, run="runs/b"), "planned", row=1)
+    assert number_label("scale", one[:1], [*one, other]) == "scale"
+    assert number_label("scale", [measure(made({"name": "cot"}), "planned")], one) == "scale"
 
 
 def test_beside_the_papers_numbers_ours_are_the_tokens_of_the_sub_problems() -> None:
-    point = measured(made({"name": "scale", "tau": 0.2}, tokens=1000), "planned")
+    point = measure(made({"name": "scale", "tau": 0.2}, tokens=1000), "planned")
     parts = {"decompose": Usage(completion_tokens=300), "solve": Usage(completion_tokens=700)}
     split = cell([outcome(f"p{n}", usage=Usage(completion_tokens=1000), by_stage=parts) for n in range(4)])
     assert point.tok is not None
-    ours = replace(measured(split, "planned"), tokens="solve")
+    ours = replace(measure(split, "planned"), tokens="solve")
     assert ours.tok is not None
     assert ours.tok.value == 700
-    assert "of responses to sub-problems alone" in caption([ours])
+    assert "only of responses to sub-problems" in write_caption([ours])
 
 
 def test_the_caption_tells_n_and_what_is_owed() -> None:
-    whole = caption([measured(made({"name": "cot"}), "planned")])
+    whole = write_caption([measure(made({"name": "cot"}), "planned")])
     assert whole == "cot, m; n = 6 problems × 2 samples; no attempts pending"
-    part = caption([measured(cell([outcome(), pending("p1")]), "completed")])
+    part = write_caption([measure(cell([outcome(), pending("p1")]), "completed")])
     assert "INCOMPLETE: 1 of 2 attempts pending" in part
     assert "failed attempts left out" in part
 
 
 def test_a_tenth_includes_its_upper_end_as_system_1_does_tau() -> None:
-    found = shares([outcome(difficulties=(0.0, 0.1, 0.2, 0.3, 0.30001, 1.0))])
+    found = estimate_shares([outcome(difficulties=(0.0, 0.1, 0.2, 0.3, 0.30001, 1.0))])
     assert [round(each.value * 6 / 100) for each in found] == [2, 1, 1, 1, 0, 0, 0, 0, 0, 1]
 
 
@@ -286,22 +292,13 @@ def test_a_tenth_includes_its_upper_end_as_system_1_does_tau() -> None:
     ],
 )
 def test_the_frontier_is_what_no_other_beats(places: Sequence[Any], best: Sequence[Any]) -> None:
-    assert pareto(places) == best
-
-
-def test_ticks_leave_room_for_their_numbers() -> None:
-    assert thinned([4096, 6144, 8192, 12288, 16384, 32768]) == [4096, 6144, 8192, 12288, 16384, 32768]
-    many = thinned([1000 + 100 * n for n in range(100)])
-    assert (many[0], many[-1]) == (1000, 10900)
-    assert len(many) <= 10
-    assert log_ticks([4000, 60000]) == [5000, 10000, 20000, 50000]
-    assert log_ticks([4000, 8000]) == log_ticks([0]) == []
+    assert find_pareto(places) == best
 
 
 def test_words_and_counts_are_short() -> None:
     assert [compact(number) for number in (0, 12.3, 999.7, 25_581, 2e6)] == ["0", "12.3", "1k", "25.6k", "2M"]
-    assert shown("_a\n\x00b") == " _a b"
-    assert len(shown("x" * 400)) < 60
+    assert shorten("_a\n\x00b") == " _a b"
+    assert len(shorten("x" * 400)) < 60
 
 
 @pytest.mark.usefixtures("pictures")

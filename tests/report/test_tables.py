@@ -10,7 +10,7 @@ import pytest
 from tests.report.cells import cell, failed, graded, outcome, pending
 
 from scale_reasoning.report import paper
-from scale_reasoning.report.formats import Column, Grid, comma_separated, latex, markdown, page
+from scale_reasoning.report.formats import Column, Grid, write_csv, write_html, write_latex, write_markdown
 from scale_reasoning.report.metrics import Prices, Summary, summarise
 from scale_reasoning.report.tables import render
 from scale_reasoning.types import Usage
@@ -67,7 +67,7 @@ def test_a_control_is_named_without_tau_and_the_threshold_with_it():
 
 def test_the_papers_rows_stand_beside_ours():
     ours = [summarise(graded(ROWS, model="Qwen3-32B", strategy={"name": "scale", "tau": tau})) for tau in (0.5, 0.2)]
-    text = render([*ours, *paper.beside(ours)], "md")
+    text = render([*ours, *paper.find_counterparts(ours)], "md")
     assert "Qwen3-32B (paper)" in text
     assert "78.75 (240/240)" in text
     assert "as printed" in text
@@ -174,7 +174,7 @@ def test_the_papers_tokens_stand_under_those_of_the_sub_problems_beside_ours(lay
         for n in range(3)
     ]
     ours = summarise(cell(outcomes, model="Qwen/Qwen3-32B"))
-    theirs = [row for row in paper.beside([ours]) if row.strategy == "scale"]
+    theirs = [row for row in paper.find_counterparts([ours]) if row.strategy == "scale"]
     text = render([ours, *theirs], "md", layout)  # type: ignore[arg-type]
     group = "" if layout == "cells" else "aime24 "
     assert column(text, f"{group}Tok") == ["100", "-"]
@@ -182,7 +182,7 @@ def test_the_papers_tokens_stand_under_those_of_the_sub_problems_beside_ours(lay
     if layout != "table2":
         assert column(text, f"{group}Tpi") == ["25.0", "-"]
         assert column(text, f"{group}Tpi solve") == ["17.5", "3550"]
-    assert "count the responses to sub-problems alone" in text
+    assert "count only the responses to sub-problems" in text
     assert "Tok solve" not in render([ours], "md", "table1")
 
 
@@ -192,7 +192,7 @@ def test_pass_at_1_is_acc_whatever_the_denominator():
     for denominator in ("planned", "completed"):
         text = render([summarise(cell(outcomes), denominator=denominator)], "md", "cells")  # type: ignore[arg-type]
         assert column(text, "Acc")[0].split()[0] == column(text, "pass@1")[0] == column(text, "maj@1")[0]
-    assert "weighs the attempts that are left alike" in text
+    assert "weighs the remaining attempts equally" in text
 
 
 def test_one_cell_is_shown_with_every_number():
@@ -230,7 +230,7 @@ def test_left_out_failures_are_marked_and_told():
 
 
 def test_the_papers_rows_are_marked_where_attempts_were_left_out():
-    rows = [row for row in paper.rows("table1") if (row.model, row.strategy) == ("QwQ", "scale")]
+    rows = [row for row in paper.read_rows("table1") if (row.model, row.strategy) == ("QwQ", "scale")]
     line = render(rows, "md", "table1").splitlines()[2]
     assert "scale ‡" in line
     assert "79.40 (233/240)" in line
@@ -278,13 +278,13 @@ HOSTILE = Grid(
 
 
 def test_markdown_is_escaped():
-    lines = markdown(HOSTILE).splitlines()
+    lines = write_markdown(HOSTILE).splitlines()
     assert len(lines) == 6
     assert r"\<script\>x\</script\>\|\`\$\\[y\](z) [1m \& 50%\_\#{}" in lines[2]
 
 
 def test_latex_is_escaped_and_has_booktabs_rules():
-    text = latex(HOSTILE)
+    text = write_latex(HOSTILE)
     assert r"\multicolumn{2}{c}{g\_1}" in text
     assert r"\cmidrule(lr){1-2}" in text
     assert r"\textless{}script\textgreater{}x" in text
@@ -300,14 +300,14 @@ def test_html_is_escaped_and_well_formed():
         def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
             seen.append(tag)
 
-    Tags().feed(page(HOSTILE))
+    Tags().feed(write_html(HOSTILE))
     assert "script" not in seen
     assert "b" not in seen
     assert (seen.count("tr"), seen.count("td"), seen.count("th")) == (4, 4, 3)
 
 
 def test_csv_starts_no_formula():
-    rows = list(csv.reader(io.StringIO(comma_separated(HOSTILE))))
+    rows = list(csv.reader(io.StringIO(write_csv(HOSTILE))))
     assert rows[2] == ["'=cmd()", "-1"]
 
 

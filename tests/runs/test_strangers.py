@@ -27,7 +27,6 @@ from scale_reasoning.errors import ConfigError, StoreError
 from scale_reasoning.runs import database
 from scale_reasoning.runs.folder import locked, read_manifest, write_manifest
 from scale_reasoning.runs.store import cells_of, create, reading, resume
-from scale_reasoning.web.viewer.addresses import Addresses
 from scale_reasoning.web.viewer.grid import Filter
 from scale_reasoning.web.viewer.pages import Pages
 from scale_reasoning.web.viewer.shelf import Shelf
@@ -375,11 +374,11 @@ def test_a_cell_of_another_type_is_damage_and_never_a_traceback(
         for words in (["report", str(copy)], ["export", str(copy)], ["merge", str(tmp_path / f"m{number}"), str(copy)]):
             assert main(words) in (0, 1), (words, value)
         with contextlib.suppress(StoreError), contextlib.closing(Shelf([run, copy])) as shelf:
-            Pages(shelf, Addresses("live")).home()
+            Pages(shelf, live=True).make_home()
             for cell in shelf.cells:
                 with contextlib.suppress(StoreError):
-                    Pages(shelf, Addresses("live")).run(cell, Filter(over=5), 1)
-                    Pages(shelf, Addresses("live")).trace(cell, (0, 0))
+                    Pages(shelf, live=True).make_run(cell, Filter(over=5), 1)
+                    Pages(shelf, live=True).make_trace(cell, (0, 0))
 
 
 NUMBERS = ("1" + "0" * 400, "-1" + "0" * 400, "1e300", "9" * 5000)

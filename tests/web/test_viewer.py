@@ -13,11 +13,11 @@ from tests.web.viewed import HOSTILE, hostile, sweep, viewing
 from scale_reasoning.engines.sim import Sim, Speeds
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.runs.store import reading
-from scale_reasoning.web.viewer.server import may_ask
+from scale_reasoning.web.viewer.server import is_own_host
 from scale_reasoning.web.viewer.shelf import Shelf
 
 PAGES = ("", "index.html", "r0-c0.html", "r0-c0-p0-s1.html", "r0-c0-p0-s1-calls.html",
-         "compare.html?left=r0-c0&right=r0-c1&problem=0&l=1&r=0")  # fmt: skip
+         "compare-r0-c0-r0-c1-p0-s1-s0.html")  # fmt: skip
 
 
 def boxes(markup: str) -> list[dict[str, str | None]]:
@@ -101,10 +101,10 @@ def test_each_filter_shows_the_attempts_it_names_and_no_other(tmp_path: Path) ->
     with viewing(tmp_path) as viewer:
         assert shown(viewer.get("r0-c0.html").text) == 32
         for word, count in expected.items():
-            assert shown(viewer.get("r0-c0.html", show=word).text) == count, word
+            assert shown(viewer.get(f"r0-c0-{word}.html").text) == count, word
         assert shown(viewer.get("r0-c0.html", over=2000).text) == long
         assert shown(viewer.get("r0-c0.html", words="NUMBER 3.").text) == 4
-        both = viewer.get("r0-c0.html", show="wrong", words="p00003").text
+        both = viewer.get("r0-c0-wrong.html", words="p00003").text
         assert shown(both) == sum(o.correct is False for o in outcomes if o.problem_id == "p00003")
         assert "No attempt matches" in viewer.get("r0-c0.html", words="nowhere").text
 
@@ -122,9 +122,9 @@ def test_steps_over_n_tokens_looks_into_voting_chains_too(tmp_path: Path) -> Non
 def test_many_attempts_are_paged(tmp_path: Path) -> None:
     sweep(tmp_path, [{"name": "cot"}], problems=1300, samples=1)
     with viewing(tmp_path) as viewer:
-        first, second = viewer.get("r0-c0.html").text, viewer.get("r0-c0.html", page=2).text
+        first, second = viewer.get("r0-c0.html").text, viewer.get("r0-c0-2.html").text
     assert (len(boxes(first)), len(boxes(second))) == (1200, 100)
-    assert 'href="r0-c0.html?page=2"' in first
+    assert 'href="r0-c0-2.html"' in first
     assert "p01299" in second
 
 
@@ -149,12 +149,14 @@ def test_calls_that_the_journal_does_not_give_again_are_named(tmp_path: Path) ->
 
 def test_what_is_not_there_is_404_and_says_so(run: Path) -> None:
     with viewing(run) as viewer:
-        for name in ("nothing.html", "r9-c0.html", "r0-c0-p99-s0.html", "r0-c0-p0-s99.html", "compare.html",
-                     "r0-c0-whatif.json.x", "..%2f..%2fetc%2fpasswd", "%00"):  # fmt: skip
+        for name in ("nothing.html", "r9-c0.html", "r0-c0-p99-s0.html", "r0-c0-p0-s99.html", "r0-c0--1.html",
+                     "compare-r0-c0-r9-c0-p0-s0-s0.html", "compare-r0-c0-r0-c1-p0-s0-s99.html", "r0-c0-__class__.html",
+                     f"r0-c0-{'9' * 30}.html", "r0-c0-whatif.json.x", "..%2f..%2fetc%2fpasswd", "%00"):  # fmt: skip
             assert viewer.get(name).status == 404, name
         assert viewer.get("a/b").status == 404
-        for wrong in ({"page": "-1"}, {"page": "x"}, {"over": "1e9"}, {"show": "__class__"}, {"page": "9" * 30}):
+        for wrong in ({"over": "-1"}, {"over": "x"}, {"over": "1e9"}, {"over": "9" * 30}):
             assert viewer.get("r0-c0.html", **wrong).status == 200, wrong
+        assert viewer.get("r0-c0-999999.html").status == 200
         refused = viewer.get("r0-c0.html", method="POST")
         assert refused.status == 405
         assert "Content-Security-Policy" in refused.headers
@@ -184,12 +186,12 @@ def test_another_name_for_this_server_is_refused(run: Path) -> None:
 
 
 def test_bound_to_every_address_only_addresses_and_this_machine_s_name_are_answered() -> None:
-    assert may_ask("192.168.1.5:9000", "0.0.0.0")
-    assert may_ask("localhost:9000", "0.0.0.0")
-    assert not may_ask("evil.example", "0.0.0.0")
-    assert may_ask("10.1.2.3", "10.1.2.3")
-    assert not may_ask("10.1.2.4", "10.1.2.3")
-    assert may_ask("box.local:1", "box.local")
+    assert is_own_host("192.168.1.5:9000", "0.0.0.0")
+    assert is_own_host("localhost:9000", "0.0.0.0")
+    assert not is_own_host("evil.example", "0.0.0.0")
+    assert is_own_host("10.1.2.3", "10.1.2.3")
+    assert not is_own_host("10.1.2.4", "10.1.2.3")
+    assert is_own_host("box.local:1", "box.local")
 
 
 def test_hostile_texts_make_no_element_and_no_link(tmp_path: Path) -> None:

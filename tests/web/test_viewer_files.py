@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from tests.cli.test_solve import PROBLEM
 from tests.commands import scale
+from tests.runs.simulated import Broken, Fuse, fresh, manifest
 from tests.servers import serving
 from tests.web.test_viewer import shown
 from tests.web.test_viewer_text import tags
 from tests.web.viewed import hostile, sweep
 
+from scale_reasoning.engines.sim import Sim, Speeds
 from scale_reasoning.runs.store import reading
 
 
@@ -37,6 +40,16 @@ def test_an_export_has_every_page_as_a_file_and_no_link_leads_out_of_it(tmp_path
             assert target in ("", "data:,") or (out / target).is_file(), (page.name, link)
             reached.add(target)
     assert names <= reached
+
+
+def test_an_export_of_an_unfinished_run_has_no_dangling_link(tmp_path: Path) -> None:
+    run, out = tmp_path / "run", tmp_path / "out"
+    with pytest.raises(Broken):
+        fresh(run, manifest([{"name": "cot"}], samples=2), 4, Fuse(Sim(Speeds(spread=0.1)), 3), attempts=1)
+    assert scale("view", str(run), "--html", str(out)).returncode == 0
+    for page in out.glob("*.html"):
+        targets = {link.partition("#")[0] for link in links(page)} - {"", "data:,"}
+        assert all((out / target).is_file() for target in targets), page.name
 
 
 def test_an_export_s_filters_are_files_and_its_slider_has_the_whole_table(tmp_path: Path) -> None:

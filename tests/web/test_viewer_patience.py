@@ -8,7 +8,6 @@ from pathlib import Path
 
 from tests.web.viewed import sweep
 
-from scale_reasoning.web.viewer.addresses import Addresses
 from scale_reasoning.web.viewer.pages import PATIENCE, Pages
 from scale_reasoning.web.viewer.shelf import Shelf
 
@@ -21,7 +20,7 @@ def test_the_list_waits_once_for_numbers_that_do_not_come_not_once_a_cell(tmp_pa
     try:
         shelf.cells[0]._pool.submit(free.wait)  # the one thread that counts has something else to do
         started = time.monotonic()
-        page = Pages(shelf, Addresses("live")).home()
+        page = Pages(shelf, live=True).make_home()
         seconds = time.monotonic() - started
     finally:
         free.set()

@@ -136,7 +136,7 @@ def test_an_error_of_the_viewer_s_own_has_the_security_headers_too(
         raise OverflowError("a secret of the run")
 
     with viewing(runs) as viewer:
-        monkeypatch.setattr("scale_reasoning.web.viewer.pages.Pages.run", fails)
+        monkeypatch.setattr("scale_reasoning.web.viewer.pages.Pages.make_run", fails)
         page = viewer.get("r0-c0.html")
         assert (page.status, set(HEADERS) <= set(page.headers)) == (500, True)
         assert "OverflowError" in page.text

@@ -19,10 +19,10 @@ from scale_reasoning.engines.sim import Sim, Speeds
 from scale_reasoning.runs.manifest import ModelSpec
 from scale_reasoning.runs.store import reading
 from scale_reasoning.types import Mode, Record
-from scale_reasoning.web.viewer.pages import told
-from scale_reasoning.web.viewer.replay import EMBEDDED_WINDOW, endpoints_of
+from scale_reasoning.web.viewer.pages import write_table
+from scale_reasoning.web.viewer.replay import EMBEDDED_WINDOW, StoredAttempt, make_endpoints
 from scale_reasoning.web.viewer.shelf import Shelf
-from scale_reasoning.web.viewer.whatif import GRID, Stretch, stretches
+from scale_reasoning.web.viewer.whatif import GRID, TauRange, find_ranges
 
 CHOSEN = (0.15, 0.4, 0.85)
 
@@ -39,7 +39,7 @@ def test_where_the_journal_has_the_calls_the_answer_is_what_a_run_at_that_thresh
         recorded = {tau: {(o.problem_id, o.sample): o for o in store.outcomes(n)} for n, tau in enumerate(CHOSEN)}
     assert len(first.marks) == 6
     for place in sorted(first.marks):
-        found = first.stretches(place)
+        found = first.find_ranges(place)
         for tau, outcomes in recorded.items():
             own, was = at(found, tau), outcomes[first.problems[place[0]].id, place[1]]
             assert own.outcome is not None
@@ -58,7 +58,7 @@ def test_where_the_journal_has_the_calls_the_answer_is_what_a_run_at_that_thresh
     shelf.close()
 
 
-def at(found: tuple[Stretch, ...], tau: float) -> Stretch:
+def at(found: tuple[TauRange, ...], tau: float) -> TauRange:
     (only,) = [stretch for stretch in found if tau in stretch]
     return only
 
@@ -83,10 +83,10 @@ def test_the_stretches_cover_every_threshold_once_and_what_is_missing_is_the_fir
     missing = 0
     assert len(cell.marks) == 6
     for place in cell.marks:
-        found = cell.stretches(place)
+        found = cell.find_ranges(place)
         assert all(sum(tau in stretch for stretch in found) == 1 for tau in GRID)
         assert at(found, 0.5).outcome is not None
-        record = cell.record(place)
+        record = cell.read_record(place)
         assert record is not None
         for stretch in found:
             assert (stretch.outcome is None) == (stretch.missing is not None)
@@ -125,7 +125,7 @@ def test_voting_over_scale_has_a_threshold_and_other_strategies_have_none(tmp_pa
     shelf = Shelf([tmp_path])
     voted, cot = shelf.cells
     voted.refresh()
-    found = voted.stretches((0, 0))
+    found = voted.find_ranges((0, 0))
     own = at(found, 0.4).outcome
     assert own is not None
     assert own.answer == voted.marks[0, 0].answer
@@ -143,7 +143,7 @@ def test_looking_leaves_the_run_as_it_was(tmp_path: Path) -> None:
     before = (tmp_path / "run.sqlite").read_bytes()
     shelf = Shelf([tmp_path])
     shelf.cells[0].refresh()
-    table = told(shelf.cells[0].filled())
+    table = write_table(shelf.cells[0].fill_table())
     shelf.close()
     assert table["done"] == 2
     assert (tmp_path / "run.sqlite").read_bytes() == before
@@ -152,7 +152,7 @@ def test_looking_leaves_the_run_as_it_was(tmp_path: Path) -> None:
 def test_a_table_s_equal_neighbours_are_told_once(tmp_path: Path) -> None:
     sweep(tmp_path, problems=1, samples=1)
     shelf = Shelf([tmp_path])
-    rows = told(shelf.cells[0].filled())["rows"]
+    rows = write_table(shelf.cells[0].fill_table())["rows"]
     shelf.close()
     assert rows[0]["tau"] == 0.0
     assert 1 < len(rows) < len(GRID)
@@ -168,7 +168,7 @@ def test_a_checkpoint_s_calls_are_asked_as_its_engine_asks_them(tmp_path: Path) 
     folder = tmp_path / "run" / "checkpoint-7"
     folder.mkdir(parents=True)
     (folder / "config.json").write_text('{"max_position_embeddings": 2048}')
-    (asked,) = {(e.model, e.window) for e in endpoints_of(ModelSpec(model=str(folder), window=9000)).values()}
+    (asked,) = {(e.model, e.window) for e in make_endpoints(ModelSpec(model=str(folder), window=9000)).values()}
     assert asked == ("run/checkpoint-7", 2048)
 
 
@@ -191,14 +191,15 @@ def test_replays_share_what_they_asked_the_journal(tmp_path: Path) -> None:
     with reading(tmp_path) as store:
         counting = Counting(store)
         asyncio.run(
-            stretches(
-                cell.problems[0],
-                cell.spec.made(),
-                endpoints_of(cell.spec.model),
-                counting,
-                sample=0,
-                seed=0,
-                grader=None,
+            find_ranges(
+                StoredAttempt(
+                    problem=cell.problems[0],
+                    strategy=cell.spec.made(),
+                    endpoints=make_endpoints(cell.spec.model),
+                    journal=counting,
+                    sample=0,
+                    seed=0,
+                )
             )
         )
     shelf.close()

@@ -42,9 +42,9 @@ def estimate(manifest: Manifest, problems: Mapping[str, Sequence[Problem]]) -> s
 def tokens_of(cell: CellSpec) -> int | None:
     """New tokens of one attempt by the paper's Table 1: its row for the cell's model, else for `DEFAULT_MODEL`."""
     named = str(cell.model.model or "").lower()
-    models = dict.fromkeys(row.model for row in paper.rows("table1"))
+    models = dict.fromkeys(row.model for row in paper.read_rows("table1"))
     model = next((model for model in models if model.lower() in named), DEFAULT_MODEL)
-    lengths = {(row.strategy, row.dataset): row.tok for row in paper.rows("table1") if row.model == model}
+    lengths = {(row.strategy, row.dataset): row.tok for row in paper.read_rows("table1") if row.model == model}
     return _tokens(cell.strategy, cell.dataset.name, lengths)
 
 

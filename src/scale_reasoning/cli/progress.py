@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from scale_reasoning.events import Event, Finished, Started
-from scale_reasoning.report.intervals import Estimate, share
+from scale_reasoning.report.intervals import Estimate, estimate_share
 from scale_reasoning.runs.outcome import Outcome
 from scale_reasoning.runs.store import Store
 
@@ -108,7 +108,7 @@ class Progress:
 
     def _accuracy(self) -> Estimate | None:
         """The mean of problems' means over all cells, with the interval of the report."""
-        return share([sum(scores) / len(scores) for scores in self._scores.values()])
+        return estimate_share([sum(scores) / len(scores) for scores in self._scores.values()])
 
     def _line(self) -> Text:
         sums, seconds = self._sums, max(time.monotonic() - self._started, 1e-9)

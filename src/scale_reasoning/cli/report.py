@@ -90,7 +90,7 @@ def report(args: argparse.Namespace) -> int:
     summaries = [
         summarise(cell, row=row, denominator=args.denominator, prices=prices, seed=args.seed) for row, cell in numbered
     ]
-    beside = paper.beside(summaries) if args.with_paper else ()
+    beside = paper.find_counterparts(summaries) if args.with_paper else ()
     if args.with_paper and not beside:
         print("scale: the paper has no numbers for these models on these datasets", file=sys.stderr)
     _write(render([*summaries, *beside], args.format, args.layout), args.out)
@@ -138,7 +138,7 @@ def compare(args: argparse.Namespace) -> int:
     if args.format == "json":
         text = msgspec.json.format(msgspec.json.encode(comparisons), indent=2).decode() + "\n"
     else:
-        text = WRITERS["md"](paired.grid(comparisons))
+        text = WRITERS["md"](paired.build_grid(comparisons))
     _write(text, None)
     return 0 if all(comparison.complete for comparison in comparisons) else 1
 
@@ -177,12 +177,12 @@ def cells_named(named: str) -> list[Numbered]:
 
     Raises ConfigError for a number that the run has no row of, StoreError for what is no run.
     """
-    from scale_reasoning.report.rows import numbers
+    from scale_reasoning.report.rows import number_rows
     from scale_reasoning.runs.store import cells_of
 
     folder, number = parsed(named)
     cells = cells_of(folder)
-    numbered = list(zip(numbers(cells), cells, strict=True))
+    numbered = list(zip(number_rows(cells), cells, strict=True))
     chosen = [(row, cell) for row, cell in numbered if number in (None, row)]
     if not chosen:
         raise ConfigError(f"{named}: the report of {folder} has rows 1 to {max(row for row, _ in numbered)}")

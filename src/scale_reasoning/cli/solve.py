@@ -105,9 +105,9 @@ async def _attempt(args: argparse.Namespace, strategy: Strategy, connection: Con
             )
         trace.end(record)
     if html is not None and page is not None:
-        from scale_reasoning.web.viewer.single import single
+        from scale_reasoning.web.viewer.single import make_single_page
 
-        made = await single(problem, strategy, endpoints, page, record, seed=args.seed, grader=grader)
+        made = await make_single_page(problem, strategy, endpoints, page, record, seed=args.seed, grader=grader)
         _write(html, made)
     return record
 

@@ -81,11 +81,11 @@ def finish(args: argparse.Namespace, settings: SynthesisOptions, made: Made, cod
 
 def table(made: Made) -> str:
     """The funnel as a table."""
-    from scale_reasoning.report.formats import Column, Grid, markdown
+    from scale_reasoning.report.formats import Column, Grid, write_markdown
 
     origins = made.collected.origins
     columns = [Column(name="stage"), *(Column(name=name, number=True) for name in ("came", "dropped", "kept"))]
     rows = [[c.stage, f"{c.came:,}", f"{c.dropped:,}", f"{c.kept:,}"] for c in made.funnel.counts]
     planned, done = sum(origin.planned for origin in origins), sum(origin.made for origin in origins)
     note = f"{planned:,} attempts planned, {done:,} made; every dropped one is in dropped.jsonl with its reason"
-    return markdown(Grid(columns=columns, rows=rows, notes=[note]))
+    return write_markdown(Grid(columns=columns, rows=rows, notes=[note]))

@@ -1,6 +1,6 @@
-"""How a table writes a summary's numbers: `unknown` is one that a server did not report, `-` is none at all.
+"""How a table writes a summary's numbers: `unknown` if a server did not report one, `-` if there is none.
 
-Decides where the paper's token counts stand: under the sub-problems' responses, which is all that they count.
+The paper's token counts are in the columns of the solve stage, because they count only responses to sub-problems.
 """
 
 from __future__ import annotations
@@ -10,35 +10,36 @@ from typing import TypeVar
 
 from scale_reasoning.report.formats import NOTHING, UNKNOWN, count, decimal, percent, span
 from scale_reasoning.report.metrics import Summary
-from scale_reasoning.report.paper import from_paper
+from scale_reasoning.report.paper import is_from_paper
 from scale_reasoning.types import Stage
 
 Key = TypeVar("Key", int, str)
 
 
-def every_number(summaries: Sequence[Summary]) -> dict[str, Callable[[Summary], str]]:
-    """The numbers of a summary by their headings."""
-    stages = _keys(s.tok_by_stage for s in summaries)
-    printed = ("Tpi solve",) if Stage.SOLVE in stages else ("Tok solve", "Tpi solve")
+def list_columns(summaries: Sequence[Summary]) -> dict[str, Callable[[Summary], str]]:
+    """Lists all columns of the summaries: by heading, the function that writes the number."""
+    stages = _collect_keys(s.tok_by_stage for s in summaries)
+    modes = _collect_keys(s.tok_by_mode for s in summaries)
+    from_paper = ("Tpi solve",) if Stage.SOLVE in stages else ("Tok solve", "Tpi solve")
     return {
-        "Acc": acc,
+        "Acc": write_acc,
         "SE": lambda s: percent(s.acc_se),
-        "Tok": tok,
-        "Tpi": tpi,
-        "Hard": hard,
+        "Tok": write_tok,
+        "Tpi": write_tpi,
+        "Hard": write_hard,
         "steps": lambda s: decimal(s.steps),
-        **{f"pass@{k}": lambda s, k=k: percent(s.pass_at.get(k)) for k in _keys(s.pass_at for s in summaries)},
-        **{f"maj@{k}": lambda s, k=k: percent(s.maj_at.get(k)) for k in _keys(s.maj_at for s in summaries)},
-        **{f"Tok {x}": lambda s, x=x: _part(s, s.tok_by_stage, x) for x in stages},
-        **solving(summaries, *printed),
-        **{f"Tok {x}": lambda s, x=x: _part(s, s.tok_by_mode, x) for x in _keys(s.tok_by_mode for s in summaries)},
-        "prompt": lambda s: _counted(s, s.prompt_tokens),
-        "cached": lambda s: _counted(s, s.cached_tokens),
+        **{f"pass@{k}": lambda s, k=k: percent(s.pass_at.get(k)) for k in _collect_keys(s.pass_at for s in summaries)},
+        **{f"maj@{k}": lambda s, k=k: percent(s.maj_at.get(k)) for k in _collect_keys(s.maj_at for s in summaries)},
+        **{f"Tok {x}": lambda s, x=x: _write_part(s, s.tok_by_stage, x) for x in stages},
+        **list_solve_columns(summaries, *from_paper),
+        **{f"Tok {x}": lambda s, x=x: _write_part(s, s.tok_by_mode, x) for x in modes},
+        "prompt": lambda s: _write_count(s, s.prompt_tokens),
+        "cached": lambda s: _write_count(s, s.cached_tokens),
         "truncated": lambda s: percent(s.truncated),
         "unparsed": lambda s: percent(s.unparsed),
         "unanswered": lambda s: percent(s.unanswered),
         "model s": lambda s: decimal(s.model_seconds),
-        **({"cost": _cost} if any(s.prices for s in summaries) else {}),
+        **({"cost": _write_cost} if any(s.prices for s in summaries) else {}),
         "planned": lambda s: str(s.planned),
         "completed": lambda s: str(s.completed),
         "scored": lambda s: str(s.scored),
@@ -46,37 +47,37 @@ def every_number(summaries: Sequence[Summary]) -> dict[str, Callable[[Summary], 
     }
 
 
-def _keys(maps: Iterable[Mapping[Key, float | None]]) -> list[Key]:
+def _collect_keys(maps: Iterable[Mapping[Key, float | None]]) -> list[Key]:
     return list(dict.fromkeys(key for mapping in maps for key in mapping))
 
 
-def acc(summary: Summary) -> str:
-    """Accuracy in percent, its interval, and the attempts scored of those planned."""
+def write_acc(summary: Summary) -> str:
+    """Writes accuracy in percent, its interval, and the scored of the planned attempts."""
     if summary.acc is None:
         return UNKNOWN if summary.steps is not None else NOTHING
     interval = span(summary.acc_low, summary.acc_high)
     return " ".join(filter(None, (percent(summary.acc), interval, f"({summary.scored}/{summary.planned})")))
 
 
-def _counted(summary: Summary, tokens: float | None) -> str:
-    """A mean that a server may have left unknown; nothing where no attempt counts yet."""
-    unknown = tokens is None and summary.steps is not None and not from_paper(summary)
+def _write_count(summary: Summary, tokens: float | None) -> str:
+    """Writes a mean that a server may have left unknown; nothing if no attempt counts yet."""
+    unknown = tokens is None and summary.steps is not None and not is_from_paper(summary)
     return UNKNOWN if unknown else count(tokens)
 
 
-def _part(summary: Summary, parts: Mapping[str, float | None], name: str) -> str:
-    if from_paper(summary):
+def _write_part(summary: Summary, parts: Mapping[str, float | None], name: str) -> str:
+    if is_from_paper(summary):
         return count(summary.tok) if name == Stage.SOLVE else NOTHING
-    return _counted(summary, parts[name]) if name in parts else NOTHING
+    return _write_count(summary, parts[name]) if name in parts else NOTHING
 
 
-def solving(summaries: Sequence[Summary], *names: str) -> dict[str, Callable[[Summary], str]]:
-    """The columns in which the paper's token counts stand, where it has rows: those of the sub-problems' responses."""
-    return {name: _SOLVING[name] for name in names} if any(map(from_paper, summaries)) else {}
+def list_solve_columns(summaries: Sequence[Summary], *names: str) -> dict[str, Callable[[Summary], str]]:
+    """The columns of the paper's token counts, if it has rows here: those of responses to sub-problems."""
+    return {name: _SOLVE_COLUMNS[name] for name in names} if any(map(is_from_paper, summaries)) else {}
 
 
-def _tpi_solve(summary: Summary) -> str:
-    if from_paper(summary):
+def _write_tpi_solve(summary: Summary) -> str:
+    if is_from_paper(summary):
         return count(summary.tpi)
     if not summary.steps or Stage.SOLVE not in summary.tok_by_stage:
         return NOTHING
@@ -84,31 +85,31 @@ def _tpi_solve(summary: Summary) -> str:
     return UNKNOWN if tokens is None else count(tokens / summary.steps)
 
 
-def _tok_solve(summary: Summary) -> str:
-    return _part(summary, summary.tok_by_stage, Stage.SOLVE)
+def _write_tok_solve(summary: Summary) -> str:
+    return _write_part(summary, summary.tok_by_stage, Stage.SOLVE)
 
 
-def tok(summary: Summary) -> str:
-    """Response tokens per attempt, of all stages."""
-    return NOTHING if from_paper(summary) else _counted(summary, summary.tok)
+def write_tok(summary: Summary) -> str:
+    """Writes response tokens per attempt, of all stages."""
+    return NOTHING if is_from_paper(summary) else _write_count(summary, summary.tok)
 
 
-def tpi(summary: Summary) -> str:
-    """Response tokens per iteration, of all stages."""
-    if from_paper(summary) or not summary.steps:
+def write_tpi(summary: Summary) -> str:
+    """Writes response tokens per iteration, of all stages."""
+    if is_from_paper(summary) or not summary.steps:
         return NOTHING
-    return _counted(summary, summary.tpi)
+    return _write_count(summary, summary.tpi)
 
 
-def hard(summary: Summary) -> str:
-    """Iterations in System 2 in percent."""
+def write_hard(summary: Summary) -> str:
+    """Writes the share of iterations in System 2 in percent."""
     return percent(summary.hard)
 
 
-def _cost(summary: Summary) -> str:
+def _write_cost(summary: Summary) -> str:
     if summary.cost is None:
         return UNKNOWN if summary.prices and summary.steps is not None else NOTHING
     return f"{summary.cost:.4g}"
 
 
-_SOLVING: Mapping[str, Callable[[Summary], str]] = {"Tok solve": _tok_solve, "Tpi solve": _tpi_solve}
+_SOLVE_COLUMNS: Mapping[str, Callable[[Summary], str]] = {"Tok solve": _write_tok_solve, "Tpi solve": _write_tpi_solve}

@@ -1,6 +1,6 @@
-"""A table of text as Markdown, LaTeX (booktabs), HTML or CSV, and how its numbers are written.
+"""Writes a table of text as Markdown, LaTeX (booktabs), HTML or CSV, and formats its numbers.
 
-Decides escaping: a cell may hold anything that a model or a user wrote. Knows nothing of what the numbers mean.
+Decides escaping: a cell may have any text of a model or a user.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from itertools import groupby
 
 NOTHING = "-"
-"""Where there is no such number."""
+"""Stands for a number that does not exist."""
 UNKNOWN = "unknown"
-"""Where there is one and it was not reported."""
+"""Stands for a number that was not reported."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """A heading, under the heading of its group where it has one; numbers are set to the right."""
+    """A heading, below the heading of its group if it has one. Numbers are aligned to the right."""
 
     name: str
     group: str = ""
@@ -29,21 +29,21 @@ class Column:
 
     @property
     def flat(self) -> str:
-        """Both headings in one line."""
+        """Both headings on one line."""
         return f"{self.group} {self.name}".strip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grid:
-    """A table to be written: every row has a cell for each column."""
+    """A table of text. Every row has a cell for each column; notes come below."""
 
     columns: Sequence[Column]
     rows: Sequence[Sequence[str]]
     notes: Sequence[str] = ()
 
 
-def markdown(grid: Grid) -> str:
-    """A GitHub table, its columns aligned as text too; notes below."""
+def write_markdown(grid: Grid) -> str:
+    """Writes a GitHub table whose columns are aligned in plain text too."""
     head = [_md(column.flat) for column in grid.columns]
     rows = [[_md(cell) for cell in row] for row in grid.rows]
     widths = [max(3, *map(len, column)) for column in zip(head, *rows, strict=True)]
@@ -61,9 +61,9 @@ def markdown(grid: Grid) -> str:
     return "\n".join([*lines, *notes]) + "\n"
 
 
-def latex(grid: Grid) -> str:
-    r"""A `table` that needs the booktabs package."""
-    groups = _groups(grid)
+def write_latex(grid: Grid) -> str:
+    r"""Writes a `table` that needs the booktabs package."""
+    groups = _group_columns(grid)
     lines = [r"\begin{table}", r"\centering", r"\small"]
     lines += [rf"\begin{{tabular}}{{{''.join('r' if column.number else 'l' for column in grid.columns)}}}", r"\toprule"]
     if any(name for name, _ in groups):
@@ -80,9 +80,9 @@ def latex(grid: Grid) -> str:
     return "\n".join([*lines, r"\end{table}"]) + "\n"
 
 
-def page(grid: Grid) -> str:
-    """A small HTML document."""
-    groups = _groups(grid)
+def write_html(grid: Grid) -> str:
+    """Writes a small HTML document."""
+    groups = _group_columns(grid)
     lines = ["<!doctype html>", '<html lang="en"><meta charset="utf-8"><title>scale report</title>', _STYLE, "<table>"]
     lines.append("<thead>")
     if any(name for name, _ in groups):
@@ -97,22 +97,20 @@ def page(grid: Grid) -> str:
     return "\n".join([*lines, "</html>"]) + "\n"
 
 
-def comma_separated(grid: Grid) -> str:
-    """RFC 4180 with one heading row and no notes. Text that a spreadsheet would run as a formula gets a quote before
-    it.
-    """
+def write_csv(grid: Grid) -> str:
+    """Writes RFC 4180 with one heading row and no notes. A quote precedes what a spreadsheet takes for a formula."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([_safe(column.flat) for column in grid.columns])
-    writer.writerows([map(_safe, row) for row in grid.rows])
+    writer.writerow([_defuse(column.flat) for column in grid.columns])
+    writer.writerows([map(_defuse, row) for row in grid.rows])
     return text.getvalue()
 
 
 WRITERS: Mapping[str, Callable[[Grid], str]] = {
-    "md": markdown,
-    "latex": latex,
-    "html": page,
-    "csv": comma_separated,
+    "md": write_markdown,
+    "latex": write_latex,
+    "html": write_html,
+    "csv": write_csv,
 }
 
 _STYLE = (
@@ -121,9 +119,9 @@ _STYLE = (
 )
 
 
-def _groups(grid: Grid) -> list[tuple[str, int]]:
-    runs = groupby(column.group for column in grid.columns)
-    return [(name, len(list(members))) for name, members in runs]
+def _group_columns(grid: Grid) -> list[tuple[str, int]]:
+    """The headings of groups with the number of their columns, in order."""
+    return [(name, len(list(columns))) for name, columns in groupby(column.group for column in grid.columns)]
 
 
 def _tr(cells: Iterable[str]) -> str:
@@ -131,7 +129,7 @@ def _tr(cells: Iterable[str]) -> str:
 
 
 def plain(text: str) -> str:
-    """One line without control, format and private characters."""
+    """The text on one line, without control, format and private characters."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
@@ -158,14 +156,14 @@ _TEX = {
 
 
 def _tex(text: str) -> str:
-    # a row that begins with a bracket would be read as the argument of the `\\` before it
+    # LaTeX takes a bracket at the start of a row for the argument of the `\\` before it.
     return re.sub(r"^\[", "{[}", "".join(_TEX.get(c, c) for c in plain(text)))
 
 
 _NUMBER = re.compile(r"[+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?")
 
 
-def _safe(text: str) -> str:
+def _defuse(text: str) -> str:
     line = plain(text)
     formula = line.startswith(("=", "+", "-", "@")) and line != "-" and not _NUMBER.fullmatch(line)
     return f"'{line}" if formula else line
@@ -177,12 +175,12 @@ def percent(share: float | None) -> str:
 
 
 def span(low: float | None, high: float | None) -> str:
-    """An interval of shares in percent; nothing where there is none."""
+    """An interval of shares in percent; empty if there is none."""
     return "" if low is None or high is None else f"[{low * 100:.1f}, {high * 100:.1f}]"
 
 
 def count(mean: float | None) -> str:
-    """A mean count: whole from 100 on."""
+    """A mean count, whole from 100 on."""
     return NOTHING if mean is None else f"{mean:.0f}" if mean >= 100 else f"{mean:.1f}"
 
 

@@ -1,7 +1,7 @@
 """Means over problems with 95 % intervals, and the paired test, all by Student's t with the problem as the unit.
 
-Decides how uncertainty is computed; docs/statistics.md gives the formulas, their sources and their measured coverage.
-Knows nothing of outcomes, cells or tables, and needs no array library.
+Decides how uncertainty is computed. docs/statistics.md has the formulas, their sources and their measured coverage.
+Needs no array library.
 """
 
 from __future__ import annotations
@@ -13,24 +13,27 @@ from math import atan, ceil, cos, exp, fsum, log, nextafter, pi, sin, sqrt
 from statistics import NormalDist
 
 ALPHA = 0.05
-"""One minus the confidence of every interval, and the level of the paired test: an interval excludes 0 where p is at
-most this.
-"""
+"""One minus the confidence of every interval, and the level of the paired test."""
 NORMAL_FROM = 5_000
-"""Degrees of freedom from which Student's t is taken as normal: the two differ by 0.02 % there."""
+"""Degrees of freedom from which the normal distribution replaces Student's t; they differ by 0.02 % there."""
 BORROWED = 2
-"""Imaginary problems that are added to the spread, so that problems which came out alike do not pass for certainty."""
+"""Imaginary problems that widen the spread, so that equal results on few problems do not look certain."""
 Z95 = NormalDist().inv_cdf(1 - ALPHA / 2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """A ratio of two sums over problems, its 95 % interval and its standard error (each None where it is unknown)."""
+    """A number with its 95 % interval and its standard error; None is unknown."""
 
     value: float
-    low: float | None
-    high: float | None
-    se: float | None
+    low: float | None = None
+    high: float | None = None
+    se: float | None = None
+
+    def multiply(self, factor: float) -> Estimate:
+        """The same in another unit."""
+        low, high, se = (None if each is None else each * factor for each in (self.low, self.high, self.se))
+        return Estimate(value=self.value * factor, low=low, high=high, se=se)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,15 +47,15 @@ class Difference:
     p_value: float
 
 
-def share(tops: Sequence[float], bottoms: Sequence[float] | None = None) -> Estimate | None:
+def estimate_share(tops: Sequence[float], bottoms: Sequence[float] | None = None) -> Estimate | None:
     """The sum of `tops` over that of `bottoms` (one pair per problem, 0 <= top <= bottom); without bottoms, the mean.
 
-    The interval is Agresti and Coull's on the number of independent problems that would spread as much, with Student's
-    t for the normal quantile. The spread is blended with that of `BORROWED` problems that are all right or all wrong.
-    Where every problem is, the interval is Clopper and Pearson's exact one for so many problems. From one problem it is
-    [0, 1]. None where there is nothing to divide.
+    The interval is Agresti and Coull's on the number of independent problems with the same spread, with Student's t
+    for the normal quantile. The spread is blended with that of `BORROWED` problems that are all right or all wrong.
+    If every problem is all right or all wrong, the interval is Clopper and Pearson's exact one. From one problem it is
+    [0, 1]. None if there is nothing to divide.
     """
-    found = _ratio(tops, bottoms)
+    found = _divide(tops, bottoms)
     if found is None:
         return None
     value, n, se = found.value, len(tops), found.se
@@ -62,7 +65,7 @@ def share(tops: Sequence[float], bottoms: Sequence[float] | None = None) -> Esti
         room = 1 - (ALPHA / 2) ** (1 / n)
         return Estimate(value=value, low=max(0.0, value - room), high=min(1.0, value + room), se=se)
     t = t_quantile(n - 1)
-    effective = _effective(value, n, se)
+    effective = _count_effective(value, n, se)
     size = effective + t * t
     centre = (value * effective + t * t / 2) / size
     half = t * sqrt(centre * (1 - centre) / size)
@@ -70,31 +73,31 @@ def share(tops: Sequence[float], bottoms: Sequence[float] | None = None) -> Esti
     return Estimate(value=value, low=max(0.0, low), high=min(1.0, high), se=se)
 
 
-def _effective(value: float, n: int, se: float) -> float:
-    """As how many independent problems the problems spread."""
+def _count_effective(value: float, n: int, se: float) -> float:
+    """The number of independent problems with the same spread."""
     smoothed = (value * n + 1) / (n + BORROWED)
     most = smoothed * (1 - smoothed) / n
     return value * (1 - value) * (n - 1 + BORROWED) / ((n - 1) * se * se + BORROWED * most)
 
 
-def amount(tops: Sequence[float], bottoms: Sequence[float] | None = None) -> Estimate | None:
+def estimate_ratio(tops: Sequence[float], bottoms: Sequence[float] | None = None) -> Estimate | None:
     """The sum of `tops` over the sum of `bottoms` (one pair per problem, none negative); without bottoms, the mean.
 
-    The interval is Student's t on the logarithm, its error by leaving out each problem in turn (the jackknife), so that
-    it stays above 0. Unknown from one problem, and where one problem has all there is. None where there is nothing to
+    The interval is Student's t on the logarithm, so it stays above 0; its error is the jackknife's, which leaves out
+    each problem in turn. Unknown from one problem, or if one problem has the whole sum. None if there is nothing to
     divide.
     """
-    found = _ratio(tops, bottoms)
+    found = _divide(tops, bottoms)
     if found is None:
         return None
-    spread = _jackknife(tops, bottoms)
+    spread = _jackknife_log(tops, bottoms)
     if spread is None or not found.value:
         return found
     factor = exp(t_quantile(len(tops) - 1) * spread)
     return Estimate(value=found.value, low=found.value / factor, high=found.value * factor, se=found.se)
 
 
-def _jackknife(tops: Sequence[float], bottoms: Sequence[float] | None) -> float | None:
+def _jackknife_log(tops: Sequence[float], bottoms: Sequence[float] | None) -> float | None:
     """The standard error of the logarithm of the ratio."""
     n, top = len(tops), fsum(tops)
     below = [1.0] * n if bottoms is None else bottoms
@@ -107,7 +110,7 @@ def _jackknife(tops: Sequence[float], bottoms: Sequence[float] | None) -> float 
     return sqrt((n - 1) / n * fsum((each - middle) ** 2 for each in logs))
 
 
-def _ratio(tops: Sequence[float], bottoms: Sequence[float] | None) -> Estimate | None:
+def _divide(tops: Sequence[float], bottoms: Sequence[float] | None) -> Estimate | None:
     """Ratio and clustered standard error, linearised, with the factor n / (n - 1) (Miller 2024, arXiv 2411.00640)."""
     bottom = fsum(bottoms) if bottoms is not None else float(len(tops))
     if not tops or bottom == 0:
@@ -118,11 +121,11 @@ def _ratio(tops: Sequence[float], bottoms: Sequence[float] | None) -> Estimate |
     return Estimate(value=value, low=None, high=None, se=sqrt(squares * n / (n - 1)) / bottom if n > 1 else None)
 
 
-def average(parts: Sequence[Estimate]) -> Estimate | None:
-    """The plain mean of independent estimates that each have an interval; None without any.
+def average_estimates(parts: Sequence[Estimate]) -> Estimate | None:
+    """The mean of independent estimates; None without any. It has an interval if all parts have one.
 
-    Each end of the interval lies as far from the mean as the parts' own distances, squared and summed, put it (Zou and
-    Donner 2008), so that parts of no spread or of skewed intervals keep their say.
+    The distance of each end from the mean is the root of the parts' squared distances over their number (Zou and Donner
+    2008), which suits skewed intervals and parts without spread.
     """
     if not parts:
         return None
@@ -134,13 +137,13 @@ def average(parts: Sequence[Estimate]) -> Estimate | None:
     return Estimate(value=value, low=value - low if whole else None, high=value + high if whole else None, se=None)
 
 
-def paired(differences: Sequence[float], attempts: Sequence[float]) -> Difference | None:
+def compare_paired(differences: Sequence[float], attempts: Sequence[float]) -> Difference | None:
     """The mean of paired differences in [-1, 1], one per problem, tested against 0 by Student's t.
 
-    `attempts` is how many attempts each difference stands for (the harmonic mean of the two sides' counts). To the
-    spread are added `BORROWED` imaginary problems, each one standard deviation away of attempts that all come out
-    differently. p is at most `ALPHA` exactly where the interval excludes 0. Where no problem differs the interval is no
-    narrower than what n problems leave open: 1 - ALPHA^(1/n), about 3/n. None without problems.
+    `attempts`: attempts behind each difference (the harmonic mean of the two sides' counts). The spread includes
+    `BORROWED` imaginary problems, each one standard deviation away, of attempts that all differ. p is at most `ALPHA`
+    exactly if the interval excludes 0. If no problem differs, the interval is at least as wide as n problems allow:
+    1 - ALPHA^(1/n), about 3/n. None without problems.
     """
     n = len(differences)
     if not n:
@@ -164,10 +167,10 @@ def paired(differences: Sequence[float], attempts: Sequence[float]) -> Differenc
 
 
 def t_p(t: float, freedom: int) -> float:
-    """The chance of a Student's t at least so far from 0, on either side.
+    """The two-sided p-value of Student's t.
 
     A finite sum (Abramowitz and Stegun 26.7.3 and 26.7.4), exact to about 1e-15; normal from `NORMAL_FROM` degrees of
-    freedom.
+    freedom on.
     """
     if freedom >= NORMAL_FROM:
         return 2 * NormalDist().cdf(-abs(t))
@@ -185,7 +188,7 @@ def t_p(t: float, freedom: int) -> float:
 
 @cache
 def t_quantile(freedom: int) -> float:
-    """The smallest t whose p is at most `ALPHA`, found by halving down to neighbouring floats."""
+    """The smallest t whose p is at most `ALPHA`, found by bisection."""
     low, high = 0.0, 16.0
     while nextafter(low, high) < high:
         middle = (low + high) / 2
@@ -193,8 +196,8 @@ def t_quantile(freedom: int) -> float:
     return high
 
 
-def problems_needed(difference: float, spread: float, *, power: float = 0.8) -> int | None:
-    """Problems for a two-sided 5 % test to find a mean paired difference of this size, its deviation being `spread`.
+def count_problems_needed(difference: float, spread: float, *, power: float = 0.8) -> int | None:
+    """Problems that a two-sided 5 % test needs to find a mean paired difference with standard deviation `spread`.
 
     ((z_0.975 + z_power) spread / difference)^2, the normal approximation; None for no difference.
     """

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from random import Random
 from statistics import fmean
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
 import msgspec
 
 from scale_reasoning.answers import answer_class
-from scale_reasoning.report.estimators import Ballot, maj_at_k, pass_at_k, sampled_maj, seeded
-from scale_reasoning.report.intervals import Estimate, share
+from scale_reasoning.report.estimators import Ballot, maj_at_k, pass_at_k, sample_maj_at_k
+from scale_reasoning.report.intervals import Estimate, estimate_share
 from scale_reasoning.runs.outcome import Cell, Outcome
-from scale_reasoning.types import JSON, NO_USAGE, Mode, Stage
+from scale_reasoning.types import JSON, NO_USAGE, Mode, Stage, Usage
 
 Denominator: TypeAlias = Literal["planned", "completed"]
 
-LOOKED_AT_BY = {"tau": "threshold", "random_share": "random"}
-"""Options that one of SCALE's routes looks at, and no other."""
+ROUTE_OF_OPTION = {"tau": "threshold", "random_share": "random"}
+"""Options of SCALE that one route alone uses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prices:
-    """Price per million tokens, in one currency: read anew, read from the cache, written."""
+    """Prices per million tokens, in one currency: prompt tokens, those of them that were cached, response tokens."""
 
     prompt: float
     cached: float
@@ -32,14 +33,12 @@ class Prices:
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True, rename={"pending": "owed", "options": "knobs"}):
-    """One cell in numbers. Shares are in [0, 1]; tokens are means per attempt; None is unknown.
+    """The metrics of one cell. Shares are in [0, 1]; tokens are means per attempt; None is unknown.
 
-    row: the cell's number in its run, as in FOLDER:N; None where it is in no run. completed: attempts with a final
-    record. scored: attempts in the denominator of acc. pending: attempts that have not run yet, or that an
-    infrastructure error ended (planned - completed). uncounted: attempts in the means whose server reported no
-    response tokens: any makes their mean unknown. tpi and hard are ratios of sums: tokens and System 2 iterations
-    over iterations.
-    prices: those that `cost` was computed with.
+    row: the number of the cell's row in its run's report. completed: final attempts. scored: attempts in the
+    denominator of acc. pending: attempts without a final record (planned - completed). uncounted: attempts whose server
+    reported no response tokens; any makes the means unknown. tpi, hard: tokens, and System 2 iterations, over
+    iterations; ratios of sums. prices: those that `cost` was computed with.
     """
 
     run: str
@@ -62,27 +61,50 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, rename={"pending": "owe
     pending: int
     problems: int
     samples: int
-    pass_at: Mapping[int, float]
-    maj_at: Mapping[int, float]
-    tok_by_stage: Mapping[str, float | None]
-    tok_by_mode: Mapping[str, float | None]
-    prompt_tokens: float | None
-    cached_tokens: float | None
-    steps: float | None
-    truncated: float | None
-    unparsed: float | None
-    unanswered: float | None
-    model_seconds: float | None
-    cost: float | None
+    pass_at: Mapping[int, float] = {}
+    maj_at: Mapping[int, float] = {}
+    tok_by_stage: Mapping[str, float | None] = {}
+    tok_by_mode: Mapping[str, float | None] = {}
+    prompt_tokens: float | None = None
+    cached_tokens: float | None = None
+    steps: float | None = None
+    truncated: float | None = None
+    unparsed: float | None = None
+    unanswered: float | None = None
+    model_seconds: float | None = None
+    cost: float | None = None
     uncounted: int = 0
     prices: Prices | None = None
 
 
-def telling(strategy: Mapping[str, JSON]) -> dict[str, JSON]:
-    """A strategy's options, but for those that its route does not look at: a control has no tau."""
+def select_used(strategy: Mapping[str, JSON]) -> dict[str, JSON]:
+    """A strategy's options without its name and without those that its route does not use."""
     route = strategy.get("route")
-    idle = {option for option, its in LOOKED_AT_BY.items() if route is not None and route != its}
-    return {option: value for option, value in strategy.items() if option != "name" and option not in idle}
+    unused = {option for option, used_by in ROUTE_OF_OPTION.items() if route not in (None, used_by)}
+    return {option: value for option, value in strategy.items() if option not in {"name", *unused}}
+
+
+def flatten(tree: Mapping[str, JSON], prefix: str = "") -> dict[str, JSON]:
+    """A tree as one table; keys are joined by dots."""
+    flat: dict[str, JSON] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(cast("Mapping[str, JSON]", value), f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def find_swept(cells: Iterable[tuple[Hashable, Mapping[str, JSON]]]) -> list[str]:
+    """The options that differ between cells with the same key, in the order of their first appearance.
+
+    `cells` are pairs of a key and options.
+    """
+    seen: dict[tuple[Hashable, str], set[str]] = {}
+    for key, options in cells:
+        for option, value in options.items():
+            seen.setdefault((key, option), set()).add(str(value))
+    return list(dict.fromkeys(option for (_, option), values in seen.items() if len(values) > 1))
 
 
 def summarise(
@@ -93,21 +115,22 @@ def summarise(
     prices: Prices | None = None,
     seed: int = 0,
 ) -> Summary:
-    """The cell's numbers. `row` is its number in its run, `seed` that of maj@k's draws.
+    """Computes the cell's metrics. `row` is its row in its run's report; `seed` is for maj@k's draws.
 
-    Pending attempts are never scored. "planned": every other attempt counts, a model failure as wrong; means are over a
-    problem's attempts, then over problems. "completed", the paper's practice: attempts that failed (`failure` is set:
-    nothing parsed, cut off, no answer) are left out of Acc, pass@k, maj@k, Tok and all other means, which weigh the
-    attempts left alike (the paper's 79.40 is 185 / 233). So Acc is pass@1 either way. Truncated, unparsed and
-    unanswered are shares of `completed` either way. Intervals: see intervals.share and docs/statistics.md.
+    Pending attempts are never scored. "planned": every other attempt counts, a model error as wrong; means are over a
+    problem's attempts, then over problems. "completed", the paper's practice: attempts with a model error are left out
+    of Acc, pass@k, maj@k and all means, which weigh the remaining attempts equally (the paper's 79.40 is 185 / 233).
+    So Acc is pass@1 either way. Truncated, unparsed and unanswered are shares of `completed` either way.
+    Intervals: see intervals.estimate_share and docs/statistics.md.
     """
     final = [outcome for outcome in cell.outcomes if not outcome.pending]
-    counted = final if denominator == "planned" else [outcome for outcome in final if outcome.failure is None]
-    mean = _Mean(groups=_by_problem(counted), denominator=denominator)
-    graded = _by_problem(outcome for outcome in counted if outcome.correct is not None)
-    acc = accuracy(graded, denominator)
+    groups = group_counted(cell.outcomes, denominator)
+    counted = [outcome for group in groups for outcome in group]
+    mean = _Mean(groups=groups, denominator=denominator)
+    graded = group_by_problem(outcome for outcome in counted if outcome.correct is not None)
+    acc = estimate_accuracy(graded, denominator)
     tok, steps = mean(lambda o: o.usage.completion_tokens), mean(lambda o: o.iterations)
-    ks = _ks(cell.samples, graded)
+    ks = _choose_ks(cell.samples, graded)
     weights = [len(group) if denominator == "completed" else 1 for group in graded]
     return Summary(
         run=cell.run,
@@ -115,55 +138,71 @@ def summarise(
         dataset=cell.dataset,
         model=cell.model,
         strategy=str(cell.strategy.get("name", "")),
-        options=telling(cell.strategy),
+        options=select_used(cell.strategy),
         denominator=denominator,
         acc=acc.value if acc else None,
         acc_low=acc.low if acc else None,
         acc_high=acc.high if acc else None,
         acc_se=acc.se if acc else None,
         tok=tok,
-        tpi=_ratio(tok, steps),
-        hard=_ratio(mean(lambda o: o.hard), steps),
+        tpi=_divide(tok, steps),
+        hard=_divide(mean(lambda o: o.hard), steps),
         planned=cell.planned,
         completed=len(final),
         scored=sum(map(len, graded)),
         pending=max(0, cell.planned - len(final)),
         problems=cell.problems,
         samples=cell.samples,
-        pass_at=_pass_at(graded, weights, ks),
-        maj_at=_maj_at(graded, weights, ks, seed),
-        tok_by_stage={name: mean(_tokens_of("by_stage", name)) for name in _names("by_stage", counted)},
-        tok_by_mode={name: mean(_tokens_of("by_mode", name)) for name in _names("by_mode", counted)},
+        pass_at=_compute_pass_at(graded, weights, ks),
+        maj_at=_compute_maj_at(graded, weights, ks, seed),
+        tok_by_stage=_mean_tokens(mean, counted, lambda outcome: outcome.by_stage),
+        tok_by_mode=_mean_tokens(mean, counted, lambda outcome: outcome.by_mode),
         prompt_tokens=mean(lambda o: o.usage.prompt_tokens),
         cached_tokens=mean(lambda o: o.usage.cached_tokens),
         steps=steps,
-        truncated=_share(o.truncated for o in final),
-        unparsed=_share(o.unparsed for o in final),
-        unanswered=_share(o.answer is None for o in final),
+        truncated=_compute_share(o.truncated for o in final),
+        unparsed=_compute_share(o.unparsed for o in final),
+        unanswered=_compute_share(o.answer is None for o in final),
         model_seconds=mean(lambda o: o.model_seconds),
-        cost=None if prices is None else mean(lambda o: cost_of(o, prices)),
+        cost=None if prices is None else mean(lambda o: compute_cost(o, prices)),
         uncounted=sum(outcome.usage.completion_tokens is None for outcome in counted),
         prices=prices,
     )
 
 
-def accuracy(graded: Sequence[Sequence[Outcome]], denominator: Denominator) -> Estimate | None:
-    """Acc of graded outcomes, a list per problem: of problems' means ("planned") or of attempts ("completed")."""
+def estimate_accuracy(graded: Sequence[Sequence[Outcome]], denominator: Denominator) -> Estimate | None:
+    """Acc of graded outcomes, a list per problem: the mean over problems ("planned") or over attempts ("completed")."""
     right = [sum(outcome.correct is True for outcome in group) for group in graded]
     sizes = [len(group) for group in graded]
     if denominator == "completed":
-        return share(right, sizes)
-    return share([top / size for top, size in zip(right, sizes, strict=True)])
+        return estimate_share(right, sizes)
+    return estimate_share([top / size for top, size in zip(right, sizes, strict=True)])
 
 
-def cost_of(outcome: Outcome, prices: Prices) -> float | None:
-    """What an attempt cost; None where its tokens are unknown. Unknown cached tokens matter if their price differs."""
+def compute_cost(outcome: Outcome, prices: Prices) -> float | None:
+    """The price of an attempt; None if its tokens are unknown.
+
+    Unknown cached tokens do not matter where they cost as much as others.
+    """
     usage = outcome.usage
     cached = 0 if usage.cached_tokens is None and prices.cached == prices.prompt else usage.cached_tokens
     if usage.prompt_tokens is None or usage.completion_tokens is None or cached is None:
         return None
     fresh = usage.prompt_tokens - cached
     return (fresh * prices.prompt + cached * prices.cached + usage.completion_tokens * prices.completion) / 1e6
+
+
+def group_counted(outcomes: Iterable[Outcome], denominator: Denominator) -> list[list[Outcome]]:
+    """The outcomes that the denominator counts, a list per problem."""
+    return group_by_problem(o for o in outcomes if not o.pending and (denominator == "planned" or o.failure is None))
+
+
+def group_by_problem(outcomes: Iterable[Outcome]) -> list[list[Outcome]]:
+    """The outcomes in a list per problem, by the problems' ids."""
+    groups: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        groups.setdefault(outcome.problem_id, []).append(outcome)
+    return [groups[name] for name in sorted(groups)]  # so seeded numbers do not depend on the order of completion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,82 +213,73 @@ class _Mean:
     denominator: Denominator
 
     def __call__(self, measure: Callable[[Outcome], float | None]) -> float | None:
-        means: list[float] = []
-        total, count = 0.0, 0
+        sums: list[float] = []
         for group in self.groups:
             values = [value for value in map(measure, group) if value is not None]
             if len(values) < len(group):
                 return None
-            part = sum(values)
-            means.append(part / len(group))
-            total, count = total + part, count + len(group)
-        if not count:
+            sums.append(sum(values))
+        if not sums:
             return None
-        return fmean(means) if self.denominator == "planned" else total / count
+        sizes = [len(group) for group in self.groups]
+        if self.denominator == "completed":
+            return sum(sums) / sum(sizes)
+        return fmean(total / size for total, size in zip(sums, sizes, strict=True))
 
 
-def _by_problem(outcomes: Iterable[Outcome]) -> list[list[Outcome]]:
-    groups: dict[str, list[Outcome]] = {}
-    for outcome in outcomes:
-        groups.setdefault(outcome.problem_id, []).append(outcome)
-    return [groups[name] for name in sorted(groups)]  # sorted: the seeded numbers do not depend on who finished first
+def _mean_tokens(
+    mean: _Mean, outcomes: Iterable[Outcome], parts: Callable[[Outcome], Mapping[str, Usage]]
+) -> dict[str, float | None]:
+    """Mean response tokens per stage or per mode, in the order of Stage and Mode."""
+    order = [str(member) for member in (*Stage, *Mode)]
+    found = dict.fromkeys(str(name) for outcome in outcomes for name in parts(outcome))
+    names = sorted(found, key=lambda name: order.index(name) if name in order else len(order))
+    return {name: mean(lambda o, name=name: parts(o).get(name, NO_USAGE).completion_tokens) for name in names}
 
 
-def _ratio(top: float | None, bottom: float | None) -> float | None:
+def _divide(top: float | None, bottom: float | None) -> float | None:
     return None if top is None or not bottom else top / bottom
 
 
-def _share(flags: Iterable[bool]) -> float | None:
+def _compute_share(flags: Iterable[bool]) -> float | None:
     known = list(flags)
     return sum(known) / len(known) if known else None
 
 
-def _names(kind: Literal["by_stage", "by_mode"], outcomes: Iterable[Outcome]) -> list[str]:
-    names = dict.fromkeys(str(name) for outcome in outcomes for name in getattr(outcome, kind))
-    order = [str(member) for member in (*Stage, *Mode)]
-    return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
-
-
-def _tokens_of(kind: Literal["by_stage", "by_mode"], name: str) -> Callable[[Outcome], int | None]:
-    def tokens(outcome: Outcome) -> int | None:
-        shares = outcome.by_stage if kind == "by_stage" else outcome.by_mode
-        return shares.get(name, NO_USAGE).completion_tokens
-
-    return tokens
-
-
-def _ks(samples: int, graded: Sequence[Sequence[Outcome]]) -> list[int]:
-    """Powers of two and `samples`, as far as every problem has so many scored attempts."""
+def _choose_ks(samples: int, graded: Sequence[Sequence[Outcome]]) -> list[int]:
+    """Powers of two and `samples`, up to the fewest scored attempts of a problem."""
     least = min(map(len, graded), default=0)
     powers = {1 << bit for bit in range(samples.bit_length())}
     return sorted(k for k in {*powers, samples} if k <= min(least, samples))
 
 
-def _pass_at(graded: Sequence[Sequence[Outcome]], weights: Sequence[int], ks: Sequence[int]) -> dict[int, float]:
+def _compute_pass_at(
+    graded: Sequence[Sequence[Outcome]], weights: Sequence[int], ks: Sequence[int]
+) -> dict[int, float]:
     counts = Counter[tuple[int, int]]()
     for group, weight in zip(graded, weights, strict=True):
         counts[len(group), sum(outcome.correct is True for outcome in group)] += weight
     return {k: sum(pass_at_k(n, c, k) * weight for (n, c), weight in counts.items()) / sum(weights) for k in ks}
 
 
-def _maj_at(
+def _compute_maj_at(
     graded: Sequence[Sequence[Outcome]], weights: Sequence[int], ks: Sequence[int], seed: int
 ) -> dict[int, float]:
-    """Exact up to 8 samples per problem (or 16, and 500 problems) and at both ends; else bounded Monte Carlo."""
-    problems = [[Ballot(_choice(outcome), outcome.correct is True) for outcome in group] for group in graded]
+    """Exact up to 8 samples per problem (16 for up to 500 problems), for k = 1 and all samples; else Monte Carlo."""
+    problems = [[Ballot(_find_vote(outcome), outcome.correct is True) for outcome in group] for group in graded]
     most = max(map(len, problems), default=0)
     small = most <= 8 or (most <= 16 and len(problems) <= 500)
     exact = [k for k in ks if small or k == 1 or all(len(ballots) == k for ballots in problems)]
     found = {k: fmean((maj_at_k(ballots, k) for ballots in problems), weights) for k in exact}
     if drawn := [k for k in ks if k not in found]:
-        random, draws = seeded(seed), max(8, min(512, 500_000 // sum(map(len, problems))))
-        shares = [sampled_maj(ballots, drawn, random=random, draws=draws) for ballots in problems]
+        random, draws = Random(seed), max(8, min(512, 500_000 // sum(map(len, problems))))
+        shares = [sample_maj_at_k(ballots, drawn, random=random, draws=draws) for ballots in problems]
         found |= {k: fmean((each[place] for each in shares), weights) for place, k in enumerate(drawn)}
     return {k: found[k] for k in ks}
 
 
-def _choice(outcome: Outcome) -> str | None:
-    """The class of the attempt's answer; of a vote's, that of the answer elected."""
+def _find_vote(outcome: Outcome) -> str | None:
+    """The class of the attempt's answer; of a voting attempt, the class of the answer that won."""
     if len(outcome.answers) == 1 or outcome.answer is None:
         return outcome.answers[0] if outcome.answer is not None else None
     return answer_class(outcome.answer)

@@ -266,10 +266,11 @@ def reading(folder: Path) -> Generator[Store]:
 def cells_of(folder: Path) -> list[Cell]:
     """Every cell of a run with its outcomes."""
     with reading(folder) as store:
-        return [_cell(store, number) for number in range(len(store.manifest.cells))]
+        return [read_cell(store, number) for number in range(len(store.manifest.cells))]
 
 
-def _cell(store: Store, number: int) -> Cell:
+def read_cell(store: Store, number: int) -> Cell:
+    """One cell of a run with its outcomes."""
     spec, samples = store.manifest.cells[number], store.manifest.samples
     problems = len(store.problems(spec.dataset.name))
     return Cell(

@@ -89,7 +89,7 @@ def test_every_page_opens_without_a_complaint_and_fits_its_width(
 ) -> None:
     watched = opened(viewport={"width": width, "height": 800}, color_scheme=scheme)
     with viewing(run) as viewer:
-        for page in (*PAGES, "compare.html?left=r0-c0&right=r0-c1&problem=0&l=0&r=0", "r0-c0.html?show=wrong"):
+        for page in (*PAGES, "compare-r0-c0-r0-c1-p0-s0-s0.html", "r0-c0-wrong.html"):
             watched.page.goto(viewer.url + page)
             watched.page.wait_for_load_state("networkidle")
             assert watched.page.evaluate("document.documentElement.scrollWidth") <= width, page
@@ -119,7 +119,7 @@ def test_the_slider_of_a_run_tells_recorded_shares_from_what_the_journal_has(run
         page.locator("#whatif-exact", has_text="12 of 12 attempts").wait_for()
         page.locator("#tau").fill("0.8")
         assert "Exactly, from the journal: 12 of 12 attempts" in page.text_content("#whatif-exact")
-        assert "difficulties as recorded" in page.text_content("#whatif-share")
+        assert "recorded difficulties are above τ" in page.text_content("#whatif-share")
         page.locator("#tau").fill("0.5")
         assert "not run" in page.text_content("#whatif-exact").lower()
         page.goto("about:blank")
@@ -152,7 +152,7 @@ def test_filters_and_search_work_without_javascript(run: Path, opened: Any) -> N
         page.fill("input[name=words]", "p00002")
         page.click("button")
         assert page.locator("table.grid tbody tr").count() <= 1
-        assert "show=wrong" in page.url
+        assert "r0-c0-wrong.html?" in page.url
         page.goto(viewer.url + "r0-c0-p0-s0.html")
         assert page.locator(".slider").is_hidden()
         assert page.locator(".whatif table").is_visible()

@@ -1,6 +1,6 @@
-"""Pictures of runs, a column wide, as PNG, SVG or PDF: the same cells give the same bytes.
+"""Draws runs, one column wide, as PNG, SVG or PDF. The same cells give the same bytes.
 
-To add a kind: write a module with one function that fills a Page from points, and give it a row in KINDS.
+To add a kind, write a module with one function that fills a Page from points, and give it a row in KINDS.
 """
 
 from __future__ import annotations
@@ -11,23 +11,24 @@ from pathlib import Path
 from typing import TypeAlias
 
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.report.metrics import Cell, Denominator
-from scale_reasoning.report.plots.canvas import FORMATS, Page, styled
-from scale_reasoning.report.plots.difficulty import difficulty
-from scale_reasoning.report.plots.frontier import frontier
-from scale_reasoning.report.plots.loss import curve, loss
-from scale_reasoning.report.plots.points import Point, measured, printed
-from scale_reasoning.report.plots.stages import stages
-from scale_reasoning.report.plots.sweeps import budget, tau
+from scale_reasoning.report.metrics import Denominator
+from scale_reasoning.report.plots import loss
+from scale_reasoning.report.plots.difficulty import draw_difficulty
+from scale_reasoning.report.plots.frontier import draw_frontier
+from scale_reasoning.report.plots.page import FORMATS, Page, house_style
+from scale_reasoning.report.plots.points import Point, find_paper_points, measure
+from scale_reasoning.report.plots.stages import draw_stages
+from scale_reasoning.report.plots.sweeps import draw_budget, draw_tau
+from scale_reasoning.runs.outcome import Cell
 
 Kind: TypeAlias = Callable[[Page, Sequence[Point]], None]
 
 KINDS: Mapping[str, Kind] = {
-    "budget": budget,
-    "tau": tau,
-    "frontier": frontier,
-    "difficulty": difficulty,
-    "stages": stages,
+    "budget": draw_budget,
+    "tau": draw_tau,
+    "frontier": draw_frontier,
+    "difficulty": draw_difficulty,
+    "stages": draw_stages,
 }
 
 
@@ -40,36 +41,35 @@ def draw(
     denominator: Denominator = "planned",
     with_paper: bool = False,
 ) -> bool:
-    """Draws the cells into the file, whose ending says the format; whether any of the paper's numbers are beside them.
+    """Draws the cells into the file, in the format of its ending. Returns whether the plot has numbers of the paper.
 
-    `rows` are the cells' numbers in the reports of their runs, for labels. Beside the paper's numbers, which count the
-    responses to sub-problems alone, ours are drawn with the tokens of that stage.
-
-    Raises ConfigError for an unknown kind or ending, for cells that do not have what the kind shows, and where
-    matplotlib is missing; StoreError where the file cannot be written.
+    `rows` are the cells' rows in the reports of their runs, for labels. With the paper's numbers, which count only
+    responses to sub-problems, ours are the tokens of that stage too. Raises ConfigError for an unknown kind or ending,
+    for cells that do not have what the kind shows, and if matplotlib is missing; StoreError if the file cannot be
+    written.
     """
     if kind not in KINDS:
         raise ConfigError(f"no plot {kind!r}; there are: {', '.join(KINDS)}")
     _check_ending(file)
-    with styled():
+    with house_style():
         numbers = rows or [None] * len(cells)
-        ours = [measured(cell, denominator, row=row) for cell, row in zip(cells, numbers, strict=True)]
-        beside = printed(kind, ours) if with_paper else []
-        if beside:
+        ours = [measure(cell, denominator, row=row) for cell, row in zip(cells, numbers, strict=True)]
+        theirs = find_paper_points(kind, ours) if with_paper else []
+        if theirs:
             ours = [replace(point, tokens="solve") for point in ours]
         page = Page()
-        KINDS[kind](page, [*ours, *beside])
+        KINDS[kind](page, [*ours, *theirs])
         page.write(file)
-    return bool(beside)
+    return bool(theirs)
 
 
 def draw_loss(folders: Sequence[Path], file: Path) -> None:
-    """Draws the losses of the fine-tunings in the folders into the file. Raises as `draw` does."""
+    """Draws the losses of the fine-tunings in the folders into the file. Raises what `draw` raises."""
     _check_ending(file)
-    curves = [curve(folder) for folder in folders]
-    with styled():
+    curves = [loss.read_curve(folder) for folder in folders]
+    with house_style():
         page = Page()
-        loss(page, curves)
+        loss.draw_loss(page, curves)
         page.write(file)
 
 

@@ -1,4 +1,4 @@
-"""How a fine-tuning went: its loss by step, a line a training."""
+"""The loss of fine-tunings by step, a line per training."""
 
 from __future__ import annotations
 
@@ -7,65 +7,64 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.files import read_bounded
-from scale_reasoning.report.plots.canvas import Page
-from scale_reasoning.report.plots.points import Value
+from scale_reasoning.report.intervals import Estimate
+from scale_reasoning.report.plots.page import Page
 from scale_reasoning.report.plots.series import Look
 
 LOG = "loss.jsonl"
 MOST_BYTES = 64 << 20
 MOST_POINTS = 40
-"""Of a line; more steps are averaged, so that neighbours are told apart at a column's width."""
+"""Points per line; more steps are averaged, so that neighbours stay distinct in a column's width."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
-    """The loss a token after each logged step of a training."""
+    """The loss per token after each logged step of a training."""
 
     name: str
     steps: tuple[int, ...]
     losses: tuple[float, ...]
 
 
-def curve(folder: Path) -> Curve:
-    """The losses in the folder of a fine-tuned model. Raises `ConfigError` where there are none."""
+def read_curve(folder: Path) -> Curve:
+    """Reads the losses in the folder of a fine-tuned model. Raises ConfigError if there are none."""
     file = folder / LOG
     try:
         lines: list[Any] = [json.loads(line) for line in read_bounded(file, MOST_BYTES).decode().splitlines()]
         steps, losses = tuple(int(line["step"]) for line in lines), tuple(float(line["loss"]) for line in lines)
     except OSError as error:
-        raise ConfigError(f"plot loss needs the folder of a `scale sft`; {file}: {error.strerror}") from error
+        raise ConfigError(f"plot loss needs a folder that `scale sft` made; {file}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{file} is no log of losses: {error}") from error
+        raise ConfigError(f"{file} is not a log of losses: {error}") from error
     if not steps:
         raise ConfigError(f"plot loss: {file} has no step yet")
     return Curve(name=folder.resolve().name, steps=steps, losses=losses)
 
 
-def loss(page: Page, curves: Sequence[Curve]) -> None:
-    """A line a training; long ones as means of equally many logged steps a point."""
-    each = max(ceil(len(one.steps) / MOST_POINTS) for one in curves)
+def draw_loss(page: Page, curves: Sequence[Curve]) -> None:
+    """Draws a line per training; a point of a long one is the mean of several logged steps."""
+    size = max(ceil(len(one.steps) / MOST_POINTS) for one in curves)
     page.title = "Training loss"
-    page.caption = "loss a learned token" + (f"; a point is the mean of {each} logged steps" if each > 1 else "")
-    (panel,) = page.panels([1.9])
-    ends = list[float]()
-    for place, one in enumerate(curves):
-        thinned = averaged(one, each)
-        ends += thinned.steps
-        values = [Value(value=value) for value in thinned.losses]
-        panel.line(thinned.steps, values, Look(label=one.name, place=place))
-    panel.y_axis("loss", lowest=0)
-    panel.x_values("step", ends)
+    page.caption = "loss per learned token" + (f"; a point is the mean of {size} logged steps" if size > 1 else "")
+    (panel,) = page.add_panels([1.9])
+    means = [average_steps(curve, size) for curve in curves]
+    for place, curve in enumerate(means):
+        losses = [Estimate(value=value) for value in curve.losses]
+        panel.draw_line(curve.steps, losses, Look(label=curve.name, place=place))
+    panel.set_y("loss", lowest=0)
+    panel.set_x("step", [step for curve in means for step in curve.steps])
 
 
-def averaged(one: Curve, each: int) -> Curve:
-    """Means of `each` logged steps, at the last of them."""
-    parts = [range(start, min(start + each, len(one.steps))) for start in range(0, len(one.steps), each)]
+def average_steps(curve: Curve, size: int) -> Curve:
+    """The means of `size` logged steps each, at the last of them."""
+    starts = range(0, len(curve.steps), size)
     return Curve(
-        name=one.name,
-        steps=tuple(one.steps[part[-1]] for part in parts),
-        losses=tuple(sum(one.losses[place] for place in part) / len(part) for part in parts),
+        name=curve.name,
+        steps=tuple(curve.steps[start : start + size][-1] for start in starts),
+        losses=tuple(fmean(curve.losses[start : start + size]) for start in starts),
     )

@@ -1,213 +1,186 @@
-"""One set of axes: lines, points, bars and their intervals, each in its look. Untyped inside, typed outside."""
+"""One set of axes: lines, points, bars and their intervals. Untyped inside, typed outside."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
-from scale_reasoning.report.plots.axes import log_ticks, thinned
-from scale_reasoning.report.plots.labels import Box, Label, place_labels
-from scale_reasoning.report.plots.points import Value
+from scale_reasoning.report.intervals import Estimate
 from scale_reasoning.report.plots.series import Look
-from scale_reasoning.report.plots.style import (
-    BODY,
-    PAPER_DASHES,
-    QUIET,
-    SMALL,
-    colour,
-    compact,
-    dashes,
-    hatch,
-    marker,
-    shown,
-)
+from scale_reasoning.report.plots.style import QUIET, SMALL, compact, shorten, style_bar, style_line
 
-BAND = 0.16
-"""Opacity of a band."""
 THIN = {"elinewidth": 0.7, "capsize": 1.5, "capthick": 0.7, "fmt": "none"}
+CORNERS = ((3, 3, "left", "bottom"), (-3, 3, "right", "bottom"), (3, -3, "left", "top"), (-3, -3, "right", "top"))
+"""Where a label can be: its distance from its point and its alignment."""
+WIDE = 6
+"""Ratio of the largest to the smallest number of tokens from which their axis is logarithmic."""
+MOST_TICKS = 6
+"""Values of a logarithmic axis that all have ticks."""
+LONG = 400
+"""Characters of a label before the legend shortens it."""
 
 
 class Panel:
-    """Axes to fill. `legend` has a handle a label."""
+    """Axes to fill."""
 
     def __init__(self, axes: Any) -> None:
         self._axes = axes
-        self.legend: dict[str, Any] = {}
-        self._labels: list[Label] = []
-        self._strokes: list[Box] = []
+        self._labels: list[Any] = []
         axes.grid(visible=True, axis="y")
 
-    def line(self, xs: Sequence[float], ys: Sequence[Value], look: Look) -> None:
-        """A line over x in its band; a single point has an error bar instead."""
-        style = _line_style(look)
-        self._keep(look.label, self._axes.plot(xs, [y.value for y in ys], **style)[0])
+    @property
+    def legend(self) -> Any:
+        """The handles and the labels of what was drawn."""
+        return self._axes.get_legend_handles_labels()
+
+    def draw_line(self, xs: Sequence[float], ys: Sequence[Estimate], look: Look) -> None:
+        """Draws a line and the band of its intervals; a single point has an error bar instead."""
+        style = style_line(look.place, paper=look.paper)
+        self._axes.plot(xs, [y.value for y in ys], label=shorten(look.label, LONG), **style)
         band = [(x, y.low, y.high) for x, y in zip(xs, ys, strict=True) if y.low is not None and y.high is not None]
         if len(xs) == 1:
-            self._axes.errorbar(xs, [ys[0].value], yerr=_error(ys), ecolor=colour(look.place), **THIN)
+            self._axes.errorbar(xs, [ys[0].value], yerr=_list_errors(ys), ecolor=style["color"], **THIN)
         elif band:
             x, low, high = zip(*band, strict=True)
-            self._axes.fill_between(x, low, high, color=colour(look.place), alpha=BAND, linewidth=0)
+            self._axes.fill_between(x, low, high, color=style["color"], alpha=0.16, linewidth=0)
 
-    def points(self, xs: Sequence[Value], ys: Sequence[Value], look: Look, labels: Sequence[str]) -> None:
-        """Points with their intervals both ways and a label beside each, which may be empty."""
-        style = {**_line_style(look), "linestyle": "none"}
-        x, y = [value.value for value in xs], [value.value for value in ys]
-        self._axes.errorbar(x, y, xerr=_error(xs), yerr=_error(ys), ecolor=colour(look.place), alpha=0.6, **THIN)
-        self._keep(look.label, self._axes.plot(x, y, **style)[0])
-        for a, b, text in zip(xs, ys, labels, strict=True):
-            self._labels.append(Label(text=shown(text, 20), x=a.value, y=b.value, colour=colour(look.place)))
-            self._strokes.append((_low(a), b.value, _high(a), b.value))
-            self._strokes.append((a.value, _low(b), a.value, _high(b)))
+    def draw_points(self, xs: Sequence[Estimate], ys: Sequence[Estimate], look: Look, labels: Sequence[str]) -> None:
+        """Draws points with intervals in both directions and a label at each; an empty label is none."""
+        style = {**style_line(look.place, paper=look.paper), "linestyle": "none"}
+        x, y = [each.value for each in xs], [each.value for each in ys]
+        errors = {"xerr": _list_errors(xs), "yerr": _list_errors(ys)}
+        self._axes.errorbar(x, y, ecolor=style["color"], alpha=0.6, **errors, **THIN)
+        self._axes.plot(x, y, label=shorten(look.label, LONG), **style)
+        for label, place in zip(labels, zip(x, y, strict=True), strict=True):
+            self._labels.append(self._write(shorten(label, 20), place, (0, 0), color=style["color"]))
 
-    def stairs(self, places: Sequence[tuple[float, float]], label: str) -> None:
-        """A staircase from place to place."""
+    def draw_stairs(self, places: Sequence[tuple[float, float]], label: str) -> None:
+        """Draws a staircase from place to place."""
         x, y = zip(*places, strict=True) if places else ((), ())
-        self._keep(label, self._axes.step(x, y, where="post", color=QUIET, linewidth=0.9, zorder=1)[0])
-        for (a, b), (c, d) in pairwise(places):
-            self._strokes += [(a, b, c, b), (c, b, c, d)]
+        self._axes.step(x, y, where="post", color=QUIET, linewidth=0.9, zorder=1, label=label)
 
-    def bars(self, xs: Sequence[float], ys: Sequence[Value], width: float, label: str, place: int) -> None:
-        """Upright bars with their intervals, in the look of a place in the cycle."""
-        drawn = self._axes.bar(xs, [y.value for y in ys], width, **_bar_style(place))
-        self._keep(label, drawn)
-        self._axes.errorbar(xs, [y.value for y in ys], yerr=_error(ys), ecolor="black", **{**THIN, "capsize": 0.8})
+    def draw_bars(self, xs: Sequence[float], ys: Sequence[Estimate], width: float, label: str, place: int) -> None:
+        """Draws vertical bars with their intervals, in the look of a place in the cycle."""
+        heights = [y.value for y in ys]
+        self._axes.bar(xs, heights, width, label=label, **style_bar(place))
+        self._axes.errorbar(xs, heights, yerr=_list_errors(ys), ecolor="black", **{**THIN, "capsize": 0.8})
 
-    def stack(self, row: int, label: str, parts: Mapping[str, float], total: Value) -> None:
-        """A lying bar of parts upon one another, its label above, its total and interval at the end."""
-        left = 0.0
-        for place, (name, width) in enumerate(parts.items()):
-            if width:
-                drawn = self._axes.barh(row, width, 0.42, left=left, **_bar_style(place))
-                self._keep(name, drawn)
-            left += width
-        self._axes.errorbar([total.value], [row], xerr=_error([total]), ecolor="black", **THIN)
-        quiet = {"textcoords": "offset points", "size": SMALL, "annotation_clip": False}
-        self._axes.annotate(compact(total.value), (_high(total), row), (3, 0), va="center", **quiet)
-        self._axes.annotate(shown(label, 60), (0, row - 0.26), (0, 0.5), va="bottom", **quiet)
-
-    def vertical(self, x: float, label: str) -> None:
-        """A line across the panel, named in the legend."""
-        self._keep(label, self._axes.axvline(x, color="black", linewidth=0.9, linestyle=(0, (4, 2)), zorder=3))
-
-    def name(self, text: str) -> None:
-        """What the panel shows, above it."""
-        self._axes.set_title(shown(text), loc="left", size=BODY, pad=3)
-
-    def y_axis(
-        self, label: str, *, lowest: float | None = None, highest: float | None = None, compact: bool = False
+    def draw_stacks(
+        self, labels: Sequence[str], parts: Mapping[str, Sequence[float]], totals: Sequence[Estimate]
     ) -> None:
-        """Names the y axis; it ends a little beyond the lowest and highest value that there can be."""
-        bottom, top = self._axes.get_ylim()
-        room = 0.03 * ((highest or top) - (lowest or 0))
-        if lowest is not None:
-            bottom = max(bottom, lowest - room)
-        if highest is not None:
-            top = min(top, highest + room)
-        self._axes.set_ylim(bottom, top)
-        self._axes.set_ylabel(label)
-        self._axes.yaxis.set_major_locator(_ticker().MaxNLocator(4 if compact else 5))
-        if compact:
-            self._axes.yaxis.set_major_formatter(_compact_ticks())
+        """Draws a horizontal bar per label, which is above it; its total and interval are at its end.
 
-    def x_limits(self, label: str, values: Sequence[float]) -> None:
-        """A log2 axis with ticks at the values."""
-        self._axes.set_xscale("log", base=2)
-        ticks = thinned(sorted(set(values)))
-        self._axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-        self._axes.set_xticks([], minor=True)
-        self._axes.set_xlabel(label)
-
-    def x_values(self, label: str, values: Sequence[float]) -> None:
-        """An axis with ticks at the values, or at some of them where they are many."""
-        distinct = sorted(set(values))
-        self._axes.set_xticks(distinct[:: -(-len(distinct) // 11)])
-        self._axes.xaxis.set_major_formatter(_ticker().FuncFormatter(_plain))
-        self._axes.set_xlabel(label)
-
-    def x_span(self, label: str, low: float, high: float) -> None:
-        """An axis from end to end in fifths."""
-        self._axes.set_xlim(low, high)
-        self._axes.set_xticks([low + (high - low) * fifth / 5 for fifth in range(6)])
-        self._axes.set_xlabel(label)
-
-    def x_tokens(self, values: Sequence[float]) -> None:
-        """An axis of token counts, log where they differ much."""
-        ticks = log_ticks(values)
-        if ticks:
-            self._axes.set_xscale("log")
-            self._axes.set_xticks([], minor=True)
-            self._axes.set_xticks(ticks)
-        else:
-            self._axes.xaxis.set_major_locator(_ticker().MaxNLocator(5))
-        self._axes.xaxis.set_major_formatter(_compact_ticks())
-
-    def x_label(self, label: str) -> None:
-        """Names the x axis."""
-        self._axes.set_xlabel(label)
-
-    def rows(self, label: str, count: int, parts: Sequence[str]) -> None:
-        """Rows of lying bars from the top down, on an axis of tokens; the legend has the parts in their order."""
-        self.legend = {name: self.legend[name] for name in parts if name in self.legend}
-        self._axes.set_ylim(count - 0.6, -0.85)
-        self._axes.set_yticks([])
+        `parts` has a number per bar for each part of the bars.
+        """
+        rows, lefts = range(len(labels)), [0.0] * len(labels)
+        for place, (name, widths) in enumerate(parts.items()):
+            if any(widths):
+                self._axes.barh(rows, widths, 0.42, left=lefts, label=shorten(name, LONG), **style_bar(place))
+            lefts = [left + width for left, width in zip(lefts, widths, strict=True)]
+        values = [total.value for total in totals]
+        self._axes.errorbar(values, rows, xerr=_list_errors(totals), ecolor="black", **THIN)
+        for row, label, total in zip(rows, labels, totals, strict=True):
+            self._write(compact(total.value), (total.high or total.value, row), (3, 0), va="center")
+            self._write(shorten(label, 60), (0, row - 0.26), (0, 0.5), va="bottom")
+        self._axes.set(ylim=(len(labels) - 0.6, -0.85), yticks=[])
         self._axes.margins(x=0.14)
         self._axes.set_xlim(left=0)
         self._axes.grid(visible=False, axis="y")
         self._axes.grid(visible=True, axis="x")
         self._axes.spines["left"].set_visible(False)
-        self.x_tokens([])
-        self.x_label(label)
+
+    def draw_vertical(self, x: float, label: str) -> None:
+        """Draws a line across the panel, named in the legend."""
+        self._axes.axvline(x, color="black", linewidth=0.9, linestyle=(0, (4, 2)), zorder=3, label=label)
+
+    def set_title(self, text: str) -> None:
+        """Writes above the panel what it shows."""
+        self._axes.set_title(shorten(text), loc="left", pad=3)
+
+    def set_y(
+        self, label: str, *, lowest: float | None = None, highest: float | None = None, tokens: bool = False
+    ) -> None:
+        """Names the y axis and ends it a little beyond the lowest and the highest possible value."""
+        bottom, top = self._axes.get_ylim()
+        room = 0.03 * ((highest or top) - (lowest or 0))
+        bottom = bottom if lowest is None else max(bottom, lowest - room)
+        top = top if highest is None else min(top, highest + room)
+        self._axes.set(ylim=(bottom, top), ylabel=label)
+        self._axes.locator_params(axis="y", nbins=4 if tokens else 5)
+        if tokens:
+            self._axes.yaxis.set_major_formatter(_write_tick)
+
+    def set_x(self, label: str, values: Sequence[float], *, log2: bool = False) -> None:
+        """Names the x axis and puts ticks at the values, or at some of them if they are many."""
+        ticks = sorted(set(values))
+        if log2:
+            self._axes.set_xscale("log", base=2)
+            self._axes.minorticks_off()
+        if not log2 or len(ticks) <= MOST_TICKS:
+            self._axes.set_xticks(ticks[:: -(-len(ticks) // 11)])
+        self._axes.xaxis.set_major_formatter("{x:g}")
+        self._axes.set_xlabel(label)
+
+    def set_x_range(self, label: str, low: float, high: float) -> None:
+        """Names the x axis and sets its ends."""
+        self._axes.set(xlim=(low, high), xlabel=label)
+
+    def set_x_label(self, label: str) -> None:
+        """Names the x axis."""
+        self._axes.set_xlabel(label)
+
+    def set_x_tokens(self, values: Sequence[float] = ()) -> None:
+        """Makes an x axis of token counts, which is logarithmic if the values differ much."""
+        positive = [value for value in values if value > 0]
+        spread = max(positive) / min(positive) if positive else 1
+        if spread < WIDE:
+            self._axes.locator_params(axis="x", nbins=5)
+        else:
+            self._axes.set_xscale("log")
+            ticker: Any = importlib.import_module("matplotlib.ticker")
+            self._axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5) if spread < 500 else (1,)))
+            self._axes.minorticks_off()
+        self._axes.xaxis.set_major_formatter(_write_tick)
 
     def place_labels(self) -> None:
-        """Puts the labels beside their points, where they hide least. The axes must have their final place."""
-        place_labels(self._axes, self._labels, self._strokes)
+        """Puts each label at the corner of its point where it hides the fewest points and labels.
 
-    def _keep(self, label: str, handle: Any) -> None:
-        self.legend.setdefault(label, handle)
+        The axes must have their final place.
+        """
+        box: Any = importlib.import_module("matplotlib.transforms").Bbox
+        points = [self._axes.transData.transform(label.xy) for label in self._labels]
+        taken = [box([point, point]).padded(10) for point in points]
+        for label in self._labels:
+
+            def count_hidden(corner: Any, label: Any = label) -> int:
+                extent = _move(label, corner)
+                inside = self._axes.bbox.contains(*extent.min) and self._axes.bbox.contains(*extent.max)
+                return extent.count_overlaps(taken) + (0 if inside else 1)
+
+            taken.append(_move(label, min(CORNERS, key=count_hidden)))
+
+    def _write(self, text: str, place: tuple[float, float], offset: tuple[float, float], **style: Any) -> Any:
+        written = self._axes.annotate(
+            text, place, offset, textcoords="offset points", size=SMALL, annotation_clip=False, **style
+        )
+        written.set_in_layout(False)
+        return written
 
 
-def _line_style(look: Look) -> dict[str, Any]:
-    return {
-        "color": colour(look.place),
-        "marker": marker(look.place),
-        "linestyle": PAPER_DASHES if look.paper else dashes(look.place),
-        "markerfacecolor": "white" if look.paper else colour(look.place),
-        "markeredgewidth": 0.8,
-    }
+def _move(label: Any, corner: tuple[float, float, str, str]) -> Any:
+    """Moves a label to a corner of its point; the box that it then covers."""
+    label.set(position=corner[:2], ha=corner[2], va=corner[3])
+    return label.get_window_extent()
 
 
-def _bar_style(place: int) -> dict[str, Any]:
-    return {"color": colour(place), "edgecolor": "white", "linewidth": 0.4, "hatch": hatch(place)}
-
-
-def _error(values: Sequence[Value]) -> list[list[float]]:
+def _list_errors(values: Sequence[Estimate]) -> list[list[float]]:
+    """The distances to the intervals' lower and upper ends; 0 where there is no interval."""
     return [
-        [value.value - _low(value) for value in values],
-        [_high(value) - value.value for value in values],
+        [0.0 if each.low is None else each.value - each.low for each in values],
+        [0.0 if each.high is None else each.high - each.value for each in values],
     ]
 
 
-def _low(value: Value) -> float:
-    return value.value if value.low is None else value.low
-
-
-def _high(value: Value) -> float:
-    return value.value if value.high is None else value.high
-
-
-def _ticker() -> Any:
-    return importlib.import_module("matplotlib.ticker")
-
-
-def _compact_ticks() -> Any:
-    return _ticker().FuncFormatter(_compact)
-
-
-def _plain(number: float, _: int) -> str:
-    return f"{number:g}"
-
-
-def _compact(number: float, _: int) -> str:
+def _write_tick(number: float, _: int) -> str:
     return compact(number)

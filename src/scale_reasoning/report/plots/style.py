@@ -1,15 +1,17 @@
-"""How plots look: Okabe-Ito's colours, told apart without colour too, and letters to read at a column's width."""
+"""How plots look: Okabe and Ito's colours, also distinct without colour, in letters for a column's width."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from scale_reasoning.report.formats import plain
+
 WIDTH = 3.3
 """Inches: a column of a two-column paper."""
 DPI = 300
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe and Ito's palette without its yellow, which white paper swallows."""
+"""Okabe and Ito's palette without yellow, which is hard to see on white paper."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES: tuple[Any, ...] = ("-", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 PAPER_DASHES = (0, (3, 2))
@@ -18,10 +20,10 @@ QUIET = "#777777"
 BODY, SMALL, TITLE = 7.0, 6.0, 8.0
 """Sizes in points."""
 LONGEST = 44
-"""Letters of a label in a column's width."""
+"""Characters of a label in a column's width."""
 
 RC: Mapping[str, Any] = {
-    "font.family": "DejaVu Sans",  # ships with matplotlib: the same letters everywhere
+    "font.family": "DejaVu Sans",  # ships with matplotlib: the same letters on every machine
     "font.size": BODY,
     "axes.labelsize": BODY,
     "axes.titlesize": BODY,
@@ -37,11 +39,12 @@ RC: Mapping[str, Any] = {
     "ytick.major.width": 0.6,
     "lines.linewidth": 1.2,
     "lines.markersize": 3.6,
+    "lines.markeredgewidth": 0.8,
     "hatch.linewidth": 0.5,
-    "text.parse_math": False,  # a dollar or an underscore in a name is just that
+    "text.parse_math": False,  # a dollar in a name is a dollar
     "svg.hashsalt": "scale",
     "svg.fonttype": "path",
-    "pdf.fonttype": 42,  # what publishers ask for
+    "pdf.fonttype": 42,  # as publishers ask
 }
 
 METADATA: Mapping[str, Mapping[str, Any]] = {
@@ -49,39 +52,36 @@ METADATA: Mapping[str, Mapping[str, Any]] = {
     "svg": {"Date": None, "Creator": "scale-reasoning"},
     "pdf": {"CreationDate": None, "Producer": None, "Creator": "scale-reasoning"},
 }
-"""No dates and no versions: the same picture is the same bytes."""
+"""By format. Without dates and versions, the same plot is the same bytes."""
 
 
-def colour(place: int) -> str:
-    """The colour of a place in the cycle."""
-    return COLOURS[place % len(COLOURS)]
+def style_line(place: int, *, paper: bool = False) -> dict[str, Any]:
+    """Colour, marker and dashes at a place of their cycles; the paper's are dashed and hollow."""
+    colour = COLOURS[place % len(COLOURS)]
+    return {
+        "color": colour,
+        "marker": MARKERS[place % len(MARKERS)],
+        "linestyle": PAPER_DASHES if paper else DASHES[place % len(DASHES)],
+        "markerfacecolor": "white" if paper else colour,
+    }
 
 
-def marker(place: int) -> str:
-    """Its marker."""
-    return MARKERS[place % len(MARKERS)]
+def style_bar(place: int) -> dict[str, Any]:
+    """Colour and hatching at a place of their cycles."""
+    look = {"color": COLOURS[place % len(COLOURS)], "hatch": HATCHES[place % len(HATCHES)]}
+    return {**look, "edgecolor": "white", "linewidth": 0.4}
 
 
-def dashes(place: int) -> Any:
-    """Its dashes."""
-    return DASHES[place % len(DASHES)]
-
-
-def hatch(place: int) -> str:
-    """Its hatching."""
-    return HATCHES[place % len(HATCHES)]
-
-
-def shown(text: str, most: int = LONGEST) -> str:
-    """What may be drawn of a user's or a model's words: one line, not too long, its ends kept."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+def shorten(text: str, most: int = LONGEST) -> str:
+    """The text of a user or a model on one line of at most `most` characters, with its beginning and its end."""
+    line = plain(text)
     if len(line) > most:
         line = f"{line[: most // 2 - 1]}…{line[-(most - most // 2) :]}"
-    return f" {line}" if line.startswith("_") else line  # matplotlib hides what begins with an underscore
+    return f" {line}" if line.startswith("_") else line  # matplotlib hides labels that begin with an underscore
 
 
 def compact(number: float) -> str:
-    """A count of tokens, short: 25.6k."""
+    """A short count of tokens: 25.6k."""
     if abs(number) >= 999_950:
         return f"{number / 1e6:.3g}M"
     return f"{number / 1000:.3g}k" if abs(number) >= 999.5 else f"{number:.3g}"

@@ -1,58 +1,54 @@
-"""Where each page is: one flat folder, so that a link is the same file name on the server and in an export.
+"""The name of each page: one flat folder, so that a link is the same on the server and in an export.
 
-The server takes filters, pages and comparisons as query parameters; an export has a file for each it was written with.
+Only a search adds a query to an address; an export has no search.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Literal
 from urllib.parse import urlencode
 
-from scale_reasoning.web.viewer.grid import Filter
-from scale_reasoning.web.viewer.shelf import Place, Viewed
+from scale_reasoning.web.viewer.grid import FILTERS, Filter
+from scale_reasoning.web.viewer.shelf import Place, ViewedCell
 
 HOME = "index.html"
-RUN = re.compile(r"r(?P<run>\d{1,6})-c(?P<cell>\d{1,6})\.html")
-TRACE = re.compile(
-    r"r(?P<run>\d{1,6})-c(?P<cell>\d{1,6})-p(?P<problem>\d{1,9})-s(?P<sample>\d{1,9})(?P<calls>-calls)?\.html"
+_CELL = r"r(?P<run>\d{1,6})-c(?P<cell>\d{1,6})"
+CELL = re.compile(_CELL)
+RUN = re.compile(rf"{_CELL}(?:-(?P<show>{'|'.join(FILTERS)}))?(?:-(?P<page>\d{{1,6}}))?\.html")
+TABLE = re.compile(rf"{_CELL}-whatif\.json")
+TRACE = re.compile(rf"{_CELL}-p(?P<problem>\d{{1,9}})-s(?P<sample>\d{{1,9}})(?P<calls>-calls)?\.html")
+COMPARISON = re.compile(
+    r"compare-(?P<left>r\d+-c\d+)-(?P<right>r\d+-c\d+)-p(?P<problem>\d{1,9})-s(?P<l>\d{1,9})-s(?P<r>\d{1,9})\.html"
 )
-NAME = re.compile(r"r(?P<run>\d{1,6})-c(?P<cell>\d{1,6})")
 
 
-def name(cell: Viewed) -> str:
+def name_run(cell: ViewedCell, chosen: Filter = Filter(), page: int = 1) -> str:  # noqa: B008  frozen
+    """The address of a page of a cell's grid."""
+    name = name_cell(cell) + (f"-{chosen.show}" if chosen.show else "") + (f"-{page}" if page > 1 else "")
+    query = {key: value for key, value in (("over", chosen.over), ("words", chosen.words)) if value not in (None, "")}
+    return f"{name}.html" + (f"?{urlencode(query)}" if query else "")
+
+
+def name_table(cell: ViewedCell) -> str:
+    """The address of a cell's numbers at every threshold."""
+    return f"{name_cell(cell)}-whatif.json"
+
+
+def name_trace(cell: ViewedCell, place: Place) -> str:
+    """The address of an attempt's page."""
+    return f"{name_cell(cell)}-p{place[0]}-s{place[1]}.html"
+
+
+def name_calls(cell: ViewedCell, place: Place) -> str:
+    """The address of the page with an attempt's calls and their messages."""
+    return f"{name_cell(cell)}-p{place[0]}-s{place[1]}-calls.html"
+
+
+def name_comparison(left: ViewedCell, right: ViewedCell, position: int, samples: tuple[int, int]) -> str:
+    """The address of two attempts at one problem side by side; `position` is the problem's in the left cell."""
+    return f"compare-{name_cell(left)}-{name_cell(right)}-p{position}-s{samples[0]}-s{samples[1]}.html"
+
+
+def name_cell(cell: ViewedCell) -> str:
     """A cell's name in addresses."""
     return f"r{cell.run}-c{cell.cell}"
-
-
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Links between pages: `live` ones are answered by the server, `files` lie beside each other."""
-
-    kind: Literal["live", "files"]
-
-    def run(self, cell: Viewed, chosen: Filter | None = None, page: int = 1) -> str:
-        """A page of a run."""
-        chosen = chosen or Filter()
-        if self.kind == "files":
-            shown, number = (f"-{chosen.show}" if chosen.show else ""), (f"-{page}" if page > 1 else "")
-            return f"{name(cell)}{shown}{number}.html"
-        query = {"show": chosen.show, "over": chosen.over, "words": chosen.words, "page": page if page > 1 else None}
-        said = urlencode({key: value for key, value in query.items() if value not in (None, "")})
-        return f"{name(cell)}.html" + (f"?{said}" if said else "")
-
-    def trace(self, cell: Viewed, place: Place) -> str:
-        """An attempt's page."""
-        return f"{name(cell)}-p{place[0]}-s{place[1]}.html"
-
-    def calls(self, cell: Viewed, place: Place) -> str:
-        """The page with an attempt's calls and their messages."""
-        return f"{name(cell)}-p{place[0]}-s{place[1]}-calls.html"
-
-    def compare(self, left: Viewed, right: Viewed, position: int, samples: tuple[int, int]) -> str:
-        """Two attempts at one problem side by side; `position` is the left one's."""
-        if self.kind == "files":
-            return f"compare-{name(left)}-{name(right)}-p{position}-s{samples[0]}-s{samples[1]}.html"
-        query = {"left": name(left), "right": name(right), "problem": position, "l": samples[0], "r": samples[1]}
-        return f"compare.html?{urlencode(query)}"

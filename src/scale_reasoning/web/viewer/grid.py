@@ -1,16 +1,17 @@
-"""The grid of a run page: a row a problem, a box a sample; which of them a filter shows, page by page."""
+"""The grid of a run's page: a row per problem, a box per sample, and what a filter shows, page by page."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from scale_reasoning.web.viewer.shelf import Mark, Place, Viewed
+from scale_reasoning.runs.outcome import Outcome
+from scale_reasoning.web.viewer.shelf import Mark, Place, ViewedCell
 
 BOXES = 1_200
-"""Attempts on one page, at least one problem's."""
+"""Attempts on one page; a page has at least one problem."""
 SAMPLES = 1_200
-"""Boxes of one row; further samples are counted beside it."""
+"""Boxes of one row; a number stands for further samples."""
 
 FILTERS: Mapping[str, tuple[str, Callable[[Mark], bool]]] = {
     "wrong": ("Wrong", lambda mark: mark.correct is False),
@@ -19,14 +20,14 @@ FILTERS: Mapping[str, tuple[str, Callable[[Mark], bool]]] = {
     "unparsed": ("Unparsed", lambda mark: mark.unparsed),
     "failed": ("Failed", lambda mark: mark.failure is not None),
 }
-"""By the word in the address: its name, and which attempts it shows."""
+"""By the word in the address: the name of the filter, and the test of an attempt."""
 
 KINDS = {
     "right": "right",
     "wrong": "wrong",
     "unanswered": "no answer",
     "ungraded": "answered, not graded",
-    "pending": "failed by the world, pending",
+    "pending": "pending after an infrastructure error",
     "absent": "not run yet",
 }
 GLYPHS = {"right": "✓", "wrong": "✕", "unanswered": "∅", "ungraded": "•", "pending": "!", "absent": "·"}
@@ -34,7 +35,7 @@ GLYPHS = {"right": "✓", "wrong": "✕", "unanswered": "∅", "ungraded": "•"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """What is shown: a word of FILTERS, steps over so many tokens, problems or answers with these words."""
+    """What to show: a word of FILTERS, steps over a number of tokens, problems or answers with these words."""
 
     show: str = ""
     over: int | None = None
@@ -42,13 +43,13 @@ class Filter:
 
     @property
     def active(self) -> bool:
-        """Whether anything is left out."""
+        """Whether it leaves anything out."""
         return bool(self.show or self.words or self.over is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Box:
-    """One attempt in the grid. `shown` says that the filter matches it."""
+    """One attempt in the grid. `shown`: the filter matches it."""
 
     place: Place
     kind: str
@@ -81,16 +82,14 @@ class Grid:
     problems: int
 
 
-def grid(cell: Viewed, chosen: Filter, page: int | None) -> Grid:
-    """The page (from 1; None: all in one) of the problems that have an attempt to show."""
-    matches = _matches(cell, chosen) if chosen.active else {}
-    listed = (
-        [n for n in range(len(cell.problems)) if n in matches] if chosen.active else list(range(len(cell.problems)))
-    )
+def make_grid(cell: ViewedCell, chosen: Filter, page: int) -> Grid:
+    """The page (from 1) of the problems that have an attempt to show."""
+    matches = _find_matches(cell, chosen) if chosen.active else {}
+    listed = [n for n in range(len(cell.problems)) if n in matches or not chosen.active]
     size = max(1, BOXES // cell.manifest.samples)
     pages = max(1, -(-len(listed) // size))
-    page = min(max(page or 1, 1), pages)
-    rows = tuple(_row(cell, n, matches.get(n, set()), chosen) for n in listed[(page - 1) * size : page * size])
+    page = min(max(page, 1), pages)
+    rows = tuple(_make_row(cell, n, matches.get(n, set()), chosen) for n in listed[(page - 1) * size : page * size])
     return Grid(
         rows=rows,
         page=page,
@@ -100,13 +99,11 @@ def grid(cell: Viewed, chosen: Filter, page: int | None) -> Grid:
     )
 
 
-def _matches(cell: Viewed, chosen: Filter) -> dict[int, set[int]]:
-    """Samples to show by problem. Words are looked for in problems' ids and texts, and in answers."""
+def _find_matches(cell: ViewedCell, chosen: Filter) -> dict[int, set[int]]:
+    """The samples to show per problem. Words are searched in problems' ids and texts and in answers."""
     words = chosen.words.casefold()
-    long = None if chosen.over is None else cell.with_steps_over(chosen.over)
-    named = {
-        n for n, p in enumerate(cell.problems) if words in p.text.casefold() or words in p.id.casefold()
-    }  # fmt: skip
+    long = None if chosen.over is None else cell.find_long(chosen.over)
+    named = {n for n, p in enumerate(cell.problems) if words in p.text.casefold() or words in p.id.casefold()}
     keep = FILTERS[chosen.show][1] if chosen.show else None
     found: dict[int, set[int]] = {}
     for (position, sample), mark in list(cell.marks.items()):
@@ -120,7 +117,7 @@ def _matches(cell: Viewed, chosen: Filter) -> dict[int, set[int]]:
     return found
 
 
-def _row(cell: Viewed, position: int, matches: set[int], chosen: Filter) -> Row:
+def _make_row(cell: ViewedCell, position: int, matches: set[int], chosen: Filter) -> Row:
     problem, samples = cell.problems[position], cell.manifest.samples
     marks = [cell.marks.get((position, sample)) for sample in range(samples)]
     return Row(
@@ -128,7 +125,7 @@ def _row(cell: Viewed, position: int, matches: set[int], chosen: Filter) -> Row:
         id=problem.id,
         text=problem.text,
         boxes=tuple(
-            _box((position, sample), mark, sample in matches or not chosen.active)
+            _make_box((position, sample), mark, sample in matches or not chosen.active)
             for sample, mark in enumerate(marks[:SAMPLES])
         ),
         right=sum(mark is not None and mark.correct is True for mark in marks),
@@ -137,8 +134,8 @@ def _row(cell: Viewed, position: int, matches: set[int], chosen: Filter) -> Row:
     )
 
 
-def kind_of(mark: Mark | None) -> str:
-    """A word of KINDS."""
+def name_kind(mark: Mark | Outcome | None) -> str:
+    """The kind of an attempt: a word of KINDS."""
     if mark is None:
         return "absent"
     if mark.pending:
@@ -150,19 +147,19 @@ def kind_of(mark: Mark | None) -> str:
     return "right" if mark.correct else "wrong"
 
 
-def _box(place: Place, mark: Mark | None, shown: bool) -> Box:  # noqa: FBT001  two fields of what is made
-    kind = kind_of(mark)
-    told = [f"sample {place[1] + 1}: {KINDS[kind]}"]
+def _make_box(place: Place, mark: Mark | None, shown: bool) -> Box:  # noqa: FBT001  two fields of the box
+    kind = name_kind(mark)
+    label = [f"sample {place[1] + 1}: {KINDS[kind]}"]
     marks = ""
     if mark is not None:
         answer = [f"answer {mark.answer[:60]}"] if mark.answer else []
         failure = [mark.failure] if mark.failure and mark.failure != "unanswered" else []
         tokens = mark.usage.completion_tokens
         flags = [word for word, flag in (("truncated", mark.truncated), ("unparsed", mark.unparsed)) if flag]
-        told += [
+        label += [
             *answer,
             *dict.fromkeys((*failure, *flags)),
             "tokens unknown" if tokens is None else f"{tokens:,} tokens",
         ]
         marks = " ".join(flags)
-    return Box(place=place, kind=kind, label=", ".join(told), marks=marks, shown=shown)
+    return Box(place=place, kind=kind, label=", ".join(label), marks=marks, shown=shown)

@@ -1,173 +1,159 @@
-"""Every page, from the shelf to HTML: what stands on it and where its links lead.
-
-The server and the export share them. Knows nothing of HTTP, nor of how a page is styled.
-"""
+"""Makes every page from the shelf: what is on it and where its links lead. The server and the export share them."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from itertools import combinations
 from typing import Any
 
 from scale_reasoning.errors import ScaleError
 from scale_reasoning.runs.outcome import outcome_of
 from scale_reasoning.types import JSON, Record
-from scale_reasoning.web.viewer.addresses import Addresses, name
-from scale_reasoning.web.viewer.grid import FILTERS, Filter, grid
+from scale_reasoning.web.viewer.addresses import name_calls, name_comparison, name_run, name_table, name_trace
+from scale_reasoning.web.viewer.grid import FILTERS, Filter, make_grid
 from scale_reasoning.web.viewer.rendering import POLICY, render
-from scale_reasoning.web.viewer.shelf import Place, Shelf, Viewed
-from scale_reasoning.web.viewer.views import View, messages_of, view_of
-from scale_reasoning.web.viewer.whatif import GRID, Stretch, Table
+from scale_reasoning.web.viewer.shelf import Place, Shelf, ViewedCell
+from scale_reasoning.web.viewer.views import View, find_messages, make_view
+from scale_reasoning.web.viewer.whatif import GRID, TauRange, ThresholdTable
 
 PATIENCE = 0.3
-"""Seconds after it was asked for that a page waits for numbers no more; an export waits for as long as it takes."""
+"""Seconds that a live page waits for numbers; an export waits until they are there."""
+COMPARISONS = 2_000
+"""Pages with two attempts side by side that an export may have."""
 
 
 class Pages:
-    """The pages of a shelf. Live ones show what is known so far; the files of an export wait for all of it."""
+    """The pages of a shelf. Live ones show what is known so far; those of an export wait for all of it."""
 
-    def __init__(self, shelf: Shelf, link: Addresses, *, compared: int | None = None) -> None:
-        """`compared`: samples of each problem that have pages side by side; None is all, for any two samples."""
-        self.shelf, self.link, self.compared = shelf, link, compared
-        self.live = link.kind == "live"
+    def __init__(self, shelf: Shelf, *, live: bool) -> None:
+        self.shelf, self.live = shelf, live
+        self._compared = None if live else count_compared_samples(shelf)
 
-    def home(self) -> str:
-        """The list of runs, a row a cell."""
-        until = self._until()
-        rows = [self._row(cell, until) for cell in self.shelf.cells]
-        waits = any(row["summary"] is None and not row["broken"] for row in rows)
-        waits = waits or any(cell.pending for cell in self.shelf.cells)
-        return self._page(
+    def make_home(self) -> str:
+        """The list of runs, a row per cell."""
+        deadline = self._find_deadline()
+        rows = [self._make_row(cell, deadline) for cell in self.shelf.cells]
+        counting = any(row["summary"] is None and not row["broken"] for row in rows)
+        return self._render(
             "home.html",
             rows=rows,
             broken=[{"run": each.folder.name, "reason": each.reason} for each in self.shelf.broken],
             runs=len(self.shelf.runs),
             here="home",
-            live=self.live and waits,
+            live=self.live and (counting or any(cell.pending for cell in self.shelf.cells)),
         )
 
-    def _row(self, cell: Viewed, until: float | None) -> dict[str, Any]:
-        row = {**_named(cell), "href": self.link.run(cell), "summary": None, "broken": None}
+    def _make_row(self, cell: ViewedCell, deadline: float | None) -> dict[str, Any]:
+        row = {**_describe(cell), "href": name_run(cell), "summary": None, "broken": None}
         try:
             cell.refresh()
-            return {**row, "summary": cell.summary(until)}
+            return {**row, "summary": cell.summarise(deadline)}
         except ScaleError as error:
             return {**row, "broken": str(error)}
 
-    def _until(self) -> float | None:
+    def _find_deadline(self) -> float | None:
         return time.monotonic() + PATIENCE if self.live else None
 
-    def run(self, cell: Viewed, chosen: Filter, page: int) -> str:
+    def make_run(self, cell: ViewedCell, chosen: Filter, page: int) -> str:
         """A cell's numbers and a page of its grid."""
-        until = self._until()
+        deadline = self._find_deadline()
         cell.refresh()
-        shown, summary = grid(cell, chosen, page), cell.summary(until)
-        return self._page(
+        grid, summary = make_grid(cell, chosen, page), cell.summarise(deadline)
+        filters = {"": "All", **{word: title for word, (title, _) in FILTERS.items()}}
+        return self._render(
             "run.html",
-            **_named(cell),
+            **_describe(cell),
             cell=cell,
-            link=self.link,
+            name_trace=name_trace,
             planned=cell.planned,
             summary=summary,
             tau=cell.tau,
             histogram=cell.histogram,
-            source=f"{name(cell)}-whatif.json",
-            table=None if self.live or cell.tau is None else told(cell.filled()),
-            grid=shown,
+            source=name_table(cell),
+            table=None if self.live or cell.tau is None else write_table(cell.fill_table()),
+            grid=grid,
             chosen=chosen,
-            filters=self._filters(cell, chosen),
-            action=f"{name(cell)}.html",
-            previous=self.link.run(cell, chosen, shown.page - 1) if shown.page > 1 else None,
-            following=self.link.run(cell, chosen, shown.page + 1) if shown.page < shown.pages else None,
+            filters=[(word, title, name_run(cell, replace(chosen, show=word))) for word, title in filters.items()],
+            action=name_run(cell, Filter(show=chosen.show)),
+            previous=name_run(cell, chosen, grid.page - 1) if grid.page > 1 else None,
+            following=name_run(cell, chosen, grid.page + 1) if grid.page < grid.pages else None,
             live=self.live and (bool(cell.pending) or summary is None),
         )
 
-    def _filters(self, cell: Viewed, chosen: Filter) -> list[tuple[str, str, str]]:
-        words = {"": "All", **{word: named for word, (named, _) in FILTERS.items()}}
-        return [(word, named, self.link.run(cell, replace(chosen, show=word))) for word, named in words.items()]
-
-    def trace(self, cell: Viewed, place: Place) -> str:
+    def make_trace(self, cell: ViewedCell, place: Place) -> str:
         """One attempt."""
         cell.refresh()
-        view = self._with_stretches(
-            cell, place, view_of(cell, place, lambda sample: self.link.trace(cell, (place[0], sample)))
-        )
-        others = [
-            (_label(other), self._comparison(cell, other, place[0], samples))
-            for other, samples in self.beside(cell, place)
-        ]
-        return self._page(
-            "trace.html", view=view, up=self.link.run(cell), calls=self.link.calls(cell, place), others=others,
+        view = make_view(cell, place, lambda sample: name_trace(cell, (place[0], sample)))
+        return self._render(
+            "trace.html",
+            view=_add_ranges(cell, place, view),
+            up=name_run(cell),
+            calls=name_calls(cell, place),
+            others=self._list_comparisons(cell, place),
             live=self.live and view.kind in ("absent", "pending"),
-        )  # fmt: skip
+        )
 
-    def beside(self, cell: Viewed, place: Place) -> list[tuple[Viewed, tuple[int, int]]]:
-        """The cells that have this problem too, with the two samples to look at first."""
+    def _list_comparisons(self, cell: ViewedCell, place: Place) -> list[tuple[str, str]]:
+        """The other cells that have this problem: a label and the address of a comparison for each."""
         problem, sample = cell.problems[place[0]].id, place[1]
-        if self.compared is not None and sample >= self.compared:
+        if self._compared is not None and sample >= self._compared:
             return []
-        return [
-            (other, (sample, min(sample, other.manifest.samples - 1)))
-            for other in self.shelf.cells
-            if other is not cell and other.spec.dataset.name == cell.spec.dataset.name and problem in other.positions
-        ]
+        links: list[tuple[str, str]] = []
+        for other in self.shelf.cells:
+            if other is cell or other.spec.dataset.name != cell.spec.dataset.name or problem not in other.positions:
+                continue
+            pair = [(cell, sample), (other, min(sample, other.manifest.samples - 1))]
+            (left, one), (right, two) = sorted(pair, key=lambda side: self.shelf.cells.index(side[0]))
+            links.append((_label(other), name_comparison(left, right, left.positions[problem], (one, two))))
+        return links
 
-    def _comparison(self, left: Viewed, right: Viewed, position: int, samples: tuple[int, int]) -> str:
-        """The address; of a pair only one order is exported."""
-        if self.live or self.shelf.cells.index(left) < self.shelf.cells.index(right):
-            return self.link.compare(left, right, position, samples)
-        other = right.positions[left.problems[position].id]
-        return self.link.compare(right, left, other, (samples[1], samples[0]))
-
-    def _with_stretches(self, cell: Viewed, place: Place, view: View) -> View:
-        if cell.tau is None or view.record is None:
-            return view
-        try:
-            found = cell.stretches(place)
-        except ScaleError as error:
-            return replace(view, trouble=f"The attempt cannot be made again: {error}.")
-        if not _reproduces(found, cell.tau, view.record):
-            told = "The journal does not give this attempt again at its own threshold: prompts, profiles or the grader"
-            return replace(
-                view, trouble=f"{told} have changed since, so what it gives at others would be of another run."
-            )
-        return replace(view, stretches=found)
-
-    def calls(self, cell: Viewed, place: Place) -> str:
+    def make_calls(self, cell: ViewedCell, place: Place) -> str:
         """The calls of one attempt with their messages."""
         cell.refresh()
-        view = view_of(cell, place, lambda sample: self.link.calls(cell, (place[0], sample)))
-        return self._page(
-            "calls.html", view=view, up=self.link.run(cell), back=self.link.trace(cell, place),
-            messages=messages_of(cell, place),
-        )  # fmt: skip
+        return self._render(
+            "calls.html",
+            view=make_view(cell, place, lambda sample: name_calls(cell, (place[0], sample))),
+            up=name_run(cell),
+            back=name_trace(cell, place),
+            messages=find_messages(cell, place),
+        )
 
-    def compare(self, left: Viewed, right: Viewed, position: int, samples: tuple[int, int]) -> str:
-        """Two attempts at one problem; the right cell must have it."""
-        other = right.positions[left.problems[position].id]
+    def make_comparison(self, left: ViewedCell, right: ViewedCell, position: int, samples: tuple[int, int]) -> str:
+        """Two attempts at one problem, which the right cell must have. Those of an export link to no other samples."""
+        places = (position, samples[0]), (right.positions[left.problems[position].id], samples[1])
         left.refresh()
         right.refresh()
+        one = make_view(left, places[0], lambda n: name_comparison(left, right, position, (n, samples[1])), "left-")
+        two = make_view(right, places[1], lambda n: name_comparison(left, right, position, (samples[0], n)), "right-")
+        one, two = (
+            replace(view, href=name_trace(cell, place), siblings=view.siblings if self.live else ())
+            for view, cell, place in zip((one, two), (left, right), places, strict=True)
+        )
+        return self._render("compare.html", left=one, right=two, most=max(one.most, two.most), live=False)
 
-        def href(here: int, there: int) -> str:
-            return self.link.compare(left, right, position, (here, there) if self.live else samples)
+    def make_error(self, reason: str) -> str:
+        """A page that says why there is no other."""
+        return self._render("missing.html", reason=reason)
 
-        one = view_of(left, (position, samples[0]), lambda n: href(n, samples[1]), prefix="left-")
-        two = view_of(right, (other, samples[1]), lambda n: href(samples[0], n), prefix="right-")
-        one = replace(one, href=self.link.trace(left, (position, samples[0])))
-        two = replace(two, href=self.link.trace(right, (other, samples[1])))
-        return self._page("compare.html", left=one, right=two, most=max(one.most, two.most), live=False)
-
-    def missing(self, reason: str) -> str:
-        """What stands where there is nothing."""
-        return self._page("missing.html", reason=reason)
-
-    def _page(self, template: str, **shown: Any) -> str:
+    def _render(self, template: str, **shown: Any) -> str:
         return render(template, policy=None if self.live else POLICY, interactive=self.live, **shown)
 
 
-def told(table: Table) -> dict[str, JSON]:
-    """A table of thresholds as the slider reads it: rows by tau, equal neighbours once."""
+def count_compared_samples(shelf: Shelf) -> int:
+    """Samples per problem that an export puts side by side: all; or the first, or none if these would be too many."""
+    pairs = sum(
+        sum(problem in right.positions for problem in left.positions)
+        for left, right in combinations(shelf.cells, 2)
+        if left.spec.dataset.name == right.spec.dataset.name
+    )
+    most = max(cell.manifest.samples for cell in shelf.cells)
+    return next((samples for samples in (most, 1) if pairs * samples <= COMPARISONS), 0)
+
+
+def write_table(table: ThresholdTable) -> dict[str, JSON]:
+    """The table as JSON for the slider: a row per tau at which the numbers change."""
     rows: list[dict[str, JSON]] = []
     for tau, row in zip(GRID, table.rows, strict=True):
         values = asdict(row)
@@ -176,25 +162,46 @@ def told(table: Table) -> dict[str, JSON]:
     return {"planned": table.planned, "done": table.done, "error": table.error, "rows": rows}
 
 
-def _named(cell: Viewed) -> dict[str, Any]:
+def _describe(cell: ViewedCell) -> dict[str, Any]:
     return {
         "run": cell.folder.name,
         "strategy": cell.spec.strategy["name"],
-        "options": cell.options(),
+        "options": cell.options,
         "model": cell.model,
         "dataset": cell.spec.dataset.name,
     }
 
 
-def _label(cell: Viewed) -> str:
-    options = "".join(f", {key} {value}" for key, value in cell.options().items())
+def _label(cell: ViewedCell) -> str:
+    options = "".join(f", {key} {value}" for key, value in cell.options.items())
     return f"{cell.folder.name}: {cell.spec.strategy['name']}{options} on {cell.model}"
 
 
-def _reproduces(found: Sequence[Stretch], tau: float, record: Record) -> bool:
-    """Whether the journal gives what was recorded; what failed in the world has nothing to give again."""
-    own = next(stretch.outcome for stretch in found if tau in stretch)
-    was = outcome_of(record)
-    if was.pending:
+def _add_ranges(cell: ViewedCell, place: Place, view: View) -> View:
+    """Adds what other thresholds would have done, or why this is unknown."""
+    if cell.tau is None or view.record is None:
+        return view
+    try:
+        ranges = cell.find_ranges(place)
+    except ScaleError as error:
+        return replace(view, trouble=f"The attempt cannot be replayed: {error}.")
+    if _reproduces(ranges, cell.tau, view.record):
+        return replace(view, ranges=ranges)
+    trouble = (
+        "The journal does not give this attempt again at its own threshold: prompts, profiles or the grader have "
+        "changed since the run, so other thresholds would show another run."
+    )
+    return replace(view, trouble=trouble)
+
+
+def _reproduces(ranges: Sequence[TauRange], tau: float, record: Record) -> bool:
+    """Whether the journal gives what was recorded; a pending attempt has no outcome to compare."""
+    own = next(each.outcome for each in ranges if tau in each)
+    recorded = outcome_of(record)
+    if recorded.pending:
         return True
-    return own is not None and (own.answer, own.correct, own.usage) == (was.answer, was.correct, was.usage)
+    return own is not None and (own.answer, own.correct, own.usage) == (
+        recorded.answer,
+        recorded.correct,
+        recorded.usage,
+    )

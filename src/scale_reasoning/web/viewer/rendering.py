@@ -1,6 +1,6 @@
-"""From a template and what it shows to HTML, for the server, for files and for one file that loads nothing.
+"""Renders templates to HTML, for the server, for an export and for one file that loads nothing.
 
-The one door to Jinja. Everything is escaped; what is not was made by text.py or mathml.py.
+The only module that uses Jinja. Everything is escaped but the output of text.py and mathml.py.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from scale_reasoning.web.viewer.words import WORDS
 
 HERE = Path(__file__).parent
 FILES = {"viewer.css": "text/css", "viewer.js": "text/javascript"}
-"""What the pages load beside themselves."""
+"""The files that pages load."""
 
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'self'"
 )
-"""What a page may do; a header adds `frame-ancestors`, which a page cannot say of itself."""
+"""What a page may do; a header adds `frame-ancestors`, which a page cannot set."""
 
 
 def render(template: str, **shown: Any) -> str:
-    """The page."""
+    """Renders a page."""
     return _environment().get_template(template).render(**shown)
 
 
 def render_alone(template: str, **shown: Any) -> str:
-    """The page as one file that loads nothing: its style and its script are allowed by their hashes."""
-    css, js = asset("viewer.css"), asset("viewer.js")
+    """Renders a page as one file that loads nothing; its style and its script are allowed by their hashes."""
+    css, js = read_asset("viewer.css"), read_asset("viewer.js")
     policy = (
         f"default-src 'none'; style-src '{_hash(css)}'; script-src '{_hash(js)}'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
@@ -46,8 +46,8 @@ def render_alone(template: str, **shown: Any) -> str:
 
 
 @cache
-def asset(name: str) -> str:
-    """A file that the pages load."""
+def read_asset(name: str) -> str:
+    """Reads a file that the pages load."""
     return (HERE / "static" / name).read_text(encoding="utf-8")
 
 
@@ -55,8 +55,8 @@ def _hash(text: str) -> str:
     return f"sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
-def _finalised(value: Any) -> Any:
-    """A value on its way into a page, whatever it names: no control characters, and not without end."""
+def _clean(value: Any) -> Any:
+    """Cleans any text that enters a page: no control characters, and a limited length."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
     return plain(value if len(value) <= MOST_SHOWN else f"{value[:MOST_SHOWN]}…")
@@ -69,7 +69,7 @@ def _environment() -> Environment:
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
-        finalize=_finalised,
+        finalize=_clean,
     )
     environment.globals.update(
         glyphs=GLYPHS, kinds=KINDS, inlined=None, policy=None, live=False, here="", home="index.html"

@@ -1,7 +1,6 @@
-"""An attempt again, over the journal alone: what every call said, and what another threshold would have done.
+"""Replays an attempt from the journal alone: its calls with their messages, and the effect of another threshold.
 
-A strategy over the journal costs nothing, and an engine that refuses every new call makes what comes out exact: an
-attempt either completes from what was paid for, or is not run. Knows nothing of pages.
+The engine refuses every new call, so a replay is exact: an attempt either completes from the journal, or is not run.
 """
 
 from __future__ import annotations
@@ -34,11 +33,9 @@ from scale_reasoning.runs.manifest import ModelSpec
 from scale_reasoning.types import Call, Completion, Grade, Mode, OnDelta, Problem, Record, Request, Solution
 
 EMBEDDED_WINDOW = 4096
-"""Tokens that engines.llama gives a request where nobody asked for more; a test holds the two together."""
-
-
+"""The default window of engines.llama; a test compares the two."""
 MOST_CALLS = 100_000
-"""Calls of one attempt: all may be begun at once, and a manifest of unknown origin names what it likes."""
+"""Calls of one attempt, because all may start at once and a manifest of unknown origin can ask for any number."""
 CONFIGURATION_BYTES = 1 << 20
 
 
@@ -50,7 +47,7 @@ class NotRun(EngineError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
-    """One call with what was sent and what came back."""
+    """One call with its request and its completion."""
 
     call: Call
     request: Request
@@ -58,7 +55,7 @@ class Exchange:
 
 
 class Recorder:
-    """A journal over another that keeps what passes, to be given as journal and (`hear`) as listener of one attempt."""
+    """A journal over another, and (`hear`) a listener, that records the calls of one attempt."""
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
@@ -84,12 +81,12 @@ class Recorder:
                 pass
 
     def exchanges(self, record: Record) -> tuple[Exchange, ...]:
-        """Of a record's calls those that passed here, in its order."""
+        """The recorded calls of a record, in its order."""
         return tuple(self._exchanges[call.path] for call in record.calls if call.path in self._exchanges)
 
 
-class Remembering:
-    """A journal over another that asks it once for each key: replays at many thresholds share most of their calls."""
+class CachingJournal:
+    """A journal that asks another once per key, because replays at many thresholds share most of their calls."""
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
@@ -102,31 +99,31 @@ class Remembering:
         return self._found[key]
 
     async def put(self, key: str, request: Request, completion: Completion) -> None:
-        """See Journal. Never happens: nothing is generated."""
+        """See Journal. Never called, because nothing is generated."""
         raise NotRun(key)
 
 
-class Known:
-    """A grader that has the run's own verdicts on a problem's answers at hand, and asks another for new answers."""
+class RecordedGrades:
+    """A grader that knows the run's own grades of a problem's answers, and asks another grader about new answers."""
 
-    def __init__(self, verdicts: Mapping[str | None, bool], grader: Grader) -> None:
-        self.verdicts, self.grader = verdicts, grader
+    def __init__(self, grades: Mapping[str | None, bool], grader: Grader) -> None:
+        self.grades, self.grader = grades, grader
 
     async def grade(self, problem: Problem, solution: Solution) -> Grade:
         """See Grader."""
-        if solution.answer in self.verdicts:
-            return Grade(correct=self.verdicts[solution.answer], grader="recorded")
+        if solution.answer in self.grades:
+            return Grade(correct=self.grades[solution.answer], grader="recorded")
         return await self.grader.grade(problem, solution)
 
 
-class _Refusing:
+class _RefusingEngine:
     async def generate(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
         raise NotRun("the journal does not have this call")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """What came out. `complete` says that the journal had every call; `difficulties` are those met on the way."""
+    """The result of a replay; `difficulties` are all that were assessed."""
 
     record: Record
     exchanges: tuple[Exchange, ...]
@@ -134,75 +131,78 @@ class Replay:
 
     @property
     def complete(self) -> bool:
-        """Whether this is what the run would have recorded."""
+        """Whether the journal had every call, so that this is what the run would have recorded."""
         return self.record.failure is None or self.record.failure.kind != NotRun.kind
 
     @property
     def missing(self) -> str | None:
-        """The path of the call that was never made."""
+        """The path of the call that the journal does not have."""
         return None if self.complete or self.record.failure is None else self.record.failure.path
 
 
-async def replay(
-    problem: Problem,
-    strategy: Strategy,
-    endpoints: Endpoints,
-    journal: Journal,
-    *,
-    sample: int,
-    seed: int,
-    grader: Grader | None = None,
-) -> Replay:
-    """The attempt over the journal alone, whatever engines the endpoints have; without a grader it is not graded.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredAttempt:
+    """An attempt to replay: all that it needs but engines. Without a grader it is not graded."""
 
-    Raises ConfigError as an attempt does.
-    """
-    if strategy.most_calls() > MOST_CALLS:
-        raise ConfigError(f"the strategy may make {strategy.most_calls():,} calls; up to {MOST_CALLS:,} are looked up")
-    recorder = Recorder(journal)
+    problem: Problem
+    strategy: Strategy
+    endpoints: Endpoints
+    journal: Journal
+    sample: int
+    seed: int
+    grader: Grader | None = None
+
+
+async def replay(stored: StoredAttempt) -> Replay:
+    """Replays the attempt from its journal; its endpoints' engines are not used. Raises what an attempt raises."""
+    if stored.strategy.most_calls() > MOST_CALLS:
+        raise ConfigError(
+            f"the strategy may make {stored.strategy.most_calls():,} calls; up to {MOST_CALLS:,} are looked up"
+        )
+    recorder = Recorder(stored.journal)
     record = await attempt(
-        problem if grader else replace(problem, answer=None),
-        strategy,
-        {mode: replace(endpoint, engine=_Refusing()) for mode, endpoint in endpoints.items()},
-        sample=sample,
-        seed=seed,
-        grader=grader,
+        stored.problem if stored.grader else replace(stored.problem, answer=None),
+        stored.strategy,
+        {mode: replace(endpoint, engine=_RefusingEngine()) for mode, endpoint in stored.endpoints.items()},
+        sample=stored.sample,
+        seed=stored.seed,
+        grader=stored.grader,
         journal=recorder,
         listener=recorder.hear,
     )
     return Replay(record=record, exchanges=recorder.exchanges(record), difficulties=tuple(recorder.difficulties))
 
 
-def endpoints_of(model: ModelSpec) -> Endpoints:
-    """Endpoints that ask as a run's did, on engines that answer nothing. Raises ConfigError where a profile is gone."""
+def make_endpoints(model: ModelSpec) -> Endpoints:
+    """Makes endpoints with a run's requests, on refusing engines. Raises ConfigError if a profile is missing."""
     main = model.connection(Connection())
     second = system1_connection(main) or main
     return {
-        **mode_endpoints(main, _opened(main), Mode.SYSTEM2),
-        **mode_endpoints(second, _opened(second), Mode.SYSTEM1),
+        **mode_endpoints(main, _describe_engine(main), Mode.SYSTEM2),
+        **mode_endpoints(second, _describe_engine(second), Mode.SYSTEM1),
     }
 
 
-def _opened(connection: Connection) -> Opened:
-    """What the row of ENGINES makes of it, unopened."""
+def _describe_engine(connection: Connection) -> Opened:
+    """The model and the window that the engine would have, without opening it."""
     named, window = connection.model or EMBEDDED, connection.window
     match engine_of(connection):
         case "llama":
             name = named if named in (EMBEDDED, UNTAUGHT) else Path(named).stem
-            return Opened(engine=_Refusing(), model=name, window=window or EMBEDDED_WINDOW)
+            return Opened(engine=_RefusingEngine(), model=name, window=window or EMBEDDED_WINDOW)
         case "transformers":
-            known = [size for size in (window, _trained(Path(named))) if size]
-            return Opened(engine=_Refusing(), model=name_of(Path(named)), window=min(known, default=None))
+            known = [size for size in (window, _read_window(Path(named))) if size]
+            return Opened(engine=_RefusingEngine(), model=name_of(Path(named)), window=min(known, default=None))
         case _:
-            return Opened(engine=_Refusing(), model=named)
+            return Opened(engine=_RefusingEngine(), model=named)
 
 
-def _trained(folder: Path) -> int | None:
-    """The window a checkpoint was trained for, as its configuration has it."""
+def _read_window(folder: Path) -> int | None:
+    """The window in a checkpoint's configuration."""
     file = folder / "config.json"
     try:
-        said = msgspec.json.decode(read_bounded(file, CONFIGURATION_BYTES), type=dict[str, Any])
+        configuration = msgspec.json.decode(read_bounded(file, CONFIGURATION_BYTES), type=dict[str, Any])
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{file}: {why(error)}") from error
-    window = said.get("max_position_embeddings")
+    window = configuration.get("max_position_embeddings")
     return window if isinstance(window, int) else None

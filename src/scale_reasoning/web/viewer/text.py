@@ -1,7 +1,7 @@
 """Model text as HTML: Markdown without raw HTML, links or images, its mathematics typeset.
 
-Decides what counts as a formula and what is shown as typed. All text is hostile: it is bounded, every character of it
-is escaped, and nothing it says can be fetched, followed or run. The one door to markdown-it.
+Decides what is a formula and what is shown as typed. All text is hostile: it is bounded, every character is escaped,
+and nothing in it can be fetched, followed or run. The only module that uses markdown-it.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from scale_reasoning.printable import printable
 from scale_reasoning.web.viewer.mathml import LONGEST, mathml
 
 TYPESET = 40_000
-"""Characters; a longer text (a long thought) is shown as typed, so that a page of many opens at once."""
+"""Characters; a longer text, such as a long thought, is shown as typed, so that pages open fast."""
 MOST_SHOWN = 1_000_000
-"""Characters of any text; the longest thoughts known have a fifth of it."""
+"""Characters of any text; the longest known thoughts have a fifth of this."""
 CLOSING = {"\\[": "\\]", "\\(": "\\)", "$$": "$$", "$": "$"}
 OPENING = ("\\[", "\\(", "$$", "$", "\\begin{", "\\boxed{")
 DISPLAYED = ("\\[", "$$", "\\begin{")
@@ -31,19 +31,19 @@ BRACES = {"{": 1, "}": -1}
 
 
 def plain(text: str) -> str:
-    """The text without control, format and private characters, and no longer than a page can bear."""
+    """The text without control, format and private characters, and of limited length."""
     return printable(text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…")
 
 
 def typeset(text: str) -> Markup:
-    """The text as HTML blocks."""
+    """Typesets the text as HTML blocks."""
     if len(text) > TYPESET:
         return Markup('<div class="typed">{}</div>').format(plain(text))
     return Markup(_markdown().render(plain(text)))  # noqa: S704  rendered with raw HTML off, formulas from a list
 
 
 def typeset_line(text: str) -> Markup:
-    """The text as HTML within a line: formulas and emphasis, no blocks."""
+    """Typesets the text as HTML within a line: formulas and emphasis, no blocks."""
     if len(text) > TYPESET:
         return escape(plain(text))
     return Markup(_markdown().renderInline(plain(text)))  # noqa: S704  as above
@@ -51,7 +51,7 @@ def typeset_line(text: str) -> Markup:
 
 @cache
 def _markdown() -> MarkdownIt:
-    # Formulas come before all else: "_", "*" and "+" mean something else in them, and escapes would eat their brackets.
+    # Formulas come first: "_", "*" and "+" have another meaning in them, and escapes would remove their brackets.
     markdown = MarkdownIt("commonmark", {"html": False, "breaks": True, "maxNesting": 20})
     markdown.enable("table").disable(["link", "image", "autolink", "reference", "html_block", "html_inline"])
     markdown.block.ruler.before("fence", "math", _block, {"alt": ["paragraph", "blockquote", "list"]})
@@ -120,7 +120,7 @@ def _balanced(text: str, start: int, limit: int) -> int | None:
 
 
 def _is_no_price(text: str, start: int, end: int) -> bool:
-    """Pandoc's rule: no space within the dollars, no digit after them, and something between."""
+    """Pandoc's rule: text between the dollars, without spaces at its ends, and no digit after them."""
     within = text[start + 1 : end]
     return (
         bool(within.strip())
@@ -140,6 +140,6 @@ def _math(renderer: Any, tokens: Sequence[Token], index: int, options: Any, env:
 
 
 def _table_cell(renderer: Any, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
-    """A cell without the style attribute that the policy of the pages forbids."""
+    """A cell without the style attribute, which the pages' policy forbids."""
     aligned = str(tokens[index].attrGet("style") or "").removeprefix("text-align:")
     return f'<{tokens[index].tag} class="{html.escape(aligned)}">' if aligned else f"<{tokens[index].tag}>"

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from scale_reasoning.errors import ScaleError
 from scale_reasoning.types import JSON, Problem, Record, Solution, Step
-from scale_reasoning.web.viewer.grid import kind_of
+from scale_reasoning.web.viewer.grid import name_kind
 from scale_reasoning.web.viewer.replay import Exchange
-from scale_reasoning.web.viewer.shelf import Place, Viewed
-from scale_reasoning.web.viewer.whatif import Stretch
+from scale_reasoning.web.viewer.shelf import Place, ViewedCell
+from scale_reasoning.web.viewer.whatif import TauRange
 
 SIBLINGS = 200
-"""Samples of a problem that an attempt's page links to."""
+"""Samples that an attempt's page links to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class Sibling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """One attempt. `prefix` sets its anchors apart from another's on one page."""
+    """One attempt. `prefix` makes its anchors differ from those of another attempt on the same page."""
 
     problem: Problem
     sample: int
@@ -41,7 +41,7 @@ class View:
     run: str = ""
     href: str = ""
     prefix: str = ""
-    stretches: Sequence[Stretch] = ()
+    ranges: Sequence[TauRange] = ()
     trouble: str | None = None
     siblings: Sequence[Sibling] = ()
 
@@ -52,13 +52,8 @@ class View:
 
     @property
     def most(self) -> int:
-        """Tokens of the longest step, at least 1: bars are shares of it."""
+        """Tokens of the longest step, at least 1; bars are drawn in proportion."""
         return max([1, *(step.usage.completion_tokens or 0 for step in self.steps)])
-
-    @property
-    def difficulties(self) -> list[float]:
-        """Those that were assessed."""
-        return [step.difficulty for step in self.steps if step.difficulty is not None]
 
     @property
     def steps(self) -> list[Step]:
@@ -68,24 +63,24 @@ class View:
         return [step for chain in chains for step in chain.steps]
 
 
-def view_of(cell: Viewed, place: Place, href: Callable[[int], str], *, prefix: str = "") -> View:
-    """The attempt as it stands; `href` says where its problem's samples are."""
+def make_view(cell: ViewedCell, place: Place, href: Callable[[int], str], prefix: str = "") -> View:
+    """Reads an attempt for a page. `href` gives the address of each sample of its problem."""
     position, sample = place
     near = range(max(0, sample - SIBLINGS // 2), min(cell.manifest.samples, sample + SIBLINGS // 2))
     return View(
         problem=cell.problems[position],
         sample=sample,
-        record=cell.record(place),
-        kind=kind_of(cell.marks.get(place)),
+        record=cell.read_record(place),
+        kind=name_kind(cell.marks.get(place)),
         strategy=str(cell.spec.strategy["name"]),
-        options=cell.options(),
+        options=cell.options,
         model=cell.model,
         tau=cell.tau,
         run=cell.folder.name,
         href=href(sample),
         prefix=prefix,
         siblings=[
-            Sibling(number=n + 1, kind=kind_of(cell.marks.get((position, n))), href=href(n), here=n == sample)
+            Sibling(number=n + 1, kind=name_kind(cell.marks.get((position, n))), href=href(n), here=n == sample)
             for n in near
         ],
     )
@@ -93,25 +88,27 @@ def view_of(cell: Viewed, place: Place, href: Callable[[int], str], *, prefix: s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Messages:
-    """An attempt's calls as they were sent and answered; `trouble` says what could not be found again."""
+    """An attempt's calls with requests and completions; `trouble` says what could not be found."""
 
     exchanges: tuple[Exchange, ...] = ()
     trouble: str | None = None
 
 
-def messages_of(cell: Viewed, place: Place) -> Messages:
-    """The attempt again over the journal."""
-    record = cell.record(place)
+def find_messages(cell: ViewedCell, place: Place) -> Messages:
+    """Replays the attempt for its messages."""
+    record = cell.read_record(place)
     if record is None:
         return Messages(trouble="This attempt has not run yet.")
     try:
-        exchanges = cell.replayed(place).exchanges
+        exchanges = cell.replay(place).exchanges
     except ScaleError as error:
-        return Messages(trouble=f"The calls could not be found again: {error}.")
+        return Messages(trouble=f"The calls could not be found: {error}.")
     lost = {call.path for call in record.calls} - {exchange.call.path for exchange in exchanges}
     if not lost:
         return Messages(exchanges=exchanges)
-    told = f"{len(lost)} of {len(record.calls)} calls could not be found in the journal: " + ", ".join(sorted(lost)[:5])
-    return Messages(
-        exchanges=exchanges, trouble=f"{told}. Prompts or profiles have changed since, or a prompt did not fit."
+    paths = ", ".join(sorted(lost)[:5])
+    trouble = (
+        f"{len(lost)} of {len(record.calls)} calls could not be found in the journal: {paths}. Prompts or profiles "
+        "have changed since, or a prompt did not fit."
     )
+    return Messages(exchanges=exchanges, trouble=trouble)

@@ -1,7 +1,7 @@
-"""What another threshold would have done: each attempt again over the journal, at every tau where it changes.
+"""The effect of another threshold: replays each attempt from the journal at every tau where it changes.
 
-An attempt goes the same way for all tau between two difficulties it meets, so it is replayed once a stretch, and the
-stretches cover [0, 1] exactly. Where a call is missing the stretch is not run: nothing here is estimated.
+An attempt is the same for all tau between two of its difficulties, so one replay per range covers [0, 1] exactly. Where
+the journal lacks a call, the range is not run: nothing is estimated.
 """
 
 from __future__ import annotations
@@ -9,44 +9,41 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from scale_reasoning.graders import Grader
-from scale_reasoning.journal import Journal
-from scale_reasoning.lm import Endpoints, Strategy
+from scale_reasoning.lm import Strategy
 from scale_reasoning.runs.outcome import Outcome, outcome_of
 from scale_reasoning.strategies.scale import Scale
 from scale_reasoning.strategies.vote import Vote
-from scale_reasoning.types import Problem
-from scale_reasoning.web.viewer.replay import Remembering, replay
+from scale_reasoning.web.viewer.replay import CachingJournal, StoredAttempt, replay
 
 GRID = tuple(number / 100 for number in range(101))
 """The thresholds that a slider stops at."""
 
 
-def tau_of(strategy: Strategy) -> float | None:
-    """The strategy's threshold; None where it has none to ask about."""
+def find_tau(strategy: Strategy) -> float | None:
+    """The strategy's threshold; None if it has none."""
     match strategy:
         case Scale(route="threshold", tau=tau):
             return tau
         case Vote(base=base):
-            return tau_of(base)
+            return find_tau(base)
         case _:
             return None
 
 
-def at_tau(strategy: Strategy, tau: float) -> Strategy:
+def set_tau(strategy: Strategy, tau: float) -> Strategy:
     """The strategy with another threshold."""
     match strategy:
         case Scale():
             return replace(strategy, tau=tau)
         case Vote(base=base):
-            return replace(strategy, base=at_tau(base, tau))
+            return replace(strategy, base=set_tau(base, tau))
         case _:
             return strategy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stretch:
-    """One attempt at every tau from `low` up to, and not at, `high` (None: to 1): its outcome, or the missing call."""
+class TauRange:
+    """One attempt at every tau in [low, high) (high None: to 1): its outcome, or the path of the missing call."""
 
     low: float
     high: float | None
@@ -57,33 +54,23 @@ class Stretch:
         return self.low <= tau and (self.high is None or tau < self.high)
 
 
-async def stretches(
-    problem: Problem,
-    strategy: Strategy,
-    endpoints: Endpoints,
-    journal: Journal,
-    *,
-    sample: int,
-    seed: int,
-    grader: Grader | None,
-) -> tuple[Stretch, ...]:
-    """The attempt at every tau in [0, 1]. Ends, for each replay begins at a higher difficulty that was paid for."""
-    journal, found, low = Remembering(journal), list[Stretch](), 0.0
+async def find_ranges(stored: StoredAttempt) -> tuple[TauRange, ...]:
+    """Replays the attempt at every tau in [0, 1]. It ends, because each replay starts at a higher known difficulty."""
+    stored = replace(stored, journal=CachingJournal(stored.journal))
+    ranges, low = list[TauRange](), 0.0
     while True:
-        again = await replay(
-            problem, at_tau(strategy, low), endpoints, journal, sample=sample, seed=seed, grader=grader
-        )
-        high = min((d for d in again.difficulties if d > low), default=None)
-        outcome = outcome_of(again.record) if again.complete else None
-        found.append(Stretch(low=low, high=high, outcome=outcome, missing=again.missing))
+        found = await replay(replace(stored, strategy=set_tau(stored.strategy, low)))
+        high = min((d for d in found.difficulties if d > low), default=None)
+        outcome = outcome_of(found.record) if found.complete else None
+        ranges.append(TauRange(low=low, high=high, outcome=outcome, missing=found.missing))
         if high is None or high > 1:
-            return tuple(found)
+            return tuple(ranges)
         low = high
 
 
 @dataclass(slots=True, kw_only=True)
-class At:
-    """A whole cell at one threshold, over the attempts that the journal has whole. Tokens None where uncounted."""
+class ThresholdTotals:
+    """A cell at one threshold, over the attempts that the journal has completely. Tokens are None if uncounted."""
 
     ran: int = 0
     graded: int = 0
@@ -94,29 +81,29 @@ class At:
 
 
 @dataclass(slots=True)
-class Table:
-    """Every threshold of the grid, filled attempt by attempt: `done` of `planned` were looked up."""
+class ThresholdTable:
+    """A cell at every threshold of GRID; `done` of `planned` attempts are looked up."""
 
     planned: int
     done: int = 0
     error: str | None = None
-    rows: Sequence[At] = field(default_factory=lambda: tuple(At() for _ in GRID))
+    rows: Sequence[ThresholdTotals] = field(default_factory=lambda: tuple(ThresholdTotals() for _ in GRID))
 
     @property
     def ready(self) -> bool:
-        """Whether nothing more will come."""
+        """Whether it is complete, or has failed."""
         return self.error is not None or self.done == self.planned
 
-    def add(self, attempt: Sequence[Stretch]) -> None:
-        """Counts one attempt in."""
+    def add(self, ranges: Sequence[TauRange]) -> None:
+        """Adds one attempt."""
         for tau, row in zip(GRID, self.rows, strict=True):
-            outcome = next((stretch.outcome for stretch in attempt if tau in stretch), None)
+            outcome = next((each.outcome for each in ranges if tau in each), None)
             if outcome is not None and not outcome.pending:
-                _count(row, outcome)
+                _add(row, outcome)
         self.done += 1
 
 
-def _count(row: At, outcome: Outcome) -> None:
+def _add(row: ThresholdTotals, outcome: Outcome) -> None:
     tokens = outcome.usage.completion_tokens
     row.ran += 1
     row.graded += outcome.correct is not None

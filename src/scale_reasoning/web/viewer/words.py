@@ -1,4 +1,4 @@
-"""How values are said on a page: numbers, shares, answers, stretches of thresholds; templates use them as filters."""
+"""Filters of the templates: how a page writes numbers, shares, answers and ranges of thresholds."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ import msgspec
 from markupsafe import Markup
 
 from scale_reasoning.report.formats import UNKNOWN, percent
-from scale_reasoning.runs.outcome import Outcome
-from scale_reasoning.web.viewer.grid import KINDS
+from scale_reasoning.web.viewer.grid import KINDS, name_kind
 from scale_reasoning.web.viewer.mathml import LONGEST, mathml
 from scale_reasoning.web.viewer.text import plain, typeset_line
-from scale_reasoning.web.viewer.whatif import Stretch
+from scale_reasoning.web.viewer.whatif import TauRange
 
 EXCERPT = 300
 """Characters of a problem in the grid."""
@@ -30,29 +29,20 @@ class Group:
     chosen: bool
 
 
-def kind_of_outcome(outcome: Outcome) -> str:
-    """A word of KINDS."""
-    if outcome.pending:
-        return "pending"
-    if outcome.answer is None:
-        return "unanswered"
-    return "ungraded" if outcome.correct is None else "right" if outcome.correct else "wrong"
-
-
 def answer(text: str) -> Markup:
-    """A final answer, which is LaTeX without delimiters."""
+    """Typesets a final answer, which is LaTeX without delimiters."""
     made = mathml(text)
     shown = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
     return Markup(made) if made else Markup("<code>{}</code>").format(plain(shown))  # noqa: S704  from a list of elements
 
 
 def excerpt(text: str) -> str:
-    """A problem's beginning; formulas are typeset where it is short, for a cut would go through them."""
+    """The beginning of a problem. A short one is typeset; a cut could go through a formula."""
     return typeset_line(text) if len(text) <= EXCERPT else f"{plain(text[: 2 * EXCERPT])[:EXCERPT]}…"
 
 
 def anchor(path: str) -> str:
-    """Where a call stands on the page of calls."""
+    """The anchor of a call on the page of calls."""
     return "call-" + re.sub(r"[^\w-]", "-", path)
 
 
@@ -67,7 +57,7 @@ def two_decimals(value: float) -> str:
 
 
 def share(value: float) -> str:
-    """A share of a drawing's width; what is outside [0, 1] is drawn at its end."""
+    """A share of a drawing's width, limited to [0, 1]."""
     return f"{min(max(value, 0.0), 1.0) * 100:.2f}%"
 
 
@@ -97,7 +87,7 @@ def total(histogram: Mapping[str, int]) -> int:
 
 
 def grouped(candidates: Sequence[Sequence[str]], selected: int | None) -> list[Group]:
-    """Equal candidates once, in the order of their first."""
+    """Groups equal candidates, in the order of their first."""
     numbers: dict[tuple[str, ...], list[int]] = {}
     for number, candidate in enumerate(candidates, 1):
         numbers.setdefault(tuple(candidate), []).append(number)
@@ -111,30 +101,30 @@ def grouped(candidates: Sequence[Sequence[str]], selected: int | None) -> list[G
     ]
 
 
-def span(stretch: Stretch) -> str:
-    """A stretch of thresholds."""
-    if stretch.high is None or stretch.high > 1:
-        return f"{stretch.low:.2f} to 1"
-    return f"{stretch.low:.2f} up to {stretch.high:.2f}"
+def span(found: TauRange) -> str:
+    """A range of thresholds."""
+    if found.high is None or found.high > 1:
+        return f"{found.low:.2f} to 1"
+    return f"{found.low:.2f} up to {found.high:.2f}"
 
 
-def stretches_json(found: Sequence[Stretch]) -> str:
-    """What the slider says of each stretch."""
-    return json([{"low": one.low, "high": one.high, "said": _said(one)} for one in found])
+def ranges_json(ranges: Sequence[TauRange]) -> str:
+    """The ranges for the slider, each with its sentence."""
+    return json([{"low": one.low, "high": one.high, "text": _write_sentence(one)} for one in ranges])
 
 
-def _said(stretch: Stretch) -> str:
-    outcome = stretch.outcome
+def _write_sentence(found: TauRange) -> str:
+    outcome = found.outcome
     if outcome is None:
-        return f"Not run: {stretch.missing or 'a call'} was never asked."
+        return f"Not run: the journal does not have the call {found.missing or ''}".rstrip() + "."
     tokens = outcome.usage.completion_tokens
-    found = "no answer" if outcome.answer is None else f"answer {plain(outcome.answer)[:80]}"
+    shown = "no answer" if outcome.answer is None else f"answer {plain(outcome.answer)[:80]}"
     spent = "tokens unknown" if tokens is None else f"{tokens:,} tokens"
     routed = f"{outcome.hard} of {outcome.iterations} steps in System 2"
-    return f"Exactly, from the journal: {KINDS[kind_of_outcome(outcome)]}, {found}, {routed}, {spent}."
+    return f"Exactly, from the journal: {KINDS[name_kind(outcome)]}, {shown}, {routed}, {spent}."
 
 
 WORDS: tuple[Callable[..., Any], ...] = (
-    answer, anchor, excerpt, grouped, json, kind_of_outcome, mean, one_decimal, percent, seconds, share, span,
-    stretches_json, total, two_decimals, whole,
+    answer, anchor, excerpt, grouped, json, mean, name_kind, one_decimal, percent, ranges_json, seconds, share, span,
+    total, two_decimals, whole,
 )  # fmt: skip

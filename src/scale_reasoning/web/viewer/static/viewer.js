@@ -1,5 +1,4 @@
-// What the pages can do beyond links: the slider of "what if", and looking again while a run is in progress.
-// Everything else works without this file.
+// The slider of "what if", and updates of the pages of a run in progress. Everything else works without this file.
 "use strict";
 
 const POLL_MILLISECONDS = 3000;
@@ -20,26 +19,26 @@ function slide() {
   show();
 }
 
-// An attempt: the stretch of thresholds that tau falls in.
+// An attempt: the range of thresholds that contains tau.
 function showAttempt(section, tau) {
-  const stretches = JSON.parse(section.dataset.stretches);
-  const here = stretches.findIndex((one) => one.low <= tau && (one.high === null || tau < one.high));
-  section.querySelector("#whatif-said").textContent = stretches[here].said;
+  const ranges = JSON.parse(section.dataset.ranges);
+  const here = ranges.findIndex((one) => one.low <= tau && (one.high === null || tau < one.high));
+  section.querySelector("#whatif-said").textContent = ranges[here].text;
   section.querySelectorAll("tbody tr").forEach((row, number) => row.classList.toggle("chosen", number === here));
 }
 
-// A run: the share of the recorded difficulties, and what the journal has, told apart.
+// A run: the share of the recorded difficulties, and apart from it what the journal has.
 function showRun(section, tau) {
   const counts = Object.entries(JSON.parse(section.dataset.difficulties));
   const all = counts.reduce((sum, [, times]) => sum + times, 0);
   const hard = counts.reduce((sum, [difficulty, times]) => sum + (Number(difficulty) > tau ? times : 0), 0);
   say(section, "whatif-share", all
-    ? `${percent(hard / all)} of the ${all.toLocaleString("en")} difficulties as recorded lie above τ and would go to System 2. `
-      + "(Where a step is routed otherwise, later steps see another solution and may be assessed otherwise.)"
+    ? `${percent(hard / all)} of the ${all.toLocaleString("en")} recorded difficulties are above τ and would go to System 2. `
+      + "(After a step in another mode, later steps see another solution and may be assessed differently.)"
     : "No difficulty was recorded.");
   const table = section.whatif;
-  if (!table) return say(section, "whatif-exact", "Looking the attempts up in the journal…");
-  if (table.error) return say(section, "whatif-exact", `The journal cannot be asked: ${table.error}`);
+  if (!table) return say(section, "whatif-exact", "Looking up the attempts in the journal…");
+  if (table.error) return say(section, "whatif-exact", `The journal cannot be read: ${table.error}`);
   const row = table.rows.filter((each) => each.tau <= tau + 1e-9).pop();
   const looked = table.done < table.planned
     ? `Looked up so far: ${table.done.toLocaleString("en")} of ${table.planned.toLocaleString("en")} attempts. ` : "";
@@ -48,12 +47,12 @@ function showRun(section, tau) {
 
 function exactly(row, done) {
   const missing = done - row.ran;
-  if (!row.ran) return `Not run: the journal has no whole attempt at this τ (0 of ${done.toLocaleString("en")}).`;
+  if (!row.ran) return `Not run: the journal has no complete attempt at this τ (0 of ${done.toLocaleString("en")}).`;
   const parts = [`Exactly, from the journal: ${row.ran.toLocaleString("en")} of ${done.toLocaleString("en")} attempts`];
   if (row.graded) parts.push(`Acc ${percent(row.right / row.graded)} (${row.right} of ${row.graded})`);
   parts.push(row.tokens === null ? "tokens unknown" : `${Math.round(row.tokens / row.ran).toLocaleString("en")} tokens each`);
   if (row.iterations) parts.push(`${percent(row.hard / row.iterations)} of steps in System 2`);
-  const rest = missing ? ` ${missing.toLocaleString("en")} attempts not run: these figures are of the others only.` : "";
+  const rest = missing ? ` ${missing.toLocaleString("en")} attempts were not run and are not in these numbers.` : "";
   return parts.join(", ") + "." + rest;
 }
 
@@ -76,7 +75,7 @@ function percent(share) {
   return `${(share * 100).toFixed(1)} %`;
 }
 
-// A run in progress: the page again, when it has changed; what was open stays open, the slider and the focus stay.
+// A run in progress: loads the page again when it has changed; what was open stays open, slider and focus stay.
 async function watch() {
   let tag = null;
   while (document.querySelector("main[data-live]")) {
