@@ -1,4 +1,4 @@
-"""CPU of a chat completion by aiohttp and by httpx2, streamed, in one run, in turn: the choice behind engines/openai.
+"""CPU of a chat completion by aiohttp and by httpx2, streamed, in one run, in turn: the choice behind engines/http.
 
 python benchmarks/http_clients.py [requests] [in flight]
 """
