@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias
 
 from scale_reasoning.errors import ConfigError, ContextOverflow, ScaleError
-from scale_reasoning.events import Event, Finished, Listener, Place, Started, Streamed
+from scale_reasoning.events import Event, Finished, Listener, Location, Started, Streamed
 from scale_reasoning.fit import HOPEFUL, MIN_NEW_TOKENS, Fit, prompt_tokens
 from scale_reasoning.journal import Journal, key
 from scale_reasoning.profiles import NO_PAIR, ModeProfile
@@ -115,9 +115,9 @@ class LM:
         """The same model for the chain of that number in a vote, from 1; in a vote of votes the outer number stays."""
         return self._child(f"chain{number}", number if self._chain is None else self._chain)
 
-    def place(self, stage: Stage = Stage.SOLVE, *, final: bool | None = False) -> Place:
+    def location(self, stage: Stage = Stage.SOLVE, *, final: bool | None = False) -> Location:
         """Where this is, as events say it."""
-        return Place(path=self.path, stage=stage, chain=self._chain, final=final)
+        return Location(path=self.path, stage=stage, chain=self._chain, final=final)
 
     def _child(self, name: str, chain: int | None) -> LM:
         child = object.__new__(LM)
@@ -177,10 +177,9 @@ class LM:
     ) -> Completion:
         """One completion in the given mode; paid for at most once in a journal's life.
 
-        Its tokens are accounted to `stage`; `final` is for listeners (see events.Place). `max_tokens` caps new tokens
-        and is clipped to the window. Raises RuntimeError when this place was called
-        before, ConfigError when the mode has no endpoint, ContextOverflow when the prompt leaves no room, and the
-        engine's EngineErrors.
+        Its tokens are accounted to `stage`; `final` is for listeners (see events.Location). `max_tokens` caps new
+        tokens and is clipped to the window. Raises RuntimeError when this path was called before, ConfigError when the
+        mode has no endpoint, ContextOverflow when the prompt leaves no room, and the engine's EngineErrors.
         """
         ledger = self._ledger
         if self.path in ledger.paths:
@@ -188,12 +187,12 @@ class LM:
         ledger.paths.add(self.path)
         endpoint = self._endpoint(mode)
         request = request_for(endpoint, messages, mode, self.derived_seed(), max_tokens, schema)
-        started, place = _now(), self.place(stage, final=final)
-        self.tell(Started(place=place, mode=mode))
+        started, location = _now(), self.location(stage, final=final)
+        self.tell(Started(location=location, mode=mode))
         try:
-            completion = await self._paid_once(endpoint, request, place)
+            completion = await self._paid_once(endpoint, request, location)
         except BaseException as error:
-            self.tell(Finished(place=place, request=request, call=None, completion=None))
+            self.tell(Finished(location=location, request=request, call=None, completion=None))
             if isinstance(error, ScaleError):
                 error.path = self.path
             raise
@@ -207,7 +206,7 @@ class LM:
             seconds=completion.seconds if completion.seconds is not None else _now() - started,
         )
         ledger.calls.append(call)
-        self.tell(Finished(place=place, request=request, call=call, completion=completion))
+        self.tell(Finished(location=location, request=request, call=call, completion=completion))
         return completion
 
     def record_cancelled(self, mode: Mode, stage: Stage) -> None:
@@ -227,15 +226,15 @@ class LM:
             )
         )
 
-    async def _paid_once(self, endpoint: Endpoint, request: Request, place: Place) -> Completion:
+    async def _paid_once(self, endpoint: Endpoint, request: Request, location: Location) -> Completion:
         journal = self._ledger.journal
         if journal is None:
-            return await self._generate(endpoint, request, place)
+            return await self._generate(endpoint, request, location)
         filed = key(request)
         completion = await journal.get(filed, request)
         if completion is None:
             started = _now()
-            completion = await self._generate(endpoint, request, place)
+            completion = await self._generate(endpoint, request, location)
             completion = replace(completion, seconds=_now() - started)
             await journal.put(filed, request, completion)
         return completion
@@ -248,9 +247,9 @@ class LM:
             raise ConfigError(f"{named} has no {'System 1' if mode is Mode.SYSTEM1 else 'System 2'}: {mend}")
         return endpoint
 
-    async def _generate(self, endpoint: Endpoint, request: Request, place: Place) -> Completion:
+    async def _generate(self, endpoint: Endpoint, request: Request, location: Location) -> Completion:
         def stream(delta: Delta) -> None:
-            self.tell(Streamed(place=place, delta=delta))
+            self.tell(Streamed(location=location, delta=delta))
 
         on_delta = stream if self._ledger.listener is not None else None
         fit = Fit(request, endpoint.window)

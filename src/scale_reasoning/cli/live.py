@@ -19,7 +19,7 @@ from rich.padding import Padding
 from rich.spinner import Spinner
 from rich.text import Text
 
-from scale_reasoning.events import Decomposed, Event, Finished, Place, RoundBegan, Routed, Started, Streamed
+from scale_reasoning.events import Decomposed, Event, Finished, Location, RoundBegan, Routed, Started, Streamed
 from scale_reasoning.lm import Endpoints, Strategy
 from scale_reasoning.printable import printable
 from scale_reasoning.strategies import describe
@@ -113,10 +113,10 @@ class Trace:
         self._print(Text(_cost(record), style="dim"))
 
     def _start(self, event: Started) -> None:
-        self._writing[event.place.path] = _Writing(event.mode, event.place.stage)
+        self._writing[event.location.path] = _Writing(event.mode, event.location.stage)
 
     def _hear_piece(self, event: Streamed) -> None:
-        path, delta = event.place.path, event.delta
+        path, delta = event.location.path, event.delta
         writing = self._writing[path]
         if delta.restarted:
             self._writing[path] = _Writing(writing.mode, writing.stage)
@@ -127,17 +127,17 @@ class Trace:
         writing.reasoning += delta.reasoning
 
     def _finish(self, event: Finished) -> None:
-        place = event.place
-        writing = self._writing.pop(place.path, None)
+        location = event.location
+        writing = self._writing.pop(location.path, None)
         if event.completion is None or event.call is None or writing is None:
             return
-        if place.stage is Stage.SOLVE:
-            self._solved(place, event.completion, event.call.mode, event.call.seconds)
-        elif place.stage is Stage.SUMMARISE and place.chain is None:
+        if location.stage is Stage.SOLVE:
+            self._solved(location, event.completion, event.call.mode, event.call.seconds)
+        elif location.stage is Stage.SUMMARISE and location.chain is None:
             self._print(Text(f"  summary: {_words(event.completion.text)} words", style="dim"))
 
     def _decomposed(self, event: Decomposed) -> None:
-        if event.place.chain is not None:
+        if event.location.chain is not None:
             return
         for number, outline in enumerate(event.candidates, 1):
             chosen = number == event.selected + 1
@@ -150,7 +150,7 @@ class Trace:
             self._print(Text(f"  {number}. {printable(subproblem)}"))
 
     def _routed(self, event: Routed) -> None:
-        if event.place.chain is not None:
+        if event.location.chain is not None:
             return
         rated = (
             "not assessed"
@@ -163,16 +163,16 @@ class Trace:
         self._print(Text(_indented(printable(event.subproblem)), style="italic"))
 
     def _round(self, event: RoundBegan) -> None:
-        if event.place.chain is not None:
+        if event.location.chain is not None:
             return
         head = "the answer is forced  " if event.number is None else f"round {event.number}  "
         self._print(Text())
         self._print(Text.assemble((head, "bold"), (f"→ {NAMES[event.mode]}", f"bold {COLOURS[event.mode]}")))
 
-    def _solved(self, place: Place, completion: Completion, mode: Mode, seconds: float) -> None:
+    def _solved(self, location: Location, completion: Completion, mode: Mode, seconds: float) -> None:
         cost = f"{_counted(completion.usage)}, {seconds:.1f} s{', cut off' if completion.cut_off else ''}"
-        if place.chain is not None:
-            self._print(Text.assemble(f"{place.path}  ", (NAMES[mode], COLOURS[mode]), (f"  {cost}", "dim")))
+        if location.chain is not None:
+            self._print(Text.assemble(f"{location.path}  ", (NAMES[mode], COLOURS[mode]), (f"  {cost}", "dim")))
             return
         if completion.reasoning:
             self._print(Text(f"  thought: {_words(completion.reasoning)} words", style="dim"))

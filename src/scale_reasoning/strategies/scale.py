@@ -122,14 +122,14 @@ class _Run:
             self.note_unparsed("no decomposition could be read: the problem itself is the one sub-problem, in System 2")
             self.lm.tell(
                 Decomposed(
-                    place=self.lm.at("select").place(Stage.SELECT), candidates=((self.problem.text,),), selected=0
+                    location=self.lm.at("select").location(Stage.SELECT), candidates=((self.problem.text,),), selected=0
                 )
             )
             await self.solve_whole()
             return self.solution(candidates, None)
         selected = await self.select(candidates)
         self.lm.tell(
-            Decomposed(place=self.lm.at("select").place(Stage.SELECT), candidates=candidates, selected=selected)
+            Decomposed(location=self.lm.at("select").location(Stage.SELECT), candidates=candidates, selected=selected)
         )
         outline = self.with_last_step(candidates[selected])
         difficulties = await self.assess_ahead(outline)
@@ -262,7 +262,7 @@ class _Run:
             instruction = f"{titled}\n\n{self.prompts.fill('assess')}"
             difficulty = self.counted(number, await self.assess(place, self.messages(instruction, self.steps)))
         mode = Mode.SYSTEM2 if last and self.options.last_mode == "system2" else self.mode(difficulty, place)
-        self.lm.tell(Routed(place=place.place(), step=number, of=len(outline), subproblem=subproblem,
+        self.lm.tell(Routed(location=place.location(), step=number, of=len(outline), subproblem=subproblem,
                             difficulty=difficulty, mode=mode))  # fmt: skip
         instruction = self.prompts.fill("solve-last" if last else "solve")
         messages = self.messages(f"{titled}\n\n{instruction}", self.steps)
@@ -270,7 +270,7 @@ class _Run:
 
     async def solve_whole(self) -> None:
         place = self.lm.at("step1")
-        self.lm.tell(Routed(place=place.place(), step=1, of=1, subproblem=self.problem.text, difficulty=None,
+        self.lm.tell(Routed(location=place.location(), step=1, of=1, subproblem=self.problem.text, difficulty=None,
                             mode=Mode.SYSTEM2))  # fmt: skip
         messages = self.messages(self.prompts.fill("solve-whole"))
         await self.answer(place, self.problem.text, None, Mode.SYSTEM2, messages, final=True)
