@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.speed import limit_examples
 
+from scale_reasoning.endpoint import Endpoint
 from scale_reasoning.engines import endpoints
 from scale_reasoning.engines.scripted import Scripted
 from scale_reasoning.engines.sim import run_virtual
@@ -16,12 +17,9 @@ from scale_reasoning.errors import ConfigError, ContextOverflow, Unreachable, Wi
 from scale_reasoning.events import Event, Finished, Location, Started, Streamed
 from scale_reasoning.fit import HOPEFUL, MIN_NEW_TOKENS, SPARE, prompt_tokens
 from scale_reasoning.journal import MemoryJournal
-from scale_reasoning.lm import (
-    LM,
-    Endpoint,
-    spending,
-)
+from scale_reasoning.lm import LM
 from scale_reasoning.profiles import ModeProfile
+from scale_reasoning.spending import spending
 from scale_reasoning.together import together
 from scale_reasoning.types import (
     NO_USAGE,

@@ -11,13 +11,14 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
+from scale_reasoning.endpoint import Endpoint, Endpoints, request_for
 from scale_reasoning.errors import ConfigError, ContextOverflow, ScaleError
 from scale_reasoning.events import Event, Finished, Listener, Location, Started, Streamed
-from scale_reasoning.fit import HOPEFUL, MIN_NEW_TOKENS, Fit, prompt_tokens
+from scale_reasoning.fit import Fit
 from scale_reasoning.journal import Journal, key
-from scale_reasoning.profiles import NO_PAIR, ModeProfile
+from scale_reasoning.profiles import NO_PAIR
 from scale_reasoning.together import Turn
 from scale_reasoning.types import (
     NO_USAGE,
@@ -25,33 +26,15 @@ from scale_reasoning.types import (
     Call,
     Completion,
     Delta,
-    Engine,
     Message,
     Mode,
     Problem,
     Request,
     Schema,
     Solution,
-    Spending,
     Stage,
     Usage,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
-    """Where a mode's calls go: an engine, the model's name there, how its family is spoken to.
-
-    `window` counts tokens, prompt and reply together; None where unknown.
-    """
-
-    engine: Engine
-    model: str
-    profile: ModeProfile
-    window: int | None = None
-
-
-Endpoints: TypeAlias = Mapping[Mode, Endpoint]
 
 
 class Strategy(Protocol):
@@ -262,54 +245,6 @@ class LM:
 
 def _natural(path: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path)]
-
-
-def spending(calls: tuple[Call, ...]) -> Spending:
-    """The usage of calls, whole and split; each split sums to the total."""
-    total, by_stage, by_mode = (
-        NO_USAGE,
-        dict.fromkeys(map(str, Stage), NO_USAGE),
-        dict.fromkeys(map(str, Mode), NO_USAGE),
-    )
-    for call in calls:
-        total += call.usage
-        by_stage[call.stage] += call.usage
-        by_mode[call.mode] += call.usage
-    if all(call.stage is not Stage.SUMMARISE for call in calls):
-        del by_stage[Stage.SUMMARISE]
-    return Spending(total=total, by_stage=by_stage, by_mode=by_mode)
-
-
-def request_for(
-    endpoint: Endpoint,
-    messages: tuple[Message, ...],
-    mode: Mode,
-    seed: int,
-    max_tokens: int | None,
-    schema: Schema | None,
-) -> Request:
-    """The request that puts these messages to an endpoint as its family wants it, clipped to its window."""
-    profile = endpoint.profile
-    if profile.suffix:
-        *earlier, last = messages
-        messages = (*earlier, Message(last.role, f"{last.content}\n\n{profile.suffix}"))
-    limits = [limit for limit in (max_tokens, profile.max_tokens) if limit is not None]
-    if endpoint.window is not None:
-        # Hopeful first, so that a long prompt loses no room to an estimate; fit.py answers a refusal.
-        limits.append(max(endpoint.window - prompt_tokens(messages, HOPEFUL), MIN_NEW_TOKENS))
-    return Request(
-        model=endpoint.model,
-        messages=messages,
-        mode=mode,
-        seed=seed,
-        max_tokens=min(limits, default=None),
-        sampling=profile.sampling,
-        schema=schema,
-        extras=profile.extras,
-        starts_thinking=profile.starts_thinking,
-        limit_key=profile.limit_key,
-        think=profile.think,
-    )
 
 
 def _sum(usages: Iterable[Usage]) -> Usage:

@@ -18,8 +18,9 @@ from scale_reasoning.errors import ContextOverflow, Malformed, Overloaded, Rejec
 from scale_reasoning.events import Event, Finished, Started
 from scale_reasoning.fit import MOST_REQUESTS
 from scale_reasoning.journal import MemoryJournal
-from scale_reasoning.lm import Strategy, spending
+from scale_reasoning.lm import Strategy
 from scale_reasoning.runs.attempt import attempt
+from scale_reasoning.spending import spending
 from scale_reasoning.strategies import STRATEGIES, describe, make
 from scale_reasoning.strategies.cot import CoT
 from scale_reasoning.strategies.inftythink import InftyThink

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scale_reasoning.events import Event, Finished, Location, RoundBegan, Routed, Started, Streamed
-from scale_reasoning.lm import spending
+from scale_reasoning.spending import spending
 from scale_reasoning.types import (
     NO_USAGE,
     Attempt,

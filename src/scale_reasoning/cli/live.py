@@ -19,8 +19,9 @@ from rich.padding import Padding
 from rich.spinner import Spinner
 from rich.text import Text
 
+from scale_reasoning.endpoint import Endpoints
 from scale_reasoning.events import Decomposed, Event, Finished, Location, RoundBegan, Routed, Started, Streamed
-from scale_reasoning.lm import Endpoints, Strategy
+from scale_reasoning.lm import Strategy
 from scale_reasoning.printable import printable
 from scale_reasoning.strategies import describe
 from scale_reasoning.types import Completion, Mode, Record, Stage, Usage

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 from scale_reasoning.cli import options
 from scale_reasoning.cli.consent import refuse_unknown_servers
 from scale_reasoning.cli.place import here
+from scale_reasoning.endpoint import Endpoints
 from scale_reasoning.engines import Connection, adaptations, connect, engine_of, key_from_environment
 from scale_reasoning.engines.llama import SLOTS
 from scale_reasoning.engines.spread import Limits
 from scale_reasoning.errors import ConfigError, Unreachable
 from scale_reasoning.events import Listener
-from scale_reasoning.lm import Endpoints
 from scale_reasoning.runs import manifest as manifests
 from scale_reasoning.runs.manifest import Manifest, ModelSpec
 

@@ -15,12 +15,12 @@ from threading import Event
 from typing import TYPE_CHECKING, TypeAlias
 
 from scale_reasoning.arithmetic.teacher import TEACHER, Teacher
+from scale_reasoning.endpoint import Endpoint, Endpoints
 from scale_reasoning.engines.adapting import Adaptable, Adapting
 from scale_reasoning.engines.limit import InFlight, Places, limit_of
 from scale_reasoning.engines.policy import Limited, Retrying
 from scale_reasoning.engines.spread import Limits, Spread
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.lm import Endpoint, Endpoints
 from scale_reasoning.profiles import Profile, profile_for
 from scale_reasoning.types import Engine, Mode
 

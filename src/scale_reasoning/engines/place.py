@@ -11,12 +11,12 @@ from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
 from typing import Protocol, runtime_checkable
 
+from scale_reasoning.endpoint import Endpoint, Endpoints, request_for
 from scale_reasoning.engines import Connection, Opened, family_of, mode_endpoints, open_engine
 from scale_reasoning.engines.adapting import Adaptable
 from scale_reasoning.engines.listing import at
 from scale_reasoning.engines.verdicts import Heard
 from scale_reasoning.errors import Rejected
-from scale_reasoning.lm import Endpoint, Endpoints, request_for
 from scale_reasoning.profiles import Profile
 from scale_reasoning.types import JSON, Message, Mode, Request, Schema
 

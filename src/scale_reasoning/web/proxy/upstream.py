@@ -17,6 +17,7 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
+from scale_reasoning.endpoint import Endpoints
 from scale_reasoning.engines import Connection
 from scale_reasoning.engines.limit import CEILING, Fixed, Places, enter
 from scale_reasoning.engines.listing import at, listed
@@ -26,7 +27,6 @@ from scale_reasoning.engines.policy import Limited, Retrying
 from scale_reasoning.engines.refusals import error_for, one_line
 from scale_reasoning.engines.spread import Spread
 from scale_reasoning.errors import ConfigError, EngineError, Rejected
-from scale_reasoning.lm import Endpoints
 from scale_reasoning.strategies import STRATEGIES, needs_both_modes
 from scale_reasoning.types import JSON, Mode
 from scale_reasoning.web.proxy.budget import within
