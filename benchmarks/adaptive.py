@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import count
 
-from scale_reasoning.engines.limit import Adaptive, Fixed, Limit, Places
+from scale_reasoning.engines.limit import Adaptive, Fixed, Limit, Slots
 from scale_reasoning.engines.policy import Limited, Retrying
 from scale_reasoning.engines.sim import Sim, Speeds, run_virtual
 from scale_reasoning.errors import Overloaded
@@ -59,7 +59,7 @@ def calls(seed: int) -> Request:
 def served(speeds: Speeds, limit: Limit, *, halved: bool = False) -> Served:
     async def run() -> Served:
         sim, loop, seeds = Sim(speeds), asyncio.get_running_loop(), count()
-        engine = Retrying(Limited(sim, places=Places(limit)), retries=8)
+        engine = Retrying(Limited(sim, slots=Slots(limit)), retries=8)
         done = Served(tokens=[], limits=[], failed=0)
         failed = 0
 

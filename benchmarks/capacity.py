@@ -25,7 +25,7 @@ from functools import partial
 from statistics import NormalDist
 
 from scale_reasoning.engines import endpoints
-from scale_reasoning.engines.limit import Fixed, Places
+from scale_reasoning.engines.limit import Fixed, Slots
 from scale_reasoning.engines.policy import Limited
 from scale_reasoning.engines.sim import Sim, Speeds, run_virtual
 from scale_reasoning.report import paper
@@ -174,7 +174,7 @@ def simulate(slots: int, lengths: Lengths, samples: int, attempts_in_flight: int
         for dataset, strategy in asked
     )
     store = Unkept(Manifest(cells=cells, samples=samples).normalised())
-    models = {SIM: endpoints(Limited(Server(lengths), places=Places(Fixed(slots))), "sim", profile="qwen3")}
+    models = {SIM: endpoints(Limited(Server(lengths), slots=Slots(Fixed(slots))), "sim", profile="qwen3")}
 
     async def timed() -> float:
         await run(store, models, attempts_in_flight=attempts_in_flight)

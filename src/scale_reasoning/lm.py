@@ -1,7 +1,7 @@
-"""What a strategy holds: the one object through which it sees the world.
+"""The model as a strategy sees it, within one attempt.
 
-Names every call by its path, derives its seed from that name, looks in the journal before paying, records what was
-spent, and turns a mode into an endpoint. Knows nothing of prompts, methods, retries or sockets.
+Gives every call a path, derives the call's seed from the path, looks in the journal before it pays, records the calls
+and turns a mode into an endpoint. Knows nothing of prompts, methods, retries or sockets.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from scale_reasoning.types import (
 
 
 class Strategy(Protocol):
-    """A method of spending calls on a problem: a frozen dataclass whose fields are its hyper-parameters."""
+    """A method of spending calls on a problem: a frozen dataclass whose fields are its options."""
 
     async def solve(self, problem: Problem, lm: LM) -> Solution:
         """Solves the problem with bounded calls. Raises a StrategyError when the model's replies do not allow it."""
@@ -50,12 +50,12 @@ class Strategy(Protocol):
 
 
 CANCELLED = "cancelled"
-"""The finish reason of a call that was not waited for."""
+"""The finish reason of a call that was cancelled."""
 
 
 @dataclass(slots=True)
 class _Ledger:
-    """What all `LM`s of one attempt share."""
+    """The state that all `LM`s of one attempt share."""
 
     attempt: Attempt
     seed: int
@@ -68,7 +68,7 @@ class _Ledger:
 
 
 class LM:
-    """The language model of one attempt. `lm.at("step3").at("assess")` names a place; a place is called once."""
+    """The model in one attempt. `lm.at("step3").at("assess")` has the path of one call; each path is called once."""
 
     __slots__ = ("_chain", "_ledger", "path")
 
@@ -91,7 +91,7 @@ class LM:
         self._chain: int | None = None
 
     def at(self, name: str) -> LM:
-        """The same model one place further down: `lm.at("step3").at("assess").path == "step3/assess"`."""
+        """The same model with one more part in its path: `lm.at("step3").at("assess").path == "step3/assess"`."""
         return self._child(name, self._chain)
 
     def chain(self, number: int) -> LM:
@@ -99,7 +99,7 @@ class LM:
         return self._child(f"chain{number}", number if self._chain is None else self._chain)
 
     def location(self, stage: Stage = Stage.SOLVE, *, final: bool | None = False) -> Location:
-        """Where this is, as events say it."""
+        """Path, stage and chain, for events."""
         return Location(path=self.path, stage=stage, chain=self._chain, final=final)
 
     def _child(self, name: str, chain: int | None) -> LM:
@@ -124,13 +124,13 @@ class LM:
         return self._ledger.turn
 
     def derived_seed(self) -> int:
-        """The seed of this place: a hash, so that no order of events can change it. 31 bits, as servers take."""
+        """The seed of this path: a hash, so that no order of calls can change it; 31 bits, which all servers accept."""
         ledger = self._ledger
         name = f"{ledger.seed}\x1f{ledger.attempt.problem_id}\x1f{ledger.attempt.sample}\x1f{self.path}"
         return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") >> 1
 
     def draw(self) -> float:
-        """A number in [0, 1) that belongs to this place."""
+        """A number in [0, 1) derived from this path's seed."""
         return self.derived_seed() / 2**31
 
     @property
@@ -140,7 +140,7 @@ class LM:
         return sets.pop() if len(sets) == 1 else ""
 
     def tell(self, event: Event) -> None:
-        """Passes an event to whoever listens."""
+        """Passes an event to the listener, if there is one."""
         if self._ledger.listener is not None:
             self._ledger.listener(event)
 
@@ -158,7 +158,7 @@ class LM:
         max_tokens: int | None = None,
         schema: Schema | None = None,
     ) -> Completion:
-        """One completion in the given mode; paid for at most once in a journal's life.
+        """One completion in the given mode; with a journal it is paid for at most once.
 
         Its tokens are accounted to `stage`; `final` is for listeners (see events.Location). `max_tokens` caps new
         tokens and is clipped to the window. Raises RuntimeError when this path was called before, ConfigError when the
@@ -193,8 +193,8 @@ class LM:
         return completion
 
     def record_cancelled(self, mode: Mode, stage: Stage) -> None:
-        """Records that this place's call was not waited for. Its cost cannot be known, so its usage is unknown, never
-        zero. Its seconds are those of the longest call so far, the one that was waited for.
+        """Records that this path's call was cancelled. Its usage is unknown, never zero; its seconds are those of the
+        longest call so far, the one that was waited for.
         """
         calls = self._ledger.calls
         calls.append(

@@ -63,7 +63,7 @@ def test_a_laptop_chain_takes_none_but_its_moves_and_its_id_gives_it_back(index:
 
 
 def test_a_level_with_moves_takes_no_other_steps_or_digits():
-    with pytest.raises(ConfigError, match="level 'laptop' has steps and digits of its own"):
+    with pytest.raises(ConfigError, match="level 'laptop' has its own steps and digits"):
         load("arithmetic", level="laptop", digits=(1, 2))
 
 

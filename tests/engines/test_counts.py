@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scale_reasoning.engines.counts import Counts, counted
+from scale_reasoning.engines.counts import Counts, read_counts
 from scale_reasoning.types import Usage
 
 
@@ -25,7 +25,7 @@ from scale_reasoning.types import Usage
     ],
 )
 def test_reasoning_that_is_counted_apart_is_told_from_reasoning_within(usage: Any, apart: bool) -> None:
-    assert counted(usage).reasoning_is_apart == apart
+    assert read_counts(usage).reasoning_is_apart == apart
 
 
 keys = st.sampled_from([
@@ -43,7 +43,7 @@ json_values = st.recursive(
 def test_whatever_is_called_usage_has_counts_that_are_whole_numbers_or_unknown(usages: list[Any], empty: bool) -> None:
     counts = Counts()
     for usage in usages:
-        counts.add(counted(usage))
+        counts.add(read_counts(usage))
     found = counts.usage(empty=empty)
     for count in (found.prompt_tokens, found.completion_tokens, found.reasoning_tokens, found.cached_tokens):
         assert count is None or (type(count) is int and count >= 0)
@@ -52,7 +52,7 @@ def test_whatever_is_called_usage_has_counts_that_are_whole_numbers_or_unknown(u
 
 
 def test_a_later_usage_without_counts_takes_nothing_back() -> None:
-    counts = counted({"prompt_tokens": 10, "completion_tokens": 20, "prompt_tokens_details": {"cached_tokens": 3}})
+    counts = read_counts({"prompt_tokens": 10, "completion_tokens": 20, "prompt_tokens_details": {"cached_tokens": 3}})
     for nothing in ({}, {"prompt_tokens": 0, "completion_tokens": 0}, {"completion_tokens": None}, []):
-        counts.add(counted(nothing))
+        counts.add(read_counts(nothing))
     assert counts.usage(empty=False) == Usage(prompt_tokens=10, completion_tokens=20, cached_tokens=3)

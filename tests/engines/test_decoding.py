@@ -12,7 +12,7 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from scale_reasoning.engines.decoding import Decoder, Row, Told, draw  # noqa: E402 torch may be missing
+from scale_reasoning.engines.decoding import Decoder, Output, Row, draw  # noqa: E402 torch may be missing
 from scale_reasoning.errors import ConfigError, EngineError  # noqa: E402
 from scale_reasoning.types import Sampling  # noqa: E402
 
@@ -54,15 +54,15 @@ def alone(model: Any, prompt: list[int], count: int) -> list[int]:
     return tokens[len(prompt) :]
 
 
-def submitted(decoder: Decoder, prompt: list[int], limit: int, **more: Any) -> SimpleQueue[Told]:
-    told: SimpleQueue[Told] = SimpleQueue()
+def submitted(decoder: Decoder, prompt: list[int], limit: int, **more: Any) -> SimpleQueue[Output]:
+    told: SimpleQueue[Output] = SimpleQueue()
     decoder.submit(
-        Row(prompt=prompt, limit=limit, tell=told.put, **{"sampling": GREEDY, "chance": random.Random(0), **more})
+        Row(prompt=prompt, limit=limit, emit=told.put, **{"sampling": GREEDY, "chance": random.Random(0), **more})
     )
     return told
 
 
-def heard(told: SimpleQueue[Told]) -> tuple[list[int], Told]:
+def heard(told: SimpleQueue[Output]) -> tuple[list[int], Output]:
     tokens = list[int]()
     while isinstance(what := told.get(timeout=30), int):
         tokens.append(what)

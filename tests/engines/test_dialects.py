@@ -114,8 +114,8 @@ def test_a_field_of_any_kind_leaves_a_completion_or_an_engine_error(said: list[A
     for body in (sse(*chunks), sse(*chunks, DONE), sse(*chunks[::-1], DONE), json.dumps(chunks[0]).encode()):
         reply = Reply(None, inside=False, where="HOST", secrets=())
         with suppress(EngineError):
-            reply.chunk(body)
-            completion = reply.completion(what="x")
+            reply.feed(body)
+            completion = reply.completion(content_type="x")
             assert msgspec.json.decode(msgspec.json.encode(completion), type=Completion) == completion
 
 
@@ -136,10 +136,10 @@ def read(dialect: Dialect, pieces: list[bytes]) -> str:
     reply = Reply(deltas.append, inside=dialect.inside, think=dialect.think, where="HOST", secrets=())
     try:
         for piece in pieces:
-            reply.chunk(piece)
+            reply.feed(piece)
             if reply.done:
                 break
-        completion = reply.completion(what=dialect.kind)
+        completion = reply.completion(content_type=dialect.kind)
     except EngineError as error:
         return repr(error)
     assert heard(deltas) == (completion.text, completion.reasoning)
@@ -149,8 +149,8 @@ def read(dialect: Dialect, pieces: list[bytes]) -> str:
 def completion(*events: bytes) -> Completion:
     reply = Reply(None, inside=False, where="HOST", secrets=())
     for event in events:
-        reply.chunk(b"data: " + event + b"\n\n")
-    return reply.completion(what="text/event-stream")
+        reply.feed(b"data: " + event + b"\n\n")
+    return reply.completion(content_type="text/event-stream")
 
 
 def test_what_cannot_be_read_after_the_end_of_a_reply_is_of_no_account() -> None:

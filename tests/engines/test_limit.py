@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.speed import mark_slow
 
-from scale_reasoning.engines.limit import CEILING, FIRST, Adaptive, Fixed, Limit, Places, limit_of
+from scale_reasoning.engines.limit import CEILING, FIRST, Adaptive, Fixed, Limit, Slots, limit_of
 from scale_reasoning.engines.policy import Limited, Retrying
 from scale_reasoning.engines.scripted import Scripted
 from scale_reasoning.engines.sim import Sim, Speeds, run_virtual
@@ -30,7 +30,7 @@ def served(limit: Limit, speeds: Speeds, *, halved: bool = False) -> tuple[float
 
     async def run() -> tuple[float, Sim, list[int]]:
         sim, loop, seeds = Sim(speeds), asyncio.get_running_loop(), count()
-        engine = Retrying(Limited(sim, places=Places(limit)), retries=8)
+        engine = Retrying(Limited(sim, slots=Slots(limit)), retries=8)
         tokens, limits = 0, list[int]()
 
         async def caller() -> None:
@@ -84,20 +84,20 @@ def test_it_recovers_when_the_server_halves_its_slots(kind: str) -> None:
 def test_refusals_of_one_moment_end_at_what_the_server_took() -> None:
     limit = Adaptive()
     for beside in range(FIRST - 1, 5, -1):
-        limit.refused(beside=beside)
+        limit.record_refusal(others=beside)
     assert limit.most == 6
 
 
 def test_a_server_that_refuses_is_not_hammered_and_no_call_is_given_up() -> None:
     _, sim, _ = served(Adaptive(), Speeds(slots=16, spread=0.6, queue=0))
     assert sim.most_in_flight == 16
-    assert sim.requests - sum(tries > 0 for tries in sim._asked.values()) < 0.3 * sim.requests
+    assert sim.requests - sum(tries > 0 for tries in sim.tries.values()) < 0.3 * sim.requests
 
 
 def test_it_never_falls_below_one() -> None:
     limit = Adaptive()
     for _ in range(100):
-        limit.refused(beside=0)
+        limit.record_refusal(others=0)
     assert limit.most == 1
 
 
@@ -105,14 +105,14 @@ def test_it_never_grows_above_its_ceiling() -> None:
     limit, now = Adaptive(), 0.0
     for _ in range(100_000):
         now += 1 / limit.most
-        limit.answered(began=now, ended=now + 1, work=50)
+        limit.record_reply(began=now, ended=now + 1, work=50)
     assert limit.most == CEILING
 
 
 def test_it_grows_only_where_requests_wait() -> None:
     async def run() -> int:
         limit = Adaptive()
-        limited = Limited(Scripted([("", "ok")], seconds=1.0), places=Places(limit))
+        limited = Limited(Scripted([("", "ok")], seconds=1.0), slots=Slots(limit))
         for _ in range(20):
             await together(limited.generate(request(n)) for n in range(FIRST))
         return limit.most
@@ -123,7 +123,7 @@ def test_it_grows_only_where_requests_wait() -> None:
 def test_replies_begun_under_another_limit_do_not_count() -> None:
     limit = Adaptive()
     for _ in range(100):
-        limit.answered(began=0, ended=1, work=50)
+        limit.record_reply(began=0, ended=1, work=50)
     assert limit.most == 2 * FIRST
 
 
@@ -135,8 +135,8 @@ def test_the_same_replies_give_the_same_limits() -> None:
 def test_urgency_decides_who_waits_also_while_the_limit_moves() -> None:
     async def run() -> list[str]:
         engine = Scripted([("", "ok")], seconds=1.0)
-        limited = Limited(engine, places=Places(Adaptive()))
-        calls = [limited.urgent(lambda n=n: float(n)).generate(request(n)) for n in range(200)]
+        limited = Limited(engine, slots=Slots(Adaptive()))
+        calls = [limited.with_urgency(lambda n=n: float(n)).generate(request(n)) for n in range(200)]
         await together(calls)
         return [asked.messages[0].content for asked in engine.requests]
 
@@ -148,10 +148,10 @@ def test_a_limit_that_shrinks_lets_nobody_in_until_enough_have_left() -> None:
     async def run() -> int:
         limit = Adaptive()
         engine = Scripted([("", "ok")], seconds=1.0)
-        limited = Limited(engine, places=Places(limit))
+        limited = Limited(engine, slots=Slots(limit))
         tasks = [asyncio.create_task(limited.generate(request(n))) for n in range(40)]
         await asyncio.sleep(0.5)
-        limit.refused(beside=3)
+        limit.record_refusal(others=3)
         await asyncio.sleep(1)
         in_flight = engine.in_flight
         await asyncio.wait(tasks)
@@ -164,18 +164,18 @@ def test_a_server_that_counts_no_tokens_is_measured_by_its_text() -> None:
     async def run() -> int:
         limit = Adaptive()
         engine = Uncounted([("", "x" * 400)], seconds=1.0)
-        limited = Limited(engine, places=Places(limit))
+        limited = Limited(engine, slots=Slots(limit))
         await together(limited.generate(request(n)) for n in range(100))
         return limit.most
 
     assert run_virtual(run()) > FIRST
 
 
-def test_shared_places_are_one_limit_for_all_who_share_them() -> None:
+def test_shared_slots_are_one_limit_for_all_who_share_them() -> None:
     async def run() -> int:
         engine = Scripted([("", "ok")], seconds=1.0)
-        places = Places(limit_of(5))
-        first, second = (Limited(engine, places=places) for _ in range(2))
+        slots = Slots(limit_of(5))
+        first, second = (Limited(engine, slots=slots) for _ in range(2))
         await together(limited.generate(request(n)) for n, limited in enumerate([first, second] * 20))
         return engine.most_in_flight
 
@@ -185,13 +185,13 @@ def test_shared_places_are_one_limit_for_all_who_share_them() -> None:
 def test_a_refusal_is_raised_as_it_came() -> None:
     async def run() -> Overloaded:
         with pytest.raises(Overloaded) as caught:
-            await Limited(Scripted([("", Overloaded("busy", 3))]), places=Places(Adaptive())).generate(request(1))
+            await Limited(Scripted([("", Overloaded("busy", 3))]), slots=Slots(Adaptive())).generate(request(1))
         return caught.value
 
     assert run_virtual(run()).retry_after == 3
 
 
-class Asked(asyncio.Future[Places | None]):
+class Asked(asyncio.Future[Slots | None]):
     """A turn that counts how often turns are asked whether they are over."""
 
     times = 0
@@ -203,9 +203,9 @@ class Asked(asyncio.Future[Places | None]):
 
 def test_a_long_queue_costs_no_more_a_request_than_a_short_one() -> None:
     async def run() -> None:
-        places, Asked.times = Places(Fixed(1)), 0
+        slots, Asked.times = Slots(Fixed(1)), 0
         for ticket in range(2000):
-            places.queue(Asked(), urgency=0.0, ticket=ticket, at_home=True)
+            slots.join(Asked(), urgency=0.0, ticket=ticket, is_preferred=True)
         assert Asked.times < 4 * 2000
 
     asyncio.run(run())

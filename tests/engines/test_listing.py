@@ -13,7 +13,7 @@ from aiohttp import web
 from tests.servers import ModelServer, serving
 
 from scale_reasoning.engines import Connection, connect
-from scale_reasoning.engines.listing import like, model, only_model
+from scale_reasoning.engines.listing import check_model, only_model, similar_names
 from scale_reasoning.engines.probe import probe
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.types import Mode
@@ -97,10 +97,11 @@ def test_a_name_is_compared_with_a_hostile_list_in_a_fraction_of_a_second() -> N
     for asked in ("Qwen/Qwen3-8B", "abcdefghij" * 20):
         names = ["".join(letters.sample(asked, len(asked))) + str(number) for number in range(20_000)]
         began = time.process_time()
-        like(asked, names)
-        model(asked, dict.fromkeys(names))
+        similar_names(asked, names)
+        check_model(asked, dict.fromkeys(names))
         assert time.process_time() - began < 0.25
 
 
 def test_the_nearest_name_is_told_whatever_the_case_of_its_letters() -> None:
-    assert like("qwen/qwen3-8b", ["a", "Qwen/Qwen3-8B-Base", *map(str, range(5000))]) == "Qwen/Qwen3-8B-Base"
+    names = ["a", "Qwen/Qwen3-8B-Base", *map(str, range(5000))]
+    assert similar_names("qwen/qwen3-8b", names) == ["Qwen/Qwen3-8B-Base"]

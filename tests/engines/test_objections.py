@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scale_reasoning.engines.changes import Bound, Change, Drop, Fold, Put, Rename, Simplify
-from scale_reasoning.engines.objections import objections
-from scale_reasoning.engines.statements import LONGEST, MOST_STATEMENTS, statements
+from scale_reasoning.engines.objections import find_changes
+from scale_reasoning.engines.statements import LONGEST, MOST_STATEMENTS, read_statements
 from scale_reasoning.types import Message
 
 
@@ -455,13 +455,13 @@ REFUSALS: list[tuple[str, list[Change]]] = [
 
 @pytest.mark.parametrize(("said", "changes"), REFUSALS)
 def test_a_refusal_objects_to_what_it_names(said: str, changes: list[Change]) -> None:
-    assert objections(said, body()) == changes
+    assert find_changes(said, body()) == changes
 
 
 @pytest.mark.parametrize(("said", "changes"), REFUSALS)
 def test_what_was_not_sent_is_never_objected_to(said: str, changes: list[Change]) -> None:
     bare = {"model": "m", "messages": (Message("user", "Hi"),)}
-    assert objections(said, bare) == []
+    assert find_changes(said, bare) == []
 
 
 WORDS = sorted({word for said, _ in REFUSALS for word in said.split()})
@@ -476,18 +476,18 @@ WORDS = sorted({word for said, _ in REFUSALS for word in said.split()})
 def test_no_text_of_a_server_breaks_the_reading_of_a_refusal(said: str) -> None:
     for text in (said, error(said), json.dumps({"detail": [{"loc": [said], "msg": said}]})):
         sent = body()
-        for change in objections(text, sent):
-            after = change.applied(sent)
+        for change in find_changes(text, sent):
+            after = change.apply(sent)
             assert after["model"] == "m"
             assert {"max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens"} & set(after)
 
 
 def test_what_is_read_of_a_refusal_is_bounded() -> None:
     many = json.dumps({"detail": [{"loc": ["body", "seed"], "msg": f"{n} {'x' * 9000}"} for n in range(999)]})
-    read = statements(many)
+    read = read_statements(many)
     assert len(read) <= MOST_STATEMENTS
-    assert max(len(each.words) for each in read) <= LONGEST
+    assert max(len(each.text) for each in read) <= LONGEST
     nested = error("seed is not supported")
     for _ in range(10):
         nested = error(nested)
-    assert len(statements(nested)) <= MOST_STATEMENTS
+    assert len(read_statements(nested)) <= MOST_STATEMENTS

@@ -18,7 +18,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.engines.faults import TEXT, USAGE, Faults, FaultServer, running
 
-from scale_reasoning.engines.openai import OpenAI, Timeouts
+from scale_reasoning.engines.http import Timeouts
+from scale_reasoning.engines.openai import OpenAI
 from scale_reasoning.engines.refusals import error_for
 from scale_reasoning.errors import (
     ConfigError,
@@ -424,7 +425,7 @@ def test_a_server_that_accepts_no_connection_is_given_up_after_the_connect_timeo
         ("http://127.0.0.1:port/v1", None, "http://127.0.0.1:port/v1"),
         ("http://[::1/v1", None, r"http://\[::1/v1"),
         ("http://127.0.0.1/v1", KEY + "\n", "API key: holds a line break"),
-        ("http://me:word@127.0.0.1/v1", KEY, "names a user while there is an API key"),
+        ("http://me:word@127.0.0.1/v1", KEY, "has a user name while there is an API key"),
     ],
 )
 def test_what_can_never_work_is_the_users_to_mend(base_url: str, key: str | None, message: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from scale_reasoning.engines.overflow import overflow
+from scale_reasoning.engines.overflow import read_overflow
 
 OVERFLOWS: dict[str, tuple[int, str, tuple[int | None, int | None, int | None]]] = {
     "vLLM: a lower bound": (
@@ -240,7 +240,7 @@ OTHERS: dict[str, tuple[int, str]] = {
 @pytest.mark.parametrize("server", OVERFLOWS)
 def test_a_window_refusal_is_read_with_its_numbers(server: str) -> None:
     status, said, numbers = OVERFLOWS[server]
-    error = overflow(status, said, "refused")
+    error = read_overflow(status, said, "refused")
     assert error is not None
     assert (error.prompt_tokens, error.window, error.at_least) == numbers
 
@@ -248,9 +248,9 @@ def test_a_window_refusal_is_read_with_its_numbers(server: str) -> None:
 @pytest.mark.parametrize("server", OTHERS)
 def test_a_refusal_of_something_else_is_no_overflow(server: str) -> None:
     status, said = OTHERS[server]
-    assert overflow(status, said, "refused") is None
+    assert read_overflow(status, said, "refused") is None
 
 
 def test_an_overflow_is_never_read_into_a_server_that_is_too_busy_or_does_not_know_the_key() -> None:
     said = "This model's maximum context length is 4096 tokens."
-    assert [status for status in (200, 401, 404, 429, 500, 503) if overflow(status, said, "")] == [500]
+    assert [status for status in (200, 401, 404, 429, 500, 503) if read_overflow(status, said, "")] == [500]

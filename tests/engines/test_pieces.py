@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scale_reasoning.engines.pieces import Pieces, joined
+from scale_reasoning.engines.pieces import Pieces, join_pieces
 
 halves = st.lists(st.sampled_from(["\ud83d", "\ude00", "\ud83d\ude00", "a", "é", "", "a\ud83d", "\ude00b"]), max_size=8)
 
@@ -54,7 +54,7 @@ def test_pieces_that_only_begin_alike_are_not_taken_for_the_whole(pieces: list[s
 
 
 def test_messages_that_each_hold_the_whole_are_one_text() -> None:
-    assert joined(["It", "It is", "", "It is 4."]) == "It is 4."
-    assert joined(["It ", "is ", "4."]) == "It is 4."
-    assert joined(["4", "4"]) == "44"
-    assert joined([]) == joined([""]) == ""
+    assert join_pieces(["It", "It is", "", "It is 4."]) == "It is 4."
+    assert join_pieces(["It ", "is ", "4."]) == "It is 4."
+    assert join_pieces(["4", "4"]) == "44"
+    assert join_pieces([]) == join_pieces([""]) == ""

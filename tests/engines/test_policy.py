@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from scale_reasoning.engines.policy import FIRST_WAIT, LONGEST_WAIT, Limited, Retrying, Told
+from scale_reasoning.engines.policy import FIRST_WAIT, LONGEST_WAIT, Limited, Listener, Retrying
 from scale_reasoning.engines.scripted import Reply, Scripted
 from scale_reasoning.engines.sim import Sim, Speeds, run_virtual
 from scale_reasoning.errors import ContextOverflow, EngineError, Malformed, Overloaded, Rejected, Unreachable
@@ -238,9 +238,9 @@ def test_a_server_that_fails_one_in_five_is_used_without_loss_and_never_above_th
 
 
 def test_a_call_that_was_heard_leaves_nothing_for_the_garbage_collector() -> None:
-    told = Told(lambda _: None)
-    assert told.on_delta is not None
-    told.on_delta(Delta(text="Hello"))
-    left = weakref.ref(told)
-    del told
+    listener = Listener(lambda _: None)
+    assert listener.on_delta is not None
+    listener.on_delta(Delta(text="Hello"))
+    left = weakref.ref(listener)
+    del listener
     assert left() is None

@@ -16,7 +16,7 @@ from tests.engines.probe_server import NAME, Endpoint, many_models
 from tests.servers import ModelServer, serving
 
 from scale_reasoning.engines import Connection, smollm2
-from scale_reasoning.engines.openai import Timeouts
+from scale_reasoning.engines.http import Timeouts
 from scale_reasoning.engines.probe import LEAK, MODEL, REACHABLE, Finding, probe
 from scale_reasoning.errors import ConfigError
 
@@ -69,7 +69,7 @@ def test_keys_that_a_server_refuses_are_named_with_their_cost_and_spoil_no_other
     finding = findings.pop("request keys")
     assert finding.verdict == "no"
     assert finding.found == "refused: seed: it is left out; top_k: it is left out"
-    assert "a run asked anew gives other texts" in finding.cost
+    assert "a new run gives other texts" in finding.cost
     assert findings["n"].verdict == findings["schema honoured"].verdict == "yes"
 
 

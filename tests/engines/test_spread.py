@@ -20,7 +20,7 @@ from scale_reasoning.engines.limit import Fixed
 from scale_reasoning.engines.policy import Retrying
 from scale_reasoning.engines.scripted import Reply, Scripted
 from scale_reasoning.engines.sim import run_virtual
-from scale_reasoning.engines.spread import DEAD, REST, Limits, Server, Spread
+from scale_reasoning.engines.spread import FAILURES_UNTIL_DOWN, REST, Server, SharedServers, Spread
 from scale_reasoning.errors import EngineError, Overloaded, Rejected, Unreachable
 from scale_reasoning.runs.attempt import attempt
 from scale_reasoning.runs.run import run
@@ -50,7 +50,7 @@ def answering(reply: Reply = "ok", *, seconds: float = 1.0) -> Scripted:
 
 
 def home(engine: Spread, problem: int) -> str:
-    return engine.ranked(request(problem))[0].name
+    return engine.rank(request(problem))[0].name
 
 
 class Mortal:
@@ -135,7 +135,7 @@ def test_at_a_full_server_those_at_home_come_first_and_of_them_the_most_urgent()
         ]
         tasks = list[asyncio.Task[Completion]]()
         for urgency, problem, then in calls:
-            engine = spread_.urgent(lambda urgency=urgency: float(urgency))
+            engine = spread_.with_urgency(lambda urgency=urgency: float(urgency))
             tasks.append(asyncio.create_task(engine.generate(request(problem, then=then))))
             await asyncio.sleep(0)
         await asyncio.wait(tasks)
@@ -185,7 +185,7 @@ def test_a_dead_server_is_left_alone_tried_by_one_request_after_a_rest_and_used_
         dead.off = True
         spread_ = spread({"a": dead, "b": other}, places=50)
         there = next(n for n in range(99) if home(spread_, n) == "a")
-        await together(spread_.generate(request(there, seed=seed)) for seed in range(DEAD))
+        await together(spread_.generate(request(there, seed=seed)) for seed in range(FAILURES_UNTIL_DOWN))
         for _ in range(int(2.5 * REST)):
             await together(spread_.generate(request(there, seed=seed)) for seed in range(5))
         down = list(dead.asked)
@@ -195,9 +195,9 @@ def test_a_dead_server_is_left_alone_tried_by_one_request_after_a_rest_and_used_
         return down, dead.asked[len(down) :]
 
     down, back = run_virtual(main())
-    assert len(down) == DEAD + 2
-    assert down[DEAD] >= REST
-    assert down[DEAD + 1] >= down[DEAD] + REST
+    assert len(down) == FAILURES_UNTIL_DOWN + 2
+    assert down[FAILURES_UNTIL_DOWN] >= REST
+    assert down[FAILURES_UNTIL_DOWN + 1] >= down[FAILURES_UNTIL_DOWN] + REST
     assert back.count(back[0]) == 1
     assert back.count(back[-1]) == 5
 
@@ -244,11 +244,11 @@ def test_a_server_that_is_too_busy_leaves_the_request_to_one_with_room_and_count
         spread_ = spread({"a": busy, "b": other})
         there = next(n for n in range(99) if home(spread_, n) == "a")
         reply = await spread_.generate(request(there))
-        for _ in range(2 * DEAD):
+        for _ in range(2 * FAILURES_UNTIL_DOWN):
             await spread_.generate(request(there))
         return len(busy.requests), reply.text
 
-    assert run_virtual(main()) == (1 + 2 * DEAD, "ok")
+    assert run_virtual(main()) == (1 + 2 * FAILURES_UNTIL_DOWN, "ok")
 
 
 @pytest.mark.parametrize("error", [Overloaded("busy", 7), Rejected("no", 400)])
@@ -279,14 +279,14 @@ def test_a_strategy_meets_no_failure_while_one_server_of_three_is_up() -> None:
     assert record.solution.answer == "1"
 
 
-# Limits
+# Shared servers
 
 
-def test_whoever_names_the_same_servers_shares_their_places() -> None:
-    limits = Limits()
-    first, again = (limits.servers(("http://a/v1", "http://b/v1"), 8) for _ in range(2))
+def test_whoever_names_the_same_servers_shares_their_slots() -> None:
+    shared = SharedServers()
+    first, again = (shared.get(("http://a/v1", "http://b/v1"), 8) for _ in range(2))
     assert first is again
-    assert limits.servers(("http://a/v1",), 8)[0] is not first[0]
+    assert shared.get(("http://a/v1",), 8)[0] is not first[0]
 
 
 # On the wire

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scale_reasoning.engines.think import ThinkSplitter, opened_by
+from scale_reasoning.engines.think import ThinkSplitter, find_open_thought
 from scale_reasoning.profiles import FINAL, KNOWN_MARKS
 from scale_reasoning.types import THINK, Delta, Marks
 
@@ -32,9 +32,9 @@ def split(
     found = [splitter.feed(piece) for piece in pieces] + [splitter.end()]
     deltas = [delta for delta in found if delta is not None]
     told = "".join(delta.text for delta in deltas), "".join(delta.reasoning for delta in deltas)
-    assert told == splitter.told
+    assert told == splitter.emitted
     assert Delta() not in deltas
-    return told, splitter.parts(cut_off=cut_off)
+    return told, splitter.split(cut_off=cut_off)
 
 
 @given(replies, cuts, st.booleans(), st.booleans())
@@ -118,12 +118,12 @@ def test_a_thought_only_assumed_is_text_when_complete_and_reasoning_when_cut_off
 @pytest.mark.parametrize("inside", [False, True])
 def test_where_the_server_parts_reasoning_itself_its_content_is_text(inside: bool) -> None:
     splitter = ThinkSplitter(inside=inside)
-    splitter.served_apart()
+    splitter.disable()
     content = "\n<think> and </think> are tags."
     deltas = [splitter.feed(piece) for piece in content]
     assert splitter.end() is None
     assert deltas == [Delta(text=piece) for piece in content]
-    assert splitter.parts(cut_off=False) == (content, "")
+    assert splitter.split(cut_off=False) == (content, "")
 
 
 OWN = ("((", "))")
@@ -187,7 +187,7 @@ def test_a_thought_that_a_cut_off_reply_left_open_is_no_text_wherever_it_began(m
     ],
 )
 def test_the_thought_that_a_prompt_opens_is_known_by_its_marks(prompt: str, marks: Marks | None) -> None:
-    assert opened_by(prompt, OWN) == marks
+    assert find_open_thought(prompt, OWN) == marks
 
 
 @pytest.mark.parametrize("here", ["Here is", "Here's"])

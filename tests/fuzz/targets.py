@@ -21,7 +21,7 @@ from scale_reasoning.arithmetic.reading import find_question_owner, truth_in
 from scale_reasoning.datasets.dataset import normalise_text
 from scale_reasoning.datasets.files import _csv_rows, _json_rows
 from scale_reasoning.datasets.rows import SourceRow, make_problems
-from scale_reasoning.engines.listing import listed, model, window
+from scale_reasoning.engines.listing import check_model, check_window, read_list
 from scale_reasoning.engines.refusals import error_for, stream_error
 from scale_reasoning.engines.reply import Reply
 from scale_reasoning.engines.think import ThinkSplitter
@@ -90,7 +90,7 @@ def _parted(pieces: Iterable[str], *, inside: bool = False) -> tuple[str, str]:
     for piece in pieces:
         split.feed(piece)
     split.end()
-    return split.parts(cut_off=False)
+    return split.split(cut_off=False)
 
 
 def stream(text: str) -> None:
@@ -104,10 +104,10 @@ def replied(pieces: Iterable[bytes]) -> str:
     reply = Reply(None, inside=False, where="HOST", secrets=("sk-secret",))
     try:
         for piece in pieces:
-            reply.chunk(piece)
+            reply.feed(piece)
             if reply.done:
                 break
-        return repr(reply.completion(what="text/event-stream"))
+        return repr(reply.completion(content_type="text/event-stream"))
     except EngineError as error:
         _is_one_line(error)
         return repr(error)
@@ -132,10 +132,10 @@ def _is_one_line(error: EngineError) -> None:
 
 def models(text: str) -> None:
     with suppress(ValueError, RecursionError):
-        names = listed(json.loads(text))
-        assert len(model("some-model", names).found) < 1000
+        names = read_list(json.loads(text))
+        assert len(check_model("some-model", names).found) < 1000
         for entry in list((names or {}).values())[:3]:
-            window(4096, entry, own=None, flag="--window {}")
+            check_window(4096, entry, own=None, flag="--window {}")
 
 
 def manifest(text: str) -> None:

@@ -19,7 +19,7 @@ from tests.reliability.pages import table
 
 from scale_reasoning.cli.solve import _exit_code
 from scale_reasoning.engines import Connection, connect
-from scale_reasoning.engines.openai import Timeouts
+from scale_reasoning.engines.http import Timeouts
 from scale_reasoning.engines.probe import MODEL, probe
 from scale_reasoning.events import Event, Streamed
 from scale_reasoning.journal import MemoryJournal

@@ -64,7 +64,7 @@ def test_a_server_without_a_reasoning_parser_reads_a_trace_as_thought_and_answer
     splitter = ThinkSplitter(inside=False)
     splitter.feed(text_of(EASY, HARD))
     splitter.end()
-    text, reasoning = splitter.parts(cut_off=False)
+    text, reasoning = splitter.split(cut_off=False)
     assert text == "She has \\boxed{4}."
     assert reasoning.rstrip().endswith("2 and 2 are 4.")
 

@@ -17,7 +17,7 @@ from tests.commands import scale
 from tests.servers import Handler, send
 from tests.web.proxies import MODEL, both, command, endless, mute, opened, proxied, serving, until
 
-from scale_reasoning.engines.openai import Timeouts
+from scale_reasoning.engines.http import Timeouts
 from scale_reasoning.web.proxy.gate import Limits, read_keys
 from scale_reasoning.web.proxy.metrics import Metrics
 

@@ -13,7 +13,7 @@ import pytest
 from tests.web.proxies import MODEL, PROBLEM, both, command, endless, serving, until
 
 from scale_reasoning.endpoint import Endpoint
-from scale_reasoning.engines.limit import Fixed, Places
+from scale_reasoning.engines.limit import Fixed, Slots
 from scale_reasoning.engines.policy import Limited, Retrying
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.profiles import ModeProfile
@@ -182,7 +182,7 @@ def test_the_first_failure_is_raised_as_itself_while_others_wait_for_their_turn(
 def test_a_clients_first_call_goes_before_another_clients_many() -> None:
     async def main() -> list[str]:
         engine = Waiting()
-        limited = Limited(engine, places=Places(Fixed(1)))
+        limited = Limited(engine, slots=Slots(Fixed(1)))
         _, many = meter_over(limited, 100)
         _, one = meter_over(limited, 100)
 

@@ -18,7 +18,7 @@ from scale_reasoning.cli.options import Commands
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from scale_reasoning.engines.verdicts import Finding
+    from scale_reasoning.engines.findings import Finding
 
 COLOURS = {"yes": "green", "no": "bold red", "unknown": "yellow"}
 

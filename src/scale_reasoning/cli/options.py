@@ -87,7 +87,7 @@ def connection(args: argparse.Namespace) -> Connection:
 def partial_connection(args: argparse.Namespace) -> Connection:
     """The same where a recipe or a run names the models, or some of them. Raises ConfigError."""
     from scale_reasoning.cli.place import place
-    from scale_reasoning.engines.openai import Timeouts
+    from scale_reasoning.engines.http import Timeouts
 
     if args.temperature is not None and not 0 <= args.temperature <= 10:
         raise ConfigError(f"--temperature {args.temperature}: must be from 0 to 10")

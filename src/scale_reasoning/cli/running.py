@@ -18,7 +18,7 @@ from scale_reasoning.cli.place import here
 from scale_reasoning.endpoint import Endpoints
 from scale_reasoning.engines import Connection, adaptations, connect, engine_of, key_from_environment
 from scale_reasoning.engines.llama import SLOTS
-from scale_reasoning.engines.spread import Limits
+from scale_reasoning.engines.spread import SharedServers
 from scale_reasoning.errors import ConfigError, Unreachable
 from scale_reasoning.events import Listener
 from scale_reasoning.runs import manifest as manifests
@@ -196,9 +196,9 @@ async def _runner(
     from scale_reasoning.runs.run import run
 
     async with AsyncExitStack() as stack:
-        opened, limits = dict[ModelSpec, Endpoints](), Limits()
+        opened, servers = dict[ModelSpec, Endpoints](), SharedServers()
         for spec, connection in connections.items():
-            opened[spec] = await stack.enter_async_context(connect(connection, limits))
+            opened[spec] = await stack.enter_async_context(connect(connection, servers))
         try:
             yield partial(run, store, opened, listener=listener)
         finally:

@@ -27,7 +27,7 @@ def unlisted(connections: Iterable[Connection]) -> list[str]:
         for each in filter(None, (connection, system1_connection(connection))):
             if each.model is None or engine_of(each) != "openai":
                 continue
-            found = listing.model(each.model, asyncio.run(_entries(each)))
+            found = listing.check_model(each.model, asyncio.run(_entries(each)))
             if found.verdict == "no":
                 lines[f"{found.found}: {found.fix}"] = None
     return list(lines)
@@ -50,11 +50,7 @@ def named(manifest: Manifest, connections: Mapping[ModelSpec, Connection]) -> Ma
 
 
 async def _entries(connection: Connection) -> Mapping[str, JSON] | None:
-    from scale_reasoning.engines.openai import OpenAI, Timeouts
-
-    patience = Timeouts(connect=PATIENCE, first_byte=PATIENCE)
     try:
-        async with OpenAI(connection.base_url or "", api_key=connection.api_key, timeouts=patience) as server:
-            return listing.listed(await server.fetch("/models"))
+        return await listing.fetch_list(connection, seconds=PATIENCE)
     except (EngineError, ConfigError):
         return None

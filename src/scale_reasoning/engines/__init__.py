@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from scale_reasoning.arithmetic.teacher import TEACHER, Teacher
 from scale_reasoning.endpoint import Endpoint, Endpoints
-from scale_reasoning.engines.adapting import Adaptable, Adapting
-from scale_reasoning.engines.limit import InFlight, Places, limit_of
+from scale_reasoning.engines.adapting import Adaptable, Adaptations
+from scale_reasoning.engines.limit import InFlight, Slots, limit_of
 from scale_reasoning.engines.policy import Limited, Retrying
-from scale_reasoning.engines.spread import Limits, Spread
+from scale_reasoning.engines.spread import SharedServers, Spread
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.profiles import Profile, profile_for
 from scale_reasoning.types import Engine, Mode
 
 if TYPE_CHECKING:
-    from scale_reasoning.engines.openai import Timeouts
+    from scale_reasoning.engines.http import Timeouts
 
 EMBEDDED = "student"
 """The name of the model in the box: SmolLM2 with an adapter for arithmetic's laptop level (docs/student.md)."""
@@ -143,18 +143,19 @@ def engine_of(connection: Connection) -> str:
 
 
 @asynccontextmanager
-async def connect(connection: Connection, limits: Limits | None = None) -> AsyncGenerator[Endpoints]:
-    """Both modes' endpoints, closed on leaving. What is given the same `limits` shares them where it shares a server.
+async def connect(connection: Connection, servers: SharedServers | None = None) -> AsyncGenerator[Endpoints]:
+    """Both modes' endpoints, closed on leaving. Connections given the same `servers` share
+    the limits of servers that they have in common.
 
     A mode that the model's family lacks and no other model was named for has no entry; asking for it raises a
     ConfigError that says what to do. Raises ConfigError for what cannot be opened.
     """
     connection = await with_model(connection)
     async with AsyncExitStack() as stack:
-        limits = limits or Limits()
-        main = await _with_policies(connection, limits, stack)
+        servers = servers or SharedServers()
+        main = await _with_policies(connection, servers, stack)
         second = system1_connection(connection)
-        other = main if second is None else await _with_policies(second, limits, stack)
+        other = main if second is None else await _with_policies(second, servers, stack)
         yield {
             **mode_endpoints(connection, main, Mode.SYSTEM2),
             **mode_endpoints(second or connection, other, Mode.SYSTEM1),
@@ -172,21 +173,22 @@ def adaptations(endpoints: Endpoints) -> dict[str, list[str]]:
     """What the servers of these endpoints were found to refuse so far, a sentence each, by model."""
     found: dict[str, list[str]] = {}
     for endpoint in endpoints.values():
-        for adapting in _adapting(endpoint.engine):
-            for model, each in adapting.found.items():
-                told = found.setdefault(model, [])
-                told += [adaptation.told for adaptation in each if adaptation.told not in told]
+        for of_server in _adaptations(endpoint.engine):
+            for model, each in of_server.found.items():
+                known = found.setdefault(model, [])
+                sentences = [adaptation.describe(of_server.where) for adaptation in each]
+                known += [sentence for sentence in sentences if sentence not in known]
     return found
 
 
-def _adapting(engine: Engine) -> Iterator[Adapting]:
+def _adaptations(engine: Engine) -> Iterator[Adaptations]:
     if isinstance(engine, Adaptable):
-        yield engine.adapting
+        yield engine.adaptations
     elif isinstance(engine, Retrying | Limited):
-        yield from _adapting(engine.engine)
+        yield from _adaptations(engine.engine)
     elif isinstance(engine, Spread):
         for server in engine.engines.values():
-            yield from _adapting(server)
+            yield from _adaptations(server)
 
 
 async def with_model(connection: Connection) -> Connection:
@@ -205,16 +207,16 @@ async def open_engine(connection: Connection, stack: AsyncExitStack) -> Opened:
     return await ENGINES[engine_of(connection)](connection, stack)
 
 
-async def _with_policies(connection: Connection, limits: Limits, stack: AsyncExitStack) -> Opened:
+async def _with_policies(connection: Connection, shared: SharedServers, stack: AsyncExitStack) -> Opened:
     if engine_of(connection) != "openai" or connection.base_url is None:  # it runs here, for this connection alone
         opened = await open_engine(connection, stack)
-        engine = Limited(opened.engine, places=Places(limit_of(connection.in_flight)))
+        engine = Limited(opened.engine, slots=Slots(limit_of(connection.in_flight)))
         return replace(opened, engine=Retrying(engine, retries=connection.retries))
     urls = tuple(dict.fromkeys((connection.base_url, *connection.more_base_urls)))
     each = [await open_engine(replace(connection, base_url=url), stack) for url in urls]
-    servers = limits.servers(urls, connection.in_flight)
+    servers = shared.get(urls, connection.in_flight)
     engines = {server: opened.engine for server, opened in zip(servers, each, strict=True)}
-    engine = Spread(engines) if len(urls) > 1 else Limited(each[0].engine, places=servers[0])
+    engine = Spread(engines) if len(urls) > 1 else Limited(each[0].engine, slots=servers[0])
     return replace(each[0], engine=Retrying(engine, retries=connection.retries))
 
 

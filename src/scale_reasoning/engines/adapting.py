@@ -1,7 +1,7 @@
-"""What a server was found to refuse in requests: changed from then on, said aloud once, and kept for the manifest.
+"""What a server refuses in requests: changed in every later request, said once, and kept for the run's manifest.
 
-A refusal that names something sent is answered with one change at a time (objections.py). Changes are kept, per model
-and mode, once a request with them was answered; a refused key changes what is sent, never what a journal files.
+When a refusal names something that was sent, one change after the other is tried (objections.py). Changes are kept per
+model and mode, once the server has answered a request with them. They change what is sent, never a journal key.
 """
 
 from __future__ import annotations
@@ -11,24 +11,28 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from scale_reasoning.engines.changes import Body, Bound, Change, Drop, Fold, Simplify
-from scale_reasoning.engines.objections import LIMITS, objections
+from scale_reasoning.engines.changes import Body, Bound, Change, Drop, Fold, Simplify, apply_changes, describe_change
+from scale_reasoning.engines.objections import LIMITS, find_changes
 from scale_reasoning.errors import EngineError, Overloaded, Rejected
 from scale_reasoning.profiles import profile_for
-from scale_reasoning.types import JSON, Mode, Request
+from scale_reasoning.types import Mode, Request
 
 MOST_CHANGES = 12
 """Changes that one request tries at most: each of its keys, once or twice."""
 
 ADAPTABLE = (None, 400, 404, 406, 415, 422, 500, 501)
-"""Statuses whose refusal may be about what was sent; None is an error in a 200."""
+"""Statuses of refusals that may be about what was sent; None is an error in a 200."""
 
 SWITCHES = {
     "chat_template_kwargs", "thinking", "reasoning", "reasoning_effort", "enable_thinking", "thinking_budget",
     "output_config", "think",
 }  # fmt: skip
-"""Keys by which System 1 and System 2 are told apart."""
+"""Keys that switch between System 1 and System 2."""
 
+_LOST_SWITCH = (
+    ", and a sentence in the prompt asks for System 1 or System 2 instead. Whether that works, `scale doctor` tells; "
+    "--profile NAME says another family, --system1-model another model for System 1"
+)
 _BUSY = re.compile(r"memory|overload|capacity|busy|rate.?limit|loading|unavailable|time.?out|quota|died|dead", re.I)
 _UNKNOWN_KEY = re.compile(
     r"un(?:supported|recogni[sz]ed|expected keyword)|unknown (?:param|arg|field|key)|extra inputs|n[o']t support", re.I
@@ -38,56 +42,67 @@ _GRAMMAR = re.compile(r"grammar|schema|guided|structured|json|regex|outlines|gui
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adaptation:
-    """One thing that a server refuses, and what is done about it, as a sentence. `key` is a request's key, `words` are
-    those in which it was refused.
-    """
+    """One thing that a server refuses, and the change that answers it. `refusal` is the server's message."""
 
-    key: str
-    told: str
-    words: str
-    lost_switch: bool = False
+    change: Change
+    refusal: str
+
+    @property
+    def key(self) -> str:
+        """The key of a request that is refused, or the system role."""
+        return self.change.key
+
+    @property
+    def lost_switch(self) -> bool:
+        """Whether nothing but a sentence in the prompt is left to switch between the modes."""
+        return isinstance(self.change, Drop) and bool(self.change.instead)
+
+    @property
+    def summary(self) -> str:
+        """What is refused, and what is sent instead."""
+        in_schema = isinstance(self.change, Simplify) and f"{', '.join(sorted(self.change.keywords))} in a schema"
+        return f"{in_schema or self.key}: {describe_change(self.change)}"
+
+    def describe(self, where: str) -> str:
+        """The same as a sentence about the server `where`."""
+        return f"{where} refuses {self.summary}{_LOST_SWITCH if self.lost_switch else ''}"
 
 
-class Adapting:
-    """What one server was found to refuse. `where` names it; `say` hears each finding once."""
+class Adaptations:
+    """All that one server is known to refuse. `where` names it; `say` is called with each new adaptation's sentence."""
 
     def __init__(self, where: str, say: Callable[[str], None]) -> None:
         self.where, self._say = where, say
         self.blameless_schemas: set[str] = set()
-        """Models whose refusals without a reason went on without a schema."""
-        self._kept: dict[tuple[str, Mode], tuple[Change, ...]] = {}
+        """Models that refuse without a reason even when no schema is sent."""
+        self._changes: dict[tuple[str, Mode], tuple[Change, ...]] = {}
         self._found: dict[str, dict[str, Adaptation]] = {}
 
     @property
     def found(self) -> Mapping[str, Sequence[Adaptation]]:
-        """By model, what was found so far."""
+        """The adaptations so far, by model."""
         return {model: tuple(found.values()) for model, found in self._found.items()}
 
-    def kept(self, model: str, mode: Mode) -> tuple[Change, ...]:
+    def changes_for(self, model: str, mode: Mode) -> tuple[Change, ...]:
         """What to change in every request of this model and mode."""
-        return self._kept.get((model, mode), ())
+        return self._changes.get((model, mode), ())
 
-    def keep(self, request: Request, changes: tuple[Change, ...], words: Mapping[str, str]) -> None:
-        """Keeps what made the server answer; `words` are the refusals by key."""
-        before = self.kept(request.model, request.mode)
+    def keep(self, request: Request, changes: tuple[Change, ...], refusals: Mapping[str, str]) -> None:
+        """Keeps the changes with which the server answered a request; `refusals` are its messages by key."""
+        before = self.changes_for(request.model, request.mode)
         if changes == before:
             return
-        dropped = {change.key for change in before if isinstance(change, Drop)}  # by a request beside this one
-        new = tuple(change for change in changes if change.key not in dropped and not _of_one_prompt(change))
+        dropped = {change.key for change in before if isinstance(change, Drop)}  # by a concurrent request
+        new = tuple(change for change in changes if change.key not in dropped and not _is_for_one_prompt(change))
         own = {change.key for change in new}
-        self._kept[request.model, request.mode] = (*(each for each in before if each.key not in own), *new)
+        self._changes[request.model, request.mode] = (*(each for each in before if each.key not in own), *new)
+        found = self._found.setdefault(request.model, {})
         for change in new:
-            if change not in before:
-                self._tell(request.model, change, words.get(change.key, ""))
-
-    def _tell(self, model: str, change: Change, words: str) -> None:
-        refused = ", ".join(sorted(change.parts)) + " in a schema" if isinstance(change, Simplify) else change.key
-        told = f"{self.where} refuses {refused}: {change.told()}"
-        found = self._found.setdefault(model, {})
-        if told not in found:
-            lost = isinstance(change, Drop) and bool(change.instead)
-            found[told] = Adaptation(key=change.key, told=told, words=words, lost_switch=lost)
-            self._say(told)
+            adaptation = Adaptation(change=change, refusal=refusals.get(change.key, ""))
+            sentence = adaptation.describe(self.where)
+            if change not in before and sentence not in found:
+                found[sentence] = adaptation
+                self._say(sentence)
 
 
 @runtime_checkable
@@ -95,94 +110,88 @@ class Adaptable(Protocol):
     """An engine that changes its requests for a strict server."""
 
     @property
-    def adapting(self) -> Adapting:
-        """What the server was found to refuse."""
+    def adaptations(self) -> Adaptations:
+        """What the server is known to refuse."""
         ...
 
-    def adapted(self, body: Body, mode: Mode) -> Body:
+    def adapt(self, body: Body, mode: Mode) -> Body:
         """A body without what the server is known to refuse."""
         ...
 
 
 class Trial:
-    """One request on its way through refusals: `body` changes what is sent, `refused` looks for a change to try."""
+    """One request until the server answers it or no change is left to try."""
 
-    def __init__(self, adapting: Adapting, request: Request) -> None:
-        self._adapting, self._request = adapting, request
-        self._changes = adapting.kept(request.model, request.mode)
+    def __init__(self, adaptations: Adaptations, request: Request) -> None:
+        self._adaptations, self._request = adaptations, request
+        self._changes = adaptations.changes_for(request.model, request.mode)
         self._tried: set[Change] = set(self._changes)
-        self._words: dict[str, str] = {}
+        self._refusals: dict[str, str] = {}
+        self._refusal = ""
         self._left = MOST_CHANGES
-        self._again = self._blames_schema = False
-        self._last = ""
+        self._repeated = self._blames_schema = False
 
-    def body(self, body: Body) -> Body:
-        """The body with everything changed that is known to be refused."""
-        return changed(body, self._changes)
+    def adapt(self, body: Body) -> Body:
+        """The body with the changes that are known or being tried."""
+        return apply_changes(body, self._changes)
 
-    def refused(self, error: EngineError, sent: Body) -> bool:
-        """Whether to send the request again, changed; False where the refusal stands."""
+    def keep_changes(self) -> None:
+        """Keeps the changes for later requests, because the server answered this one."""
+        self._adaptations.keep(self._request, self._changes, self._refusals)
+
+    def find_change(self, error: EngineError, sent: Body) -> bool:
+        """Looks for a change that answers a refusal. True: send the request again; False: the refusal is final."""
         if not isinstance(error, Rejected | Overloaded) or error.status not in ADAPTABLE or not self._left:
             return False
         self._left -= 1
-        self._last = str(error)
-        said = error.said or str(error)
-        offered = objections(said, sent)
-        if error.status == 500 and not _UNKNOWN_KEY.search(said):  # by its template, its grammar compiler, or by itself
-            offered = [change for change in offered if isinstance(change, Fold | Simplify)]
-        change = next((each for each in offered if each not in self._tried and each.applied(sent) != sent), None)
+        self._refusal = str(error)
+        text = error.said or self._refusal
+        changes = find_changes(text, sent)
+        if error.status == 500 and not _UNKNOWN_KEY.search(text):  # a chat template or a grammar compiler broke
+            changes = [change for change in changes if isinstance(change, Fold | Simplify)]
+        change = next((each for each in changes if each not in self._tried and each.apply(sent) != sent), None)
         if change is not None:
-            return self._try(change)
+            self._try(change)
+            return True
         if self._blames_schema:
-            self._adapting.blameless_schemas.add(self._request.model)
-        return not offered and "response_format" in sent and self._without_schema(error.status, said)
+            self._adaptations.blameless_schemas.add(self._request.model)
+        return not changes and "response_format" in sent and self._try_without_schema(error.status, text)
 
-    def answered(self) -> None:
-        """The request was answered: what was changed was refused indeed."""
-        self._adapting.keep(self._request, self._changes, self._words)
+    def _try_without_schema(self, status: int | None, text: str) -> bool:
+        """Leaves the schema out where its compiler broke, or where nothing else explains a refusal.
 
-    def _without_schema(self, status: int | None, said: str) -> bool:
-        """Whether to leave the schema out: where its compiler broke, or where nothing else explains a refusal.
-
-        A failure without a reason may pass by itself, so the same is asked once more before the schema is blamed.
+        A 500 without a reason may be a passing failure, so the same request is sent once more before that.
         """
-        model, named = self._request.model, _GRAMMAR.search(said) is not None
-        if not named and (status in (None, 404) or model in self._adapting.blameless_schemas or _BUSY.search(said)):
+        is_named, model = _GRAMMAR.search(text) is not None, self._request.model
+        blameless = model in self._adaptations.blameless_schemas
+        if not is_named and (status in (None, 404) or blameless or _BUSY.search(text)):
             return False
-        if status == 500 and not named and not self._again:
-            self._again = True
+        if status == 500 and not is_named and not self._repeated:
+            self._repeated = True
             return True
         self._blames_schema = True
-        return self._try(Drop("response_format"))
-
-    def _try(self, change: Change) -> bool:
-        self._tried.add(change)
-        if isinstance(change, Drop) and self._is_last_switch(change.key):
-            family = profile_for("", name="instruct").mode(self._request.mode)
-            change = Drop(change.key, family.suffix if family else "")
-        if isinstance(change, Simplify):
-            earlier = (each.parts for each in self._changes if isinstance(each, Simplify))
-            change = Simplify(change.parts.union(*earlier))
-        # A later change of a key takes the earlier one's place.
-        self._changes = (*(each for each in self._changes if each.key != change.key), change)
-        self._tried.add(change)
-        self._words[change.key] = self._last
+        self._try(Drop("response_format"))
         return True
 
+    def _try(self, change: Change) -> None:
+        self._tried.add(change)
+        if isinstance(change, Drop) and self._is_last_switch(change.key):
+            instruct = profile_for("", name="instruct").mode(self._request.mode)
+            change = Drop(change.key, instruct.suffix if instruct else "")
+        if isinstance(change, Simplify):
+            earlier = (each.keywords for each in self._changes if isinstance(each, Simplify))
+            change = Simplify(change.keywords.union(*earlier))
+        # A later change of a key replaces the earlier one.
+        self._changes = (*(each for each in self._changes if each.key != change.key), change)
+        self._tried.add(change)
+        self._refusals[change.key] = self._refusal
+
     def _is_last_switch(self, key: str) -> bool:
-        gone = {change.key for change in self._changes if isinstance(change, Drop)}
-        switches = [each for each in self._request.extras if each in SWITCHES and each not in gone]
-        return switches == [key]
+        dropped = {change.key for change in self._changes if isinstance(change, Drop)}
+        return [each for each in self._request.extras if each in SWITCHES and each not in dropped] == [key]
 
 
-def _of_one_prompt(change: Change) -> bool:
-    """Whether a cap on new tokens is what one prompt left of a window; a model's own cap is a round number."""
+def _is_for_one_prompt(change: Change) -> bool:
+    """Whether a limit of new tokens is what one prompt left of a window; a model's own limit is a round number."""
     most = change.most if isinstance(change, Bound) and change.key in LIMITS else None
     return most is not None and int(most) % 64 not in (0, 63) and int(most) % 100 != 0
-
-
-def changed(body: Body, changes: Sequence[Change]) -> dict[str, JSON]:
-    """The body after all changes, in their order."""
-    for change in changes:
-        body = change.applied(body)
-    return body

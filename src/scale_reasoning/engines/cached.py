@@ -1,7 +1,7 @@
-"""Whether a file in the cache is still what it was when its hash was checked.
+"""Whether a file in the cache still has the hash that was checked.
 
-The hash of a large file takes a moment, so it is computed again only when the file is another than was recorded: by its
-size, its times and its number on the disk, which every write changes.
+Hashing a large file takes a moment. So the hash is computed again only when the file's size, times or inode differ from
+those that were recorded; every write changes them.
 """
 
 from __future__ import annotations
@@ -32,16 +32,13 @@ class Checked:
 
 
 def is_whole(file: Path, cache: Path, *, sha256: str | None = None) -> bool:
-    """Whether the file has the hash; without one, the hash that was recorded for it. Records what it finds."""
+    """Whether the file has this hash; without one, the hash that was recorded for it. Records what it finds."""
     try:
-        found = file.stat()
-        known = _recorded(cache).get(_name(file, cache))
+        known = _read_records(cache).get(_name(file, cache))
         wanted = sha256 or (known.sha256 if known else None)
         if wanted is None:
             return False
-        now = Checked(
-            sha256=wanted, size=found.st_size, written=found.st_mtime_ns, changed=found.st_ctime_ns, number=found.st_ino
-        )
+        now = _describe(file, wanted)
         if known == now:
             return True
         if hash_of(file) != wanted:
@@ -54,15 +51,18 @@ def is_whole(file: Path, cache: Path, *, sha256: str | None = None) -> bool:
 
 def remember(file: Path, cache: Path) -> None:
     """Records the hash that the file has now. Raises OSError."""
+    _record(cache, {_name(file, cache): _describe(file, hash_of(file))})
+
+
+def _describe(file: Path, sha256: str) -> Checked:
     found = file.stat()
-    now = Checked(
-        sha256=hash_of(file),
+    return Checked(
+        sha256=sha256,
         size=found.st_size,
         written=found.st_mtime_ns,
         changed=found.st_ctime_ns,
         number=found.st_ino,
     )
-    _record(cache, {_name(file, cache): now})
 
 
 def hash_of(file: Path) -> str:
@@ -72,11 +72,11 @@ def hash_of(file: Path) -> str:
 
 
 def _name(file: Path, cache: Path) -> str:
-    """What a file is recorded as: a cache may move as a whole."""
+    """The name in the records. It has no folder, so that a cache can be moved."""
     return file.name if file.parent == cache else str(file)
 
 
-def _recorded(cache: Path) -> Mapping[str, Checked]:
+def _read_records(cache: Path) -> Mapping[str, Checked]:
     try:
         return msgspec.json.decode(read_bounded(cache / RECORD, MOST_BYTES), type=dict[str, Checked])
     except (OSError, ValueError, RecursionError):
@@ -85,4 +85,4 @@ def _recorded(cache: Path) -> Mapping[str, Checked]:
 
 def _record(cache: Path, checked: Mapping[str, Checked]) -> None:
     with contextlib.suppress(OSError), replacing(cache / RECORD) as file:  # else the hash is computed each time
-        file.write(msgspec.json.encode({**_recorded(cache), **checked}))
+        file.write(msgspec.json.encode({**_read_records(cache), **checked}))

@@ -1,6 +1,6 @@
-"""What can be changed in a request's body so that a strict server takes it, one small class per kind of change.
+"""What can be changed in a request's body so that a strict server accepts it: one small class per kind of change.
 
-Pure. `applied` changes a body, `told` says it in a sentence's second half, after "the server refuses seed: ".
+Pure. `apply` returns the changed body, or the same object where there is nothing to change.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, cast
 
+from scale_reasoning.engines.values import as_list, as_table
 from scale_reasoning.types import JSON, Message
 
 Body: TypeAlias = dict[str, JSON]
@@ -17,13 +18,13 @@ Body: TypeAlias = dict[str, JSON]
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Leaves a key out. `instead` is a sentence after the last message that does the key's work, "" for none."""
+    """Leaves a key out. `instead`, if not "", is a sentence after the last message that does the work of the key."""
 
     key: str
     instead: str = ""
 
-    def applied(self, body: Body) -> Body:
-        """See Change."""
+    def apply(self, body: Body) -> Body:
+        """The body without the key."""
         if self.key not in body:
             return body
         rest = {key: value for key, value in body.items() if key != self.key}
@@ -31,15 +32,6 @@ class Drop:
             return rest
         *earlier, last = cast("Sequence[Message]", body["messages"])
         return {**rest, "messages": (*earlier, Message(last.role, f"{last.content}\n\n{self.instead}"))}
-
-    def told(self) -> str:
-        """See Change."""
-        if not self.instead:
-            return "it is left out"
-        return (
-            "it is left out, and a sentence in the prompt asks for System 1 or System 2 instead. Whether that works, "
-            "`scale doctor` tells; --profile NAME says another family, --system1-model another model for System 1"
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,91 +42,73 @@ class Bound:
     least: float | None
     most: float | None
 
-    def applied(self, body: Body) -> Body:
-        """See Change."""
+    def apply(self, body: Body) -> Body:
+        """The body with the number within the bounds; an integer stays one."""
         value = body.get(self.key)
         if not isinstance(value, int | float):
             return body
-        for bound, keep in ((self.least, max), (self.most, min)):
-            if bound is not None:
-                value = keep(value, bound)
-        whole = isinstance(body[self.key], int)
-        return body if value == body[self.key] else {**body, self.key: int(value) if whole else value}
-
-    def told(self) -> str:
-        """See Change."""
-        bounds = {"at least": self.least, "at most": self.most}
-        return " and ".join(f"{word} {bound:,.10g}" for word, bound in bounds.items() if bound is not None) + " is sent"
+        bounded = value if self.least is None else max(value, self.least)
+        bounded = bounded if self.most is None else min(bounded, self.most)
+        if bounded == value:
+            return body
+        return {**body, self.key: int(bounded) if isinstance(value, int) else bounded}
 
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Sends another value; only in place of `was`, where that is given."""
+    """Sends another value; where `was` is given, only in place of that value."""
 
     key: str
     value: str | float
     was: str | None = None
 
-    def applied(self, body: Body) -> Body:
-        """See Change."""
+    def apply(self, body: Body) -> Body:
+        """The body with the other value."""
         if self.key not in body or body[self.key] == self.value or self.was not in (None, body[self.key]):
             return body
         return {**body, self.key: self.value}
 
-    def told(self) -> str:
-        """See Change."""
-        return f"{self.value} is sent" + (f" for {self.was}" if self.was is not None else "")
-
 
 @dataclass(frozen=True, slots=True)
 class Rename:
-    """Sends a value by another key."""
+    """Sends a value under another key."""
 
     key: str
     to: str
 
-    def applied(self, body: Body) -> Body:
-        """See Change."""
+    def apply(self, body: Body) -> Body:
+        """The body with the other key."""
         return {self.to if key == self.key else key: value for key, value in body.items()}
-
-    def told(self) -> str:
-        """See Change."""
-        return f"it is sent as {self.to}"
 
 
 @dataclass(frozen=True, slots=True)
 class Simplify:
     """Leaves these keywords out of every part of the schema."""
 
-    parts: frozenset[str]
+    keywords: frozenset[str]
     key: str = "response_format"
 
-    def applied(self, body: Body) -> Body:
-        """See Change."""
+    def apply(self, body: Body) -> Body:
+        """The body with a simpler schema."""
         form = body.get(self.key)
-        return body if form is None else {**body, self.key: self._without(form)}
+        return body if form is None else {**body, self.key: self._simplify(form)}
 
-    def _without(self, value: JSON) -> JSON:
+    def _simplify(self, value: JSON) -> JSON:
         if isinstance(value, list):
-            return [self._without(item) for item in cast("list[JSON]", value)]
-        if not isinstance(value, dict):
-            return value
-        table = cast("dict[str, JSON]", value)
-        return {key: self._without(inner) for key, inner in table.items() if key not in self.parts}
-
-    def told(self) -> str:
-        """See Change."""
-        return f"schemas go without {', '.join(sorted(self.parts))}"
+            return [self._simplify(item) for item in as_list(value)]
+        if isinstance(value, dict):
+            return {key: self._simplify(inner) for key, inner in as_table(value).items() if key not in self.keywords}
+        return value
 
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """Puts the system text before the first user's, and turns of one role into one."""
+    """Puts the system text before the first user turn, and consecutive turns of one role into one."""
 
     key: str = "the system role"
 
-    def applied(self, body: Body) -> Body:
-        """See Change."""
+    def apply(self, body: Body) -> Body:
+        """The body without system messages."""
         messages = cast("Sequence[Message]", body["messages"])
         turns: list[Message] = []
         for message in messages:
@@ -145,10 +119,31 @@ class Fold:
                 turns.append(Message(role, message.content))
         return body if tuple(turns) == tuple(messages) else {**body, "messages": tuple(turns)}
 
-    def told(self) -> str:
-        """See Change."""
-        return "the system text is put into the first user turn"
-
 
 Change: TypeAlias = Drop | Bound | Put | Rename | Simplify | Fold
-"""One change. `applied(body)` is the changed body, or the same object where there is nothing to change."""
+
+
+def describe_change(change: Change) -> str:
+    """What is sent instead, as the end of a sentence that begins with "the server refuses seed: "."""
+    match change:
+        case Drop():
+            return "it is left out"
+        case Bound():
+            bounds = {"at least": change.least, "at most": change.most}
+            numbers = [f"{word} {bound:,.10g}" for word, bound in bounds.items() if bound is not None]
+            return f"{' and '.join(numbers)} is sent"
+        case Put():
+            return f"{change.value} is sent" + (f" for {change.was}" if change.was is not None else "")
+        case Rename():
+            return f"it is sent as {change.to}"
+        case Simplify():
+            return f"schemas go without {', '.join(sorted(change.keywords))}"
+        case Fold():
+            return "the system text is put into the first user turn"
+
+
+def apply_changes(body: Body, changes: Sequence[Change]) -> Body:
+    """The body after all changes, in their order."""
+    for change in changes:
+        body = change.apply(body)
+    return body

@@ -1,20 +1,19 @@
-"""Which tokens a server counted for a reply, in whichever dialect its `usage` is written.
+"""The tokens that a server counted for a reply, in any dialect of `usage`.
 
-Decides which counts can be believed: a count that cannot be read is unknown, never zero, and reasoning that is counted
-in addition to the completion becomes part of it.
+Decides which counts are true: a count that cannot be read is unknown, never zero, and reasoning that is counted in
+addition to the completion is added to it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
 
+from scale_reasoning.engines.values import value_at
 from scale_reasoning.types import JSON, Usage
 
 LARGEST = 10**12
-"""Tokens; a larger count is none."""
+"""Tokens; a larger count is unknown."""
 
 _PROMPT = (("prompt_tokens",), ("input_tokens",))
 _COMPLETION = (("completion_tokens",), ("output_tokens",), ("generated_tokens",))
@@ -35,7 +34,7 @@ _DIGITS = re.compile(r"\s*([0-9]{1,12})(?:\.0*)?\s*")
 
 @dataclass(slots=True, kw_only=True)
 class Counts:
-    """What one `usage` object says; None where it says nothing that can be read."""
+    """The counts of one `usage` object, None where it has none that can be read."""
 
     prompt: int | None = None
     completion: int | None = None
@@ -44,7 +43,7 @@ class Counts:
     total: int | None = None
 
     def add(self, later: Counts) -> None:
-        """Takes in a later `usage` of the same reply: its counts win, except zeros and gaps after real ones."""
+        """Adds a later `usage` of the same reply: its counts replace earlier ones, unless they are zero or missing."""
         grown = bool(later.completion) or (later.total or 0) > (later.prompt or self.prompt or 0)
         if grown or self.completion is None:
             self.completion, self.total = later.completion, later.total
@@ -55,14 +54,14 @@ class Counts:
     @property
     def reasoning_is_apart(self) -> bool:
         """Whether reasoning is counted in addition to the completion tokens (xAI, Gemini)."""
-        return self.completion is not None and (_all_new(self) or 0) > self.completion
+        return self.completion is not None and (_count_new(self) or 0) > self.completion
 
     def usage(self, *, empty: bool) -> Usage:
-        """The usage of the reply. `empty` says that it has no text, so that zero tokens can be true.
+        """The usage of the reply. `empty`: it has no text, so zero tokens can be true.
 
-        A prompt always has tokens, and so has a reply with text: their zeros are those of a server that counts nothing.
+        A prompt has tokens, and so has a reply with text: a server that says zero does not count.
         """
-        prompt, completion = self.prompt or None, _all_new(self)
+        prompt, completion = self.prompt or None, _count_new(self)
         if not completion and not empty:
             completion = None
         return Usage(
@@ -73,24 +72,24 @@ class Counts:
         )
 
 
-def counted(usage: JSON) -> Counts:
-    """The counts of a `usage` object; all unknown when it is none."""
+def read_counts(usage: JSON) -> Counts:
+    """The counts of a `usage` object; all unknown when it is no object."""
     return Counts(
-        prompt=_first(usage, _PROMPT),
-        completion=_first(usage, _COMPLETION),
-        reasoning=_first(usage, _REASONING),
-        cached=_first(usage, _CACHED),
-        total=_first(usage, (("total_tokens",),)),
+        prompt=_find(usage, _PROMPT),
+        completion=_find(usage, _COMPLETION),
+        reasoning=_find(usage, _REASONING),
+        cached=_find(usage, _CACHED),
+        total=_find(usage, (("total_tokens",),)),
     )
 
 
-def _all_new(counts: Counts) -> int | None:
-    """All new tokens: where the total shows more of them than the completion has, the rest is reasoning."""
+def _count_new(counts: Counts) -> int | None:
+    """All new tokens. Where the total has more than the completion, the rest is reasoning."""
     completion, reasoning = counts.completion, counts.reasoning
     if counts.total and counts.prompt:
         new = counts.total - counts.prompt
         apart = new - (completion or 0)
-        # A total may also hold tokens read from a cache, which are no new ones.
+        # A total may also include tokens from a cache, which are not new.
         if apart > 0 and (not completion or apart == reasoning or (reasoning is None and not counts.cached)):
             return new
     elif completion is not None and reasoning is not None and reasoning > completion:
@@ -98,18 +97,14 @@ def _all_new(counts: Counts) -> int | None:
     return completion
 
 
-def _first(usage: JSON, places: tuple[tuple[str, ...], ...]) -> int | None:
-    for place in places:
-        value = usage
-        for key in place:
-            value = cast("Mapping[str, JSON]", value).get(key) if isinstance(value, dict) else None
-        if (count := _count(value)) is not None:
-            return count
-    return None
+def _find(usage: JSON, paths: tuple[tuple[str, ...], ...]) -> int | None:
+    """The first count at one of these paths."""
+    counts = (_count(value_at(usage, *path)) for path in paths)
+    return next((count for count in counts if count is not None), None)
 
 
 def _count(value: JSON) -> int | None:
-    """A number of tokens, which servers also write as `10.0` and `"10"`; None for anything else."""
+    """A number of tokens, also written as `10.0` or `"10"`; None for anything else."""
     if isinstance(value, str):
         digits = _DIGITS.fullmatch(value)
         return int(digits[1]) if digits else None

@@ -1,8 +1,8 @@
-"""Many replies decoded together by one model, in one thread, so that none can tell the others are there.
+"""Batched decoding by one model in one thread; each output is independent of its neighbours.
 
-A step always runs as many rows as there are slots, used or not, for sums depend on the shape of a batch; each row
-attends over keys and values of its own, without padding; each draws with chances of its own seed. Requests join and
-leave between two tokens. Refuses to know text: tokens in, tokens out.
+A step always runs as many rows as there are slots, used or not, because sums depend on the shape of a batch. Each row
+attends over its own keys and values, without padding, and draws random numbers from its own seed. Requests join and
+leave between two tokens. Tokens in, tokens out: knows nothing of text.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Any, Literal, TypeAlias
 from scale_reasoning.errors import ConfigError, EngineError, Overloaded, Unreachable
 from scale_reasoning.types import Sampling
 
-Told: TypeAlias = "int | Literal['stop', 'length'] | EngineError"
-"""A token; or how the reply ended, said once."""
+Output: TypeAlias = "int | Literal['stop', 'length'] | EngineError"
+"""A token, or how the reply ended, which is the last output."""
 
 ATTENTION = "scale_rows"
 """The name under which transformers finds `attend`."""
@@ -27,28 +27,29 @@ ATTENTION = "scale_rows"
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Row:
-    """One reply being decoded: at most `limit` tokens (1 or more) after `prompt`. `tell` is called in the decoder's
-    thread; whoever sets `cancelled` is told no more than the token that is being made.
+    """One reply that is being decoded: at most `limit` tokens (1 or more) after `prompt`.
+
+    `emit` is called in the decoder's thread. After `cancelled` is set it is called once more at most.
     """
 
     prompt: Sequence[int]
     limit: int
     sampling: Sampling
     chance: random.Random
-    tell: Callable[[Told], None]
+    emit: Callable[[Output], None]
     cancelled: bool = False
     last: int = 0
-    made: int = 0
+    count: int = 0
     memory: dict[int, Memory] = field(default_factory=dict[int, "Memory"])
 
     @property
     def position(self) -> int:
-        """Where the last token stands."""
-        return len(self.prompt) + self.made - 1
+        """The position of the last token."""
+        return len(self.prompt) + self.count - 1
 
 
 class Memory:
-    """The keys and values that a row has in one layer, each [1, heads, tokens, size]. Room doubles when it runs out."""
+    """The keys and values of a row in one layer, each [1, heads, tokens, size]. Room doubles when it is full."""
 
     __slots__ = ("_keys", "_tokens", "_values")
 
@@ -56,9 +57,9 @@ class Memory:
         self._keys, self._values, self._tokens = keys, values, keys.shape[2]
 
     def add(self, keys: Any, values: Any) -> None:
-        """Appends one token's."""
+        """Appends those of one token."""
         if self._tokens == self._keys.shape[2]:
-            self._keys, self._values = _doubled(self._keys), _doubled(self._values)
+            self._keys, self._values = _double(self._keys), _double(self._values)
         self._keys[:, :, self._tokens] = keys[:, :, 0]
         self._values[:, :, self._tokens] = values[:, :, 0]
         self._tokens += 1
@@ -69,7 +70,7 @@ class Memory:
         return self._keys[:, :, start : self._tokens], self._values[:, :, start : self._tokens]
 
 
-def _doubled(kept: Any) -> Any:
+def _double(kept: Any) -> Any:
     one, heads, tokens, size = kept.shape
     room = kept.new_empty(one, heads, 2 * tokens, size)
     room[:, :, :tokens] = kept
@@ -77,10 +78,9 @@ def _doubled(kept: Any) -> Any:
 
 
 class Decoder:
-    """Decodes up to `slots` rows together, further ones wait their turn; `stops` are the tokens that end a reply.
+    """Decodes up to `slots` rows together, further rows wait; `stops` are the tokens that end a reply.
 
-    Changes the model's attention for good. Raises ConfigError for an architecture that this way of decoding does
-    not serve.
+    Replaces the model's attention. Raises ConfigError for an architecture that cannot be decoded in this way.
     """
 
     def __init__(self, model: Any, *, stops: frozenset[int], slots: int) -> None:
@@ -89,16 +89,16 @@ class Decoder:
         self._waiting: SimpleQueue[Row | None] = SimpleQueue()
         self._closing = False
         with self._torch.inference_mode():
-            self._take_over()
+            self._replace_attention()
         self._thread = threading.Thread(target=self._work, name="decoder", daemon=True)
         self._thread.start()
 
     def submit(self, row: Row) -> None:
-        """Queues a row; it is told how it ended, whatever happens."""
+        """Queues a row. Its last output is always how it ended."""
         self._waiting.put(row)
 
     def close(self) -> None:
-        """Ends the thread at the next token; rows under way are told Unreachable."""
+        """Ends the thread at the next token; the last output of unfinished rows is Unreachable."""
         self._closing = True
         self._waiting.put(None)
         self._thread.join()
@@ -109,11 +109,11 @@ class Decoder:
                 self._admit()
                 if any(self._rows):
                     self._step()
-        rest = [row for row in self._rows if row] + self._left()
+        rest = [row for row in self._rows if row] + self._take_waiting()
         for row in rest:
-            row.tell(Unreachable("the engine was closed"))
+            row.emit(Unreachable("the engine was closed"))
 
-    def _left(self) -> list[Row]:
+    def _take_waiting(self) -> list[Row]:
         rows = list[Row]()
         while not self._waiting.empty():
             if row := self._waiting.get():
@@ -121,7 +121,7 @@ class Decoder:
         return rows
 
     def _admit(self) -> None:
-        """Frees the slots of cancelled rows, fills free ones; waits for a row only where there is none to decode."""
+        """Frees the slots of cancelled rows and fills free slots; waits for a row only when there is none to decode."""
         self._rows = [None if row and row.cancelled else row for row in self._rows]
         while None in self._rows:
             try:
@@ -134,12 +134,12 @@ class Decoder:
                 self._begin(row, self._rows.index(None))
 
     def _begin(self, row: Row, slot: int) -> None:
-        """Reads the prompt, alone: what is beside it must not change it."""
+        """Reads the prompt, alone, because other rows must not change it."""
         try:
             logits = self._forward([row], [row.prompt], range(len(row.prompt)))
             self._rows[slot] = row if self._advance(row, logits[0]) else None
         except Exception as error:  # noqa: BLE001 the thread serves others
-            row.tell(_failure(error))
+            row.emit(_failure(error))
 
     def _step(self) -> None:
         """One more token for every row."""
@@ -154,37 +154,37 @@ class Decoder:
                     self._rows[slot] = None
         except Exception as error:  # noqa: BLE001 the thread serves others
             for row in filter(None, self._rows):
-                row.tell(_failure(error))
+                row.emit(_failure(error))
             self._rows = [None] * len(self._rows)
 
     def _advance(self, row: Row, logits: Any) -> bool:
-        """Draws a row's next token; whether the row goes on."""
+        """Draws a row's next token; whether the row continues."""
         token = draw(logits, row.sampling, row.chance.random())
         if token in self._stops:
-            row.tell("stop")
+            row.emit("stop")
             return False
         row.last = token
-        row.made += 1
-        row.tell(token)
-        if row.made < row.limit:
+        row.count += 1
+        row.emit(token)
+        if row.count < row.limit:
             return True
-        row.tell("length")
+        row.emit("length")
         return False
 
     def _forward(self, rows: Sequence[Row | None], tokens: Sequence[Sequence[int]], positions: Sequence[int]) -> Any:
         """Logits after the last token of each row, [rows, vocabulary]."""
         ids = self._torch.tensor(tokens, device=self._model.device)
-        places = self._torch.tensor(list(positions), device=self._model.device).view(ids.shape)
-        return self._model(ids, position_ids=places, rows=rows, use_cache=False, logits_to_keep=1).logits[:, -1]
+        position_ids = self._torch.tensor(list(positions), device=self._model.device).view(ids.shape)
+        return self._model(ids, position_ids=position_ids, rows=rows, use_cache=False, logits_to_keep=1).logits[:, -1]
 
-    def _take_over(self) -> None:
-        """Gives the model an attention by rows, and sees that it still computes what it did before."""
+    def _replace_attention(self) -> None:
+        """Makes the model attend by rows, and checks that it still computes the same."""
         tokens = [token % self._model.config.get_text_config().vocab_size for token in range(5, 17)]
         whole = self._model(self._torch.tensor([tokens], device=self._model.device), use_cache=False).logits[0, -1]
         transformers = import_module("transformers")
         transformers.AttentionInterface.register(ATTENTION, attend)
         self._model.set_attn_implementation(ATTENTION)
-        row = Row(prompt=tokens, limit=1, sampling=Sampling(), chance=random.Random(), tell=lambda _: None)
+        row = Row(prompt=tokens, limit=1, sampling=Sampling(), chance=random.Random(), emit=lambda _: None)
         self._forward([row], [tokens[:-1]], range(len(tokens) - 1))
         rows = [row, *self._rows[1:]]
         logits = self._forward(rows, [tokens[-1:]] + [[0]] * (len(rows) - 1), [row.position] + [0] * (len(rows) - 1))[0]
@@ -193,9 +193,9 @@ class Decoder:
 
 
 def attend(module: Any, query: Any, key: Any, value: Any, mask: None, *, rows: Sequence[Row | None], **how: Any) -> Any:
-    """Attention for transformers: each row over its own memory, which takes the new keys and values.
+    """Attention for transformers: each row attends over its own memory, to which the new keys and values are added.
 
-    Shapes as there: query [rows, heads, tokens, size] to [rows, tokens, heads, size].
+    Shapes are those of transformers: query [rows, heads, tokens, size] to [rows, tokens, heads, size].
     """
     sdpa = import_module("transformers.integrations.sdpa_attention").sdpa_attention_forward
     out = query.new_zeros(query.shape[0], query.shape[2], query.shape[1], value.shape[3])
@@ -224,13 +224,13 @@ def _band(query: Any, window: int | None) -> Any:
 
 
 def draw(logits: Any, sampling: Sampling, chance: float) -> int:
-    """The token that `chance`, from 0 to 1, falls on among those that top_k, top_p and min_p leave, likeliest first.
+    """Samples a token: `chance`, from 0 to 1, selects among the tokens that top_k, top_p and min_p leave.
 
-    Temperature 0 is the likeliest token; None is 1. What else is None or 0 leaves all.
+    Temperature 0 selects the likeliest token, None means 1. Each other option, if None or 0, leaves all tokens.
     """
     torch = import_module("torch")
     size = logits.shape[0]
-    # Equal logits are common at 16 bits: the lower token goes first, whatever algorithm sorts.
+    # Equal logits are common at 16 bits. The lower token comes first, with every sorting algorithm.
     scores = logits.double() - torch.arange(size, device=logits.device) * 1e-13
     if sampling.temperature == 0:
         return int(scores.argmax())
@@ -240,8 +240,8 @@ def draw(logits: Any, sampling: Sampling, chance: float) -> int:
     if sampling.top_k and 0 < sampling.top_k < size:
         tokens = scores.topk(sampling.top_k).indices
     weights = scores[tokens].softmax(0)
-    # Sorting a whole vocabulary is slow. Tokens below this are never needed to reach top_p: all together weigh less
-    # than what it leaves.
+    # Sorting a whole vocabulary is slow. Tokens below this weight are not needed to reach top_p: all of them together
+    # weigh less than 1 - top_p.
     common = weights >= max((1 - top_p) / len(weights), (sampling.min_p or 0.0) * float(weights.max()))
     tokens, weights = tokens[common], weights[common]
     order = weights.argsort(descending=True)

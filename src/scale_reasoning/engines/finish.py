@@ -1,7 +1,6 @@
-"""What ended a reply, in the words that servers use for it: its own end, a limit, or a server that gave up.
+"""What a finish reason means: the model's own end, a limit, or a server that gave up.
 
-The one table of finish reasons. Of a reason that is not in it the words count; one without such a word stays as the
-server wrote it.
+The one table of finish reasons. A reason that is not in it is classified by its words, or stays as the server wrote it.
 """
 
 from __future__ import annotations
@@ -11,73 +10,30 @@ from typing import Literal, TypeAlias
 
 Ending: TypeAlias = Literal["stop", "length", "gave up", "filtered"]
 
-ENDINGS: dict[str, Ending] = {
-    "stop": "stop",
-    "stopped": "stop",
-    "end_turn": "stop",
-    "eos": "stop",
-    "eos_token": "stop",
-    "end_of_text": "stop",
-    "endoftext": "stop",
-    "stop_sequence": "stop",
-    "stop_token": "stop",
-    "stop_word": "stop",
-    "complete": "stop",
-    "completed": "stop",
-    "finished": "stop",
-    "length": "length",
-    "model_length": "length",
-    "max_length": "length",
-    "max_tokens": "length",
-    "max_new_tokens": "length",
-    "max_output_tokens": "length",
-    "max_completion_tokens": "length",
-    "max_tokens_reached": "length",
-    "token_limit": "length",
-    "limit": "length",
-    "context_length": "length",
-    "context_length_exceeded": "length",
-    "model_context_window_exceeded": "length",
-    "error_limit": "length",
-    "abort": "gave up",
-    "aborted": "gave up",
-    "cancel": "gave up",
-    "cancelled": "gave up",
-    "canceled": "gave up",
-    "error": "gave up",
-    "failed": "gave up",
-    "failure": "gave up",
-    "internal_error": "gave up",
-    "internal_server_error": "gave up",
-    "server_error": "gave up",
-    "network_error": "gave up",
-    "insufficient_system_resource": "gave up",
-    "overloaded": "gave up",
-    "timeout": "gave up",
-    "time_limit": "gave up",
-    "preempted": "gave up",
-    "load": "gave up",
-    "unload": "gave up",
-    "content_filter": "filtered",
-    "content_filtered": "filtered",
-    "content_filter_error": "filtered",
-    "guardrail_intervened": "filtered",
-    "error_toxic": "filtered",
-    "sensitive": "filtered",
-    "safety": "filtered",
-    "image_safety": "filtered",
-    "language": "filtered",
-    "recitation": "filtered",
-    "blocklist": "filtered",
-    "prohibited_content": "filtered",
-    "spii": "filtered",
-    "moderation": "filtered",
-    "refusal": "filtered",
+_REASONS: dict[Ending, str] = {
+    "stop": """
+        stop stopped end_turn eos eos_token end_of_text endoftext stop_sequence stop_token stop_word
+        complete completed finished
+        """,
+    "length": """
+        length model_length max_length max_tokens max_new_tokens max_output_tokens max_completion_tokens
+        max_tokens_reached token_limit limit context_length context_length_exceeded model_context_window_exceeded
+        error_limit
+        """,
+    "gave up": """
+        abort aborted cancel cancelled canceled error failed failure internal_error internal_server_error server_error
+        network_error insufficient_system_resource overloaded timeout time_limit preempted load unload
+        """,
+    "filtered": """
+        content_filter content_filtered content_filter_error guardrail_intervened error_toxic sensitive safety
+        image_safety language recitation blocklist prohibited_content spii moderation refusal
+        """,
 }
+ENDINGS: dict[str, Ending] = {reason: ending for ending, reasons in _REASONS.items() for reason in reasons.split()}
 """What each reason means, lower-case with underscores.
 
-"stop" is the model's own end and "length" a limit on tokens. Where the server "gave up", or its provider "filtered"
-the reply, what came is no answer of the model's.
+"stop" is the model's own end, "length" a limit of tokens. Where the server "gave up", or its provider "filtered" the
+reply, the text is not the model's answer.
 """
 
 
@@ -88,7 +44,7 @@ _WORDS: tuple[tuple[re.Pattern[str], Ending], ...] = (
         "gave up",
     ),
 )
-"""Words of a reason that is not in the table: providers make up new ones."""
+"""Words in reasons that are not in the table: providers invent new ones."""
 
 
 def ending(reason: str) -> Ending | None:
@@ -98,8 +54,8 @@ def ending(reason: str) -> Ending | None:
     return ENDINGS.get(name) or next((meaning for words, meaning in _WORDS if words.search(name)), None)
 
 
-def given_up(reason: str | None, where: str) -> str | None:
-    """The message of the failure that a finish reason stands for; None when the model itself ended the reply."""
+def failure_message(reason: str | None, where: str) -> str | None:
+    """The message of the failure that a finish reason means; None when it means none."""
     match ending(reason or ""):
         case "gave up":
             return f"{where} gave up in mid-reply (finish reason {reason})"
@@ -109,7 +65,7 @@ def given_up(reason: str | None, where: str) -> str | None:
             return None
 
 
-def named(reason: str | None) -> str | None:
-    """The reason as a completion has it: "stop" or "length" for all their spellings, others as they came."""
+def normalize_reason(reason: str | None) -> str | None:
+    """The reason of a completion: "stop" or "length" for all their spellings, others unchanged."""
     known = ending(reason or "")
     return known if known in ("stop", "length") else reason or None

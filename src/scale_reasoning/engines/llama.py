@@ -1,7 +1,7 @@
-"""The embedded model: a GGUF file served by llama.cpp in a child process, spoken to as any other server.
+"""The embedded model: a GGUF file served by llama.cpp in a child process, used like any other server.
 
-Decides how the child is started, watched and ended. Refuses to know the protocol (engines.openai) and llama.cpp's
-settings (engines.llama_server).
+Decides how the child is started, watched and ended. The protocol is in openai.py, llama.cpp's settings are in
+llama_server.py.
 """
 
 from __future__ import annotations
@@ -27,23 +27,24 @@ if TYPE_CHECKING:
     from asyncio.subprocess import Process
 
 SLOTS = 4
-"""Requests at a time, each with a cache of its own."""
+"""Requests at a time, each with its own cache."""
 
 
 class Llama:
     """A running llama.cpp server: `async with await Llama.start(path) as engine`.
 
-    `base_url` and `key` reach it over OpenAI's protocol; `window` is the tokens one request has, prompt and reply.
+    `base_url` and `key` give access over OpenAI's protocol; `window` is the tokens of one request, prompt and reply.
     """
 
     @classmethod
     async def start(
         cls, model: Path, *, slots: int = SLOTS, window: int = 4096, threads: int | None = None, seconds: float = 120
     ) -> Llama:
-        """Loads `model` and serves `slots` requests at a time, each with `window` tokens (or what the model was
-        trained on, if less), on `threads` (the physical cores this process may use). Further requests wait.
+        """Loads `model` and serves `slots` requests at a time; further requests wait.
 
-        Raises `ConfigError` when the model cannot be served, `Unreachable` when that takes over `seconds`.
+        Each has a window of `window` tokens, or the model's trained window if that is less. `threads` defaults to the
+        physical cores that this process may use. Raises ConfigError when the model cannot be served, Unreachable when
+        loading takes over `seconds`.
         """
         settings = _settings(model, slots=slots, window=window, threads=_cores() if threads is None else threads)
         async with AsyncExitStack() as undo:
@@ -70,23 +71,23 @@ class Llama:
         self._client = OpenAI(self.base_url, api_key=self.key)
 
     async def generate(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
-        """Answers one request; raises `Unreachable` when the child process has died."""
+        """See Engine. Raises Unreachable when the child process has died."""
         try:
             return await self._client.generate(request, on_delta)
         except (Unreachable, Malformed):
-            # A death shows as a broken connection first and as an exit status a moment later.
+            # The connection breaks first; the exit status comes a moment later.
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._process.wait(), 1)
             if self._process.returncode is None or self._log.closed:
                 raise
-            raise Unreachable(f"llama.cpp, serving {self._model}, {_death(self._process, self._log)}") from None
+            raise Unreachable(f"llama.cpp, serving {self._model}, {_describe_end(self._process, self._log)}") from None
 
     async def fetch(self, path: str, body: JSON = None) -> JSON:
         """See OpenAI.fetch."""
         return await self._client.fetch(path, body)
 
     async def close(self) -> None:
-        """Ends the child at once, whatever it is generating."""
+        """Ends the child at once."""
         await self._owned.aclose()
         await self._client.close()
 
@@ -115,7 +116,7 @@ def _settings(model: Path, *, slots: int, window: int, threads: int) -> Settings
 
 
 async def _spawn(log: IO[bytes]) -> Process:
-    """By path and not by module: the child then imports nothing of this package, and is ready the sooner."""
+    """Starts the child by path, not as a module, so that it imports nothing of this package and is ready sooner."""
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-P",
@@ -123,7 +124,7 @@ async def _spawn(log: IO[bytes]) -> Process:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=log,
-        start_new_session=True,  # Ctrl-C is this process's to handle
+        start_new_session=True,  # this process handles Ctrl-C
         # Unpinned, threads may share a core for a whole run and decode twenty times slower.
         env={"OMP_PROC_BIND": "true", "OMP_PLACES": "cores"} | os.environ,
     )
@@ -133,7 +134,7 @@ async def _ready(process: Process, settings: Settings, log: IO[bytes], seconds: 
     assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018 both are pipes
     try:
         async with asyncio.timeout(seconds):
-            # On the pipe and not on the command line, which every user can read.
+            # Through the pipe, because every user can read the command line.
             process.stdin.write(json.dumps(settings).encode() + b"\n")
             line = await process.stdout.readline()
             if not line:
@@ -141,7 +142,7 @@ async def _ready(process: Process, settings: Settings, log: IO[bytes], seconds: 
     except TimeoutError:
         raise Unreachable(f"llama.cpp did not load {settings['model']} within {seconds:g} s") from None
     if not line:
-        raise ConfigError(f"model: llama.cpp cannot serve {settings['model']}: it {_death(process, log)}")
+        raise ConfigError(f"model: llama.cpp cannot serve {settings['model']}: it {_describe_end(process, log)}")
     ready: Ready = json.loads(line)
     return ready
 
@@ -150,12 +151,12 @@ async def _end(process: Process) -> None:
     if process.stdin is not None:
         process.stdin.close()
     if process.returncode is None:
-        process.kill()  # it holds nothing worth saving, and an orderly end can hang
+        process.kill()  # it has nothing to save, and a normal end can hang
     await process.communicate()
 
 
-def _death(process: Process, log: IO[bytes]) -> str:
-    """How the child ended, and the last errors that it logged."""
+def _describe_end(process: Process, log: IO[bytes]) -> str:
+    """How the child ended, with the last errors in its log."""
     status = process.returncode or 0
     how = f"was killed by signal {-status} (out of memory?)" if status < 0 else f"ended with status {status}"
     log.seek(0)
@@ -164,7 +165,7 @@ def _death(process: Process, log: IO[bytes]) -> str:
 
 
 def _cores() -> int:
-    """Physical cores this process may use: hyper-threads share the units that inference is bound by."""
+    """Physical cores that this process may use: hyper-threads share the units that limit inference."""
     cpus = os.sched_getaffinity(0) if sys.platform == "linux" else range(os.cpu_count() or 1)
     return max(1, min(len({_siblings(cpu) for cpu in cpus}), _quota()))
 

@@ -1,8 +1,8 @@
 """The child process of `engines.llama`: one llama.cpp server on a free loopback port.
 
-Decides every setting of llama.cpp, and that the process lives no longer than its standard input stays open: a parent
-that dies, however it dies, leaves nothing behind. Refuses to know this package, so that it starts fast; reads one
-line of settings, writes one line when it serves, logs errors to standard error.
+Decides all settings of llama.cpp. Ends when its standard input closes, so that it never outlives its parent. Imports
+nothing of this package, so that it starts fast. Reads one line of settings, writes one line when it serves, and logs
+errors to standard error.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ import threading
 from typing import Any, TypedDict
 
 SET_PDEATHSIG = 1
-"""Of Linux's prctl: which signal a process gets when its parent ends."""
+"""prctl's option on Linux: the signal that a process gets when its parent ends."""
 
 
 class Settings(TypedDict):
-    """What the parent decides; `window` is tokens a slot, prompt and reply together."""
+    """The parent's decisions; `window` is tokens per slot, prompt and reply together."""
 
     model: str
     name: str
@@ -33,7 +33,7 @@ class Settings(TypedDict):
 
 
 class Ready(TypedDict):
-    """Where the server listens, and the window a slot really has (never above the trained one)."""
+    """The server's address, and the actual window of a slot (never above the trained one)."""
 
     address: str
     window: int
@@ -42,10 +42,10 @@ class Ready(TypedDict):
 def main() -> None:
     """Serves until standard input closes or a signal comes; never returns."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    if sys.platform == "linux":  # no thread of Python's runs while llama.cpp loads a model
+    if sys.platform == "linux":  # no Python thread runs while llama.cpp loads a model
         ctypes.CDLL(None).prctl(SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     settings: Settings = json.loads(sys.stdin.readline())
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     llama_cpp = importlib.import_module("xllamacpp")
     try:
         server = llama_cpp.Server(_params(llama_cpp, settings))
@@ -58,7 +58,7 @@ def main() -> None:
         signal.pause()
 
 
-def _leave_with_parent() -> None:
+def _end_with_parent() -> None:
     sys.stdin.read()
     os._exit(0)  # destroying the server with a request in flight deadlocks
 
@@ -72,16 +72,16 @@ def _params(llama_cpp: Any, settings: Settings) -> Any:
     params.ui = False
     params.endpoint_slots = False
     params.verbosity = 1  # errors only
-    params.fit_params = False  # tunes nothing that is not set here, and loads the model a second time
+    params.fit_params = False  # it changes no option that is set here, and loads the model a second time
     params.n_parallel = settings["slots"]
     params.n_ctx = settings["slots"] * settings["window"]
     params.cpuparams.n_threads = settings["threads"]
     params.cpuparams_batch.n_threads = settings["threads"]
     params.use_jinja = True  # chat_template_kwargs
-    params.cache_ram_mib = 1024  # prompts of slots that were taken by others; llama.cpp's own bound is 8 GiB
-    # One seed, one reply, whatever runs beside it and whatever the cache holds: a shared cache depends on the
-    # neighbours, and llama.cpp attends over 16- and 32-bit caches in an order that depends on how many tokens are
-    # computed at once. Over an 8-bit cache it has one order only; it is also half the memory, and no slower.
+    params.cache_ram_mib = 1024  # prompts of slots that other requests took; llama.cpp's default is 8 GiB
+    # One seed must give one reply, with any concurrent requests and any content of the cache. A shared cache depends on
+    # other requests, and over 16- and 32-bit caches llama.cpp attends in an order that depends on the number of tokens
+    # computed at once. Over an 8-bit cache there is one order only; it also needs half the memory and is no slower.
     params.kv_unified = False
     params.flash_attn_type = llama_cpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_ENABLED
     params.cache_type_k = params.cache_type_v = llama_cpp.ggml_type.GGML_TYPE_Q8_0

@@ -1,30 +1,31 @@
 """What a refusal objects to in the request: a key, its value, a pair of keys, a part of the schema, the system role.
 
-Pure. Only what was sent can be objected to, and never the model or the messages as such. Each objection comes with the
-changes that may answer it, the mildest first; adapting.py decides which of them to try and to keep.
+Pure. Finds the changes that may answer a refusal, the smallest first; adapting.py decides which to try and to keep.
+Only what was sent is changed, never the model or the messages as such.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple, cast
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from scale_reasoning.engines.changes import Body, Bound, Change, Drop, Fold, Put, Rename, Simplify
-from scale_reasoning.engines.statements import Statement, statements
+from scale_reasoning.engines.statements import Statement, read_statements
+from scale_reasoning.engines.values import as_list, as_table
 from scale_reasoning.types import JSON
 
 LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens")
-"""What servers call the cap on new tokens. It is renamed or lowered, never left out: it bounds the cost."""
+"""Names of the limit of new tokens. It is renamed or lowered, never left out, because it bounds the cost."""
 
 _FIXED = {"model", "messages"}
-_PARTS = {
+_KEYWORDS = {
     "minItems", "maxItems", "uniqueItems", "additionalProperties", "enum", "const", "minimum", "maximum", "pattern",
     "format", "minLength", "maxLength", "default", "strict",
 }  # fmt: skip
-"""Keywords that a schema keeps its sense without."""
+"""Keywords without which a schema keeps its meaning."""
 
-_INDIRECT = {
+_OTHER_WORDS = {
     "response_format": r"response[_ ]?(?:format|schema)|json[_ ](?:schema|mode|output|object)|structured.output"
     r"|\bschema\b|guided|grammar",
     "stream_options": r"include[_ ]usage",
@@ -35,10 +36,10 @@ _INDIRECT = {
         r"\b(?:thinking|reasoning|think)\b",
     ),
 }
-"""Other words for what was sent, where the refusal has none of the keys."""
+"""Words for a key, where a refusal names no key."""
 
-_PROSE = {"thinking", "reasoning", "think", "stream", "user", "stop", "n"}
-"""Keys that are words of the language too: they count where they are written as a key."""
+_WORDS = {"thinking", "reasoning", "think", "stream", "user", "stop", "n"}
+"""Keys that are also words of English: they count only where they are written as a key."""
 
 _REFUSES = re.compile(
     r"un(?:support|recogni|known|expected|available)|n[o']t (?:\w+ ){0,2}(?:support|permit|allow|recogni|implement"
@@ -60,13 +61,13 @@ _PAIR = re.compile(
     re.IGNORECASE,
 )
 _DISPENSABLE = ("stream_options", "seed", "min_p", "top_k", "top_p", "response_format", "temperature")
-"""Of a pair that cannot go together, the first of these goes."""
+"""Of two keys that cannot be sent together, the first in this list is left out."""
 
-_ASIDE = re.compile(
+_ADVICE = re.compile(
     r"^\W*(?:please )?(?:use|try|supported|valid|allowed|accepted|available|known|expected|possible|did you mean)\b",
     re.IGNORECASE,
 )
-"""How a sentence begins that names what would be right."""
+"""How a sentence begins that names what would be accepted."""
 
 _SYSTEM = re.compile(
     r"\b(?:system|developer)\b['\"`]?[ _-]?(?:role|message|prompt|instruction|turn)?s?\b.{0,60}"
@@ -97,55 +98,75 @@ _ONLY = re.compile(
     rf"only (?:be (?:set to )?)?(?:the )?(?:value )?[`'\"(]*{_N}|must be (?:exactly |equal to |set to )?{_N}", re.I
 )
 _EFFORTS = ("none", "minimal", "low", "medium", "default", "high", "xhigh", "max")
-_LIST = re.compile(
+"""Values of reasoning_effort, in order."""
+
+_LISTED_VALUES = re.compile(
     r"(?:values?(?: are|:)|one of|(?:should|must) be|expected|allowed|(?:options?|levels?)(?: are|:))(?=(.{3,200}))",
     re.I,
 )
 
 
-def objections(said: str, body: Body) -> list[Change]:
+def find_changes(refusal: str, body: Body) -> list[Change]:
     """The changes that may answer a refusal, in the order in which to try them; [] where it objects to nothing sent."""
-    found: list[Change] = []
-    for statement in statements(said):
-        found += _answers(statement, body)
-    return list(dict.fromkeys(found))
+    changes = [change for statement in read_statements(refusal) for change in _changes_for(statement, body)]
+    return list(dict.fromkeys(changes))
 
 
-def _answers(statement: Statement, body: Body) -> list[Change]:
-    words = statement.words
-    if Fold().applied(body) is not body and (
-        _SYSTEM.search(words) or re.search(r"messages\W+0\W+role", statement.place)
-    ):
+def _changes_for(statement: Statement, body: Body) -> list[Change]:
+    text = statement.text
+    is_about_roles = _SYSTEM.search(text) or re.search(r"messages\W+0\W+role", statement.about)
+    if is_about_roles and Fold().apply(body) is not body:
         return [Fold()]
-    simpler = _simpler(words, body)
-    keys = [] if simpler else _named(statement, body)
-    if not keys or not (statement.place or _REFUSES.search(words)):
+    if simpler := _simplify_schema(text, body):
         return simpler
-    mentioned = list(dict.fromkeys([*keys, *(key for _, _, key in _mentions(words, body))]))
-    if _PAIR.search(words) and len(mentioned) > 1:
-        return [Drop(next((key for key in _DISPENSABLE if key in mentioned), mentioned[-1]))]
-    return [change for key in keys for change in _remedies(key, words, body)]
-
-
-def _simpler(words: str, body: Body) -> list[Change]:
-    """A schema without the keywords that a refusal names, then none at all."""
-    if "response_format" not in body or not _REFUSES.search(words):
+    keys = _find_keys(statement, body)
+    if not keys or not (statement.about or _REFUSES.search(text)):
         return []
-    if re.search(r"required to be supplied|must be (?:set to )?false", words):
-        return [Drop("response_format")]  # it was: the server reads schemas in its own way
-    named = {part for part in _PARTS & _keywords(body["response_format"]) if re.search(rf"\b{part}\b", words)}
-    if "strict" in named and not re.search(r"['\"`.]strict|\bstrict['\"`]|\bstrict(?:: | (?:mode|schema|is ))", words):
-        named.discard("strict")
+    mentioned = list(dict.fromkeys([*keys, *(mention.key for mention in _find_mentions(text, body))]))
+    if _PAIR.search(text) and len(mentioned) > 1:
+        return [Drop(next((key for key in _DISPENSABLE if key in mentioned), mentioned[-1]))]
+    return [change for key in keys for change in _change_key(key, text, body)]
+
+
+def _simplify_schema(text: str, body: Body) -> list[Change]:
+    """A schema without the keywords that a refusal names, then no schema."""
+    if "response_format" not in body or not _REFUSES.search(text):
+        return []
+    if re.search(r"required to be supplied|must be (?:set to )?false", text):
+        return [Drop("response_format")]  # that is what was sent: this server reads schemas in another way
+    named = {word for word in _KEYWORDS & _all_keys(body["response_format"]) if re.search(rf"\b{word}\b", text)}
+    if not re.search(r"['\"`.]strict|\bstrict['\"`]|\bstrict(?:: | (?:mode|schema|is ))", text):
+        named.discard("strict")  # a word of English
     return [Simplify(frozenset(named)), Drop("response_format")] if named else []
 
 
-def _keywords(value: JSON) -> set[str]:
-    if isinstance(value, list):
-        return set[str]().union(*map(_keywords, cast("list[JSON]", value)))
-    if not isinstance(value, Mapping):
-        return set()
-    table = cast("Mapping[str, JSON]", value)
-    return set(table).union(*map(_keywords, table.values()))
+def _all_keys(value: JSON) -> set[str]:
+    """The keys of a JSON value at every level."""
+    table = as_table(value)
+    return set(table).union(*(_all_keys(each) for each in (*table.values(), *as_list(value))))
+
+
+def _find_keys(statement: Statement, body: Body) -> list[str]:
+    """The keys of the body that a statement is about."""
+    if statement.about:
+        names = _names_of_keys(body)
+        parts = [_normalize(part) for part in re.split(r"[^\w-]+", statement.about)]
+        key = next((names[part] for part in parts if part in names), None)
+        if key is not None:
+            return [key]
+        if parts[:1] in (["model"], ["messages"]) or parts[:2] in (["body", "messages"], ["body", "model"]):
+            return []
+    sentences = [
+        sentence
+        for sentence in re.split(r"(?<=[.;!])\s+(?=[A-Z'\"`])|\n+", statement.text)
+        if _REFUSES.search(sentence) and not _ADVICE.search(sentence)
+    ]
+    keys = [key for sentence in sentences for key in _first_keys(sentence, body)]
+    keys = keys or _first_keys(statement.text, body)
+    keys = keys or [
+        key for key, words in _OTHER_WORDS.items() if key in body and re.search(words, statement.text, re.I)
+    ]
+    return list(dict.fromkeys(keys))
 
 
 class _Mention(NamedTuple):
@@ -154,47 +175,28 @@ class _Mention(NamedTuple):
     key: str
 
 
-def _named(statement: Statement, body: Body) -> list[str]:
-    """The keys that a statement is about."""
-    if statement.place:
-        names = _names(body)
-        parts = [_plain(part) for part in re.split(r"[^\w-]+", statement.place)]
-        key = next((names[part] for part in parts if part in names), None)
-        if key is not None:
-            return [key]
-        if parts[:1] in (["model"], ["messages"]) or parts[:2] in (["body", "messages"], ["body", "model"]):
-            return []
-    sentences = re.split(r"(?<=[.;!])\s+(?=[A-Z'\"`])|\n+", statement.words)
-    keys = [
-        key for each in sentences if _REFUSES.search(each) and not _ASIDE.search(each) for key in _subject(each, body)
-    ]
-    keys = keys or _subject(statement.words, body)
-    keys = keys or [key for key, words in _INDIRECT.items() if key in body and re.search(words, statement.words, re.I)]
-    return list(dict.fromkeys(keys))
-
-
-def _subject(sentence: str, body: Body) -> list[str]:
-    """The first key of a sentence, and those that are listed with it."""
-    mentions = list(_mentions(sentence, body))
-    taken = mentions[:1]
+def _first_keys(sentence: str, body: Body) -> list[str]:
+    """The first key that a sentence mentions, and those listed directly after it."""
+    mentions = list(_find_mentions(sentence, body))
+    first = mentions[:1]
     for mention in mentions[1:]:
-        if not re.fullmatch(r"(?:[\s,'\"`\[\]{}()&/]|and|or)*", sentence[taken[-1].end : mention.start]):
+        if not re.fullmatch(r"(?:[\s,'\"`\[\]{}()&/]|and|or)*", sentence[first[-1].end : mention.start]):
             break
-        taken.append(mention)
-    return [mention.key for mention in taken]
+        first.append(mention)
+    return [mention.key for mention in first]
 
 
-def _mentions(words: str, body: Body) -> Iterator[_Mention]:
-    names = _names(body)
-    for found in re.finditer(r"[A-Za-z][\w-]*(?:\.[\w-]+)*", words, re.ASCII):
-        parts = [_plain(part) for part in found.group().split(".")]
+def _find_mentions(text: str, body: Body) -> Iterator[_Mention]:
+    names = _names_of_keys(body)
+    for match in re.finditer(r"[A-Za-z][\w-]*(?:\.[\w-]+)*", text, re.ASCII):
+        parts = [_normalize(part) for part in match.group().split(".")]
         key = next((names[part] for part in parts if part in names), None)
-        if key is not None and (key not in _PROSE or len(parts) > 1 or _as_key(words, found)):
-            yield _Mention(found.start(), found.end(), key)
+        if key is not None and (key not in _WORDS or len(parts) > 1 or _is_written_as_key(text, match)):
+            yield _Mention(match.start(), match.end(), key)
 
 
-def _as_key(words: str, found: re.Match[str]) -> bool:
-    before, after = words[: found.start()], words[found.end() :]
+def _is_written_as_key(text: str, match: re.Match[str]) -> bool:
+    before, after = text[: match.start()], text[match.end() :]
     return (
         before.endswith(("'", '"', "`"))
         or re.search(
@@ -206,81 +208,78 @@ def _as_key(words: str, found: re.Match[str]) -> bool:
     )
 
 
-def _names(body: Body) -> dict[str, str]:
-    """How a refusal may write what was sent: keys, the keys below them, and every name of the cap on new tokens."""
+def _names_of_keys(body: Body) -> dict[str, str]:
+    """The keys that were sent, by all names in a refusal: their own, those of inner keys, those of the same limit."""
     keys = [key for key in body if key not in _FIXED]
-    names = {_plain(inner): key for key in keys if isinstance(body[key], dict) for inner in body[key] if "_" in inner}
-    names |= {_plain(other): key for key in keys if key in LIMITS for other in LIMITS}
-    return names | {_plain(key): key for key in keys}
+    names = {_normalize(inner): key for key in keys for inner in as_table(body[key]) if "_" in inner}
+    names |= {_normalize(other): key for key in keys if key in LIMITS for other in LIMITS}
+    return names | {_normalize(key): key for key in keys}
 
 
-def _plain(name: str) -> str:
+def _normalize(name: str) -> str:
     return name.replace("_", "").replace("-", "").lower()
 
 
-def _remedies(key: str, words: str, body: Body) -> list[Change]:
+def _change_key(key: str, text: str, body: Body) -> list[Change]:
     value = body[key]
     if key in LIMITS:
-        return _limited(key, words, value)
-    if isinstance(value, str) and (other := _nearest(value, words)) is not None:
-        return [Put(key, other, was=value), Drop(key)]
-    if isinstance(value, int | float) and (bound := _bounded(key, words, value)) is not None:
+        return _change_limit(key, text, value)
+    if isinstance(value, str) and (effort := _nearest_effort(value, text)) is not None:
+        return [Put(key, effort, was=value), Drop(key)]
+    if isinstance(value, int | float) and (bound := _bound_number(key, text, value)) is not None:
         return [bound, Drop(key)]
     return [Drop(key)]
 
 
-def _limited(key: str, words: str, value: JSON) -> list[Change]:
-    """A lower cap where the refusal tells one, else another name."""
-    open_end = _OPEN.search(words)
-    below = open_end.group(2) if open_end else None
-    most = _highest(words) if below is None else None
-    if most is None and (found := below or _first(_BELOW.search(words))):
-        most = _number(found) - 1
+def _change_limit(key: str, text: str, value: JSON) -> list[Change]:
+    """A lower limit of new tokens where the refusal names one, else another name for it."""
+    most = None
+    if below := _OPEN.search(text):
+        most = _number(below.group(2)) - 1
+    elif (highest := _highest(text)) is not None:
+        most = highest
+    elif below := _BELOW.search(text):
+        most = _number(below.group(1)) - 1
     if most is not None and isinstance(value, int) and 0 < most < value:
         return [Bound(key, None, most)]
-    other = next((name for name in LIMITS if name != key and re.search(rf"\b{name}\b", words)), None)
-    if other is None and _UNKNOWN.search(words):
-        other = "max_completion_tokens" if key == "max_tokens" else "max_tokens"
-    return [Rename(key, other)] if other is not None and _UNKNOWN.search(words) else []
+    if not _UNKNOWN.search(text):
+        return []
+    other = "max_completion_tokens" if key == "max_tokens" else "max_tokens"
+    return [Rename(key, next((name for name in LIMITS if name != key and re.search(rf"\b{name}\b", text)), other))]
 
 
-def _bounded(key: str, words: str, value: float) -> Change | None:
-    """A number that the refusal allows; None where leaving the key out is the better answer."""
+def _bound_number(key: str, text: str, value: float) -> Change | None:
+    """A number that the refusal allows; None where the key should rather be left out."""
     if key == "seed":
-        return None  # kept in bounds, many seeds would become one
-    only = _ONLY.search(words)
-    if only is not None and "default" not in words.lower():
+        return None  # with a bound, many seeds would become one
+    only = _ONLY.search(text)
+    if only is not None and "default" not in text.lower():
         return Put(key, _number(*only.groups()))
-    least = _LEAST.search(words)
-    range_ = _RANGE.search(words)
+    least, range_ = _LEAST.search(text), _RANGE.search(text)
     low = _number(*range_.groups()[::2]) if range_ else _number(*least.groups()) if least else None
-    most = _highest(words)
-    bound = Bound(key, low, most)
-    return bound if bound.applied({key: value})[key] != value else None
+    bound = Bound(key, low, _highest(text))
+    return bound if bound.apply({key: value})[key] != value else None
 
 
-def _highest(words: str) -> float | None:
-    range_ = _RANGE.search(words)
-    most = _MOST.search(words)
-    if range_ is not None:
+def _highest(text: str) -> float | None:
+    """The largest number that the refusal allows, None where it names none."""
+    if range_ := _RANGE.search(text):
         return _number(*range_.groups()[1::2])
+    most = _MOST.search(text)
     return _number(*most.groups()) if most else None
 
 
-def _first(found: re.Match[str] | None) -> str | None:
-    return found.group(1) if found else None
-
-
 def _number(*groups: str | None) -> float:
+    """The number in the first group that matched."""
     digits = next(group for group in groups if group).replace(",", "")
     return float(digits) if "." in digits else int(digits)
 
 
-def _nearest(value: str, words: str) -> str | None:
-    """Of the efforts that a refusal lists, the one nearest to what was sent; None where it lists none."""
-    for found in _LIST.finditer(words):
-        listed = [word for word in re.findall(r"\w+", found.group(1).lower()) if word in _EFFORTS]
-        if value != "none":  # a thought may be longer or shorter; turned off it would be another mode
+def _nearest_effort(value: str, text: str) -> str | None:
+    """The listed effort that is nearest to the one that was sent; None where the refusal lists none."""
+    for match in _LISTED_VALUES.finditer(text):
+        listed = [word for word in re.findall(r"\w+", match.group(1).lower()) if word in _EFFORTS]
+        if value != "none":  # a thought may be longer or shorter; without a thought it would be another mode
             listed = [word for word in listed if word != "none"]
         if listed and value in _EFFORTS and value not in listed:
             return min(listed, key=lambda word: abs(_EFFORTS.index(word) - _EFFORTS.index(value)))

@@ -1,6 +1,6 @@
-"""What a refusal says about the window: whether prompt and reply do not fit it, and the numbers that it tells.
+"""What a refusal says about the window: whether prompt and reply do not fit, and with which numbers.
 
-Pure. Knows the wordings of the servers; how many tokens to ask for instead is decided in fit.py.
+Pure. Knows the words of the servers; fit.py decides how many tokens to ask for instead.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _NUMBER = r"(\d{1,3}(?:,\d{3})+(?!\d)|\d+)"
 
 
 def _patterns(*words: str) -> tuple[re.Pattern[str], ...]:
-    """Patterns in which # is a number; the first that is found counts."""
+    """Patterns in which # is a number; the first that matches counts."""
     return tuple(re.compile(word.replace("#", _NUMBER), re.IGNORECASE) for word in words)
 
 
@@ -33,7 +33,7 @@ _CAP = re.compile(
     r"|rate.limit",
     re.IGNORECASE,
 )
-"""What speaks of a limit on replies alone, on a rate or on a text: no prompt is too long by it."""
+"""Limits of replies, rates or texts: they do not mean that a prompt is too long."""
 
 _WINDOW = _patterns(
     r"context limit: [\d,]+ \+ [\d,]+ > #",
@@ -72,36 +72,36 @@ _PROMPT = _patterns(
 )
 
 
-def overflow(status: int | None, text: str, message: str) -> ContextOverflow | None:
-    """The overflow that an answer of this status speaks of, None when it speaks of something else.
+def read_overflow(status: int | None, text: str, message: str) -> ContextOverflow | None:
+    """The overflow that a response with this status and text reports, with this message; None where it reports none.
 
-    Proxies wrap a 400 as a 500 now and then, so that counts where it names a window.
+    Some proxies send a 400 as a 500, so a 500 counts when it names a window.
     """
     if not _OVERFLOW.search(text) or status not in (None, 400, 413, 422, 500):
         return None
-    window = _first(_WINDOW, text)
+    window = _find_number(_WINDOW, text)
     if (window is None or status == 413) and _CAP.search(text) and "context_length_exceeded" not in text:
         return None
     if status == 500 and window is None:
         return None
-    at_least = _first(_AT_LEAST, text)
-    counted = None if at_least is not None else _first(_PROMPT, text)
+    at_least = _find_number(_AT_LEAST, text)
+    counted = None if at_least is not None else _find_number(_PROMPT, text)
     return ContextOverflow(message, counted, window, at_least)
 
 
-_LESS_REPLY = re.compile(r"request has \d+ input tokens\. Please reduce the length of the input")
+_VLLM_015 = re.compile(r"request has \d+ input tokens\. Please reduce the length of the input")
 
 
-def corrected(error: ContextOverflow, most: int | None) -> ContextOverflow:
-    """The overflow with its true window: vLLM 0.15 tells the window less the reply asked for, `most` new tokens."""
+def correct_window(error: ContextOverflow, max_tokens: int | None) -> ContextOverflow:
+    """The overflow with its true window: vLLM 0.15 reports the window without the `max_tokens` of the request."""
     counted, window = error.prompt_tokens, error.window
-    if most is None or window is None or counted is None or not _LESS_REPLY.search(error.said):
+    if max_tokens is None or window is None or counted is None or not _VLLM_015.search(error.said):
         return error
-    whole = ContextOverflow(error.message, counted, window + most)
+    whole = ContextOverflow(error.message, counted, window + max_tokens)
     whole.said = error.said
     return whole
 
 
-def _first(patterns: Iterable[re.Pattern[str]], text: str) -> int | None:
+def _find_number(patterns: Iterable[re.Pattern[str]], text: str) -> int | None:
     found = next((match for pattern in patterns if (match := pattern.search(text))), None)
     return int(found.group(1).replace(",", "")) if found else None

@@ -1,7 +1,7 @@
-"""Policies are engines around an engine: bounded retries, and a limit on what is in flight (limit.py).
+"""Policies are engines around an engine: bounded retries, and a limit of requests in flight (limit.py).
 
-Compose them where the engine is made: `Retrying(Limited(OpenAI(url), in_flight=64))`. Waiting before a retry holds no
-place in the limit.
+Compose them where the engine is made: `Retrying(Limited(OpenAI(url), in_flight=64))`. A request that waits for a retry
+has no slot.
 """
 
 from __future__ import annotations
@@ -11,47 +11,47 @@ import random
 from collections.abc import Callable
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from scale_reasoning.engines.limit import Fixed, Places, enter
+from scale_reasoning.engines.limit import Fixed, Slots, take_slot
 from scale_reasoning.errors import Malformed, Overloaded, Unreachable
 from scale_reasoning.types import Completion, Delta, Engine, OnDelta, Request
 
 Urgency: TypeAlias = Callable[[], float]
-"""How much an attempt has before it: the one with the longest way to go should not start it last."""
+"""Returns an attempt's remaining work; attempts with more left go first."""
 
 
 @runtime_checkable
 class Scheduled(Protocol):
-    """An engine whose requests wait for a place."""
+    """An engine whose requests wait for a slot."""
 
-    def urgent(self, urgency: Urgency) -> Engine:
-        """The same engine for one attempt, whose requests wait by its urgency."""
+    def with_urgency(self, urgency: Urgency) -> Engine:
+        """The same engine for one attempt, whose requests have its urgency."""
         ...
 
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
-"""Seconds: waits double from the first to the longest; a server that asks for more than the longest is given up on."""
+"""Seconds: waits double from the first to the longest. After a Retry-After above the longest there is no retry."""
 
 
 class Retrying:
-    """Tries again, `retries` times at most, what may go better: no connection, overload, a broken reply.
+    """Repeats a failed request `retries` times at most: after no connection, an overload or a malformed reply.
 
-    Waits as long as Retry-After says, else about 0.5, 1, 2, 4, ... seconds, each up to a half longer by chance, so that
-    clients who failed together do not return together. A reply that is malformed twice in the same way is given up: one
-    seed gives one reply. A listener that heard pieces of a broken reply is told that it begins anew.
+    Waits as long as Retry-After says, else about 0.5, 1, 2, 4, ... seconds. Each wait is longer by a random part of up
+    to a half, so that clients that failed together do not return together. There is no retry when a reply is malformed
+    twice in the same way, because one seed gives one reply. The listener of a broken reply hears that it starts again.
     """
 
     def __init__(self, engine: Engine, *, retries: int = 4) -> None:
         self.engine, self.retries = engine, retries
 
     async def generate(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
-        """See Engine. Raises the last failure when none of the tries succeeds."""
-        told, malformed = Told(on_delta), ""
+        """See Engine. Raises the last failure when no try succeeds."""
+        listener, malformed = Listener(on_delta), ""
         for tried in range(self.retries + 1):
             try:
-                return await self.engine.generate(request, told.on_delta)
+                return await self.engine.generate(request, listener.on_delta)
             except (Unreachable, Overloaded, Malformed) as error:
                 asked = error.retry_after if isinstance(error, Overloaded) else None
-                if isinstance(error, Malformed) and not _broken_off(error):
+                if isinstance(error, Malformed) and not _is_cut_short(error):
                     if str(error) == malformed:
                         error.add_note("given up: malformed twice in the same way")
                         raise
@@ -60,99 +60,99 @@ class Retrying:
                     if tried:
                         error.add_note(f"given up after {tried + 1} tries")
                     raise
-            told.anew()
+            listener.restart()
             backoff = min(FIRST_WAIT * 2**tried, LONGEST_WAIT) * (1 + random.random() / 2)
             await asyncio.sleep(backoff if asked is None else max(asked, FIRST_WAIT / 10))
         raise AssertionError("unreachable")
 
-    def urgent(self, urgency: Urgency) -> Retrying:
-        """The same policy for one attempt, whose requests wait by its urgency."""
-        engine = self.engine.urgent(urgency) if isinstance(self.engine, Scheduled) else self.engine
+    def with_urgency(self, urgency: Urgency) -> Retrying:
+        """The same engine for one attempt, whose requests have its urgency."""
+        engine = self.engine.with_urgency(urgency) if isinstance(self.engine, Scheduled) else self.engine
         return Retrying(engine, retries=self.retries)
 
 
-def _broken_off(error: Malformed) -> bool:
-    """Whether only the end of a reply was missing, which is the connection's doing."""
+def _is_cut_short(error: Malformed) -> bool:
+    """Whether only the end of a reply was missing, which is the connection's fault."""
     return "before it was complete" in str(error)
 
 
-class Told:
-    """What a listener was told of a reply: where that breaks off, it hears that the next one begins anew."""
+class Listener:
+    """The listener of a reply. When the reply breaks off, it hears that the reply starts again."""
 
     def __init__(self, listener: OnDelta | None) -> None:
-        self._listener, self._heard = listener, False
+        self._listener, self._has_heard = listener, False
 
     @property
     def on_delta(self) -> OnDelta | None:
-        """What hears the pieces of a reply; None where nobody listens."""
-        return None if self._listener is None else self._pass
+        """What takes the pieces of a reply; None where nobody listens."""
+        return None if self._listener is None else self._pass_on
 
-    def _pass(self, delta: Delta) -> None:
-        self._heard = True
+    def _pass_on(self, delta: Delta) -> None:
+        self._has_heard = True
         if self._listener is not None:
             self._listener(delta)
 
-    def anew(self) -> None:
-        """What was told so far is void."""
-        if self._heard and self._listener is not None:
+    def restart(self) -> None:
+        """Says that all pieces so far are void, if there were any."""
+        if self._has_heard and self._listener is not None:
             self._listener(Delta(restarted=True))
-        self._heard = False
+        self._has_heard = False
 
 
 class Limited:
-    """Lets at most `in_flight` requests through at a time, or as many as there are `places`, which several may share.
+    """Lets at most `in_flight` requests through at a time, or as many as there are `slots`, which several may share.
 
-    Of those that wait the most urgent goes first; a request's urgency is taken when it begins to wait.
+    The most urgent of the waiting requests goes first; a request's urgency is read when it begins to wait.
     """
 
-    def __init__(self, engine: Engine, *, in_flight: int = 64, places: Places | None = None) -> None:
-        self.engine, self.places = engine, places or Places(Fixed(in_flight))
+    def __init__(self, engine: Engine, *, in_flight: int = 64, slots: Slots | None = None) -> None:
+        self.engine, self.slots = engine, slots or Slots(Fixed(in_flight))
 
     async def generate(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
         """See Engine."""
-        return await self.by_urgency(0.0, request, on_delta)
+        return await self.generate_urgently(0.0, request, on_delta)
 
-    def urgent(self, urgency: Urgency) -> Engine:
-        """The same places for one attempt, whose requests wait by its urgency."""
-        return ByUrgency(self, urgency)
+    def with_urgency(self, urgency: Urgency) -> Engine:
+        """The same engine for one attempt, whose requests have its urgency."""
+        return Urgent(self, urgency)
 
-    async def by_urgency(self, urgency: float, request: Request, on_delta: OnDelta | None) -> Completion:
-        """As `generate`, for a request that so many sub-problems wait for."""
-        await enter((self.places,), urgency)
-        return await self.admitted(request, on_delta)
+    async def generate_urgently(self, urgency: float, request: Request, on_delta: OnDelta | None) -> Completion:
+        """As `generate`, for a request of this urgency."""
+        await take_slot((self.slots,), urgency)
+        return await self.generate_in_slot(request, on_delta)
 
-    async def admitted(self, request: Request, on_delta: OnDelta | None) -> Completion:
-        """As `generate`, in a place that was entered already and is given back."""
-        now, places = asyncio.get_running_loop().time, self.places
+    async def generate_in_slot(self, request: Request, on_delta: OnDelta | None) -> Completion:
+        """As `generate`, in a slot that was taken before; releases it."""
+        now, slots = asyncio.get_running_loop().time, self.slots
         began = now()
         try:
             completion = await self.engine.generate(request, on_delta)
-            if places.wanted:
-                places.limit.answered(began=began, ended=now(), work=_work(completion))
+            if slots.has_waiting:
+                slots.limit.record_reply(began=began, ended=now(), work=_count_new_tokens(completion))
             return completion
         except Overloaded:
-            places.limit.refused(beside=places.held - 1)
+            slots.limit.record_refusal(others=slots.in_use - 1)
             raise
         finally:
-            places.leave()
+            slots.release()
 
 
-class _Urging(Protocol):
-    async def by_urgency(self, urgency: float, request: Request, on_delta: OnDelta | None) -> Completion: ...
+class _TakesUrgency(Protocol):
+    async def generate_urgently(self, urgency: float, request: Request, on_delta: OnDelta | None) -> Completion: ...
 
 
-class ByUrgency:
-    """A limited engine for one attempt."""
+class Urgent:
+    """An engine for one attempt, whose requests have the attempt's urgency."""
 
-    def __init__(self, limited: _Urging, urgency: Urgency) -> None:
-        self._limited, self._urgency = limited, urgency
+    def __init__(self, engine: _TakesUrgency, urgency: Urgency) -> None:
+        self._engine, self._urgency = engine, urgency
 
     async def generate(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
         """See Engine."""
-        return await self._limited.by_urgency(self._urgency(), request, on_delta)
+        return await self._engine.generate_urgently(self._urgency(), request, on_delta)
 
 
-def _work(completion: Completion) -> int:
-    """New tokens; estimated, four characters each, where the server counts none."""
+def _count_new_tokens(completion: Completion) -> int:
+    """New tokens; estimated at four characters each where the server counts none."""
     counted = completion.usage.completion_tokens
     return (len(completion.text) + len(completion.reasoning)) // 4 + 1 if counted is None else counted

@@ -1,6 +1,6 @@
 """What a server's refusal means: an HTTP status and a body, or an error in mid-stream, become one of errors.py's.
 
-Server text is untrusted: it is shown on one short line, without secrets, never whole.
+Server text is untrusted: messages show it on one short line and without secrets.
 """
 
 from __future__ import annotations
@@ -9,18 +9,19 @@ import email.utils
 import re
 import time
 from collections.abc import Sequence
-from typing import cast
 
 import msgspec
 
-from scale_reasoning.engines.overflow import overflow
+from scale_reasoning.engines.overflow import read_overflow
+from scale_reasoning.engines.values import as_list, as_table, value_at
 from scale_reasoning.errors import EngineError, Overloaded, Rejected
+from scale_reasoning.printable import one_line
 from scale_reasoning.types import JSON
 
 SHOWN_CHARACTERS = 300
 
 _PASSING = (408, 425, 429)
-"""What a later try may not meet."""
+"""Statuses of 400 and above that may not come again."""
 
 _HINTS = {
     401: "is the API key right? (--api-key-env names the variable that holds it)",
@@ -38,61 +39,53 @@ def error_for(
     location: str | None,
     secrets: Sequence[str],
 ) -> EngineError:
-    """The error that an HTTP answer other than 200 stands for."""
+    """The error of an HTTP response whose status is not 200."""
     text = content[:100_000].decode("utf-8", "replace")
     if 300 <= status < 400:
-        to = one_line(location or "nowhere", secrets)
+        to = quote(location or "nowhere", secrets)
         return Rejected(f"{where} redirects to {to}: redirects are not followed, name that base URL instead", status)
-    error = _refusal(status, text, where=where, retry_after=_seconds(retry_after), secrets=secrets)
-    error.said = _without(secrets, text)
+    quoted = quote(_find_message(text), secrets)
+    error = read_overflow(status, text, _too_long(where, quoted))
+    if error is None and (status in _PASSING or (status >= 500 and status != 501)):
+        error = Overloaded(f"{where} answered {status}: {quoted}", _seconds(retry_after), status)
+    elif error is None:
+        hint = f"; {_HINTS[status]}" if status in _HINTS else ""
+        error = Rejected(f"{where} answered {status}: {quoted}{hint}", status)
+    error.said = hide_secrets(text, secrets)
     return error
 
 
-def _refusal(status: int, text: str, *, where: str, retry_after: float | None, secrets: Sequence[str]) -> EngineError:
-    said = one_line(_message(text), secrets)
-    too_long = overflow(status, text, f"{where}: the prompt does not fit the window: {said}")
-    if too_long is not None:
-        return too_long
-    if status in _PASSING or (status >= 500 and status != 501):
-        return Overloaded(f"{where} answered {status}: {said}", retry_after, status)
-    hint = f"; {_HINTS[status]}" if status in _HINTS else ""
-    return Rejected(f"{where} answered {status}: {said}{hint}", status)
-
-
 def stream_error(error: JSON, *, where: str, secrets: Sequence[str]) -> EngineError:
-    """The error that an `error` object in a 200's body or stream stands for."""
+    """The error of an `error` object in the body or stream of a 200."""
     text = msgspec.json.encode(error).decode()
-    found = _stream_refusal(error, text, where=where, secrets=secrets)
-    found.said = _without(secrets, text)
+    quoted = quote(_find_message(text), secrets)
+    code = value_at(error, "code")
+    found = read_overflow(None, text, _too_long(where, quoted))
+    if found is None and isinstance(code, int) and 400 <= code < 500 and code not in _PASSING:
+        found = Rejected(f"{where} refused in mid-reply: {quoted}", code)
+    found = found or Overloaded(f"{where} failed in mid-reply: {quoted}")
+    found.said = hide_secrets(text, secrets)
     return found
 
 
-def _stream_refusal(error: JSON, text: str, *, where: str, secrets: Sequence[str]) -> EngineError:
-    said = one_line(_message(text), secrets)
-    too_long = overflow(None, text, f"{where}: the prompt does not fit the window: {said}")
-    if too_long is not None:
-        return too_long
-    code = cast("dict[str, JSON]", error).get("code") if isinstance(error, dict) else None
-    if isinstance(code, int) and 400 <= code < 500 and code not in _PASSING:
-        return Rejected(f"{where} refused in mid-reply: {said}", code)
-    return Overloaded(f"{where} failed in mid-reply: {said}")
-
-
-def _without(secrets: Sequence[str], text: str) -> str:
+def hide_secrets(text: str, secrets: Sequence[str]) -> str:
+    """The text with `[secret]` for every secret."""
     for secret in secrets:
         text = text.replace(secret, "[secret]")
     return text
 
 
-def one_line(text: str, secrets: Sequence[str] = ()) -> str:
-    """Untrusted text as one short printable line with every secret blotted out."""
-    text = _without(secrets, text)
-    line = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * SHOWN_CHARACTERS]).split())
-    return line if len(line) <= SHOWN_CHARACTERS else f"{line[:SHOWN_CHARACTERS]}…"
+def quote(text: str, secrets: Sequence[str] = ()) -> str:
+    """Untrusted text for a message: one short printable line without secrets."""
+    return one_line(hide_secrets(text, secrets)[: 4 * SHOWN_CHARACTERS], SHOWN_CHARACTERS)
 
 
-def _message(text: str) -> str:
-    """The message in an error body, whatever its shape; a page of HTML is only named."""
+def _too_long(where: str, quoted: str) -> str:
+    return f"{where}: the prompt does not fit the window: {quoted}"
+
+
+def _find_message(text: str) -> str:
+    """The message in an error body of any shape; a page of HTML is only named."""
     if re.match(r"\s*<(?:!doctype|html)", text, re.IGNORECASE):
         return "an HTML page"
     try:
@@ -101,17 +94,17 @@ def _message(text: str) -> str:
         return text or "(empty body)"
     while isinstance(body, dict | list) and body:
         if isinstance(body, list):
-            body = cast("list[JSON]", body)[0]
+            body = as_list(body)[0]
             continue
-        table = cast("dict[str, JSON]", body)
-        # OpenRouter: what the server behind it said is more than "Provider returned error".
-        raw = cast("dict[str, JSON]", table["metadata"]).get("raw") if isinstance(table.get("metadata"), dict) else None
+        table = as_table(body)
+        # OpenRouter: the message of the server behind it says more than "Provider returned error".
+        raw = value_at(table, "metadata", "raw")
         inner = raw or next((table[key] for key in ("error", "message", "detail", "msg") if table.get(key)), None)
         if inner is None:
             break
-        place = table.get("loc")
-        if isinstance(place, list) and isinstance(inner, str):  # pydantic: which key it is stands apart
-            inner = f"{'.'.join(map(str, cast('list[JSON]', place)))}: {inner}"
+        path = as_list(table.get("loc"))
+        if path and isinstance(inner, str):  # pydantic names the key apart from the message
+            inner = f"{'.'.join(map(str, path))}: {inner}"
         body = inner
     return body if isinstance(body, str) else msgspec.json.encode(body).decode()
 

@@ -1,4 +1,4 @@
-"""A fake engine that ships: rules from what a prompt says to what is replied. For tests of strategies and programs."""
+"""A fake engine for tests of strategies and programs: rules that map prompts to replies."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Reply: TypeAlias = str | Completion | Exception | Callable[[Request], "str | Com
 
 
 class Scripted:
-    """Answers by the first rule whose pattern is found in the last message (or equals the schema's name).
+    """Replies by the first rule whose pattern is found in the last message, or equals the schema's name.
 
-    A reply is a text, a whole completion, an exception to raise, or a function of the request. `requests` keeps what
-    was asked, in order; `in_flight` and `most_in_flight` count what is being answered. Words count as tokens.
+    A reply is a text, a completion, an exception to raise, or a function of the request. `requests` are all requests so
+    far; `in_flight` and `most_in_flight` count requests being answered. Each word is a token.
     """
 
     def __init__(self, rules: Sequence[tuple[str, Reply]], *, seconds: float = 0.0) -> None:
@@ -45,20 +45,20 @@ class Scripted:
         return completion
 
     def _completion(self, request: Request) -> Completion:
-        said = request.messages[-1].content
+        text = request.messages[-1].content
         named = request.schema.name if request.schema else None
-        matching = (reply for pattern, reply in self.rules if pattern == named or re.search(pattern, said))
+        matching = (reply for pattern, reply in self.rules if pattern == named or re.search(pattern, text))
         reply = next(matching, None)
         if reply is None:
-            raise ConfigError(f"no rule of the script matches: {said[:200]!r}")
+            raise ConfigError(f"no rule of the script matches: {text[:200]!r}")
         if isinstance(reply, Exception):
-            raise copy.copy(reply)  # each raising gathers notes of its own
+            raise copy.copy(reply)  # notes may be added to what is raised
         made = reply(request) if callable(reply) else reply
         completion = Completion(text=made, finish_reason="stop") if isinstance(made, str) else made
-        return completion if completion.usage != Usage() else replace(completion, usage=_counted(request, completion))
+        return completion if completion.usage != Usage() else replace(completion, usage=_usage(request, completion))
 
 
-def _counted(request: Request, completion: Completion) -> Usage:
+def _usage(request: Request, completion: Completion) -> Usage:
     thought = len(completion.reasoning.split())
     return Usage(
         prompt_tokens=sum(len(message.content.split()) for message in request.messages),

@@ -1,6 +1,6 @@
 """A simulated model server on a virtual clock: slots, prefill and decode speed, failures. Minutes pass in milliseconds.
 
-So that schedulers, limits and retries are measured, not guessed. Everything it does follows from the request's seed.
+For measuring schedulers, limits and retries. All that it does follows from the request's seed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from scale_reasoning.engines.limit import Fixed, Places, enter
+from scale_reasoning.engines.limit import Fixed, Slots, take_slot
 from scale_reasoning.errors import Overloaded
 from scale_reasoning.types import Completion, Delta, Mode, OnDelta, Request, Usage
 
@@ -22,11 +22,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speeds:
-    """The simulated server: concurrent `slots`, tokens a second for reading and writing, and typical reply lengths.
+    """The simulated server: concurrent `slots`, tokens per second for reading and writing, and lengths of replies.
 
-    Lengths are log-normal around the medians with the given spread (sigma), so that the tail is heavy, as real ones
-    are. `failures` is the share of requests answered 503. `queue` is how many may wait for a slot; the next is answered
-    429. With `slowdown` s a reply beside n others is written 1 + s * n times slower, as on a GPU whose batch grows.
+    Lengths are log-normal around the medians with the given spread (sigma), so the tail is heavy, as on real servers.
+    `failures` is the share of requests answered with 503. `queue` requests may wait for a slot, further ones get a 429.
+    With `slowdown` s, a reply concurrent with n others takes 1 + s * n times longer, as on a GPU whose batch grows.
     """
 
     slots: int = 64
@@ -41,50 +41,52 @@ class Speeds:
 
 
 PIECES = 16
-"""A reply on a server that slows down is written in so many pieces, each at the speed of its moment."""
+"""Pieces of a reply on a server with `slowdown`; each has the speed of its moment."""
 
 
 class Sim:
-    """Answers every stage of every strategy in the right form. `busy_seconds` sums the time slots were occupied."""
+    """Answers every stage of every strategy in the right form. `busy_seconds` is the total time of used slots,
+    `tries` the number of requests by seed.
+    """
 
     def __init__(self, speeds: Speeds | None = None) -> None:
         self.speeds = speeds or Speeds()
-        self._slots = Places(Fixed(self.speeds.slots))
-        self._asked: dict[int, int] = {}
+        self._slots = Slots(Fixed(self.speeds.slots))
+        self.tries: dict[int, int] = {}
         self.requests = self.in_flight = self.most_in_flight = 0
         self.busy_seconds = 0.0
 
     async def generate(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
-        """See Engine. Raises Overloaded for the share of requests that fail; the same request may pass when retried."""
+        """See Engine. Raises Overloaded for the share of requests that fail; a retry of the same request may pass."""
         self.requests += 1
-        tries = self._asked[request.seed] = self._asked.get(request.seed, 0) + 1
+        tries = self.tries[request.seed] = self.tries.get(request.seed, 0) + 1
         if random.Random(f"{request.seed} {tries}").random() < self.speeds.failures:
             raise Overloaded("simulated: 503")
         queue = self.speeds.queue
-        if queue is not None and not self._slots.free and self._slots.waiting >= queue:
+        if queue is not None and not self._slots.has_free and self._slots.waiting >= queue:
             raise Overloaded("simulated: 429")
         chance = random.Random(request.seed)
         completion = self._completion(request, chance)
-        await enter((self._slots,))
+        await take_slot((self._slots,))
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
             seconds = self._seconds(completion.usage)
-            await self._written(seconds)
+            await self._write(seconds)
             self.busy_seconds += seconds
         finally:
             self.in_flight -= 1
-            self._slots.leave()
+            self._slots.release()
         if on_delta is not None:
             on_delta(Delta(text=completion.text, reasoning=completion.reasoning))
         return completion
 
     def resize(self, slots: int) -> None:
-        """Another number of slots from now on; what is being answered goes on."""
+        """Changes the number of slots; requests being answered are not affected."""
         self._slots.limit = Fixed(slots)
-        self._slots.admit()
+        self._slots.fill()
 
-    async def _written(self, seconds: float) -> None:
+    async def _write(self, seconds: float) -> None:
         pieces = PIECES if self.speeds.slowdown else 1
         for _ in range(pieces):
             await asyncio.sleep(seconds / pieces * (1 + self.speeds.slowdown * (self.in_flight - 1)))
@@ -127,7 +129,7 @@ class Sim:
 
 
 class _VirtualSelector(selectors.SelectSelector):
-    """Waits by moving the clock instead of sleeping."""
+    """Moves the clock instead of sleeping."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -143,7 +145,7 @@ class _VirtualSelector(selectors.SelectSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose time is virtual: an hour of sleep takes no time, and two runs are alike."""
+    """An event loop with virtual time: an hour of sleep takes no time, and two runs are equal."""
 
     def __init__(self) -> None:
         self._clock = _VirtualSelector()

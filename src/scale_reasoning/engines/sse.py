@@ -1,4 +1,4 @@
-"""Server-sent events out of chunks of bytes, wherever the chunks are cut. Knows nothing of what the events say."""
+"""Reads server-sent events from chunks of bytes that are cut anywhere. Knows nothing of what the events say."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ LONGEST_LINE = 2**20
 
 
 BEATS = {b"ping", b"keepalive", b"keep-alive", b"heartbeat"}
-"""Types of events that only keep the connection open, whatever their data."""
+"""Types of events that only keep the connection open; their data is ignored."""
 
 
 class EventReader:
-    """Feed it chunks, get the data of complete events. Comments and other fields are passed over."""
+    """Takes chunks, returns the data of complete events. Comments and other fields are ignored."""
 
     __slots__ = ("_data", "_held", "_kind", "_rest")
 
@@ -24,11 +24,11 @@ class EventReader:
         self._data: list[bytes] = []
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """Data of the events that `chunk` completes. Raises Malformed when a line never ends."""
+        """Data of the events that `chunk` completes. Raises Malformed for a line that is too long."""
         self._rest.append(chunk)
         self._held += len(chunk)
         lines: list[bytes] = []
-        if b"\n" in chunk or b"\r" in chunk:  # a long line is put together once, not with every chunk
+        if b"\n" in chunk or b"\r" in chunk:  # a long line is joined once, not with every chunk
             buffer = b"".join(self._rest)
             *lines, rest = buffer.split(b"\n") if b"\r" not in buffer else _lines(buffer)
             self._rest, self._held = [rest], len(rest)
@@ -49,14 +49,14 @@ class EventReader:
         return events
 
     def end(self) -> list[bytes]:
-        """Data of an event that the end of the stream completes, for servers that leave out the last blank line."""
+        """Data of the last event, for servers that leave out the last blank line."""
         return self.feed(b"\n\n")
 
 
 def _lines(buffer: bytes) -> list[bytes]:
-    """The lines of a stream that has carriage returns, and what is left over after the last end of a line.
+    """The lines of a stream with carriage returns, and last the rest after the last complete line.
 
-    A return at the very end is left over with its line: what follows decides whether it ends the line alone.
+    A line with a return at the very end of the buffer is not complete: a line feed may follow.
     """
     lines = buffer.splitlines(keepends=True)
     rest = b"" if lines[-1].endswith(b"\n") else lines.pop()

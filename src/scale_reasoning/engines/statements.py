@@ -1,7 +1,6 @@
-"""What a refusal's body states, whatever its shape: sentences, each with the place in the request that it is about.
+"""The sentences of a refusal, whatever the shape of its body, each with the part of the request that it is about.
 
-Pure. Reads the messages of an error and passes over what merely repeats the request. Bounded, because a server may
-say anything.
+Pure. Reads the messages of an error and ignores what only repeats the request. Bounded, because the text is untrusted.
 """
 
 from __future__ import annotations
@@ -13,51 +12,54 @@ from typing import cast
 
 import msgspec
 
+from scale_reasoning.engines.values import as_list, as_table
 from scale_reasoning.types import JSON
 
 MOST_STATEMENTS, LONGEST, DEEPEST = 32, 4_000, 8
+"""Statements of a refusal, characters of each, and levels of nesting that are read."""
 
-_WORDS = (
+_MESSAGE_KEYS = (
     "message", "msg", "detail", "details", "error", "errors", "issues", "description", "reason", "title", "raw",
-    "error_msg",
+    "error_msg", "metadata", "fieldViolations", "field_violations", "data", "cause", "body",
 )  # fmt: skip
-_INNER = (*_WORDS, "metadata", "fieldViolations", "field_violations", "data", "cause", "body")
-_PLACES = ("param", "loc", "field", "parameter", "path", "argument")
-"""Where OpenAI, pydantic, Google and others say which key they mean."""
+"""Keys whose values are messages, or hold some."""
+
+_ABOUT_KEYS = ("param", "loc", "field", "parameter", "path", "argument")
+"""Keys under which OpenAI, pydantic, Google and others name the key that a message is about."""
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """Some words of a refusal. `place` names what they are about as the server does, "" where it does not."""
+    """Some text of a refusal. `about` is the server's name for the part of the request, "" where there is none."""
 
-    words: str
-    place: str = ""
+    text: str
+    about: str = ""
 
 
-def statements(said: str) -> list[Statement]:
+def read_statements(body: str) -> list[Statement]:
     """The statements of a refusal's body, JSON or not."""
-    found = islice(_read(said, "", 0), MOST_STATEMENTS)
-    return [each for each in dict.fromkeys(found) if each.words.strip()]
+    found = islice(_read(body, "", 0), MOST_STATEMENTS)
+    return [each for each in dict.fromkeys(found) if each.text.strip()]
 
 
-def _read(value: JSON, place: str, depth: int) -> Iterator[Statement]:
+def _read(value: JSON, about: str, depth: int) -> Iterator[Statement]:
     if depth > DEEPEST:
         return
     if isinstance(value, str):
-        yield from _text(value, place, depth)
+        yield from _read_text(value, about, depth)
     elif isinstance(value, list):
-        for item in cast("list[JSON]", value)[:MOST_STATEMENTS]:
-            yield from _read(item, place, depth + 1)
+        for item in as_list(value)[:MOST_STATEMENTS]:
+            yield from _read(item, about, depth + 1)
     elif isinstance(value, dict):
-        table = cast("dict[str, JSON]", value)
-        place = next((_place(table[key]) for key in _PLACES if table.get(key)), place)
-        for key in _INNER:
+        table = as_table(value)
+        about = next((_join(table[key]) for key in _ABOUT_KEYS if table.get(key)), about)
+        for key in _MESSAGE_KEYS:
             if key in table:
-                yield from _read(table[key], place, depth + 1)
+                yield from _read(table[key], about, depth + 1)
 
 
-def _text(text: str, place: str, depth: int) -> Iterator[Statement]:
-    """A text, which proxies like to make of another server's JSON and some words before it."""
+def _read_text(text: str, about: str, depth: int) -> Iterator[Statement]:
+    """Proxies often put another server's JSON into a text, after some words of their own."""
     start, end = text.find("{"), text.rfind("}")
     if text.lstrip().startswith("["):
         start, end = text.find("["), text.rfind("]")
@@ -67,13 +69,13 @@ def _text(text: str, place: str, depth: int) -> Iterator[Statement]:
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             inner = None
         if isinstance(inner, dict | list) and inner:
-            yield from _read(cast("JSON", inner), place, depth + 1)
+            yield from _read(cast("JSON", inner), about, depth + 1)
             text = text[:start]
-    # Backslashes are a JSON string's that was cut or wrapped once more.
-    yield Statement(text[:LONGEST].replace("\\", ""), place)
+    # Backslashes come from a JSON string that was cut, or encoded twice.
+    yield Statement(text[:LONGEST].replace("\\", ""), about)
 
 
-def _place(value: JSON) -> str:
-    if isinstance(value, list):
-        return ".".join(str(part) for part in cast("list[JSON]", value)[:20])
-    return value[:200] if isinstance(value, str) else ""
+def _join(path: JSON) -> str:
+    if isinstance(path, list):
+        return ".".join(str(part) for part in as_list(path)[:20])
+    return path[:200] if isinstance(path, str) else ""

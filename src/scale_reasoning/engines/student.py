@@ -1,7 +1,7 @@
-"""The student: the model in the box with the adapter that this package carries, merged into one file.
+"""The student: the embedded model and the adapter of this package, merged into one file.
 
-Decides that this is done once, into the cache, and in 8 bits: llama.cpp would apply an adapter at every token, and
-computes with the model's own 4 bits more slowly than with 8. Knows nothing of what was learned (docs/student.md).
+Merged once, into the cache, in 8 bits: llama.cpp would apply an adapter at every token, and computes more slowly with
+the model's own 4 bits. What the adapter has learned is in docs/student.md.
 """
 
 from __future__ import annotations
@@ -19,13 +19,11 @@ from scale_reasoning.errors import ConfigError
 from scale_reasoning.files import workspace
 
 ADAPTER = Path(__file__).with_name("student.gguf")
-_WRITTEN_ANEW = ("GGUF.version", "GGUF.tensor_count", "GGUF.kv_count", "general.architecture", "general.file_type")
+_NOT_COPIED = ("GGUF.version", "GGUF.tensor_count", "GGUF.kv_count", "general.architecture", "general.file_type")
 
 
 def fetch(say: Callable[[str], None], *, stop: Event | None = None) -> Path:
-    """The student's file, made in the cache where it is not there, or is not what it was. Raises `ConfigError`, also
-    when `stop` is set.
-    """
+    """The student's file, made in the cache if missing or damaged. Raises ConfigError, also when `stop` is set."""
     if not ADAPTER.exists():
         raise ConfigError("the student's adapter is not in this package: make it with `make student` (docs/student.md)")
     base = smollm2.fetch(say, stop=stop)
@@ -40,8 +38,9 @@ def fetch(say: Callable[[str], None], *, stop: Event | None = None) -> Path:
 
 
 def merge(base: Path, adapter: Path, target: Path, stop: Event | None = None) -> None:
-    """Writes `target`, which appears whole: every matrix W of `base` as W + alpha / rank · B A, in 8 bits (GGUF all
-    three). Raises `ConfigError`, also when `stop` is set.
+    """Writes `target` atomically: every matrix W of `base` as W + alpha / rank · B A, in 8 bits. All files are GGUF.
+
+    Raises ConfigError, also when `stop` is set.
     """
     gguf = _gguf()
     reader = gguf.GGUFReader(base)
@@ -69,7 +68,7 @@ def merge(base: Path, adapter: Path, target: Path, stop: Event | None = None) ->
 
 
 def _changes(gguf: Any, adapter: Path) -> Mapping[str, Callable[[], Any]]:
-    """What the adapter adds to a matrix, by the matrix's name."""
+    """What the adapter adds to each matrix, by its name."""
     reader = gguf.GGUFReader(adapter)
     parts = {tensor.name: tensor.data for tensor in reader.tensors}
     alpha = reader.fields["adapter.lora.alpha"].contents()
@@ -84,7 +83,7 @@ def _changes(gguf: Any, adapter: Path) -> Mapping[str, Callable[[], Any]]:
 def _copy_facts(gguf: Any, reader: Any, writer: Any) -> None:
     """The tokenizer, the chat template and the model's shape."""
     for field in reader.fields.values():
-        if field.name not in _WRITTEN_ANEW:
+        if field.name not in _NOT_COPIED:
             inner = field.types[-1] if len(field.types) > 1 else None
             writer.add_key_value(field.name, field.contents(), field.types[0], inner)
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from scale_reasoning.engines import EMBEDDED, Connection, connect, engine_of, system1_connection
 from scale_reasoning.engines.limit import InFlight
-from scale_reasoning.engines.spread import Limits
+from scale_reasoning.engines.spread import SharedServers
 from scale_reasoning.errors import ConfigError, Unreachable
 from scale_reasoning.runs.manifest import Manifest, ModelSpec
 from scale_reasoning.runs.pace import Goal
@@ -61,9 +61,9 @@ class Worker:
 
     async def open(self) -> None:
         """Opens the worker's endpoints, which close with the process. Raises ConfigError."""
-        limits = Limits()
+        servers = SharedServers()
         endpoints = {
-            spec: await self._stack.enter_async_context(connect(connection, limits))
+            spec: await self._stack.enter_async_context(connect(connection, servers))
             for spec, connection in self._connections.items()
         }
         self._maker = Maker(self._manifest, endpoints, journal=self._journal)

@@ -136,7 +136,7 @@ class _RemainingWork:
 
     def prioritise(self, endpoints: Endpoints) -> Endpoints:
         return {
-            mode: replace(endpoint, engine=endpoint.engine.urgent(lambda: self.steps))
+            mode: replace(endpoint, engine=endpoint.engine.with_urgency(lambda: self.steps))
             if isinstance(endpoint.engine, Scheduled)
             else endpoint
             for mode, endpoint in endpoints.items()

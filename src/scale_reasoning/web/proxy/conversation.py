@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-from scale_reasoning.engines.listing import at
+from scale_reasoning.engines.values import value_at
 from scale_reasoning.types import JSON
 from scale_reasoning.web.proxy.refusals import invalid
 
@@ -79,14 +79,14 @@ def _text(content: JSON, param: str, *, of_assistant: bool) -> str:
     return "\n".join(
         _part(part, f"{param}[{index}]", of_assistant=of_assistant)
         for index, part in parts
-        if not (of_assistant and at(part, "type") in _THOUGHTS)
+        if not (of_assistant and value_at(part, "type") in _THOUGHTS)
     )
 
 
 def _part(part: JSON, param: str, *, of_assistant: bool) -> str:
-    kind = at(part, "type")
+    kind = value_at(part, "type")
     key = "refusal" if of_assistant and kind == "refusal" else "text"
-    text = at(part, key)
+    text = value_at(part, key)
     if kind not in ("text", "input_text", "output_text", "refusal") or not isinstance(text, str):
         raise invalid(param, f"a part of type {_quote(kind)} is not supported by strategy models, which read text only",
                       "unsupported_value")  # fmt: skip

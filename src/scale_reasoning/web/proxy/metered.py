@@ -55,7 +55,7 @@ class Meter:
 
 class _Metered:
     def __init__(self, engine: Engine, meter: Meter) -> None:
-        self._engine = engine.urgent(meter.share.urgency) if isinstance(engine, Scheduled) else engine
+        self._engine = engine.with_urgency(meter.share.urgency) if isinstance(engine, Scheduled) else engine
         self._meter = meter
 
     async def generate(self, request: Request, on_delta: OnDelta | None = None) -> Completion:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from scale_reasoning.engines.limit import Fixed, Places, enter
+from scale_reasoning.engines.limit import Fixed, Slots, take_slot
 
 
 class Share:
@@ -24,19 +24,19 @@ class Share:
     def __init__(self, most_sent: int | None = None) -> None:
         self.requests = 0
         self.calls = 0
-        self._room = None if most_sent is None else Places(Fixed(most_sent))
+        self._room = None if most_sent is None else Slots(Fixed(most_sent))
 
     @asynccontextmanager
     async def call(self) -> AsyncGenerator[None]:
         """Waits until the client may send one more call, and counts it during the block."""
         self.calls += 1
         try:
-            entered = None if self._room is None else await enter((self._room,))
+            entered = None if self._room is None else await take_slot((self._room,))
             try:
                 yield
             finally:
                 if entered is not None:
-                    entered.leave()
+                    entered.release()
         finally:
             self.calls -= 1
 

@@ -9,8 +9,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from scale_reasoning.engines.listing import listed
-from scale_reasoning.engines.listing import model as find_model
+from scale_reasoning.engines.listing import check_model, read_list
 from scale_reasoning.engines.llama import Llama
 from scale_reasoning.engines.openai import OpenAI
 from scale_reasoning.errors import ConfigError, EngineError, Rejected
@@ -82,7 +81,7 @@ async def _require_model(target: Target) -> None:
         return  # it was started with this model
     try:
         async with asyncio.timeout(PROBE_SECONDS):
-            entries = listed(await target.server.fetch("/models"))
+            entries = read_list(await target.server.fetch("/models"))
     except Rejected as error:
         if error.status in NO_LIST:
             return
@@ -91,6 +90,6 @@ async def _require_model(target: Target) -> None:
         raise
     if not entries or f"{target.model}:latest" in entries:  # Ollama leaves this tag out of the name
         return
-    found = find_model(target.model, entries)
+    found = check_model(target.model, entries)
     if found.verdict == "no":
         raise ConfigError(f"{target.server.base_url}: model {found.found}; {found.fix}")

@@ -1,7 +1,6 @@
-"""The model server itself: bodies go through as they come, unchanged, both ways; and which models there are.
+"""The model server: requests and responses pass through unchanged; and the list of models that clients see.
 
-Decides which headers pass and whose key goes where. Refuses to know what a body says. Beside engines/openai the one
-other door to the HTTP client, for an engine makes a completion of what this must not touch.
+Decides which headers pass and which key is sent. Does not read bodies: an engine would make a completion of them.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from collections import deque
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
@@ -19,13 +17,14 @@ from aiohttp import web
 
 from scale_reasoning.endpoint import Endpoints
 from scale_reasoning.engines import Connection
-from scale_reasoning.engines.limit import CEILING, Fixed, Places, enter
-from scale_reasoning.engines.listing import at, listed
+from scale_reasoning.engines.http import Client, read_some
+from scale_reasoning.engines.limit import CEILING, Fixed, Slots, take_slot
+from scale_reasoning.engines.listing import read_list
 from scale_reasoning.engines.llama import Llama
-from scale_reasoning.engines.openai import OpenAI, Timeouts
+from scale_reasoning.engines.openai import OpenAI
 from scale_reasoning.engines.policy import Limited, Retrying
-from scale_reasoning.engines.refusals import error_for, one_line
 from scale_reasoning.engines.spread import Spread
+from scale_reasoning.engines.values import value_at
 from scale_reasoning.errors import ConfigError, EngineError, Rejected
 from scale_reasoning.strategies import STRATEGIES, needs_both_modes
 from scale_reasoning.types import JSON, Mode
@@ -35,10 +34,10 @@ from scale_reasoning.web.proxy.readiness import NO_LIST, PROBE_SECONDS, Target
 from scale_reasoning.web.proxy.refusals import KEY_REFUSED, Refusal, refusal_of
 from scale_reasoning.web.proxy.wire import ID, Gone, Stream
 
-SENT = ("accept", "user-agent", "x-request-id", "traceparent", "idempotency-key")
+PASSED = ("accept", "user-agent", "x-request-id", "traceparent", "idempotency-key")
 """Headers of a client that the model server sees: none that could carry a client's key."""
 
-KEPT_BACK = {
+HIDDEN = {
     "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
     "transfer-encoding", "upgrade",  # of one connection only (RFC 9110, 7.6.1)
     "set-cookie", "www-authenticate", "server", "date", "alt-svc", "strict-transport-security",  # of another server
@@ -47,10 +46,10 @@ KEPT_BACK = {
 """Headers of a model server that the client does not see."""
 
 LARGEST_ERROR, LARGEST_ANSWER = 2**20, 2**26
-"""Bytes of an error's body that are looked through for the server's key; and of any other body that are passed on."""
+"""Bytes of an error's body, and of any other body, that are passed on."""
 
 REST = 3.0
-"""Reading what model servers send all at once takes at most a quarter of the time: the rest is other requests'."""
+"""Seconds of rest after each second of reading large chunks: other requests get three quarters of the time."""
 
 LISTED_SECONDS = 60.0
 """How long a fetched list of models is kept."""
@@ -72,9 +71,13 @@ class Upstream:
         for each in targets:
             if isinstance(each.server, OpenAI):
                 each.server.rest = REST
-        self._key = first.key if isinstance(first, Llama) else connection.api_key
-        self._timeouts = connection.timeouts or Timeouts()
-        self._sessions: dict[str, aiohttp.ClientSession] = {}
+        key = first.key if isinstance(first, Llama) else connection.api_key
+        self._clients = {
+            server.base_url: Client(
+                server.base_url, api_key=key, timeouts=connection.timeouts, where="the model server", relay=True
+            )
+            for _, server in self._servers
+        }
         runnable = [name for name in STRATEGIES if len(endpoints) == len(Mode) or not needs_both_modes(name)]
         own = [self.model, *(f"{self.model}@{name}" for name in runnable)]
         self._own = {name: _entry(name) for name in own}
@@ -82,23 +85,11 @@ class Upstream:
         self._listed_until = 0.0
 
     async def __aenter__(self) -> Self:
-        hosts = [urlsplit(server.base_url).hostname or "" for _, server in self._servers]
-        patience = aiohttp.ClientTimeout(
-            total=None, sock_connect=self._timeouts.connect, sock_read=self._timeouts.first_byte
-        )
-        for pool in ("kept", "fresh"):
-            self._sessions[pool] = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, force_close=pool == "fresh"),
-                timeout=patience,
-                auto_decompress=False,
-                skip_auto_headers=("User-Agent", "Accept"),
-                trust_env=not all(host.startswith(("127.", "localhost", "::1")) for host in hosts),
-            )
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for session in self._sessions.values():
-            await session.close()
+        for client in self._clients.values():
+            await client.close()
 
     @property
     def own(self) -> tuple[str, ...]:
@@ -107,36 +98,38 @@ class Upstream:
 
     @property
     def in_flight(self) -> int:
-        """Requests that the model servers are sent at a time; an adaptive limit counts as the most it may grow to."""
-        limits = [places.limit for places, _ in self._servers]
+        """Requests that the model servers get at a time; an adaptive limit counts as its ceiling."""
+        limits = [slots.limit for slots, _ in self._servers]
         return sum(limit.most if isinstance(limit, Fixed) else CEILING for limit in limits)
 
     async def models(self) -> bytes:
         """The server's own models and the strategies of the served one, as the protocol lists them."""
-        return msgspec.json.encode({"object": "list", "data": list((await self._listed()).values())})
+        return msgspec.json.encode({"object": "list", "data": list((await self._list_models()).values())})
 
     async def model_named(self, name: str) -> bytes:
         """One entry of the list. Raises Refusal (404) when there is none of that name."""
-        entry = (await self._listed()).get(name)
+        entry = (await self._list_models()).get(name)
         if entry is None:
             raise Refusal(404, "model_not_found", "there is no model of this name", "model")
         return msgspec.json.encode(entry)
 
-    async def _listed(self) -> dict[str, JSON]:
-        """What exists: nothing before the server answered for the first time."""
+    async def _list_models(self) -> dict[str, JSON]:
+        """The models by name; none before the server has answered for the first time."""
         now = asyncio.get_running_loop().time()
         if now >= self._listed_until:
-            entries = await self._fetched()
+            entries = await self._fetch_models()
             if entries is not None:
-                self._entries = self._own | {name: entry for name, entry in entries.items() if at(entry, "id") == name}
+                self._entries = self._own | {
+                    name: entry for name, entry in entries.items() if value_at(entry, "id") == name
+                }
             self._listed_until = now + (LISTED_SECONDS if entries else 1.0)
         return self._entries
 
-    async def _fetched(self) -> Mapping[str, JSON] | None:
+    async def _fetch_models(self) -> Mapping[str, JSON] | None:
         """The server's own list of models, empty when it has none; None when it does not answer."""
         try:
             async with asyncio.timeout(PROBE_SECONDS):
-                return listed(await self._servers[0][1].fetch("/models")) or {}
+                return read_list(await self._servers[0][1].fetch("/models")) or {}
         except Rejected as error:
             return {} if error.status in NO_LIST else None
         except (EngineError, TimeoutError):
@@ -145,37 +138,32 @@ class Upstream:
     async def relay(
         self, content: bytes, said: Mapping[str, JSON], request: web.Request, share: Share
     ) -> web.StreamResponse:
-        """Passes a chat request on and its answer back, in a place of the server's as any call. `said` is what the
-        body says: it goes up instead of the body where there is a token budget that it does not keep.
+        """Passes a chat request on and its response back, in a slot of the server like any call.
 
-        Raises Refusal when the server fails, sent before or not.
+        `said` is the decoded body: with limits of new tokens it replaces a body that exceeds the token budget. Raises
+        Refusal when the server fails, also after a part of the response was sent.
         """
         if self._budget is not None:
             content = within(self._budget, content, said, limit_key=self._limit_key)
         try:
-            async with self._asked(content, self._sent(request), share) as response:
-                return await self._passed_back(response, request)
-        except Gone:
-            raise
-        except TimeoutError:
-            raise Refusal(504, "upstream_timeout", "the model server did not answer in time") from None
-        except (aiohttp.ClientError, OSError) as error:
-            told = one_line(str(error), (self._key,) if self._key else ()) or type(error).__name__
-            raise Refusal(502, "upstream_unreachable", f"the model server: {told}") from None
+            async with self._ask(content, _request_headers(request), share) as (client, response):
+                return await self._pass_back(client, response, request)
+        except EngineError as error:
+            raise refusal_of(error) from None
 
-    async def _passed_back(self, response: aiohttp.ClientResponse, request: web.Request) -> web.StreamResponse:
+    async def _pass_back(
+        self, client: Client, response: aiohttp.ClientResponse, request: web.Request
+    ) -> web.StreamResponse:
         if 300 <= response.status < 400:
             raise Refusal(502, "upstream_redirects", "the model server redirects: the base URL is not its own")
         if response.status in KEY_REFUSED:
-            told = await self._error(response)
-            raise refusal_of(error_for(response.status, told, where="the model server", retry_after=None, location=None,
-                                       secrets=()))  # fmt: skip
+            raise client.refusal(response, await _error_body(client, response))
         if response.status >= 400:
-            headers = self._kept(response, "content-length")
-            return web.Response(status=response.status, body=await self._error(response), headers=headers)
+            headers = _response_headers(client, response, "content-length")
+            return web.Response(status=response.status, body=await _error_body(client, response), headers=headers)
         if response.status < 200:
             raise Refusal(502, "upstream_malformed", f"the model server answered with the status {response.status}")
-        stream, size = Stream(request, self._kept(response), response.status), 0
+        stream, size = Stream(request, _response_headers(client, response), response.status), 0
         async for chunk in response.content.iter_any():
             size += len(chunk)
             if size > LARGEST_ANSWER:
@@ -184,70 +172,64 @@ class Upstream:
         return stream.response
 
     @asynccontextmanager
-    async def _asked(
+    async def _ask(
         self, content: bytes, headers: Mapping[str, str], share: Share
-    ) -> AsyncGenerator[aiohttp.ClientResponse]:
-        """The head of the answer, of the server whose turn it is; where that cannot be reached, of the next."""
+    ) -> AsyncGenerator[tuple[Client, aiohttp.ClientResponse]]:
+        """The response of the server whose turn it is; where that cannot be reached, of the next. Raises EngineErrors,
+        also for errors while the response is read.
+        """
         self._servers.rotate()
         left = list(self._servers)
         async with share.call():
             while left:
-                up = [places for places, _ in left if places.most] or [left[0][0]]
-                async with _place(up, share) as taken:
-                    if taken is None:  # one of them went down meanwhile
+                up = [slots for slots, _ in left if slots.most] or [left[0][0]]
+                async with _slot(up, share) as taken:
+                    if taken is None:  # a server went down meanwhile
                         continue
-                    places, server = next(each for each in left if each[0] is taken)
-                    left.remove((places, server))
+                    slots, server = next(each for each in left if each[0] is taken)
+                    left.remove((slots, server))
+                    client = self._clients[server.base_url]
                     try:
-                        response = await self._posted(f"{server.base_url}/chat/completions", content, headers)
-                    except aiohttp.ClientConnectorError:
-                        if not left:
-                            raise
-                        continue
-                    async with response:
-                        yield response
-                    return
+                        async with await client.send("/chat/completions", content, headers) as response:
+                            yield client, response
+                        return
+                    except Gone:
+                        raise
+                    except (TimeoutError, aiohttp.ClientError, OSError) as error:
+                        if not left or not isinstance(error, aiohttp.ClientConnectorError):
+                            raise client.engine_error(error) from None
 
-    async def _posted(self, url: str, content: bytes, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
-        """As `_asked`, of one; sent again if a kept connection turns out to have ended."""
-        try:
-            return await self._sessions["kept"].post(url, data=content, headers=headers, allow_redirects=False)
-        except aiohttp.ClientConnectorError:
-            raise
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-            return await self._sessions["fresh"].post(url, data=content, headers=headers, allow_redirects=False)
 
-    def _sent(self, request: web.Request) -> dict[str, str]:
-        headers = request.headers
-        sent = {name: headers[name] for name in SENT if name in headers and _passable(headers[name])}
-        sent["x-request-id"] = request[ID]
-        sent["content-type"] = "application/json"  # with the client's charset it might say something else there
-        sent["accept-encoding"] = "identity"  # the key must be found in an error's body
-        return {**sent, "authorization": f"Bearer {self._key}"} if self._key else sent
+def _request_headers(request: web.Request) -> dict[str, str]:
+    """The headers that the model server sees."""
+    headers = request.headers
+    sent = {name: headers[name] for name in PASSED if name in headers and _passable(headers[name])}
+    sent["x-request-id"] = request[ID]
+    sent["accept-encoding"] = "identity"  # a compressed error could hide the key
+    return sent
 
-    async def _error(self, response: aiohttp.ClientResponse) -> bytes:
-        """An error's body without the server's key, which some quote. Raises Refusal where it cannot be read."""
-        if response.headers.get("content-encoding", "identity") != "identity":
-            raise Refusal(502, "upstream_malformed", f"the model server answered {response.status} with a compressed "
-                          "error, which was not asked for")  # fmt: skip
-        content = await response.content.read(LARGEST_ERROR)
-        while len(content) < LARGEST_ERROR and (more := await response.content.read(LARGEST_ERROR - len(content))):
-            content += more
-        if not self._key:
-            return content
-        whole = len(content) < LARGEST_ERROR
-        content = content.replace(self._key.encode(), b"[secret]")
-        return content if whole else content[: -len(self._key)]  # it may have been cut off in the key
 
-    def _kept(self, response: aiohttp.ClientResponse, *without: str) -> dict[str, str]:
-        """The headers that the client sees."""
-        of_connection = {name.strip().lower() for name in response.headers.get("connection", "").split(",")}
-        hidden = KEPT_BACK | of_connection | set(without)
-        return {
-            name.lower(): value
-            for name, value in response.headers.items()
-            if name.lower() not in hidden and _passable(value) and not (self._key and self._key in value)
-        }
+async def _error_body(client: Client, response: aiohttp.ClientResponse) -> bytes:
+    """An error's body without the server's key, which some quote. Raises Refusal where it cannot be read."""
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise Refusal(502, "upstream_malformed", f"the model server answered {response.status} with a compressed "
+                      "error, which was not asked for")  # fmt: skip
+    content = await read_some(response, LARGEST_ERROR)
+    shown = client.hide_secrets(content)
+    if client.secrets and len(content) == LARGEST_ERROR:  # it may be cut off within the key
+        shown = shown[: -max(map(len, client.secrets))]
+    return shown
+
+
+def _response_headers(client: Client, response: aiohttp.ClientResponse, *without: str) -> dict[str, str]:
+    """The headers that the client of the proxy sees."""
+    of_connection = {name.strip().lower() for name in response.headers.get("connection", "").split(",")}
+    hidden = HIDDEN | of_connection | set(without)
+    return {
+        name.lower(): value
+        for name, value in response.headers.items()
+        if name.lower() not in hidden and _passable(value) and not any(secret in value for secret in client.secrets)
+    }
 
 
 def _passable(value: str) -> bool:
@@ -256,25 +238,25 @@ def _passable(value: str) -> bool:
 
 
 @asynccontextmanager
-async def _place(choice: Sequence[Places], share: Share) -> AsyncGenerator[Places | None]:
-    """A place on one of `choice`; None: choose again. A server that is down has no places: it is tried without."""
+async def _slot(choice: Sequence[Slots], share: Share) -> AsyncGenerator[Slots | None]:
+    """A slot on one of `choice`; None: choose again. A server that is down has no slots: it is tried without one."""
     down = not choice[0].most
-    taken = choice[0] if down else await enter(choice, share.urgency())
+    taken = choice[0] if down else await take_slot(choice, share.urgency())
     try:
         yield taken
     finally:
         if taken is not None and not down:
-            taken.leave()
+            taken.release()
 
 
-def _servers(engine: Any) -> list[tuple[Places, OpenAI | Llama]]:
-    """What speaks HTTP below an engine's policies, and the places for requests on it."""
+def _servers(engine: Any) -> list[tuple[Slots, OpenAI | Llama]]:
+    """The engines that use HTTP below the policies, each with its slots."""
     match engine:
         case Retrying():
             return _servers(engine.engine)
         case Limited():
             server = engine.engine
-            return [(engine.places, server)] if isinstance(server, OpenAI | Llama) else []
+            return [(engine.slots, server)] if isinstance(server, OpenAI | Llama) else []
         case Spread():
             return [found for limited in engine.engines.values() for found in _servers(limited)]
         case _:
