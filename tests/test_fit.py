@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.speed import limit_examples
 
+from scale_reasoning.endpoint import Endpoint
 from scale_reasoning.engines.scripted import Scripted
 from scale_reasoning.engines.sim import run_virtual
 from scale_reasoning.errors import ContextOverflow, ScaleError
 from scale_reasoning.fit import MIN_NEW_TOKENS, MOST_REQUESTS
-from scale_reasoning.lm import LM, Endpoint
+from scale_reasoning.lm import LM
 from scale_reasoning.profiles import ModeProfile
 from scale_reasoning.types import Attempt, Message, Mode, Request
 

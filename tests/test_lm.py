@@ -9,19 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.speed import limit_examples
 
+from scale_reasoning.endpoint import Endpoint
 from scale_reasoning.engines import endpoints
 from scale_reasoning.engines.scripted import Scripted
 from scale_reasoning.engines.sim import run_virtual
 from scale_reasoning.errors import ConfigError, ContextOverflow, Unreachable, WindowRefusal
-from scale_reasoning.events import Event, Finished, Place, Started, Streamed
+from scale_reasoning.events import Event, Finished, Location, Started, Streamed
 from scale_reasoning.fit import HOPEFUL, MIN_NEW_TOKENS, SPARE, prompt_tokens
 from scale_reasoning.journal import MemoryJournal
-from scale_reasoning.lm import (
-    LM,
-    Endpoint,
-    spending,
-)
+from scale_reasoning.lm import LM
 from scale_reasoning.profiles import ModeProfile
+from scale_reasoning.spending import spending
 from scale_reasoning.together import together
 from scale_reasoning.types import (
     NO_USAGE,
@@ -100,12 +98,12 @@ def test_a_call_is_accounted_to_the_stage_it_was_made_for_whatever_its_place_is_
     lm = lm_on(answering(), listener=heard.append)
     run_virtual(lm.chain(2).at("asess").chat(ASKED, mode=Mode.SYSTEM1, stage=stage))
     assert [call.stage for call in lm.calls] == [stage]
-    assert {event.place for event in heard} == {Place(path="chain2/asess", stage=stage, chain=2)}
+    assert {event.location for event in heard} == {Location(path="chain2/asess", stage=stage, chain=2)}
 
 
 def test_a_vote_within_a_vote_keeps_the_outer_chains_number() -> None:
-    place = lm_on(answering()).chain(3).at("x").chain(1).place(final=True)
-    assert place == Place(path="chain3/x/chain1", chain=3, final=True)
+    location = lm_on(answering()).chain(3).at("x").chain(1).location(final=True)
+    assert location == Location(path="chain3/x/chain1", chain=3, final=True)
 
 
 # Seeds
@@ -412,11 +410,13 @@ def test_a_listener_hears_the_start_the_pieces_and_the_end_of_a_call_in_order() 
     lm = lm_on(engine, listener=heard.append)
     completion = chat(lm.at("x"))
     (call,) = lm.calls
-    assert heard[0] == Started(place=Place(path="x"), mode=Mode.SYSTEM2)
-    assert heard[-1] == Finished(place=Place(path="x"), request=engine.requests[0], call=call, completion=completion)
+    assert heard[0] == Started(location=Location(path="x"), mode=Mode.SYSTEM2)
+    assert heard[-1] == Finished(
+        location=Location(path="x"), request=engine.requests[0], call=call, completion=completion
+    )
     pieces = [event for event in heard[1:-1] if isinstance(event, Streamed)]
     assert len(pieces) == len(heard) - 2 == 4
-    assert {event.place.path for event in pieces} == {"x"}
+    assert {event.location.path for event in pieces} == {"x"}
     assert "".join(event.delta.reasoning for event in pieces) == completion.reasoning
     assert "".join(event.delta.text for event in pieces) == completion.text
     assert call.seconds == 2
@@ -432,8 +432,8 @@ def test_a_listener_hears_of_a_replayed_call_without_pieces() -> None:
 
 def test_a_listener_hears_of_the_end_of_a_failed_and_of_a_cancelled_call() -> None:
     def events_of(engine: Scripted) -> list[Event]:
-        ended = Finished(place=Place(path="x"), request=engine.requests[0], call=None, completion=None)
-        return [Started(place=Place(path="x"), mode=Mode.SYSTEM2), ended]
+        ended = Finished(location=Location(path="x"), request=engine.requests[0], call=None, completion=None)
+        return [Started(location=Location(path="x"), mode=Mode.SYSTEM2), ended]
 
     heard: list[Event] = []
     engine = Scripted([("", Unreachable("no route"))])

@@ -1,7 +1,7 @@
-"""Ask until a reply parses, a bounded number of times.
+"""Asks until a reply parses, a bounded number of times.
 
-Decides how often and with which places (`.../assess`, `.../assess/try2`, ...), so that every try has a seed of its
-own. One of the two places where errors are caught: here the model's malformed replies.
+Decides how often, and the path of each try (`.../assess`, `.../assess/try2`, ...), so that each has its own seed.
+Malformed replies of the model are caught here.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ async def ask(
 ) -> T:
     """The first reply that `parse` reads, in at most `tries` calls.
 
-    `parse` takes the reply's text and raises ValueError when it cannot read it; a cut-off reply is not read at all,
-    for its end may be missing. Raises ParseError with every reply when none parses.
+    `parse` takes the reply's text and raises ValueError if it cannot read it. A reply that is cut off is not parsed,
+    because its end may be missing. Raises ParseError with every reply when none parses.
     """
     replies: list[str] = []
     for number in range(1, tries + 1):

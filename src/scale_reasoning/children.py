@@ -1,4 +1,4 @@
-"""Commands that end with this process, however it ends: the parent's side. What watches them is watch.py."""
+"""Commands that end with this process, however it ends: the parent's side. watch.py is the other side."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import IO
 
 WATCH = Path(__file__).with_name("watch.py")
 GRACE_SECONDS = 10
-"""For the command and all it started to end; watch.py needs a quarter of it."""
+"""How long the command and all that it started may take to end; watch.py needs a quarter of it."""
 
 
 @contextlib.contextmanager
@@ -21,7 +21,7 @@ def running(
     """The command at work, with all that it starts; `output` takes what it prints, else that goes where ours goes;
     `env` is its environment, by default ours.
 
-    Whatever still runs when the block is left, or when this process is killed, is ended. Raises OSError.
+    The command and all that it started are ended when the block is left or this process is killed. Raises OSError.
     """
     process = subprocess.Popen(  # noqa: S603  our own interpreter and the caller's words
         [sys.executable, "-P", str(WATCH), *command],

@@ -1,23 +1,23 @@
-"""Who is to blame.
+"""The errors of this package, by who is to blame.
 
     ScaleError
-      ConfigError          the user's: says which key, what was found, what to do
-      EngineError          the world's: no completion came
+      ConfigError          the user's: says which key, what was found and what to do
+      EngineError          an infrastructure error: no completion came
         Unreachable          no connection, a reset
           TimedOut             a stall: no connection, no answer or no more of it in the time given
         Overloaded           429 or 5xx: `status` says which; `retry_after` seconds where the server said so
         Rejected             another 4xx: `status` says which
         Malformed            an answer that is not the protocol's (HTML, broken JSON, a stream cut short)
-        ContextOverflow      the prompt does not fit the window: the model's doing
-          WindowRefusal        the server says so, but by all that is known the prompt fits: the world's doing
-      StrategyError        the model's: the strategy could not go on
-        ParseError           replies that would not parse; carries them
+        ContextOverflow      the prompt does not fit the window: a model error
+          WindowRefusal        the server says so, but the prompt fits: an infrastructure error
+      StrategyError        a model error: the strategy cannot continue
+        ParseError           replies that do not parse; carries them
       GradeError           a grader could not do its work
       StoreError           a run's store could not be read or written
 
 To add one: subclass the nearest parent, set `kind` (the word that records carry), set `blame` only where it differs
-from the parent's, and keep it picklable (`args` must rebuild it). A failure of the world leaves the attempt pending; a
-failure of the model is scored wrong and labelled.
+from the parent's, and keep it picklable (`args` must rebuild it). An infrastructure error leaves the attempt pending;
+a model error is scored wrong and labelled.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from scale_reasoning.types import Blame
 
 
 class ScaleError(Exception):
-    """Any error this package raises on purpose. `path` is the place of the call that failed, None without a call."""
+    """Any error this package raises on purpose. `path` is that of the call that failed, if any."""
 
     kind: ClassVar[str] = "error"
     blame: ClassVar[Blame] = "world"
@@ -37,31 +37,31 @@ class ScaleError(Exception):
 
 
 class ConfigError(ScaleError):
-    """The user asked for something that cannot be done; the message names the key and the mend."""
+    """The user asked for something that cannot be done; the message names the key and the fix."""
 
     kind = "config"
     blame = "user"
 
 
 class EngineError(ScaleError):
-    """No completion came. `said` is what the server said, unshortened: untrusted, and for engines to read only."""
+    """No completion came. `said` is the server's text in full: untrusted, for engines only."""
 
     kind = "engine"
     said: str = ""
 
 
 class Unreachable(EngineError):
-    """The server could not be reached, or fell silent."""
+    """The server could not be reached, or stopped sending."""
 
     kind = "unreachable"
 
 
 class TimedOut(Unreachable):
-    """The server let the time pass that it was given. Records call it unreachable too: what to do is the same."""
+    """The server did not answer in time. Records call it unreachable too, because the remedy is the same."""
 
 
 class Overloaded(EngineError):
-    """The server is there but cannot serve now. `status` is None where it said so in mid-reply."""
+    """The server is there but cannot serve now. `status` is None if it said so within a reply."""
 
     kind = "overloaded"
 
@@ -98,8 +98,8 @@ class Malformed(EngineError):
 class ContextOverflow(EngineError):
     """Prompt and reply do not fit the model's window.
 
-    `prompt_tokens` and `window` where the server told them; `at_least` where it told only that the prompt has that many
-    tokens or more.
+    `prompt_tokens` and `window` if the server names them; `at_least` if it names only a lower bound of the prompt's
+    tokens.
     """
 
     kind = "context_overflow"
@@ -130,14 +130,14 @@ class WindowRefusal(ContextOverflow):
 
 
 class StrategyError(ScaleError):
-    """The strategy could not go on with what the model replied."""
+    """The strategy cannot continue with the model's reply."""
 
     kind = "strategy"
     blame = "model"
 
 
 class ParseError(StrategyError):
-    """No reply parsed within the bound."""
+    """None of the allowed tries gave a reply that parses."""
 
     kind = "parse"
 

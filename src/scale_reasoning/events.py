@@ -1,4 +1,4 @@
-"""What a listener hears while a strategy runs: calls as they start, stream and end, and the method's own decisions."""
+"""What a listener hears while a strategy runs: calls that start, stream and end, and the method's own decisions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scale_reasoning.types import Call, Completion, Delta, Mode, Request, Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Location:
     """Where in an attempt something happens.
 
     `path` is unique to a call in its attempt. `chain` is the number of the voting chain, None outside a vote. `final`
@@ -27,7 +27,7 @@ class Place:
 class Started:
     """A call was sent."""
 
-    place: Place
+    location: Location
     mode: Mode
 
 
@@ -35,7 +35,7 @@ class Started:
 class Streamed:
     """A piece of a call's reply came."""
 
-    place: Place
+    location: Location
     delta: Delta
 
 
@@ -43,7 +43,7 @@ class Streamed:
 class Finished:
     """A call ended; `call` and `completion` are None when it failed."""
 
-    place: Place
+    location: Location
     request: Request
     call: Call | None
     completion: Completion | None
@@ -53,7 +53,7 @@ class Finished:
 class Decomposed:
     """The decomposition was chosen (paper, eq 2)."""
 
-    place: Place
+    location: Location
     candidates: tuple[tuple[str, ...], ...]
     selected: int
 
@@ -62,7 +62,7 @@ class Decomposed:
 class Routed:
     """A sub-problem was given its mode (paper, eqs 3-4); `step` counts from 1, `of` is how many there are."""
 
-    place: Place
+    location: Location
     step: int
     of: int
     subproblem: str
@@ -74,7 +74,7 @@ class Routed:
 class RoundBegan:
     """A round of InftyThink begins; `number` counts from 1, None where the answer is forced after the last round."""
 
-    place: Place
+    location: Location
     number: int | None
     mode: Mode
 

@@ -1,6 +1,6 @@
-"""Completions already paid for, and the key that each is filed under.
+"""Completions already paid for, and their keys.
 
-Decides when two requests are one: runs on disk depend on it, so a key never changes. Knows nothing of files.
+Decides when two requests are equal. Runs on disk depend on it, so a key never changes. Knows nothing of files.
 """
 
 from __future__ import annotations
@@ -45,8 +45,7 @@ class MemoryJournal:
 def key(request: Request) -> str:
     """sha256 (hex) of the canonical request.
 
-    A field that was added after the first runs were kept counts only where it differs from its default, so that a new
-    field leaves every completion where it is filed.
+    A later field counts only if it differs from its default, so that a new field changes no key.
     """
     return hashlib.sha256(msgspec.json.encode(_canonical(request), order="sorted")).hexdigest()
 

@@ -1,7 +1,7 @@
-"""What a strategy holds: the one object through which it sees the world.
+"""The model as a strategy sees it, within one attempt.
 
-Names every call by its path, derives its seed from that name, looks in the journal before paying, records what was
-spent, and turns a mode into an endpoint. Knows nothing of prompts, methods, retries or sockets.
+Gives every call a path, derives the call's seed from the path, looks in the journal before it pays, records the calls
+and turns a mode into an endpoint. Knows nothing of prompts, methods, retries or sockets.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
+from scale_reasoning.endpoint import Endpoint, Endpoints, request_for
 from scale_reasoning.errors import ConfigError, ContextOverflow, ScaleError
-from scale_reasoning.events import Event, Finished, Listener, Place, Started, Streamed
-from scale_reasoning.fit import HOPEFUL, MIN_NEW_TOKENS, Fit, prompt_tokens
+from scale_reasoning.events import Event, Finished, Listener, Location, Started, Streamed
+from scale_reasoning.fit import Fit
 from scale_reasoning.journal import Journal, key
-from scale_reasoning.profiles import NO_PAIR, ModeProfile
+from scale_reasoning.profiles import NO_PAIR
 from scale_reasoning.together import Turn
 from scale_reasoning.types import (
     NO_USAGE,
@@ -25,37 +26,19 @@ from scale_reasoning.types import (
     Call,
     Completion,
     Delta,
-    Engine,
     Message,
     Mode,
     Problem,
     Request,
     Schema,
     Solution,
-    Spending,
     Stage,
     Usage,
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
-    """Where a mode's calls go: an engine, the model's name there, how its family is spoken to.
-
-    `window` counts tokens, prompt and reply together; None where unknown.
-    """
-
-    engine: Engine
-    model: str
-    profile: ModeProfile
-    window: int | None = None
-
-
-Endpoints: TypeAlias = Mapping[Mode, Endpoint]
-
-
 class Strategy(Protocol):
-    """A method of spending calls on a problem: a frozen dataclass whose fields are its hyper-parameters."""
+    """A method of spending calls on a problem: a frozen dataclass whose fields are its options."""
 
     async def solve(self, problem: Problem, lm: LM) -> Solution:
         """Solves the problem with bounded calls. Raises a StrategyError when the model's replies do not allow it."""
@@ -67,12 +50,12 @@ class Strategy(Protocol):
 
 
 CANCELLED = "cancelled"
-"""The finish reason of a call that was not waited for."""
+"""The finish reason of a call that was cancelled."""
 
 
 @dataclass(slots=True)
 class _Ledger:
-    """What all `LM`s of one attempt share."""
+    """The state that all `LM`s of one attempt share."""
 
     attempt: Attempt
     seed: int
@@ -85,7 +68,7 @@ class _Ledger:
 
 
 class LM:
-    """The language model of one attempt. `lm.at("step3").at("assess")` names a place; a place is called once."""
+    """The model in one attempt. `lm.at("step3").at("assess")` has the path of one call; each path is called once."""
 
     __slots__ = ("_chain", "_ledger", "path")
 
@@ -108,16 +91,16 @@ class LM:
         self._chain: int | None = None
 
     def at(self, name: str) -> LM:
-        """The same model one place further down: `lm.at("step3").at("assess").path == "step3/assess"`."""
+        """The same model with one more part in its path: `lm.at("step3").at("assess").path == "step3/assess"`."""
         return self._child(name, self._chain)
 
     def chain(self, number: int) -> LM:
         """The same model for the chain of that number in a vote, from 1; in a vote of votes the outer number stays."""
         return self._child(f"chain{number}", number if self._chain is None else self._chain)
 
-    def place(self, stage: Stage = Stage.SOLVE, *, final: bool | None = False) -> Place:
-        """Where this is, as events say it."""
-        return Place(path=self.path, stage=stage, chain=self._chain, final=final)
+    def location(self, stage: Stage = Stage.SOLVE, *, final: bool | None = False) -> Location:
+        """Path, stage and chain, for events."""
+        return Location(path=self.path, stage=stage, chain=self._chain, final=final)
 
     def _child(self, name: str, chain: int | None) -> LM:
         child = object.__new__(LM)
@@ -141,13 +124,13 @@ class LM:
         return self._ledger.turn
 
     def derived_seed(self) -> int:
-        """The seed of this place: a hash, so that no order of events can change it. 31 bits, as servers take."""
+        """The seed of this path: a hash, so that no order of calls can change it; 31 bits, which all servers accept."""
         ledger = self._ledger
         name = f"{ledger.seed}\x1f{ledger.attempt.problem_id}\x1f{ledger.attempt.sample}\x1f{self.path}"
         return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") >> 1
 
     def draw(self) -> float:
-        """A number in [0, 1) that belongs to this place."""
+        """A number in [0, 1) derived from this path's seed."""
         return self.derived_seed() / 2**31
 
     @property
@@ -157,7 +140,7 @@ class LM:
         return sets.pop() if len(sets) == 1 else ""
 
     def tell(self, event: Event) -> None:
-        """Passes an event to whoever listens."""
+        """Passes an event to the listener, if there is one."""
         if self._ledger.listener is not None:
             self._ledger.listener(event)
 
@@ -175,12 +158,11 @@ class LM:
         max_tokens: int | None = None,
         schema: Schema | None = None,
     ) -> Completion:
-        """One completion in the given mode; paid for at most once in a journal's life.
+        """One completion in the given mode; with a journal it is paid for at most once.
 
-        Its tokens are accounted to `stage`; `final` is for listeners (see events.Place). `max_tokens` caps new tokens
-        and is clipped to the window. Raises RuntimeError when this place was called
-        before, ConfigError when the mode has no endpoint, ContextOverflow when the prompt leaves no room, and the
-        engine's EngineErrors.
+        Its tokens are accounted to `stage`; `final` is for listeners (see events.Location). `max_tokens` caps new
+        tokens and is clipped to the window. Raises RuntimeError when this path was called before, ConfigError when the
+        mode has no endpoint, ContextOverflow when the prompt leaves no room, and the engine's EngineErrors.
         """
         ledger = self._ledger
         if self.path in ledger.paths:
@@ -188,12 +170,12 @@ class LM:
         ledger.paths.add(self.path)
         endpoint = self._endpoint(mode)
         request = request_for(endpoint, messages, mode, self.derived_seed(), max_tokens, schema)
-        started, place = _now(), self.place(stage, final=final)
-        self.tell(Started(place=place, mode=mode))
+        started, location = _now(), self.location(stage, final=final)
+        self.tell(Started(location=location, mode=mode))
         try:
-            completion = await self._paid_once(endpoint, request, place)
+            completion = await self._paid_once(endpoint, request, location)
         except BaseException as error:
-            self.tell(Finished(place=place, request=request, call=None, completion=None))
+            self.tell(Finished(location=location, request=request, call=None, completion=None))
             if isinstance(error, ScaleError):
                 error.path = self.path
             raise
@@ -207,12 +189,12 @@ class LM:
             seconds=completion.seconds if completion.seconds is not None else _now() - started,
         )
         ledger.calls.append(call)
-        self.tell(Finished(place=place, request=request, call=call, completion=completion))
+        self.tell(Finished(location=location, request=request, call=call, completion=completion))
         return completion
 
     def record_cancelled(self, mode: Mode, stage: Stage) -> None:
-        """Records that this place's call was not waited for. Its cost cannot be known, so its usage is unknown, never
-        zero. Its seconds are those of the longest call so far, the one that was waited for.
+        """Records that this path's call was cancelled. Its usage is unknown, never zero; its seconds are those of the
+        longest call so far, the one that was waited for.
         """
         calls = self._ledger.calls
         calls.append(
@@ -227,15 +209,15 @@ class LM:
             )
         )
 
-    async def _paid_once(self, endpoint: Endpoint, request: Request, place: Place) -> Completion:
+    async def _paid_once(self, endpoint: Endpoint, request: Request, location: Location) -> Completion:
         journal = self._ledger.journal
         if journal is None:
-            return await self._generate(endpoint, request, place)
+            return await self._generate(endpoint, request, location)
         filed = key(request)
         completion = await journal.get(filed, request)
         if completion is None:
             started = _now()
-            completion = await self._generate(endpoint, request, place)
+            completion = await self._generate(endpoint, request, location)
             completion = replace(completion, seconds=_now() - started)
             await journal.put(filed, request, completion)
         return completion
@@ -248,9 +230,9 @@ class LM:
             raise ConfigError(f"{named} has no {'System 1' if mode is Mode.SYSTEM1 else 'System 2'}: {mend}")
         return endpoint
 
-    async def _generate(self, endpoint: Endpoint, request: Request, place: Place) -> Completion:
+    async def _generate(self, endpoint: Endpoint, request: Request, location: Location) -> Completion:
         def stream(delta: Delta) -> None:
-            self.tell(Streamed(place=place, delta=delta))
+            self.tell(Streamed(location=location, delta=delta))
 
         on_delta = stream if self._ledger.listener is not None else None
         fit = Fit(request, endpoint.window)
@@ -263,54 +245,6 @@ class LM:
 
 def _natural(path: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path)]
-
-
-def spending(calls: tuple[Call, ...]) -> Spending:
-    """The usage of calls, whole and split; each split sums to the total."""
-    total, by_stage, by_mode = (
-        NO_USAGE,
-        dict.fromkeys(map(str, Stage), NO_USAGE),
-        dict.fromkeys(map(str, Mode), NO_USAGE),
-    )
-    for call in calls:
-        total += call.usage
-        by_stage[call.stage] += call.usage
-        by_mode[call.mode] += call.usage
-    if all(call.stage is not Stage.SUMMARISE for call in calls):
-        del by_stage[Stage.SUMMARISE]
-    return Spending(total=total, by_stage=by_stage, by_mode=by_mode)
-
-
-def request_for(
-    endpoint: Endpoint,
-    messages: tuple[Message, ...],
-    mode: Mode,
-    seed: int,
-    max_tokens: int | None,
-    schema: Schema | None,
-) -> Request:
-    """The request that puts these messages to an endpoint as its family wants it, clipped to its window."""
-    profile = endpoint.profile
-    if profile.suffix:
-        *earlier, last = messages
-        messages = (*earlier, Message(last.role, f"{last.content}\n\n{profile.suffix}"))
-    limits = [limit for limit in (max_tokens, profile.max_tokens) if limit is not None]
-    if endpoint.window is not None:
-        # Hopeful first, so that a long prompt loses no room to an estimate; fit.py answers a refusal.
-        limits.append(max(endpoint.window - prompt_tokens(messages, HOPEFUL), MIN_NEW_TOKENS))
-    return Request(
-        model=endpoint.model,
-        messages=messages,
-        mode=mode,
-        seed=seed,
-        max_tokens=min(limits, default=None),
-        sampling=profile.sampling,
-        schema=schema,
-        extras=profile.extras,
-        starts_thinking=profile.starts_thinking,
-        limit_key=profile.limit_key,
-        think=profile.think,
-    )
 
 
 def _sum(usages: Iterable[Usage]) -> Usage:

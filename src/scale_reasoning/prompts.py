@@ -31,7 +31,7 @@ class Prompts:
 
     @property
     def fingerprint(self) -> str:
-        """sha256 (hex) of every section: what is asked, whichever file it was read from."""
+        """sha256 (hex) of all sections; it does not depend on the file they were read from."""
         sections = "".join(f"## {name}\n{text}\n" for name, text in sorted(self.sections.items()))
         return hashlib.sha256(sections.encode()).hexdigest()
 

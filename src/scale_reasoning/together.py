@@ -18,9 +18,9 @@ Turn: TypeAlias = Callable[[], Awaitable[None]]
 async def together(coroutines: Iterable[Coroutine[Any, Any, T]], *, turn: Turn | None = None) -> list[T]:
     """Results in the order of `coroutines`.
 
-    With a `turn` the first is started at once and each further one after another turn, so that as many are taken from
-    `coroutines` as there is room for; without one, all are started at once. Raises the first exception any of them
-    raised, after the others are cancelled and have ended.
+    Without a `turn` all start at once. With one, the first starts at once and each further one after another turn, so
+    that no more are taken from `coroutines` than there is room for. Raises the first exception of any of them after the
+    others are cancelled and have ended.
     """
     tasks: list[asyncio.Task[T]] = []
     failure: BaseException | None = None

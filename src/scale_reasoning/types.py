@@ -1,7 +1,6 @@
-"""The nouns of the field as frozen values: problem, request, completion, usage, step, solution, record.
+"""The values that all modules share: problem, request, completion, usage, step, solution, record.
 
-Decides what each thing is called and which unit it carries. Knows nothing of servers, files, prompts or
-printing, and imports the standard library only, so every other module can stand on it.
+Decides their names and units. Imports the standard library only.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ Role: TypeAlias = Literal["system", "user", "assistant"]
 Blame: TypeAlias = Literal["user", "world", "model"]
 
 Marks: TypeAlias = tuple[str, str]
-"""What opens and closes a thought in a model's text."""
+"""The marks that open and close the reasoning in a model's text."""
 
 THINK: Marks = ("<think>", "</think>")
 """The marks of most families."""
 
 
 class Mode(StrEnum):
-    """How a call is answered (paper, eq 4)."""
+    """How a call is made (paper, eq 4)."""
 
     SYSTEM1 = "system1"
     """Fast, non-thinking."""
@@ -34,7 +33,7 @@ class Mode(StrEnum):
 
 
 class Stage(StrEnum):
-    """What a call was for; tokens are accounted by it."""
+    """The part of a method that a call belongs to; tokens are counted per stage."""
 
     DECOMPOSE = "decompose"
     SELECT = "select"
@@ -45,7 +44,7 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """What the user asks; in a benchmark it has a gold answer."""
+    """A problem as text; in a benchmark it has a gold answer."""
 
     id: str
     text: str
@@ -54,7 +53,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One try at one problem: sample 0, 1, ... of it."""
+    """One strategy on one problem, once; `sample` counts from 0."""
 
     problem_id: str
     sample: int = 0
@@ -88,7 +87,7 @@ class Schema:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One generation, complete: equal requests may be answered by one completion.
+    """All that a server needs for one completion; equal requests may share one completion.
 
     `max_tokens` counts new tokens, reasoning included, and is sent as `limit_key`; None leaves the limit to the server.
     `extras` is sent as further top-level keys of the body (a model family's mode switch). `starts_thinking` says that
@@ -160,7 +159,7 @@ class Completion:
 class Delta:
     """A piece of a completion while it is made; the pieces since the last `restarted` one concatenate to it.
 
-    `restarted` says that what came before is void and the reply begins anew: the connection broke, or what was taken
+    `restarted` says that what came before is void and the reply begins again: the connection broke, or what was taken
     for reasoning was text.
     """
 
@@ -210,7 +209,7 @@ class Solution:
 
     `answer` is None when the last solution has no final answer. `selected` is the index of the chosen one of
     `candidates` (decompositions), or of `chains` for voting. `notes` label every departure from the method. `unparsed`
-    says that a structured reply (a decomposition, a choice, a rating) could not be read; None where nobody said.
+    says that a structured reply (a decomposition, a choice, a rating) could not be read; None if unknown.
     """
 
     answer: str | None
@@ -225,7 +224,7 @@ class Solution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grade:
-    """A verdict on an answer. `reason` says why where it is not plain."""
+    """Whether an answer is right; `reason` says why where that is not obvious."""
 
     correct: bool
     grader: str
@@ -258,9 +257,9 @@ class Spending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Why an attempt has no answer: `kind` is a closed word (see errors.py), `blame` says whose doing it was.
+    """Why an attempt has no answer: `kind` is a closed word (see errors.py), `blame` says who caused it.
 
-    World failures are pending again and never scored; model failures are scored wrong.
+    Infrastructure errors leave the attempt pending and are never scored; model errors are scored wrong.
     """
 
     kind: str
@@ -272,7 +271,7 @@ class Failure:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """Everything about one attempt. `solution` is None when the strategy could not finish; `grade` is None when
-    there was no gold answer or a world failure.
+    there is no gold answer, or after an infrastructure error.
     """
 
     attempt: Attempt

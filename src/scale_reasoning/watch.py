@@ -1,7 +1,7 @@
 """Runs the command in its arguments, and ends it with all that it started once standard input closes.
 
-The parent holds the other end and never writes, so it closes when the parent ends, however that ends. Refuses to know
-this package, so that it starts fast.
+The parent holds the other end and never writes, so it closes when the parent ends, however that ends. Imports
+nothing of this package, so that it starts fast.
 """
 
 from __future__ import annotations
@@ -50,15 +50,15 @@ def _end_with_parent(child: subprocess.Popen[bytes]) -> None:
 
 
 def _end_all(child: subprocess.Popen[bytes]) -> None:
-    """Politely first; whatever is left after that is killed."""
+    """Asks all of them to end, then kills those that are left."""
     for number, seconds in ((signal.SIGTERM, POLITE_SECONDS), (signal.SIGKILL, 1.0)):
         deadline = time.monotonic() + seconds
-        told = set[int]()
+        signalled = set[int]()
         while time.monotonic() < deadline and (found := set(_under(os.getpid()))):
-            for process in found - told:
+            for process in found - signalled:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process, number)
-            told |= found
+            signalled |= found
             with contextlib.suppress(ChildProcessError):
                 while os.waitpid(-1, os.WNOHANG)[0]:
                     pass
@@ -68,7 +68,7 @@ def _end_all(child: subprocess.Popen[bytes]) -> None:
 
 
 def _under(parent: int) -> Iterator[int]:
-    """All processes that descend from one and still run, as far as this system lists them."""
+    """All running descendants of a process, if this system lists them."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError, ValueError):

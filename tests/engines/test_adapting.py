@@ -13,10 +13,11 @@ from tests.engines.faults import running
 from tests.engines.refusers import QWEN3, REFUSERS, Refuser, has, openai
 from tests.servers import send, stream
 
+from scale_reasoning.endpoint import request_for
 from scale_reasoning.engines import Connection, connect
 from scale_reasoning.errors import ScaleError
 from scale_reasoning.journal import MemoryJournal, key
-from scale_reasoning.lm import LM, request_for
+from scale_reasoning.lm import LM
 from scale_reasoning.replies import outline_schema
 from scale_reasoning.together import together
 from scale_reasoning.types import Attempt, Message, Mode

@@ -18,8 +18,9 @@ from scale_reasoning.errors import ContextOverflow, Malformed, Overloaded, Rejec
 from scale_reasoning.events import Event, Finished, Started
 from scale_reasoning.fit import MOST_REQUESTS
 from scale_reasoning.journal import MemoryJournal
-from scale_reasoning.lm import Strategy, spending
+from scale_reasoning.lm import Strategy
 from scale_reasoning.runs.attempt import attempt
+from scale_reasoning.spending import spending
 from scale_reasoning.strategies import STRATEGIES, describe, make
 from scale_reasoning.strategies.cot import CoT
 from scale_reasoning.strategies.inftythink import InftyThink
@@ -177,8 +178,8 @@ def test_every_call_has_a_place_of_its_own_a_beginning_and_an_end(strategy: Stra
     record = run_virtual(tried(strategy, able(), listener=heard.append))
     paths = [call.path for call in record.calls]
     assert len(set(paths)) == len(paths) <= strategy.most_calls()
-    assert Counter(event.place.path for event in heard if isinstance(event, Started)) == Counter(paths)
-    assert Counter(event.place.path for event in heard if isinstance(event, Finished)) == Counter(paths)
+    assert Counter(event.location.path for event in heard if isinstance(event, Started)) == Counter(paths)
+    assert Counter(event.location.path for event in heard if isinstance(event, Finished)) == Counter(paths)
     assert record.failure is None
     assert record.grade is not None
 
@@ -367,8 +368,8 @@ def test_a_failure_of_the_world_ends_in_a_record_without_a_grade(strategy: Strat
         return record
 
     record = run_virtual(main())
-    started = [event.place.path for event in heard if isinstance(event, Started)]
-    assert sorted(started) == sorted(event.place.path for event in heard if isinstance(event, Finished))
+    started = [event.location.path for event in heard if isinstance(event, Started)]
+    assert sorted(started) == sorted(event.location.path for event in heard if isinstance(event, Finished))
     assert len(record.calls) <= alive
     assert record.failure is not None
     assert (record.failure.kind, record.failure.blame) == (kind, "world")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from scale_reasoning.lm import spending
+from scale_reasoning.spending import spending
 from scale_reasoning.types import (
     Attempt,
     Grade,

@@ -19,7 +19,7 @@ from tests.speed import mark_slow
 from tests.web.proxies import MODEL, PROBLEM, Proxy, both, endless, opened, proxied, until
 
 from scale_reasoning.engines import reply as replies
-from scale_reasoning.events import Place, Started, Streamed
+from scale_reasoning.events import Location, Started, Streamed
 from scale_reasoning.types import Delta, Mode
 from scale_reasoning.web.proxy import door, log, upstream
 from scale_reasoning.web.proxy.gate import Limits
@@ -276,7 +276,7 @@ def raw_server(handle: Any) -> Iterator[str]:
         loop.close()
 
 
-ANSWER = Place(path="solve", final=True)
+ANSWER = Location(path="solve", final=True)
 
 
 def seconds(work: Any) -> float:
@@ -289,9 +289,9 @@ def test_telling_an_answer_takes_time_in_proportion_to_it() -> None:
     def tell(pieces: int) -> None:
         told: list[Piece] = []
         narrator = Narrator(told.append)
-        narrator.hear(Started(place=ANSWER, mode=Mode.SYSTEM2))
+        narrator.hear(Started(location=ANSWER, mode=Mode.SYSTEM2))
         for _ in range(pieces):
-            narrator.hear(Streamed(place=ANSWER, delta=Delta(text="some more ")))
+            narrator.hear(Streamed(location=ANSWER, delta=Delta(text="some more ")))
         assert "".join(piece.content for piece in told) == "some more " * pieces
 
     assert seconds(lambda: tell(100_000)) < 2, "it was quadratic: 14 s for twice as much"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scale_reasoning.events import Event, Finished, Place, RoundBegan, Routed, Started, Streamed
-from scale_reasoning.lm import spending
+from scale_reasoning.events import Event, Finished, Location, RoundBegan, Routed, Started, Streamed
+from scale_reasoning.spending import spending
 from scale_reasoning.types import (
     NO_USAGE,
     Attempt,
@@ -52,29 +52,37 @@ def reasoning(pieces: list[Piece]) -> str:
     return "".join(piece.reasoning for piece in pieces)
 
 
-ANSWER = Place(path="solve", final=True)
+ANSWER = Location(path="solve", final=True)
 REQUEST = Request(model="m", messages=(), mode=Mode.SYSTEM2, seed=1)
 
 
-def said(place: Place, *texts: str) -> list[Event]:
-    return [Started(place=place, mode=Mode.SYSTEM2), *(Streamed(place=place, delta=Delta(text=text)) for text in texts)]
+def said(location: Location, *texts: str) -> list[Event]:
+    return [
+        Started(location=location, mode=Mode.SYSTEM2),
+        *(Streamed(location=location, delta=Delta(text=text)) for text in texts),
+    ]
 
 
-def stepped(number: int, *, final: bool) -> Place:
-    return Place(path=f"step{number}/solve", final=final)
+def stepped(number: int, *, final: bool) -> Location:
+    return Location(path=f"step{number}/solve", final=final)
 
 
 def round_of(number: int) -> list[Event]:
-    return [RoundBegan(place=Place(path=f"round{number}"), number=number, mode=Mode.SYSTEM2)]
+    return [RoundBegan(location=Location(path=f"round{number}"), number=number, mode=Mode.SYSTEM2)]
 
 
-def round_place(number: int) -> Place:
-    return Place(path=f"round{number}/solve", final=None)
+def round_location(number: int) -> Location:
+    return Location(path=f"round{number}/solve", final=None)
 
 
 def routed(number: int, of: int) -> Routed:
     return Routed(
-        place=Place(path=f"step{number}"), step=number, of=of, subproblem="what?", difficulty=0.25, mode=Mode.SYSTEM1
+        location=Location(path=f"step{number}"),
+        step=number,
+        of=of,
+        subproblem="what?",
+        difficulty=0.25,
+        mode=Mode.SYSTEM1,
     )
 
 
@@ -92,7 +100,7 @@ def test_the_first_complete_stop_sequence_ends_a_text_however_it_is_cut(text: st
 def test_only_the_last_step_is_content_and_every_heading_is_reasoning() -> None:
     pieces = told(
         [routed(1, 2), *said(stepped(1, final=False), "one"), routed(2, 2),
-         *said(Place(path="step2/assess", stage=Stage.ASSESS), "{}"), *said(stepped(2, final=True), "t", "wo")],
+         *said(Location(path="step2/assess", stage=Stage.ASSESS), "{}"), *said(stepped(2, final=True), "t", "wo")],
         Solution(answer="2", steps=(step("one"), step("two"))),
     )  # fmt: skip
     assert content(pieces) == "two"
@@ -103,7 +111,7 @@ def test_only_the_last_step_is_content_and_every_heading_is_reasoning() -> None:
 
 
 def test_an_answer_that_starts_again_continues_where_it_was_when_it_says_the_same() -> None:
-    again = Streamed(place=ANSWER, delta=Delta(restarted=True))
+    again = Streamed(location=ANSWER, delta=Delta(restarted=True))
     pieces = told([*said(ANSWER, "It is "), again, *said(ANSWER, "It", " is 4")[1:]],
                   Solution(answer="4", steps=(step("It is 4"),)))  # fmt: skip
     assert content(pieces) == "It is 4"
@@ -111,14 +119,14 @@ def test_an_answer_that_starts_again_continues_where_it_was_when_it_says_the_sam
 
 
 def test_an_answer_that_begins_anew_with_other_words_is_told_whole_below() -> None:
-    again = Streamed(place=ANSWER, delta=Delta(restarted=True))
+    again = Streamed(location=ANSWER, delta=Delta(restarted=True))
     pieces = told([*said(ANSWER, "It is "), again, *said(ANSWER, "So: 4")[1:]],
                   Solution(answer="4", steps=(step("So: 4"),)))  # fmt: skip
     assert content(pieces) == "It is \n\nSo: 4"
 
 
 def test_a_forced_answer_follows_what_the_cut_off_one_had_said() -> None:
-    pieces = told([*said(ANSWER, "It may be"), *said(Place(path="solve/force", final=True), "It is 4")],
+    pieces = told([*said(ANSWER, "It may be"), *said(Location(path="solve/force", final=True), "It is 4")],
                   Solution(answer="4", steps=(step("It is 4"),)))  # fmt: skip
     assert content(pieces) == "It may be\n\nIt is 4"
 
@@ -132,9 +140,9 @@ def test_stop_sequences_cut_the_content_and_not_the_reasoning() -> None:
 
 
 def test_a_round_that_does_not_answer_is_reasoning_and_the_one_that_does_is_content() -> None:
-    summary = Place(path="round1/summarise", stage=Stage.SUMMARISE)
-    pieces = told([*round_of(1), *said(round_place(1), "hm"), *said(summary, "notes"),
-                   *round_of(2), *said(round_place(2), "4")],
+    summary = Location(path="round1/summarise", stage=Stage.SUMMARISE)
+    pieces = told([*round_of(1), *said(round_location(1), "hm"), *said(summary, "notes"),
+                   *round_of(2), *said(round_location(2), "4")],
                   Solution(answer="4", steps=(step("hm"), step("4"))))  # fmt: skip
     assert content(pieces) == "4"
     assert " ".join(reasoning(pieces).split()) == "### Round 1 System 2 hm ### Round 2 System 2"
@@ -144,8 +152,8 @@ def test_nothing_is_told_before_the_server_has_said_something() -> None:
     pieces: list[Piece] = []
     narrator = Narrator(pieces.append)
     narrator.hear(*round_of(1))
-    narrator.hear(Started(place=round_place(1), mode=Mode.SYSTEM2))
-    narrator.hear(Started(place=Place(path="decompose/1", stage=Stage.DECOMPOSE), mode=Mode.SYSTEM1))
+    narrator.hear(Started(location=round_location(1), mode=Mode.SYSTEM2))
+    narrator.hear(Started(location=Location(path="decompose/1", stage=Stage.DECOMPOSE), mode=Mode.SYSTEM1))
     assert pieces == []
 
 
@@ -156,13 +164,14 @@ def test_chains_are_told_by_their_answers_and_the_chosen_one_is_the_content() ->
             path=path, stage=Stage.SOLVE, mode=Mode.SYSTEM2, seed=1, usage=NO_USAGE, finish_reason="stop", seconds=1
         )
         usage = Usage(completion_tokens=9)
-        place = Place(path=path, chain=chain, final=True)
-        return Finished(place=place, request=REQUEST, call=call, completion=Completion(text=text, usage=usage))
+        location = Location(path=path, chain=chain, final=True)
+        return Finished(location=location, request=REQUEST, call=call, completion=Completion(text=text, usage=usage))
 
     chains = (Solution(answer=None), Solution(answer="4", steps=(step("\\boxed{4}"),)))
     solution = Solution(answer="4", chains=chains, selected=1, votes=(Tally(answer="4", votes=1),), notes=("odd",))
     pieces = told(
-        [*said(Place(path="chain1/solve", chain=1, final=True), "x"), ended(1, "x"), ended(2, "\\boxed{4}")], solution
+        [*said(Location(path="chain1/solve", chain=1, final=True), "x"), ended(1, "x"), ended(2, "\\boxed{4}")],
+        solution,
     )
     assert content(pieces) == "\\boxed{4}"
     assert reasoning(pieces).split("\n") == [

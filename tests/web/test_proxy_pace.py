@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from tests.web.proxies import MODEL, PROBLEM, both, command, endless, serving, until
 
+from scale_reasoning.endpoint import Endpoint
 from scale_reasoning.engines.limit import Fixed, Slots
 from scale_reasoning.engines.policy import Limited, Retrying
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.lm import Endpoint
 from scale_reasoning.profiles import ModeProfile
 from scale_reasoning.runs.attempt import attempt, problem_of
 from scale_reasoning.strategies.scale import Scale

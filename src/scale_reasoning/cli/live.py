@@ -27,8 +27,9 @@ from scale_reasoning.cli.formatting import (
     indent,
 )
 from scale_reasoning.cli.progress import redraw
-from scale_reasoning.events import Decomposed, Event, Finished, Place, RoundBegan, Routed, Started, Streamed
-from scale_reasoning.lm import Endpoints, Strategy
+from scale_reasoning.endpoint import Endpoints
+from scale_reasoning.events import Decomposed, Event, Finished, Location, RoundBegan, Routed, Started, Streamed
+from scale_reasoning.lm import Strategy
 from scale_reasoning.printable import printable
 from scale_reasoning.types import Completion, Mode, Record, Stage
 
@@ -73,16 +74,16 @@ class LiveView:
         """Shows one event."""
         match event:
             case Started():
-                self._drafts[event.place.path] = _Draft(event.mode, event.place.stage)
+                self._drafts[event.location.path] = _Draft(event.mode, event.location.stage)
             case Streamed():
                 self._extend_draft(event)
             case Finished():
                 self._end_draft(event)
-            case Decomposed() if event.place.chain is None:
+            case Decomposed() if event.location.chain is None:
                 self._show_outlines(event)
-            case Routed() if event.place.chain is None:
+            case Routed() if event.location.chain is None:
                 self._show_route(event)
-            case RoundBegan() if event.place.chain is None:
+            case RoundBegan() if event.location.chain is None:
                 head = "the answer is forced  " if event.number is None else f"round {event.number}  "
                 self._print()
                 self._print((head, "bold"), _format_mode(event.mode))
@@ -104,7 +105,7 @@ class LiveView:
         self._print((format_cost(record), "dim"))
 
     def _extend_draft(self, event: Streamed) -> None:
-        path, delta = event.place.path, event.delta
+        path, delta = event.location.path, event.delta
         draft = self._drafts[path]
         if delta.restarted:
             self._drafts[path] = _Draft(draft.mode, draft.stage)
@@ -115,13 +116,13 @@ class LiveView:
         draft.reasoning += delta.reasoning
 
     def _end_draft(self, event: Finished) -> None:
-        place = event.place
-        draft = self._drafts.pop(place.path, None)
+        location = event.location
+        draft = self._drafts.pop(location.path, None)
         if event.completion is None or event.call is None or draft is None:
             return
-        if place.stage is Stage.SOLVE:
-            self._show_solution(place, event.completion, event.call.mode, event.call.seconds)
-        elif place.stage is Stage.SUMMARISE and place.chain is None:
+        if location.stage is Stage.SOLVE:
+            self._show_solution(location, event.completion, event.call.mode, event.call.seconds)
+        elif location.stage is Stage.SUMMARISE and location.chain is None:
             self._print((f"  summary: {count_words(event.completion.text)}", "dim"))
 
     def _show_outlines(self, event: Decomposed) -> None:
@@ -143,10 +144,10 @@ class LiveView:
         self._print((f"step {event.step}/{event.of}  ", "bold"), difficulty, "  ", _format_mode(event.mode))
         self._print((indent(printable(event.subproblem)), "italic"))
 
-    def _show_solution(self, place: Place, completion: Completion, mode: Mode, seconds: float) -> None:
+    def _show_solution(self, location: Location, completion: Completion, mode: Mode, seconds: float) -> None:
         paid = f"{count_tokens(completion.usage)}, {seconds:.1f} s{', cut off' if completion.cut_off else ''}"
-        if place.chain is not None:
-            self._print(f"{place.path}  ", (MODES[mode], COLOURS[mode]), (f"  {paid}", "dim"))
+        if location.chain is not None:
+            self._print(f"{location.path}  ", (MODES[mode], COLOURS[mode]), (f"  {paid}", "dim"))
             return
         if completion.reasoning:
             self._print((f"  thought: {count_words(completion.reasoning)}", "dim"))

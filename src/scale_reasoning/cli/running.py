@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from scale_reasoning.cli.flags import RunFlags
 from scale_reasoning.cli.options import say
 from scale_reasoning.cli.reach import explain_unlisted, make_connections, name_models
+from scale_reasoning.endpoint import Endpoints
 from scale_reasoning.engines import connect, list_adaptations
 from scale_reasoning.engines.connection import Connection, ModelSpec
 from scale_reasoning.engines.llama import SLOTS
@@ -19,7 +20,6 @@ from scale_reasoning.engines.spread import SharedServers
 from scale_reasoning.engines.table import choose_engine
 from scale_reasoning.errors import ConfigError, Unreachable
 from scale_reasoning.events import Listener
-from scale_reasoning.lm import Endpoints
 from scale_reasoning.runs import manifest as manifests
 from scale_reasoning.runs.manifest import Manifest
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
+from scale_reasoning.endpoint import Endpoint, Endpoints
 from scale_reasoning.engines.adapting import Adaptable, Adaptations
 from scale_reasoning.engines.connection import EMBEDDED as EMBEDDED
 from scale_reasoning.engines.connection import Connection, ModelSpec, derive_system1, find_family
@@ -13,7 +14,6 @@ from scale_reasoning.engines.limit import Slots, limit_of
 from scale_reasoning.engines.policy import Limited, Retrying
 from scale_reasoning.engines.spread import SharedServers, Spread
 from scale_reasoning.engines.table import OpenEngine, choose_engine, open_engine
-from scale_reasoning.lm import Endpoint, Endpoints
 from scale_reasoning.types import Engine, Mode
 
 

@@ -11,13 +11,13 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
+from scale_reasoning.endpoint import Endpoint, Endpoints, request_for
 from scale_reasoning.engines import make_endpoint
 from scale_reasoning.engines.adapting import Adaptable, Adaptation
 from scale_reasoning.engines.connection import Connection, find_family
 from scale_reasoning.engines.table import OpenEngine, open_engine
 from scale_reasoning.engines.values import value_at
 from scale_reasoning.errors import Rejected
-from scale_reasoning.lm import Endpoint, Endpoints, request_for
 from scale_reasoning.profiles import Profile
 from scale_reasoning.types import JSON, Completion, Message, Mode, Request, Schema
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 
+from scale_reasoning.endpoint import Endpoints
 from scale_reasoning.errors import ConfigError, GradeError, ScaleError
+from scale_reasoning.events import Listener
 from scale_reasoning.graders import Grader, grader_for
 from scale_reasoning.journal import Journal
-from scale_reasoning.lm import LM, Endpoints, Listener, Strategy, spending
+from scale_reasoning.lm import LM, Strategy
+from scale_reasoning.spending import spending
 from scale_reasoning.strategies import describe
 from scale_reasoning.strategies.scale import Scale
 from scale_reasoning.together import Turn

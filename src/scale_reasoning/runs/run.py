@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from scale_reasoning.endpoint import Endpoints
 from scale_reasoning.engines.connection import ModelSpec
 from scale_reasoning.engines.policy import Scheduled
 from scale_reasoning.errors import ConfigError, Unreachable
 from scale_reasoning.events import Decomposed, Event, Listener, Routed
 from scale_reasoning.graders import GRADERS, Grader
 from scale_reasoning.journal import Journal
-from scale_reasoning.lm import Endpoints, Strategy
+from scale_reasoning.lm import Strategy
 from scale_reasoning.runs.attempt import attempt
 from scale_reasoning.runs.manifest import CellSpec, Manifest
 from scale_reasoning.runs.outcome import Outcome

@@ -39,10 +39,11 @@ async def solved(
     max_tokens: int | None = None,
     force: str | None = None,
 ) -> Solved:
-    """The solution made at `place`; a System 2 one that is cut off is forced by the prompt `force`, where there is one.
+    """Solves at `place`; with a prompt `force`, a System 2 solution that is cut off is asked for its result.
 
-    `final` says whether its text is the answer (see events.Place). At most 2 model calls, 1 without `force`. A forced
-    step has the second call's text and finish reason, the usage of both, and as reasoning all that the first one wrote.
+    `final` says whether the text is the answer (see events.Location). At most 2 model calls, 1 without `force`. A
+    forced step has the second call's text and finish reason, the usage of both calls, and as reasoning all that the
+    first call wrote.
     """
     completion = await place.chat(messages, mode=mode, final=final, max_tokens=max_tokens)
     note = "cut off by the token limit" if completion.cut_off else None

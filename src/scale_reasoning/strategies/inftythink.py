@@ -70,7 +70,7 @@ class _Run:
     async def answers(self, name: str) -> bool:
         """One round; whether it ended by itself with a boxed answer."""
         place = self.lm.at(name)
-        self.lm.tell(RoundBegan(place=place.place(), number=len(self.steps) + 1, mode=Mode.SYSTEM2))
+        self.lm.tell(RoundBegan(location=place.location(), number=len(self.steps) + 1, mode=Mode.SYSTEM2))
         made = await solved(
             place.at("solve"),
             self.messages("next-round" if self.summary else "round"),
@@ -116,7 +116,7 @@ class _Run:
 
     async def force(self) -> None:
         place = self.lm.at("forced")
-        self.lm.tell(RoundBegan(place=place.place(), number=None, mode=Mode.SYSTEM1))
+        self.lm.tell(RoundBegan(location=place.location(), number=None, mode=Mode.SYSTEM1))
         forced = await solved(
             place.at("solve"),
             self.messages("force"),

@@ -1,6 +1,6 @@
-"""Hedging against stragglers: ask several at once, go on when enough of them are in, cancel the rest.
+"""Hedging against slow calls: make several at once, continue when enough have ended, cancel the rest.
 
-What a cancelled call cost nobody knows, so its usage is unknown, never zero, and with it the attempt's total.
+The cost of a cancelled call is unknown, never zero, and so is the attempt's total.
 """
 
 from __future__ import annotations
@@ -54,4 +54,4 @@ async def _ended(tasks: Sequence[asyncio.Task[Any]]) -> None:
         await asyncio.wait(running)
     for task in tasks:
         if not task.cancelled():
-            task.exception()  # seen, so that nobody is told of an exception that was not
+            task.exception()  # read, so that asyncio does not report it

@@ -1,21 +1,21 @@
 """SCALE: decompose, assess, route, solve (paper, Method). Spends System 2 on the sub-problems that need it.
 
-Reads top to bottom as the paper does. Knows nothing of how a mode is switched, of retries, or of grading.
+Reads from top to bottom as the paper does; scale_context.py has the messages. Knows nothing of how a mode is switched,
+of retries or of grading.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, TypeAlias, TypeVar
+from typing import ClassVar, Literal
 
 from scale_reasoning.answers import final_answer
-from scale_reasoning.ask import ask
-from scale_reasoning.errors import ContextOverflow, ParseError
+from scale_reasoning.errors import ContextOverflow
 from scale_reasoning.events import Decomposed, Routed
 from scale_reasoning.lm import LM
 from scale_reasoning.prompts import Prompts, beside, chosen
-from scale_reasoning.replies import NUMBER, Read, choice_schema, outline_schema, read_choice, read_number, read_outline
+from scale_reasoning.replies import NUMBER, choice_schema, outline_schema, read_choice, read_number, read_outline
 from scale_reasoning.strategies.force import OnLimit, solved
 from scale_reasoning.strategies.options import (
     ON_LIMIT,
@@ -29,16 +29,12 @@ from scale_reasoning.strategies.options import (
 )
 from scale_reasoning.strategies.question import question_of
 from scale_reasoning.strategies.quorum import hedged
+from scale_reasoning.strategies.scale_context import Context, Outline, Structured
 from scale_reasoning.together import together
-from scale_reasoning.types import Message, Mode, Problem, Schema, Solution, Stage, Step
+from scale_reasoning.types import Message, Mode, Problem, Solution, Stage
 
-Outline: TypeAlias = tuple[str, ...]
-T = TypeVar("T")
-
-STRUCTURED_MAX_TOKENS = 4096
-"""Cap of a decomposition, a choice or a rating: far above what they need, so that only a runaway meets it."""
 HARDEST = 1.0
-"""What a difficulty that cannot be read counts as: when in doubt, think."""
+"""The difficulty of a sub-problem whose rating cannot be read: System 2 in case of doubt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,13 +77,13 @@ class Scale:
         check_options(self)
 
     def most_calls(self) -> int:
-        """See Strategy. Then every structured reply takes all its tries, and there are `max_steps` sub-problems."""
+        """See Strategy. Reached when every structured reply takes all its tries and there are `max_steps` steps."""
         steps, tries = self.max_steps, self.tries
         decompose = tries * self.candidates
         select = tries if self.candidates > 1 else 0
         rated = steps - (self.last_mode == "system2") if self.route == "threshold" else 0
         forced = self.most_forced()
-        # One step may be repeated, because its context overflowed: never the first, which has no earlier solutions.
+        # One step may be repeated because its context overflows; not the first, which has no earlier solutions.
         repeated = 0
         if self.context == "solutions" and steps > 1:
             repeated = 1 + (tries if self.assess_context == "solutions" and rated > 1 else 0)
@@ -95,7 +91,7 @@ class Scale:
         return max(whole, decompose + select + rated * tries + steps + repeated + forced)
 
     def most_forced(self) -> int:
-        """How many steps may have their answer asked for in a second call: those that may be solved in System 2."""
+        """How many steps may need a second call for their result: those that may be solved in System 2."""
         if self.on_limit == "cut":
             return 0
         return self.max_steps if self.route != "system1" else int(self.last_mode == "system2")
@@ -106,33 +102,27 @@ class Scale:
 
 
 class _Run:
-    """SCALE on one problem: the method's state is what was said so far."""
+    """SCALE on one problem."""
 
     def __init__(self, options: Scale, problem: Problem, lm: LM, prompts: Prompts) -> None:
-        self.options, self.problem, self.lm, self.prompts = options, problem, lm, prompts
-        self.context = options.context
-        self.steps: list[Step] = []
+        self.options, self.problem, self.lm = options, problem, lm
+        self.context = Context(problem, prompts, options.context)
+        self.structured = Structured()
+        self.force = prompts.fill("force") if options.on_limit == "force" else None
         self.notes: list[str] = []
         self.unparsed = False
-        self.repairs: dict[str, tuple[str, ...]] = {}
 
     async def solve(self) -> Solution:
         candidates = await self.decompose()
         if not candidates:
             self.note_unparsed("no decomposition could be read: the problem itself is the one sub-problem, in System 2")
-            self.lm.tell(
-                Decomposed(
-                    place=self.lm.at("select").place(Stage.SELECT), candidates=((self.problem.text,),), selected=0
-                )
-            )
+            self.tell_selected(((self.problem.text,),), 0)
             await self.solve_whole()
             return self.solution(candidates, None)
         selected = await self.select(candidates)
-        self.lm.tell(
-            Decomposed(place=self.lm.at("select").place(Stage.SELECT), candidates=candidates, selected=selected)
-        )
+        self.tell_selected(candidates, selected)
         outline = self.with_last_step(candidates[selected])
-        difficulties = await self.assess_ahead(outline)
+        difficulties = await self.assess_by_titles(outline)
         for number in range(1, len(outline) + 1):
             await self.solve_step(outline, number, difficulties)
         return self.solution(candidates, selected)
@@ -140,20 +130,20 @@ class _Run:
     # Stage 1: decompose (eqs 1-2)
 
     async def decompose(self) -> tuple[Outline, ...]:
-        """The k candidates that could be read; a whole round is asked again only when none could."""
-        asked, candidates = 0, ()
+        """The k candidates that parse. All of them are sampled again only if none parses."""
+        sampled, candidates = 0, ()
         places = [self.lm.at("decompose").at(str(k)) for k in range(1, self.options.candidates + 1)]
         for number in range(1, self.options.tries + 1):
-            found = await self.sampled(places if number == 1 else [place.at(f"try{number}") for place in places])
-            asked, candidates = asked + len(found), tuple(outline for outline in found if outline)
+            found = await self.sample(places if number == 1 else [place.at(f"try{number}") for place in places])
+            sampled, candidates = sampled + len(found), tuple(outline for outline in found if outline)
             if candidates:
                 break
-        if dropped := asked - len(candidates):
-            self.note_unparsed(f"{dropped} of {asked} decompositions could not be read and were dropped")
+        if dropped := sampled - len(candidates):
+            self.note_unparsed(f"{dropped} of {sampled} decompositions could not be read and were dropped")
         return candidates
 
-    async def sampled(self, places: Sequence[LM]) -> Sequence[Outline | None]:
-        """A round's candidates: all of them, or those that were in when the quorum was."""
+    async def sample(self, places: Sequence[LM]) -> Sequence[Outline | None]:
+        """A candidate per place, None if it does not parse; with a quorum, those that came until it was reached."""
         if self.options.quorum is None:
             return await together(map(self.candidate, places), turn=self.lm.turn)
         found = await hedged(
@@ -164,28 +154,24 @@ class _Run:
         return found
 
     async def candidate(self, place: LM) -> Outline | None:
-        return await self.structured(
+        return await self.structured.ask(
             place,
             Stage.DECOMPOSE,
-            self.messages(self.prompts.fill("decompose")),
+            self.context.decompose(),
             lambda text: read_outline(text, self.options.max_steps),
             outline_schema(self.options.max_steps),
             tries=1,
         )
 
     async def select(self, candidates: Sequence[Outline]) -> int:
-        """The index of the candidate the model prefers; equal ones are shown once, a single one is not asked about."""
+        """The index of the candidate that the model prefers. Equal ones are shown once; a single one needs no call."""
         distinct = list(dict.fromkeys(candidates))
         if len(distinct) == 1:
             return 0
-        versions = "\n\n".join(
-            self.prompts.fill("version", number=str(number), outline=_numbered(outline))
-            for number, outline in enumerate(distinct, 1)
-        )
-        choice = await self.structured(
+        choice = await self.structured.ask(
             self.lm.at("select"),
             Stage.SELECT,
-            self.messages(self.prompts.fill("select", count=str(len(distinct)), versions=versions)),
+            self.context.select(distinct),
             lambda text: read_choice(text, len(distinct)),
             choice_schema(len(distinct)),
             tries=self.options.tries,
@@ -195,6 +181,10 @@ class _Run:
             return 0
         return candidates.index(distinct[choice - 1])
 
+    def tell_selected(self, candidates: tuple[Outline, ...], selected: int) -> None:
+        location = self.lm.at("select").location(Stage.SELECT)
+        self.lm.tell(Decomposed(location=location, candidates=candidates, selected=selected))
+
     def with_last_step(self, outline: Outline) -> Outline:
         if self.options.last_step == "subproblem":
             return outline
@@ -202,27 +192,27 @@ class _Run:
 
     # Stage 2: assess (eq 3)
 
-    async def assess_ahead(self, outline: Outline) -> dict[int, float]:
-        """All difficulties at once from the sub-problems' texts, where so asked; else none yet."""
+    async def assess_by_titles(self, outline: Outline) -> dict[int, float]:
+        """All difficulties at once from the texts of the sub-problems; {} if the assessor sees solutions."""
         if self.options.assess_context == "solutions":
             return {}
-        assessed = [n for n in range(1, len(outline) + 1) if self.is_assessed(outline, n)]
+        assessed = [number for number in range(1, len(outline) + 1) if self.is_assessed(outline, number)]
         ratings = await together(
-            (self.assess(self.lm.at(f"step{n}"), self.messages(self.ahead(outline, n))) for n in assessed),
+            (self.assess(self.lm.at(f"step{n}"), self.context.assess_by_titles(outline, n)) for n in assessed),
             turn=self.lm.turn,
         )
-        return {n: self.counted(n, rating) for n, rating in zip(assessed, ratings, strict=True)}
+        return {number: self.difficulty(number, rating) for number, rating in zip(assessed, ratings, strict=True)}
 
     def is_assessed(self, outline: Outline, number: int) -> bool:
         fixed = self.options.last_mode == "system2" and number == len(outline)
         return self.options.route == "threshold" and not fixed
 
     async def assess(self, place: LM, messages: tuple[Message, ...]) -> float | None:
-        return await self.structured(
+        return await self.structured.ask(
             place.at("assess"), Stage.ASSESS, messages, read_number, NUMBER, tries=self.options.tries
         )
 
-    def counted(self, number: int, rating: float | None) -> float:
+    def difficulty(self, number: int, rating: float | None) -> float:
         if rating is None:
             self.note_unparsed(f"step{number}: no difficulty could be read: it counts as {HARDEST}")
         return HARDEST if rating is None else rating
@@ -230,7 +220,7 @@ class _Run:
     # Stage 3: route (eq 4)
 
     def mode(self, difficulty: float | None, place: LM) -> Mode:
-        """System 1 if d <= tau, else System 2; the controls look at no difficulty."""
+        """System 1 if d <= tau, else System 2; the other routes look at no difficulty."""
         match self.options.route:
             case "system1":
                 return Mode.SYSTEM1
@@ -248,124 +238,57 @@ class _Run:
         try:
             await self.assess_and_solve(outline, number, difficulties, place)
         except ContextOverflow:
-            if self.context == "answers" or not self.steps:
+            if self.context.carried == "answers" or not self.context.steps:
                 raise
-            self.context = "answers"
+            self.context.carried = "answers"
             self.notes.append(f"step{number}: earlier solutions did not fit the window: from here their answers only")
             await self.assess_and_solve(outline, number, difficulties, place.at("short"))
 
     async def assess_and_solve(self, outline: Outline, number: int, difficulties: dict[int, float], place: LM) -> None:
         subproblem, last = outline[number - 1], number == len(outline)
-        titled = self.prompts.fill("subproblem", number=str(number), subproblem=subproblem)
         difficulty = difficulties.get(number)
         if difficulty is None and self.is_assessed(outline, number):
-            instruction = f"{titled}\n\n{self.prompts.fill('assess')}"
-            difficulty = self.counted(number, await self.assess(place, self.messages(instruction, self.steps)))
+            rating = await self.assess(place, self.context.assess(number, subproblem))
+            difficulty = self.difficulty(number, rating)
         mode = Mode.SYSTEM2 if last and self.options.last_mode == "system2" else self.mode(difficulty, place)
-        self.lm.tell(Routed(place=place.place(), step=number, of=len(outline), subproblem=subproblem,
-                            difficulty=difficulty, mode=mode))  # fmt: skip
-        instruction = self.prompts.fill("solve-last" if last else "solve")
-        messages = self.messages(f"{titled}\n\n{instruction}", self.steps)
-        await self.answer(place, subproblem, difficulty, mode, messages, final=last)
+        steps, where = len(outline), place.location()
+        routed = Routed(location=where, step=number, of=steps, subproblem=subproblem, difficulty=difficulty, mode=mode)
+        await self.answer(place, routed, self.context.solve(number, subproblem, last=last))
 
     async def solve_whole(self) -> None:
         place = self.lm.at("step1")
-        self.lm.tell(Routed(place=place.place(), step=1, of=1, subproblem=self.problem.text, difficulty=None,
-                            mode=Mode.SYSTEM2))  # fmt: skip
-        messages = self.messages(self.prompts.fill("solve-whole"))
-        await self.answer(place, self.problem.text, None, Mode.SYSTEM2, messages, final=True)
+        whole, mode = self.problem.text, Mode.SYSTEM2
+        routed = Routed(location=place.location(), step=1, of=1, subproblem=whole, difficulty=None, mode=mode)
+        await self.answer(place, routed, self.context.solve_whole())
 
-    async def answer(
-        self,
-        place: LM,
-        subproblem: str,
-        difficulty: float | None,
-        mode: Mode,
-        messages: tuple[Message, ...],
-        *,
-        final: bool,
-    ) -> None:
-        limit = self.options.system1_max_tokens if mode is Mode.SYSTEM1 else self.options.system2_max_tokens
+    async def answer(self, place: LM, routed: Routed, messages: tuple[Message, ...]) -> None:
+        self.lm.tell(routed)
+        system1 = routed.mode is Mode.SYSTEM1
         solution = await solved(
             place.at("solve"),
             messages,
-            subproblem=subproblem,
-            mode=mode,
-            final=final,
-            difficulty=difficulty,
-            max_tokens=limit,
-            force=self.prompts.fill("force") if self.options.on_limit == "force" else None,
+            subproblem=routed.subproblem,
+            mode=routed.mode,
+            final=routed.step == routed.of,
+            difficulty=routed.difficulty,
+            max_tokens=self.options.system1_max_tokens if system1 else self.options.system2_max_tokens,
+            force=self.force,
         )
-        self.steps.append(solution.step)
+        self.context.steps.append(solution.step)
         if solution.note:
-            self.notes.append(f"step{len(self.steps)}: {solution.note}")
-
-    async def structured(
-        self,
-        place: LM,
-        stage: Stage,
-        messages: tuple[Message, ...],
-        parse: Callable[[str], Read[T]],
-        schema: Schema,
-        *,
-        tries: int,
-    ) -> T | None:
-        """A System 1 reply in the schema's form; None when none could be read."""
-        limit = STRUCTURED_MAX_TOKENS
-        try:
-            read = await ask(
-                place, messages, parse, mode=Mode.SYSTEM1, stage=stage, tries=tries, max_tokens=limit, schema=schema
-            )
-        except ParseError:
-            return None
-        self.repairs[place.path] = read.repairs
-        return read.value
-
-    def repaired(self) -> list[str]:
-        """A note for each reply whose JSON took repairs, in the order of the calls' paths."""
-        repaired = [(call.path, repairs) for call in self.lm.calls if (repairs := self.repairs.get(call.path))]
-        own = f"{self.lm.path}/" if self.lm.path else ""
-        return [f"{path.removeprefix(own)}: JSON repaired ({', '.join(repairs)})" for path, repairs in repaired]
+            self.notes.append(f"step{len(self.context.steps)}: {solution.note}")
 
     def note_unparsed(self, note: str) -> None:
         self.notes.append(note)
         self.unparsed = True
 
     def solution(self, candidates: tuple[Outline, ...], selected: int | None) -> Solution:
+        steps = tuple(self.context.steps)
         return Solution(
-            answer=final_answer(self.steps[-1].text),
-            steps=tuple(self.steps),
+            answer=final_answer(steps[-1].text),
+            steps=steps,
             candidates=candidates,
             selected=selected,
-            notes=(*self.notes, *self.repaired()),
+            notes=(*self.notes, *self.structured.repair_notes(self.lm)),
             unparsed=self.unparsed,
         )
-
-    # Context C_i: the problem, then (sub-problem, solution) turns that only grow, then the one new instruction
-
-    def messages(self, instruction: str, earlier: Sequence[Step] = ()) -> tuple[Message, ...]:
-        lead = self.prompts.fill("problem", problem=self.problem.text) + "\n\n"
-        messages = [Message("system", self.prompts.fill("system"))]
-        for number, step in enumerate(earlier, 1):
-            titled = self.prompts.fill("subproblem", number=str(number), subproblem=step.subproblem)
-            messages.append(Message("user", f"{lead}{titled}\n\n{self.prompts.fill('solve')}"))
-            messages.append(Message("assistant", self.carried(step)))
-            lead = ""
-        return (*messages, Message("user", lead + instruction))
-
-    def carried(self, step: Step) -> str:
-        """What later steps see of a solved one: its solution or its answer, never its reasoning."""
-        if self.context == "answers":
-            answer = final_answer(step.text)
-            return f"\\boxed{{{answer}}}" if answer else "(no result)"
-        return step.text.strip() or "(no result)"
-
-    def ahead(self, outline: Outline, number: int) -> str:
-        titled = self.prompts.fill("subproblem", number=str(number), subproblem=outline[number - 1])
-        earlier = outline[: number - 1]
-        before = [self.prompts.fill("earlier", outline=_numbered(earlier))] if earlier else []
-        return "\n\n".join((*before, titled, self.prompts.fill("assess")))
-
-
-def _numbered(outline: Outline) -> str:
-    return "\n".join(f"{number}. {subproblem}" for number, subproblem in enumerate(outline, 1))

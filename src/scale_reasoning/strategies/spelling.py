@@ -1,4 +1,4 @@
-"""How a strategy and its settings are spelled in one word: `NAME:key=value,key=value`, in model names and in flags."""
+"""A strategy and its settings in one word: `NAME:key=value,key=value`, in model names and in flags."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Spelled:
 
 
 def split(text: str) -> Spelled:
-    """Takes `NAME:key=value,…` apart, whatever the name and the settings are."""
+    """Splits `NAME:key=value,…`; checks neither the name nor the settings."""
     name, _, settings = text.partition(":")
     return Spelled(name, tuple(each for each in settings.split(",") if each))
 

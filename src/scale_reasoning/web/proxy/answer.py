@@ -15,8 +15,8 @@ from itertools import groupby
 import msgspec
 from aiohttp import web
 
+from scale_reasoning.endpoint import Endpoints
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.lm import Endpoints
 from scale_reasoning.runs.attempt import attempt
 from scale_reasoning.together import together
 from scale_reasoning.types import JSON, NO_USAGE, Failure, Record, Solution, Usage

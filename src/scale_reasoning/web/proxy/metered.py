@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
+from scale_reasoning.endpoint import Endpoint, Endpoints
 from scale_reasoning.engines.policy import Scheduled
 from scale_reasoning.errors import EngineError
-from scale_reasoning.lm import Endpoint, Endpoints
 from scale_reasoning.types import NO_USAGE, Completion, Delta, Engine, Mode, OnDelta, Request, Usage
 from scale_reasoning.web.proxy.pace import Pace, Share
 from scale_reasoning.web.proxy.refusals import OverBudget

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from scale_reasoning.answers import final_answer
-from scale_reasoning.events import Decomposed, Event, Finished, Place, RoundBegan, Routed, Started, Streamed
+from scale_reasoning.events import Decomposed, Event, Finished, Location, RoundBegan, Routed, Started, Streamed
 from scale_reasoning.types import Call, Completion, Delta, Mode, Record, Solution, Stage
 
 NAMES = {Mode.SYSTEM1: "System 1", Mode.SYSTEM2: "System 2"}
@@ -45,11 +45,11 @@ class Narrator:
 
     def hear(self, event: Event) -> None:
         """Sends what an event adds."""
-        place = event.place
+        location = event.location
         match event:
-            case Finished(call=Call() as call, completion=Completion() as completion) if place.chain is not None:
-                self._tell_chain(place, call, completion)
-            case _ if place.chain is not None:
+            case Finished(call=Call() as call, completion=Completion() as completion) if location.chain is not None:
+                self._tell_chain(location, call, completion)
+            case _ if location.chain is not None:
                 pass
             case Decomposed():
                 self._tell_decomposition(event)
@@ -57,10 +57,10 @@ class Narrator:
                 self._tell_route(event)
             case RoundBegan():
                 self._tell_round(event)
-            case Started() if place.final:
+            case Started() if location.final:
                 self._begin_draft()
-            case Streamed() if place.stage is Stage.SOLVE:
-                self._tell_delta(place, event.delta)
+            case Streamed() if location.stage is Stage.SOLVE:
+                self._tell_delta(location, event.delta)
             case _:
                 pass
 
@@ -92,7 +92,7 @@ class Narrator:
         self._head = f"{''.join(self._kept_back)}\n\n### {head}\n\n{NAMES[event.mode]}\n\n"
         self._kept_back.clear()
 
-    def _tell_delta(self, place: Place, delta: Delta) -> None:
+    def _tell_delta(self, location: Location, delta: Delta) -> None:
         self._reason(self._head)
         self._head = ""
         if delta.restarted:
@@ -103,21 +103,21 @@ class Narrator:
             self._reason(delta.reasoning)
         if not delta.text:
             return
-        if place.final is None:  # whether a round has the answer is known only when it ends
+        if location.final is None:  # whether a round has the answer is known only when it ends
             self._kept_back.append(delta.text)
-        elif place.final:
+        elif location.final:
             self._draft(delta.text)
         else:
             self._reason(delta.text)
 
-    def _tell_chain(self, place: Place, call: Call, completion: Completion) -> None:
-        if place.stage is not Stage.SOLVE:
+    def _tell_chain(self, location: Location, call: Call, completion: Completion) -> None:
+        if location.stage is not Stage.SOLVE:
             return
         tokens = completion.usage.completion_tokens
         counted = "" if tokens is None else f", {tokens:,} tokens"
         found = final_answer(completion.text)
         ended = "no answer" if found is None else f"answer {found}"
-        self._reason(f"{place.path}: {NAMES[call.mode]}{counted}, {ended}\n")
+        self._reason(f"{location.path}: {NAMES[call.mode]}{counted}, {ended}\n")
 
     def _reason(self, text: str) -> None:
         if text:

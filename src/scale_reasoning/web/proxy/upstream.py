@@ -15,6 +15,7 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
+from scale_reasoning.endpoint import Endpoints
 from scale_reasoning.engines.connection import Connection
 from scale_reasoning.engines.http import Client, read_some
 from scale_reasoning.engines.limit import CEILING, Fixed, Slots, take_slot
@@ -25,7 +26,6 @@ from scale_reasoning.engines.policy import Limited, Retrying
 from scale_reasoning.engines.spread import Spread
 from scale_reasoning.engines.values import value_at
 from scale_reasoning.errors import ConfigError, EngineError, Rejected
-from scale_reasoning.lm import Endpoints
 from scale_reasoning.strategies import STRATEGIES, needs_both_modes
 from scale_reasoning.types import JSON, Mode
 from scale_reasoning.web.proxy.budget import within

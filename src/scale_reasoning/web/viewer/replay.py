@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from scale_reasoning.endpoint import Endpoints
 from scale_reasoning.engines import make_endpoint
 from scale_reasoning.engines.checkpoint import name_of
 from scale_reasoning.engines.connection import EMBEDDED, UNTAUGHT, ModelSpec, derive_system1
@@ -21,7 +22,7 @@ from scale_reasoning.events import Event, Finished, Routed
 from scale_reasoning.files import read_bounded, why
 from scale_reasoning.graders import Grader
 from scale_reasoning.journal import Journal
-from scale_reasoning.lm import Endpoints, Strategy
+from scale_reasoning.lm import Strategy
 from scale_reasoning.runs.attempt import attempt
 from scale_reasoning.runs.manifest import name_unnamed
 from scale_reasoning.types import Call, Completion, Grade, Mode, OnDelta, Problem, Record, Request, Solution

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from scale_reasoning.endpoint import Endpoints
 from scale_reasoning.graders import Grader
-from scale_reasoning.lm import Endpoints, Strategy
+from scale_reasoning.lm import Strategy
 from scale_reasoning.runs.outcome import outcome_of
 from scale_reasoning.strategies import unusual
 from scale_reasoning.types import Problem, Record

@@ -1,0 +1,59 @@
+"""Where the calls of a mode go, and the request for it. Knows nothing of paths, journals or sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from scale_reasoning.fit import HOPEFUL, MIN_NEW_TOKENS, prompt_tokens
+from scale_reasoning.profiles import ModeProfile
+from scale_reasoning.types import Engine, Message, Mode, Request, Schema
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Where the calls of a mode go: an engine, the model's name there, and the mode's profile.
+
+    `window` counts tokens, prompt and reply together; None where unknown.
+    """
+
+    engine: Engine
+    model: str
+    profile: ModeProfile
+    window: int | None = None
+
+
+Endpoints: TypeAlias = Mapping[Mode, Endpoint]
+
+
+def request_for(
+    endpoint: Endpoint,
+    messages: tuple[Message, ...],
+    mode: Mode,
+    seed: int,
+    max_tokens: int | None,
+    schema: Schema | None,
+) -> Request:
+    """The request for these messages in the form that the endpoint's family needs, clipped to its window."""
+    profile = endpoint.profile
+    if profile.suffix:
+        *earlier, last = messages
+        messages = (*earlier, Message(last.role, f"{last.content}\n\n{profile.suffix}"))
+    limits = [limit for limit in (max_tokens, profile.max_tokens) if limit is not None]
+    if endpoint.window is not None:
+        # Hopeful first, so that a long prompt loses no room to an estimate; fit.py answers a refusal.
+        limits.append(max(endpoint.window - prompt_tokens(messages, HOPEFUL), MIN_NEW_TOKENS))
+    return Request(
+        model=endpoint.model,
+        messages=messages,
+        mode=mode,
+        seed=seed,
+        max_tokens=min(limits, default=None),
+        sampling=profile.sampling,
+        schema=schema,
+        extras=profile.extras,
+        starts_thinking=profile.starts_thinking,
+        limit_key=profile.limit_key,
+        think=profile.think,
+    )

@@ -1,0 +1,125 @@
+"""What SCALE sends to the model, and how it reads the structured replies. Decides no step of the method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal, TypeAlias, TypeVar
+
+from scale_reasoning.answers import final_answer
+from scale_reasoning.ask import ask
+from scale_reasoning.errors import ParseError
+from scale_reasoning.lm import LM
+from scale_reasoning.prompts import Prompts
+from scale_reasoning.replies import Read
+from scale_reasoning.types import Message, Mode, Problem, Schema, Stage, Step
+
+Outline: TypeAlias = tuple[str, ...]
+Carried: TypeAlias = Literal["solutions", "answers"]
+T = TypeVar("T")
+
+STRUCTURED_MAX_TOKENS = 4096
+"""Limit of a decomposition, a choice or a rating: far above what they need, so that only an endless reply meets it."""
+
+
+class Context:
+    """The context C_i: the problem, then a turn per solved sub-problem, then one instruction.
+
+    steps: the solved sub-problems, in order; turns are only added at the end. carried: what the turns hold of them.
+    """
+
+    def __init__(self, problem: Problem, prompts: Prompts, carried: Carried) -> None:
+        self.problem, self.prompts, self.carried = problem, prompts, carried
+        self.steps: list[Step] = []
+
+    def decompose(self) -> tuple[Message, ...]:
+        """Asks for a decomposition."""
+        return self._messages(self.prompts.fill("decompose"))
+
+    def select(self, outlines: Sequence[Outline]) -> tuple[Message, ...]:
+        """Asks for the number of the best outline."""
+        versions = "\n\n".join(
+            self.prompts.fill("version", number=str(number), outline=_number_lines(outline))
+            for number, outline in enumerate(outlines, 1)
+        )
+        return self._messages(self.prompts.fill("select", count=str(len(outlines)), versions=versions))
+
+    def assess_by_titles(self, outline: Outline, number: int) -> tuple[Message, ...]:
+        """Asks for the difficulty of sub-problem `number` from the texts of the earlier ones."""
+        earlier = outline[: number - 1]
+        before = [self.prompts.fill("earlier", outline=_number_lines(earlier))] if earlier else []
+        titled = self._titled(number, outline[number - 1])
+        return self._messages("\n\n".join((*before, titled, self.prompts.fill("assess"))))
+
+    def assess(self, number: int, subproblem: str) -> tuple[Message, ...]:
+        """Asks for the difficulty of sub-problem `number` after the solved ones."""
+        return self._messages(f"{self._titled(number, subproblem)}\n\n{self.prompts.fill('assess')}", self.steps)
+
+    def solve(self, number: int, subproblem: str, *, last: bool) -> tuple[Message, ...]:
+        """Asks for the solution of sub-problem `number` after the solved ones."""
+        instruction = self.prompts.fill("solve-last" if last else "solve")
+        return self._messages(f"{self._titled(number, subproblem)}\n\n{instruction}", self.steps)
+
+    def solve_whole(self) -> tuple[Message, ...]:
+        """Asks for the solution of the problem without a decomposition."""
+        return self._messages(self.prompts.fill("solve-whole"))
+
+    def _messages(self, instruction: str, steps: Sequence[Step] = ()) -> tuple[Message, ...]:
+        lead = self.prompts.fill("problem", problem=self.problem.text) + "\n\n"
+        messages = [Message("system", self.prompts.fill("system"))]
+        for number, step in enumerate(steps, 1):
+            titled = self._titled(number, step.subproblem)
+            messages.append(Message("user", f"{lead}{titled}\n\n{self.prompts.fill('solve')}"))
+            messages.append(Message("assistant", self._carry(step)))
+            lead = ""
+        return (*messages, Message("user", lead + instruction))
+
+    def _titled(self, number: int, subproblem: str) -> str:
+        return self.prompts.fill("subproblem", number=str(number), subproblem=subproblem)
+
+    def _carry(self, step: Step) -> str:
+        """What later steps see of a solved step: its solution or its answer, never its reasoning."""
+        if self.carried == "answers":
+            answer = final_answer(step.text)
+            return f"\\boxed{{{answer}}}" if answer else "(no result)"
+        return step.text.strip() or "(no result)"
+
+
+class Structured:
+    """Asks for structured replies and remembers which of them were repaired."""
+
+    def __init__(self) -> None:
+        self._repairs: dict[str, tuple[str, ...]] = {}
+
+    async def ask(
+        self,
+        place: LM,
+        stage: Stage,
+        messages: tuple[Message, ...],
+        parse: Callable[[str], Read[T]],
+        schema: Schema,
+        *,
+        tries: int,
+    ) -> T | None:
+        """A System 1 reply in the form of the schema; None if no reply of `tries` can be read."""
+        limit = STRUCTURED_MAX_TOKENS
+        try:
+            read = await ask(
+                place, messages, parse, mode=Mode.SYSTEM1, stage=stage, tries=tries, max_tokens=limit, schema=schema
+            )
+        except ParseError:
+            return None
+        self._repairs[place.path] = read.repairs
+        return read.value
+
+    def repair_notes(self, lm: LM) -> list[str]:
+        """A note per reply whose JSON was repaired, in the order of the calls' paths."""
+        own = f"{lm.path}/" if lm.path else ""
+        return [
+            f"{call.path.removeprefix(own)}: JSON repaired ({', '.join(repairs)})"
+            for call in lm.calls
+            if (repairs := self._repairs.get(call.path))
+        ]
+
+
+def _number_lines(outline: Outline) -> str:
+    return "\n".join(f"{number}. {subproblem}" for number, subproblem in enumerate(outline, 1))
