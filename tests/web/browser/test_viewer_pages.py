@@ -227,7 +227,8 @@ def test_an_export_opens_from_the_disk_with_its_slider(run: Path, tmp_path: Path
 def test_a_solved_problem_s_one_file_is_styled_and_its_slider_works(tmp_path: Path, opened: Any) -> None:
     file = tmp_path / "trace.html"
     with serving() as server:
-        done = scale("solve", "--base-url", server.base_url, "--model", "Qwen/Qwen3-32B", "--html", str(file), PROBLEM)
+        flags = ("--base-url", server.base_url, "--model", "Qwen/Qwen3-32B", "--html", str(file))
+        done = elsewhere(scale, "solve", *flags, PROBLEM)
         assert done.returncode == 0, done.stderr
     watched = opened()
     page = watched.page
