@@ -34,8 +34,8 @@ async def ask(
     """
     replies: list[str] = []
     for number in range(1, tries + 1):
-        place = lm if number == 1 else lm.at(f"try{number}")
-        completion = await place.chat(messages, mode=mode, stage=stage, max_tokens=max_tokens, schema=schema)
+        attempt = lm if number == 1 else lm.at(f"try{number}")
+        completion = await attempt.chat(messages, mode=mode, stage=stage, max_tokens=max_tokens, schema=schema)
         if not completion.cut_off:
             try:
                 return parse(completion.text)

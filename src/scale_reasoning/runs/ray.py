@@ -22,7 +22,7 @@ from scale_reasoning.engines.connection import EMBEDDED, Connection, ModelSpec, 
 from scale_reasoning.engines.limit import InFlight
 from scale_reasoning.engines.spread import SharedServers
 from scale_reasoning.engines.table import choose_engine
-from scale_reasoning.errors import ConfigError, Unreachable
+from scale_reasoning.errors import ConfigError, Unreachable, first_line
 from scale_reasoning.runs.manifest import Manifest
 from scale_reasoning.runs.pace import Goal
 from scale_reasoning.runs.run import Heard, Maker, run_by
@@ -140,7 +140,9 @@ def cluster(address: str, connections: Mapping[ModelSpec, Connection], *, worker
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR", **own)
     except Exception as error:  # ValueError, ConnectionError, RuntimeError and Ray's own
-        raise ConfigError(f"--ray {address}: {_first_line(error)}; without a cluster: --ray local") from error
+        raise ConfigError(
+            f"--ray {address}: {first_line(error).rstrip('.')}; without a cluster: --ray local"
+        ) from error
     try:
         yield
     finally:
@@ -242,7 +244,7 @@ class _Crew:
                 self._drop(ready)
                 self._lost += 1
                 if self._lost >= HOPELESS and not self._ended:
-                    why = _first_line(error)
+                    why = first_line(error).rstrip(".")
                     raise Unreachable(f"{self._lost} workers died, the last: {why}") from error
 
     def end(self) -> None:
@@ -293,10 +295,6 @@ def _ray() -> Any:
 
 def _share(in_flight: InFlight, workers: int) -> InFlight:
     return in_flight if in_flight == "auto" else max(1, in_flight // workers)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
 
 
 def _say_nothing(_: str) -> None:

@@ -29,7 +29,7 @@ class Solved:
 
 
 async def solved(
-    place: LM,
+    lm: LM,
     messages: tuple[Message, ...],
     *,
     subproblem: str,
@@ -39,17 +39,17 @@ async def solved(
     max_tokens: int | None = None,
     force: str | None = None,
 ) -> Solved:
-    """Solves at `place`; with a prompt `force`, a System 2 solution that is cut off is asked for its result.
+    """Solves with `lm`; with a prompt `force`, a System 2 solution that is cut off is asked for its result.
 
     `final` says whether the text is the answer (see events.Location). At most 2 model calls, 1 without `force`. A
     forced step has the second call's text and finish reason, the usage of both calls, and as reasoning all that the
     first call wrote.
     """
-    completion = await place.chat(messages, mode=mode, final=final, max_tokens=max_tokens)
+    completion = await lm.chat(messages, mode=mode, final=final, max_tokens=max_tokens)
     note = "cut off by the token limit" if completion.cut_off else None
     if force and completion.cut_off and mode is Mode.SYSTEM2:
         try:
-            completion = await _forced(place.at("force"), messages, completion, force, final=final)
+            completion = await _forced(lm.at("force"), messages, completion, force, final=final)
             note = "cut off by the token limit: the answer was asked for in a second call"
             note += ", which was cut off too" if completion.cut_off else ""
         except ContextOverflow:
@@ -67,11 +67,11 @@ async def solved(
 
 
 async def _forced(
-    place: LM, messages: tuple[Message, ...], cut: Completion, prompt: str, *, final: bool | None
+    lm: LM, messages: tuple[Message, ...], cut: Completion, prompt: str, *, final: bool | None
 ) -> Completion:
     thought = written(cut)
     turns = (Message("assistant", thought[-TAIL_CHARACTERS:] or "(nothing yet)"), Message("user", prompt))
-    reply = await place.chat((*messages, *turns), mode=Mode.SYSTEM1, final=final, max_tokens=FORCED_MAX_TOKENS)
+    reply = await lm.chat((*messages, *turns), mode=Mode.SYSTEM1, final=final, max_tokens=FORCED_MAX_TOKENS)
     return Completion(
         text=reply.text, reasoning=thought, finish_reason=reply.finish_reason, usage=cut.usage + reply.usage
     )

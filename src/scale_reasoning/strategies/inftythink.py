@@ -69,10 +69,10 @@ class _Run:
 
     async def answers(self, name: str) -> bool:
         """One round; whether it ended by itself with a boxed answer."""
-        place = self.lm.at(name)
-        self.lm.tell(RoundBegan(location=place.location(), number=len(self.steps) + 1, mode=Mode.SYSTEM2))
+        lm = self.lm.at(name)
+        self.lm.tell(RoundBegan(location=lm.location(), number=len(self.steps) + 1, mode=Mode.SYSTEM2))
         made = await solved(
-            place.at("solve"),
+            lm.at("solve"),
             self.messages("next-round" if self.summary else "round"),
             subproblem=f"round {len(self.steps) + 1}",
             mode=Mode.SYSTEM2,
@@ -115,10 +115,10 @@ class _Run:
         self.summary = completion.text.strip()
 
     async def force(self) -> None:
-        place = self.lm.at("forced")
-        self.lm.tell(RoundBegan(location=place.location(), number=None, mode=Mode.SYSTEM1))
+        lm = self.lm.at("forced")
+        self.lm.tell(RoundBegan(location=lm.location(), number=None, mode=Mode.SYSTEM1))
         forced = await solved(
-            place.at("solve"),
+            lm.at("solve"),
             self.messages("force"),
             subproblem="forced answer",
             mode=Mode.SYSTEM1,

@@ -16,14 +16,14 @@ T = TypeVar("T")
 
 
 async def hedged(
-    places: Sequence[LM], ask: Callable[[LM], Coroutine[Any, Any, T]], *, quorum: int, mode: Mode, stage: Stage
+    lms: Sequence[LM], ask: Callable[[LM], Coroutine[Any, Any, T]], *, quorum: int, mode: Mode, stage: Stage
 ) -> list[T]:
-    """The results available once `quorum` of them are truthy, in the order of `places`; all if that never happens.
+    """The results available once `quorum` of them are truthy, in the order of `lms`; all if that never happens.
 
     The other calls are cancelled, have ended when this returns, and are among the attempt's calls with usage unknown.
     Raises the first exception of any call, the rest cancelled alike, unless the quorum is in.
     """
-    tasks = [asyncio.create_task(ask(place)) for place in places]
+    tasks = [asyncio.create_task(ask(lm)) for lm in lms]
     waiting = set(tasks)
     try:
         while waiting:
@@ -35,9 +35,9 @@ async def hedged(
                 if task.done():
                     task.result()
         found = [task.result() for task in tasks if _succeeded(task)]
-        for place, task in zip(places, tasks, strict=True):
+        for lm, task in zip(lms, tasks, strict=True):
             if not _succeeded(task):
-                place.record_cancelled(mode, stage)
+                lm.record_cancelled(mode, stage)
         return found
     finally:
         await _ended(tasks)

@@ -132,9 +132,9 @@ class _Run:
     async def decompose(self) -> tuple[Outline, ...]:
         """The k candidates that parse. All of them are sampled again only if none parses."""
         sampled, candidates = 0, ()
-        places = [self.lm.at("decompose").at(str(k)) for k in range(1, self.options.candidates + 1)]
+        lms = [self.lm.at("decompose").at(str(k)) for k in range(1, self.options.candidates + 1)]
         for number in range(1, self.options.tries + 1):
-            found = await self.sample(places if number == 1 else [place.at(f"try{number}") for place in places])
+            found = await self.sample(lms if number == 1 else [lm.at(f"try{number}") for lm in lms])
             sampled, candidates = sampled + len(found), tuple(outline for outline in found if outline)
             if candidates:
                 break
@@ -142,20 +142,18 @@ class _Run:
             self.note_unparsed(f"{dropped} of {sampled} decompositions could not be read and were dropped")
         return candidates
 
-    async def sample(self, places: Sequence[LM]) -> Sequence[Outline | None]:
-        """A candidate per place, None if it does not parse; with a quorum, those that came until it was reached."""
+    async def sample(self, lms: Sequence[LM]) -> Sequence[Outline | None]:
+        """One candidate per LM, None if it does not parse; with a quorum, those that came until it was reached."""
         if self.options.quorum is None:
-            return await together(map(self.candidate, places), turn=self.lm.turn)
-        found = await hedged(
-            places, self.candidate, quorum=self.options.quorum, mode=Mode.SYSTEM1, stage=Stage.DECOMPOSE
-        )
-        if cancelled := len(places) - len(found):
-            self.notes.append(f"{cancelled} of {len(places)} decompositions were cancelled: a quorum was in")
+            return await together(map(self.sample_one, lms), turn=self.lm.turn)
+        found = await hedged(lms, self.sample_one, quorum=self.options.quorum, mode=Mode.SYSTEM1, stage=Stage.DECOMPOSE)
+        if cancelled := len(lms) - len(found):
+            self.notes.append(f"{cancelled} of {len(lms)} decompositions were cancelled: a quorum was in")
         return found
 
-    async def candidate(self, place: LM) -> Outline | None:
+    async def sample_one(self, lm: LM) -> Outline | None:
         return await self.structured.ask(
-            place,
+            lm,
             Stage.DECOMPOSE,
             self.context.decompose(),
             lambda text: read_outline(text, self.options.max_steps),
@@ -201,25 +199,27 @@ class _Run:
             (self.assess(self.lm.at(f"step{n}"), self.context.assess_by_titles(outline, n)) for n in assessed),
             turn=self.lm.turn,
         )
-        return {number: self.difficulty(number, rating) for number, rating in zip(assessed, ratings, strict=True)}
+        return {
+            number: self.settle_difficulty(number, rating) for number, rating in zip(assessed, ratings, strict=True)
+        }
 
     def is_assessed(self, outline: Outline, number: int) -> bool:
         fixed = self.options.last_mode == "system2" and number == len(outline)
         return self.options.route == "threshold" and not fixed
 
-    async def assess(self, place: LM, messages: tuple[Message, ...]) -> float | None:
+    async def assess(self, lm: LM, messages: tuple[Message, ...]) -> float | None:
         return await self.structured.ask(
-            place.at("assess"), Stage.ASSESS, messages, read_number, NUMBER, tries=self.options.tries
+            lm.at("assess"), Stage.ASSESS, messages, read_number, NUMBER, tries=self.options.tries
         )
 
-    def difficulty(self, number: int, rating: float | None) -> float:
+    def settle_difficulty(self, number: int, rating: float | None) -> float:
         if rating is None:
             self.note_unparsed(f"step{number}: no difficulty could be read: it counts as {HARDEST}")
         return HARDEST if rating is None else rating
 
     # Stage 3: route (eq 4)
 
-    def mode(self, difficulty: float | None, place: LM) -> Mode:
+    def choose_mode(self, difficulty: float | None, lm: LM) -> Mode:
         """System 1 if d <= tau, else System 2; the other routes look at no difficulty."""
         match self.options.route:
             case "system1":
@@ -227,45 +227,45 @@ class _Run:
             case "system2":
                 return Mode.SYSTEM2
             case "random":
-                return Mode.SYSTEM2 if place.at("route").draw() < self.options.random_share else Mode.SYSTEM1
+                return Mode.SYSTEM2 if lm.at("route").draw() < self.options.random_share else Mode.SYSTEM1
             case "threshold":
                 return Mode.SYSTEM2 if difficulty is None or difficulty > self.options.tau else Mode.SYSTEM1
 
     # Stage 4: solve in order (eqs 5-6)
 
     async def solve_step(self, outline: Outline, number: int, difficulties: dict[int, float]) -> None:
-        place = self.lm.at(f"step{number}")
+        lm = self.lm.at(f"step{number}")
         try:
-            await self.assess_and_solve(outline, number, difficulties, place)
+            await self.assess_and_solve(outline, number, difficulties, lm)
         except ContextOverflow:
             if self.context.carried == "answers" or not self.context.steps:
                 raise
             self.context.carried = "answers"
             self.notes.append(f"step{number}: earlier solutions did not fit the window: from here their answers only")
-            await self.assess_and_solve(outline, number, difficulties, place.at("short"))
+            await self.assess_and_solve(outline, number, difficulties, lm.at("short"))
 
-    async def assess_and_solve(self, outline: Outline, number: int, difficulties: dict[int, float], place: LM) -> None:
+    async def assess_and_solve(self, outline: Outline, number: int, difficulties: dict[int, float], lm: LM) -> None:
         subproblem, last = outline[number - 1], number == len(outline)
         difficulty = difficulties.get(number)
         if difficulty is None and self.is_assessed(outline, number):
-            rating = await self.assess(place, self.context.assess(number, subproblem))
-            difficulty = self.difficulty(number, rating)
-        mode = Mode.SYSTEM2 if last and self.options.last_mode == "system2" else self.mode(difficulty, place)
-        steps, where = len(outline), place.location()
+            rating = await self.assess(lm, self.context.assess(number, subproblem))
+            difficulty = self.settle_difficulty(number, rating)
+        mode = Mode.SYSTEM2 if last and self.options.last_mode == "system2" else self.choose_mode(difficulty, lm)
+        steps, where = len(outline), lm.location()
         routed = Routed(location=where, step=number, of=steps, subproblem=subproblem, difficulty=difficulty, mode=mode)
-        await self.answer(place, routed, self.context.solve(number, subproblem, last=last))
+        await self.solve_routed(lm, routed, self.context.solve(number, subproblem, last=last))
 
     async def solve_whole(self) -> None:
-        place = self.lm.at("step1")
+        lm = self.lm.at("step1")
         whole, mode = self.problem.text, Mode.SYSTEM2
-        routed = Routed(location=place.location(), step=1, of=1, subproblem=whole, difficulty=None, mode=mode)
-        await self.answer(place, routed, self.context.solve_whole())
+        routed = Routed(location=lm.location(), step=1, of=1, subproblem=whole, difficulty=None, mode=mode)
+        await self.solve_routed(lm, routed, self.context.solve_whole())
 
-    async def answer(self, place: LM, routed: Routed, messages: tuple[Message, ...]) -> None:
+    async def solve_routed(self, lm: LM, routed: Routed, messages: tuple[Message, ...]) -> None:
         self.lm.tell(routed)
         system1 = routed.mode is Mode.SYSTEM1
         solution = await solved(
-            place.at("solve"),
+            lm.at("solve"),
             messages,
             subproblem=routed.subproblem,
             mode=routed.mode,

@@ -92,7 +92,7 @@ class Structured:
 
     async def ask(
         self,
-        place: LM,
+        lm: LM,
         stage: Stage,
         messages: tuple[Message, ...],
         parse: Callable[[str], Read[T]],
@@ -104,11 +104,11 @@ class Structured:
         limit = STRUCTURED_MAX_TOKENS
         try:
             read = await ask(
-                place, messages, parse, mode=Mode.SYSTEM1, stage=stage, tries=tries, max_tokens=limit, schema=schema
+                lm, messages, parse, mode=Mode.SYSTEM1, stage=stage, tries=tries, max_tokens=limit, schema=schema
             )
         except ParseError:
             return None
-        self._repairs[place.path] = read.repairs
+        self._repairs[lm.path] = read.repairs
         return read.value
 
     def repair_notes(self, lm: LM) -> list[str]:

@@ -34,8 +34,8 @@ class Vote:
 
     async def solve(self, problem: Problem, lm: LM) -> Solution:
         """See Strategy."""
-        places = (lm.chain(number) for number in range(1, self.samples + 1))
-        chains = await together((self._chain(problem, place) for place in places), turn=lm.turn)
+        lms = (lm.chain(number) for number in range(1, self.samples + 1))
+        chains = await together((self._chain(problem, chain) for chain in lms), turn=lm.turn)
         return elect(chains)
 
     async def _chain(self, problem: Problem, lm: LM) -> Solution:
