@@ -20,8 +20,9 @@ from pathlib import Path
 
 from scale_reasoning import CoT, attempt, endpoints
 from scale_reasoning.arithmetic.problems import problem
+from scale_reasoning.engines.catalogue import SMOLLM2
+from scale_reasoning.engines.fetching import Reporter, fetch
 from scale_reasoning.engines.llama import Llama
-from scale_reasoning.engines.smollm2 import fetch
 from scale_reasoning.together import together
 
 PROBLEMS = [problem(index) for index in range(8)]
@@ -62,7 +63,7 @@ async def solve_all(llama: Llama, at_once: int) -> Pace:
 async def measure(slots: int, threads: int | None, rounds: int) -> None:
     name = f"{slots} slots" + (f", {threads} thread" if threads else "")
     gains, bounds = list[float](), list[float]()
-    async with await Llama.start(fetch(print), slots=slots, threads=threads) as llama:
+    async with await Llama.start(fetch(SMOLLM2, Reporter(say=print)), slots=slots, threads=threads) as llama:
         await solve_all(llama, 8)
         for _ in range(rounds):
             alone, at_once = await solve_all(llama, 1), await solve_all(llama, 8)

@@ -20,10 +20,11 @@ from itertools import takewhile
 
 from scale_reasoning import Problem, Scale, attempt, endpoints
 from scale_reasoning.arithmetic.problems import problem
+from scale_reasoning.engines.catalogue import SMOLLM2
+from scale_reasoning.engines.fetching import Reporter, fetch
 from scale_reasoning.engines.llama import Llama
 from scale_reasoning.engines.openai import OpenAI
 from scale_reasoning.engines.policy import Limited
-from scale_reasoning.engines.smollm2 import fetch
 from scale_reasoning.together import together
 from scale_reasoning.types import Completion, OnDelta, Request
 
@@ -105,7 +106,7 @@ async def tokenised(server: OpenAI, sent: Sent) -> None:
 async def measure(problems: list[Problem], *, candidates: int, slots: int, at_once: int) -> list[Share]:
     """Shares of every request of every attempt, on a server that has just started."""
     # Tokens are counted, not seconds, and on a busy machine one thread waits for no other.
-    async with await Llama.start(fetch(print), slots=slots, threads=1) as llama:
+    async with await Llama.start(fetch(SMOLLM2, Reporter(say=print)), slots=slots, threads=1) as llama:
         engine, notes, left = Limited(llama), list[Noted](), iter(problems)
 
         async def worker() -> None:

@@ -30,9 +30,9 @@ from prefix_cache import STAGES, Noted, Share, shares, tell
 
 from scale_reasoning import Scale, attempt, endpoints
 from scale_reasoning.arithmetic.problems import problem
+from scale_reasoning.engines.fetching import cache
 from scale_reasoning.engines.openai import OpenAI
 from scale_reasoning.engines.policy import Limited
-from scale_reasoning.engines.smollm2 import cache
 from scale_reasoning.synth.weights import find_weights
 from scale_reasoning.together import together
 from scale_reasoning.types import Message, Mode, Request, Sampling

@@ -17,7 +17,8 @@ import torch
 
 from scale_reasoning.arithmetic.chains import Split, Turn
 from scale_reasoning.arithmetic.teacher import Teacher
-from scale_reasoning.engines import smollm2
+from scale_reasoning.engines.catalogue import SMOLLM2
+from scale_reasoning.engines.fetching import Reporter, fetch
 from scale_reasoning.engines.student import ADAPTER, merge
 from student.export import export
 from student.gates import ExamProblem, check_gates, choose_problems, examine, system1_failures
@@ -74,7 +75,7 @@ def _measure_failures(out: Path) -> dict[str, float]:
 def _exam(adapter: Path, out: Path, split: Split, mixes: Iterable[Mix]) -> tuple[Path, list[ExamProblem], int]:
     """The embedded model with an adapter; problems with operations that are in no row of the mixes; steps per gate."""
     merged = out / f"{adapter.stem}.merged.gguf"
-    merge(smollm2.fetch(print), adapter, merged)
+    merge(fetch(SMOLLM2, Reporter(say=print)), adapter, merged)
     return merged, choose_problems(split, frozenset[Turn]().union(*map(list_turns, mixes)), EACH), EACH
 
 

@@ -18,8 +18,6 @@ from pathlib import Path
 import pytest
 from tests.speed import mark_slow
 
-from scale_reasoning.engines import smollm2
-
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="processes are looked for in /proc")
 
 
@@ -125,8 +123,6 @@ def stalling_index() -> Iterator[str]:
 def test_a_fetch_that_is_ended_leaves_no_process_and_the_next_start_no_folder(
     words: list[str], end: signal.Signals, tmp_path: Path
 ) -> None:
-    if smollm2.importlib.util.find_spec(smollm2.PACKAGE):
-        pytest.skip("the model's package is installed here")
     cache = tmp_path / "scale-reasoning"
     env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "PIP_RETRIES": "0", "PIP_CONFIG_FILE": os.devnull}
     temporary = tmp_path / "temporary"

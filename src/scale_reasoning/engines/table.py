@@ -14,7 +14,10 @@ from threading import Event
 from typing import TypeAlias
 
 from scale_reasoning.arithmetic.teacher import TEACHER, Teacher
-from scale_reasoning.engines.connection import EMBEDDED, UNTAUGHT, Connection, ModelSpec
+from scale_reasoning.engines import student
+from scale_reasoning.engines.catalogue import CATALOGUE, SMOLLM2
+from scale_reasoning.engines.connection import EMBEDDED, Connection, ModelSpec
+from scale_reasoning.engines.fetching import Reporter, fetch, say_tenths
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.types import Engine
 
@@ -38,7 +41,7 @@ async def _open_openai(connection: Connection, stack: AsyncExitStack) -> OpenEng
         raise ConfigError(
             f"base URL {connection.base_url}: which model? --model NAME"
             if connection.base_url
-            else f"model {connection.model!r} is neither an embedded model ({EMBEDDED!r}, {UNTAUGHT!r}) nor a GGUF "
+            else f"model {connection.model!r} is not in the catalogue ({', '.join((EMBEDDED, *CATALOGUE))}), nor a GGUF "
             "file nor a checkpoint folder (with a config.json): name its server, --base-url http://HOST:PORT/v1"
         )
     server = OpenAI(connection.base_url, api_key=connection.api_key, timeouts=connection.timeouts, say=connection.say)
@@ -46,24 +49,40 @@ async def _open_openai(connection: Connection, stack: AsyncExitStack) -> OpenEng
 
 
 async def _open_llama(connection: Connection, stack: AsyncExitStack) -> OpenEngine:
-    from scale_reasoning.engines import smollm2, student
     from scale_reasoning.engines.llama import Llama
 
-    name = connection.model or EMBEDDED
-    fetch = {EMBEDDED: student.fetch, UNTAUGHT: smollm2.fetch}.get(name)
-    path = await _fetch(fetch, connection.say) if fetch else Path(name)
+    path = await _find_file(connection.model or EMBEDDED, connection.say)
     window = {} if connection.window is None else {"window": connection.window}
     engine = await stack.enter_async_context(await Llama.start(path, **window))
-    return OpenEngine(engine=engine, model=name if fetch else path.stem, window=engine.window)
+    return OpenEngine(engine=engine, model=name_llama(connection), window=engine.window)
 
 
-async def _fetch(fetch: Callable[..., Path], say: Callable[[str], None]) -> Path:
-    """In a thread, because it may take minutes; a cancellation stops it."""
+async def _find_file(name: str, say: Callable[[str], None]) -> Path:
+    """A model's GGUF file, fetched in a thread, because it may take minutes; a cancellation stops it."""
+    if not is_embedded(name):
+        return Path(name)
     stop = Event()
     try:
-        return await asyncio.to_thread(fetch, say, stop=stop)
+        reporter = Reporter(say=say, progress=say_tenths(say), stop=stop)
+        return await asyncio.to_thread(fetch_embedded, name, reporter)
     finally:
         stop.set()
+
+
+def is_embedded(name: str) -> bool:
+    """Whether SCALE fetches the model itself: the student, or a model of the catalogue."""
+    return name == EMBEDDED or name in CATALOGUE
+
+
+def fetch_embedded(name: str, reporter: Reporter) -> Path:
+    """The GGUF file of the student or of a model of the catalogue. Raises ConfigError."""
+    return student.fetch(reporter) if name == EMBEDDED else fetch(CATALOGUE[name], reporter)
+
+
+def name_llama(spec: ModelSpec) -> str:
+    """The name of a model that llama.cpp runs here, as requests have it: its own, or its file's without the ending."""
+    name = spec.model or EMBEDDED
+    return name if is_embedded(name) else Path(name).stem
 
 
 async def _open_teacher(connection: Connection, stack: AsyncExitStack) -> OpenEngine:
@@ -89,14 +108,14 @@ ENGINES: dict[str, Opener] = {
 def choose_engine(spec: ModelSpec) -> str:
     """The row of ENGINES that serves a model.
 
-    On this machine: the teacher, GGUF files, embedded models and, without a base URL, checkpoint folders. All else is
-    on a server.
+    On this machine: the teacher, GGUF files, the student and, without a base URL, models of the catalogue and checkpoint
+    folders. All else is on a server.
     """
     model, base_url = spec.model, spec.base_url
     if model == TEACHER:
         return "teacher"
-    if model in (EMBEDDED, UNTAUGHT) or (model is None and base_url is None):
-        return "llama"
+    if model in (EMBEDDED, SMOLLM2.name) or (base_url is None and (model is None or model in CATALOGUE)):
+        return "llama"  # a server may have a model of the catalogue under the same name
     if str(model).lower().endswith(".gguf") and (base_url is None or Path(str(model)).is_file()):
         return "llama"  # else it is a server's name for its model
     # A server, too, may know a checkpoint by its path.

@@ -1,6 +1,6 @@
 """Finds the weights of a base model: a folder, a name on the Hub, or the embedded model as a transformers folder.
 
-The embedded model's file has quantised weights for llama.cpp. They are dequantise once, into the cache.
+The embedded model's file has quantised weights for llama.cpp. They are dequantised once, into the cache.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from scale_reasoning.engines import smollm2
+from scale_reasoning.engines import fetching
+from scale_reasoning.engines.catalogue import SMOLLM2
 from scale_reasoning.errors import ConfigError, first_line
 from scale_reasoning.files import workspace
 from scale_reasoning.synth.extra import library, quiet
@@ -19,14 +20,17 @@ EMBEDDED = ("smollm2", "embedded")
 
 def find_weights(model: str, say: Callable[[str], None]) -> str:
     """What transformers loads for a recipe's `model`: the same, or a folder in the cache for the embedded model."""
-    return str(dequantise(smollm2.fetch(say), smollm2.cache(), say)) if model.lower() in EMBEDDED else model
+    if model.lower() not in EMBEDDED:
+        return model
+    file = fetching.fetch(SMOLLM2, fetching.Reporter(say=say))
+    return str(dequantise(file, fetching.cache(), say))
 
 
 def find_local_weights(model: str) -> str:
     """The same without a download. Raises `ConfigError` where one is needed."""
     if model.lower() not in EMBEDDED:
         return model
-    folder = _cache_folder(smollm2.cache(), Path(smollm2.FILE))
+    folder = _cache_folder(fetching.cache(), Path(SMOLLM2.file))
     if not (folder / "config.json").exists():
         raise ConfigError(f"model {model}: its weights are not in {folder} yet; the first training writes them")
     return str(folder)
@@ -53,7 +57,7 @@ def dequantise(file: Path, cache: Path, say: Callable[[str], None]) -> Path:
 
 
 def _cache_folder(cache: Path, file: Path) -> Path:
-    return cache / f"{file.stem}-{smollm2.SHA256[:12]}"
+    return cache / f"{file.stem}-{SMOLLM2.sha256[:12]}"
 
 
 def load_pretrained(kind: str, place: str, revision: str | None = None, **options: Any) -> Any:

@@ -15,8 +15,8 @@ import msgspec
 from scale_reasoning.endpoint import Endpoints
 from scale_reasoning.engines import make_endpoint
 from scale_reasoning.engines.checkpoint import name_of
-from scale_reasoning.engines.connection import EMBEDDED, UNTAUGHT, ModelSpec, derive_system1
-from scale_reasoning.engines.table import OpenEngine, choose_engine
+from scale_reasoning.engines.connection import EMBEDDED, ModelSpec, derive_system1
+from scale_reasoning.engines.table import OpenEngine, choose_engine, name_llama
 from scale_reasoning.errors import ConfigError, EngineError
 from scale_reasoning.events import Event, Finished, Routed
 from scale_reasoning.files import read_bounded, why
@@ -183,8 +183,7 @@ def _describe_engine(spec: ModelSpec) -> OpenEngine:
     named, window = spec.model or EMBEDDED, spec.window
     match choose_engine(spec):
         case "llama":
-            name = named if named in (EMBEDDED, UNTAUGHT) else Path(named).stem
-            return OpenEngine(engine=_RefusingEngine(), model=name, window=window or EMBEDDED_WINDOW)
+            return OpenEngine(engine=_RefusingEngine(), model=name_llama(spec), window=window or EMBEDDED_WINDOW)
         case "transformers":
             known = [size for size in (window, _read_window(Path(named))) if size]
             return OpenEngine(engine=_RefusingEngine(), model=name_of(Path(named)), window=min(known, default=None))
