@@ -17,13 +17,8 @@ from scale_reasoning.errors import ConfigError
 def add(commands: Commands) -> None:
     """Adds the verbs."""
     parser = commands.add_parser("fetch", help="fetch a model before its first use")
-    parser.add_argument(
-        "model",
-        nargs="?",
-        default=EMBEDDED,
-        metavar="NAME",
-        help=f"a name of `scale list models` (default: {EMBEDDED})",
-    )
+    words = f"a name of `scale list models` (default: {EMBEDDED})"
+    parser.add_argument("model", nargs="?", default=EMBEDDED, metavar="NAME", help=words)
     parser.set_defaults(run=run)
     parser = commands.add_parser("list", help="list the models that SCALE can fetch")
     parser.add_argument("what", choices=["models"])

@@ -86,7 +86,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     add = group.add_argument
     add(
         "--model",
-        help="name on the server, GGUF file, checkpoint folder, arithmetic-teacher, smollm2, or student (default)",
+        help="name on the server, GGUF file, checkpoint folder, arithmetic-teacher, or one of `scale list models`",
     )
     add("--base-url", action=_Servers, metavar="URL", help="OpenAI-compatible server, e.g. http://127.0.0.1:8000/v1 "
         "(default: OPENAI_BASE_URL); once for each server of the same model")  # fmt: skip

@@ -41,8 +41,8 @@ async def _open_openai(connection: Connection, stack: AsyncExitStack) -> OpenEng
         raise ConfigError(
             f"base URL {connection.base_url}: which model? --model NAME"
             if connection.base_url
-            else f"model {connection.model!r} is not in the catalogue ({', '.join((EMBEDDED, *CATALOGUE))}), nor a GGUF "
-            "file nor a checkpoint folder (with a config.json): name its server, --base-url http://HOST:PORT/v1"
+            else f"model {connection.model!r} is not in the catalogue ({', '.join((EMBEDDED, *CATALOGUE))}), nor a "
+            "GGUF file nor a checkpoint folder (with a config.json): name its server, --base-url http://HOST:PORT/v1"
         )
     server = OpenAI(connection.base_url, api_key=connection.api_key, timeouts=connection.timeouts, say=connection.say)
     return OpenEngine(engine=await stack.enter_async_context(server), model=connection.model)
@@ -108,8 +108,8 @@ ENGINES: dict[str, Opener] = {
 def choose_engine(spec: ModelSpec) -> str:
     """The row of ENGINES that serves a model.
 
-    On this machine: the teacher, GGUF files, the student and, without a base URL, models of the catalogue and checkpoint
-    folders. All else is on a server.
+    On this machine: the teacher, GGUF files, the student and, without a base URL, models of the catalogue and
+    checkpoint folders. All else is on a server.
     """
     model, base_url = spec.model, spec.base_url
     if model == TEACHER:
