@@ -92,16 +92,17 @@ def test_a_round_that_the_limit_cuts_is_learned_up_to_the_cut() -> None:
 
 def test_a_group_too_large_for_a_tree_is_halved_and_no_row_is_lost() -> None:
     pytest.importorskip("torch")
+    from student.rows import StudentRow
     from student.train import MOST_TREE_TOKENS, make_trees
     from student.tree import grow_tree
 
     class Letters:
-        """RowTokenizer with a token a letter."""
+        """RowTokenizer with one token per letter."""
 
-        def encode(self, row: Row) -> tuple[list[int], list[int]]:
+        def encode(self, row: StudentRow) -> tuple[list[int], list[int]]:
             return [ord(letter) for letter in row.begun], [ord(letter) for letter in row.reply]
 
-    group = tuple(Row((), f"{number}", "z" * 700) for number in range(8))
+    group = tuple(StudentRow((), f"{number}", "z" * 700) for number in range(8))
     made = list(make_trees([group], Letters(), seed=0))  # type: ignore[arg-type]
     assert sum(map(len, made)) == len(group)
     assert all(len(grow_tree(rows).ids) <= MOST_TREE_TOKENS for rows in made)

@@ -127,7 +127,7 @@ def test_what_was_killed_goes_on_as_if_it_had_not_been(trained: Path, written: P
     (out / "checkpoints" / "checkpoint-6" / "trainer_state.json").unlink()
     (out / "model.safetensors").unlink()
     assert sft(written, out) == 2
-    assert "go on with it by --resume" in capsys.readouterr().err
+    assert "it holds a training; add --resume" in capsys.readouterr().err
     assert sft(written, out, "--resume") == 0
     said = capsys.readouterr().err
     assert "checkpoint-6 is incomplete: removed" in said
