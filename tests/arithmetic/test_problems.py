@@ -115,6 +115,7 @@ def spoken(theme: Theme, things: str, phrase: str, sentence: str) -> re.Match[st
     return re.fullmatch(pattern, sentence.strip(), re.IGNORECASE)
 
 
+@pytest.mark.slow
 def test_the_text_alone_fixes_the_answer_whatever_the_order_of_its_facts():
     for level in LEVELS.values():
         for index in range(60):

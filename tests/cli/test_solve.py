@@ -321,6 +321,7 @@ def test_help_lists_every_flag_and_needs_no_model() -> None:
         assert re.search(rf"(^|\s){flag}\b", done.stdout)
 
 
+@pytest.mark.slow
 def test_on_a_terminal_the_reply_is_shown_while_it_is_written_and_nothing_is_left_behind() -> None:
     async def slow(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         import asyncio

@@ -49,6 +49,7 @@ def test_a_text_that_is_stored_once_and_used_often_counts_as_often(typed: bool, 
         load(str(file))
 
 
+@pytest.mark.slow
 def test_columns_that_no_problem_is_made_of_are_not_read(tmp_path: Path) -> None:
     arrow: Any = pytest.importorskip("pyarrow")
     text = "x" * MIB
@@ -151,6 +152,7 @@ def test_the_limit_is_in_the_message(suffix: str, tmp_path: Path, monkeypatch: p
         load(str(file))
 
 
+@pytest.mark.slow
 def test_a_gold_answer_of_many_megabytes_is_never_printed_whole(tmp_path: Path) -> None:
     file = tmp_path / "d.jsonl"
     for answer in ("9" * 30 * MIB, "x " * 400_000, "[" * 900_000):

@@ -92,6 +92,7 @@ def test_the_doctor_examines_the_only_model_unnamed() -> None:
     assert findings[1].found == "Qwen/Qwen3-32B, one of 1"
 
 
+@pytest.mark.slow
 def test_a_name_is_compared_with_a_hostile_list_in_a_fraction_of_a_second() -> None:
     letters = random.Random(0)
     for asked in ("Qwen/Qwen3-8B", "abcdefghij" * 20):

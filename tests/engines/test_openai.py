@@ -529,6 +529,7 @@ def test_cancelling_a_generation_closes_its_connection_at_once() -> None:
     asyncio.run(run())
 
 
+@pytest.mark.slow
 def test_a_slow_reply_may_take_longer_than_any_silence_is_stood() -> None:
     async def run() -> tuple[str, float]:
         async with engine_on(timeouts=Timeouts(first_byte=0.5, silence=0.5)) as (engine, _):

@@ -339,6 +339,7 @@ def test_with_room_enough_every_call_of_a_problem_goes_to_its_server(tmp_path: P
     assert len({next(iter(asked)) for asked in found.values()}) > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("in_flight", [6, "auto"])
 def test_a_server_that_dies_in_the_middle_of_a_run_leaves_nothing_owed(tmp_path: Path, in_flight: Any) -> None:
     with ExitStack() as stack:

@@ -52,6 +52,7 @@ def test_a_call_that_stalls_runs_again_alone(tmp_path: Path):
     assert asyncio.run(pool.call(str(tmp_path / "seen"))) == "done"
 
 
+@pytest.mark.slow
 def test_a_call_that_stalls_twice_is_an_error_of_the_world():
     pool = workers("sleep", wall_seconds=0.3)
     with pytest.raises(GradeError, match=r"stopped twice \(after 0\.3 s\).*machine is too busy") as error:

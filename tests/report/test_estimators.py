@@ -84,6 +84,7 @@ def _expected(case: dict[str, Any]) -> dict[str, float]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not CASES.exists(), reason="no shared data")
 def test_public_fixtures_are_matched():
     cases = json.loads(CASES.read_text(encoding="utf-8"))

@@ -74,6 +74,7 @@ def test_a_client_that_waits_in_silence_and_leaves_is_noticed(
         assert len(server.bodies) == 1
 
 
+@pytest.mark.slow
 def test_a_client_that_does_not_read_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     async def gushing(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         response = await opened(request)
@@ -124,6 +125,7 @@ def test_a_choice_that_fails_ends_the_others() -> None:
         until(lambda: server.open == 0, 1)
 
 
+@pytest.mark.slow
 def test_a_request_over_its_token_budget_is_stopped_and_says_so() -> None:
     with both(endless, limits=Limits(token_budget=300)) as (proxy, server):
         for budget, told in ((None, "300"), (50, "50"), (1000, "300")):
@@ -182,6 +184,7 @@ def _ended_in_mid_stream(handler: Handler, *flags: str) -> tuple[Answer, int, fl
         return answer, code, time.monotonic() - started, server
 
 
+@pytest.mark.slow
 def test_sigterm_takes_no_new_requests_and_finishes_those_in_flight() -> None:
     answer, code, _, _ = _ended_in_mid_stream(_finishing(1.0))
     assert (answer.told("content"), code) == ("\\boxed{4}", 0)

@@ -63,6 +63,7 @@ def test_a_head_that_does_not_come_in_time_is_told_so_and_closed(monkeypatch: py
         assert client.recv(1) == silent.recv(1) == b""
 
 
+@pytest.mark.slow
 def test_a_later_head_on_a_kept_connection_has_a_deadline_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(door, "HEAD_SECONDS", 0.3)
     with both() as (proxy, _), half_open(proxy, 1, b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n") as (client,):
@@ -190,6 +191,7 @@ async def one_line(request: web.Request, body: dict[str, Any]) -> web.StreamResp
     return response
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("handler", [gushing, bomb, one_line])
 @pytest.mark.parametrize("model", [COT, *mark_slow(MODEL)])
 def test_others_are_answered_while_a_server_sends_all_it_can(handler: Handler, model: str) -> None:
@@ -285,6 +287,7 @@ def seconds(work: Any) -> float:
     return time.process_time() - started
 
 
+@pytest.mark.slow
 def test_telling_an_answer_takes_time_in_proportion_to_it() -> None:
     def tell(pieces: int) -> None:
         told: list[Piece] = []

@@ -72,6 +72,7 @@ def test_every_strategy_is_held_to_the_bound(options: tuple[str, ...]) -> None:
         read_chat(ASKED, Name("m", strategy, options), max_calls=2)
 
 
+@pytest.mark.slow
 def test_the_flag_of_the_command_is_the_bound() -> None:
     with serving() as server, command("--base-url", server.base_url, "--model", MODEL, "--max-calls", "10") as proxy:
         refused = proxy.ask(f"{MODEL}@vote:samples=11")

@@ -26,6 +26,7 @@ def free_port() -> int:
         return taken.getsockname()[1]
 
 
+@pytest.mark.slow
 def test_a_server_that_is_not_there_is_waited_for_and_said_at_once() -> None:
     port = free_port()
     with command("--base-url", f"http://127.0.0.1:{port}/v1", "--model", MODEL) as proxy:

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
-from rich.table import Table
-
 from scale_reasoning.cli.options import Commands
 from scale_reasoning.engines.catalogue import CATALOGUE
 from scale_reasoning.engines.connection import EMBEDDED
@@ -27,6 +23,9 @@ def add(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints where the model's file is."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
     from scale_reasoning.engines.fetching import Reporter, say_tenths
     from scale_reasoning.engines.table import fetch_embedded, is_embedded
 
@@ -51,6 +50,9 @@ def run(args: argparse.Namespace) -> int:
 
 def list_models(_: argparse.Namespace) -> int:
     """Prints the catalogue."""
+    from rich.console import Console
+    from rich.table import Table
+
     from scale_reasoning.engines import fetching, student
 
     table = Table("model", "here", "MB", "window", "thinks", "licence", "for", box=None, pad_edge=False)
