@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from scale_reasoning.cli.options import Commands
 from scale_reasoning.engines.catalogue import CATALOGUE
 from scale_reasoning.engines.connection import EMBEDDED
 from scale_reasoning.errors import ConfigError
+
+LINE = 140
+"""Characters of a line where there is no terminal."""
 
 
 def add(commands: Commands) -> None:
@@ -55,13 +59,15 @@ def list_models(_: argparse.Namespace) -> int:
 
     from scale_reasoning.engines import fetching, student
 
-    table = Table("model", "here", "MB", "window", "thinks", "licence", "for", box=None, pad_edge=False)
+    table = Table("model", "here", "MB", "window", "thinks", "licence", "from", "for", box=None, pad_edge=False)
     base = CATALOGUE["smollm2"]
     here = "yes" if student.ADAPTER.exists() and student.find_target().exists() else "no"
-    table.add_row(EMBEDDED, here, "145", str(base.window), "yes", base.licence, "easy arithmetic (docs/student.md)")
+    about = "easy arithmetic in letters, nothing else"
+    table.add_row(EMBEDDED, here, "145", str(base.window), "yes", base.licence, "index", about)
     for row in CATALOGUE.values():
         here = "yes" if fetching.find(row) else "no"
         thinks = "yes" if row.thinks else "no"
-        table.add_row(row.name, here, f"{row.size / 1e6:,.0f}", str(row.window), thinks, row.licence, row.use)
-    Console(highlight=False, soft_wrap=True).print(table)
+        source = ", ".join(name for name, has in (("index", row.wheels), ("Hub", row.hub)) if has)
+        table.add_row(row.name, here, f"{row.size / 1e6:,.0f}", str(row.window), thinks, row.licence, source, row.use)
+    Console(highlight=False, width=None if sys.stdout.isatty() else LINE).print(table)
     return 0
