@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.profiles import prompt_sets
-from scale_reasoning.prompts import HOLE, Prompts, beside, chosen, load
+from scale_reasoning.prompts import HOLE, Prompts, choose_prompts, load, load_beside
 from scale_reasoning.strategies import cot, scale
 
 
@@ -88,15 +88,15 @@ def test_a_file_that_cannot_be_read_is_a_config_error_that_names_it(tmp_path: Pa
 
 def test_a_users_file_overrides_the_sections_it_has(tmp_path: Path) -> None:
     own = Prompts("own.md", {"ask": "Ask {{x}}", "end": "Bye."})
-    mixed = chosen(str(written(tmp_path, "## end\nFarewell.\n")), own)
+    mixed = choose_prompts(str(written(tmp_path, "## end\nFarewell.\n")), own)
     assert mixed.fill("ask", x="it") == "Ask it"
     assert mixed.fill("end") == "Farewell."
-    assert chosen("", own) is own
+    assert choose_prompts("", own) is own
 
 
 def test_a_users_file_with_a_section_nobody_asks_for_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"unknown sections \['edn'\]; known: ask, end"):
-        chosen(str(written(tmp_path, "## edn\nFarewell.\n")), Prompts("own.md", {"ask": "", "end": ""}))
+        choose_prompts(str(written(tmp_path, "## edn\nFarewell.\n")), Prompts("own.md", {"ask": "", "end": ""}))
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_users_file_whose_holes_are_not_those_that_are_filled_is_refused(
 ) -> None:
     own = Prompts("own.md", {"ask": "Ask {{x}} {{y}}", "end": "Bye."})
     with pytest.raises(ConfigError, match=message):
-        chosen(str(written(tmp_path, f"## ask\n{section}\n")), own)
+        choose_prompts(str(written(tmp_path, f"## ask\n{section}\n")), own)
 
 
 SHIPPED = sorted(Path(scale.__file__).parents[1].glob("s*/*.md"))
@@ -124,12 +124,12 @@ SHIPPED = sorted(Path(scale.__file__).parents[1].glob("s*/*.md"))
 @pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.name)
 def test_a_hole_that_any_of_our_prompts_has_may_not_be_left_out(tmp_path: Path, file: Path) -> None:
     own = load(file)
-    assert chosen(str(file), own).sections == own.sections
+    assert choose_prompts(str(file), own).sections == own.sections
     for number, (section, text) in enumerate(own.sections.items()):
         for hole in HOLE.findall(text):
             lacking = written(tmp_path, f"## {section}\n{text.replace(hole, 'other')}\n", f"{number}-{hole}.md")
             with pytest.raises(ConfigError, match=rf"'## {section}' lacks \{{\{{{hole}\}}\}}"):
-                chosen(str(lacking), own)
+                choose_prompts(str(lacking), own)
 
 
 def test_a_device_a_pipe_or_a_large_file_is_not_read(tmp_path: Path) -> None:
@@ -148,15 +148,17 @@ def test_the_fingerprint_is_of_all_that_is_asked_and_of_nothing_else(tmp_path: P
     mine = str(written(tmp_path, "## a\nmine\n", "3.md"))
     others = [
         Prompts("own.md", {"a": "A", "b": "C"}),
-        chosen(mine, one),
-        chosen(mine, Prompts("own.md", {"a": "", "b": "C"})),
+        choose_prompts(mine, one),
+        choose_prompts(mine, Prompts("own.md", {"a": "", "b": "C"})),
     ]
     assert len({prompts.fingerprint for prompts in (one, *others)}) == 4
 
 
 def test_the_prompts_of_the_strategies_are_found_beside_them() -> None:
-    assert "{{problem}}" in beside(cot.__file__).sections["solve"]
-    assert {"system", "problem", "decompose", "select", "assess", "solve"} <= beside(scale.__file__).sections.keys()
+    assert "{{problem}}" in load_beside(cot.__file__).sections["solve"]
+    assert {"system", "problem", "decompose", "select", "assess", "solve"} <= load_beside(
+        scale.__file__
+    ).sections.keys()
 
 
 def test_every_prompt_set_has_the_sections_and_holes_of_the_strategies_own() -> None:

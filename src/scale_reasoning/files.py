@@ -1,7 +1,7 @@
-"""Files of unknown origin and files in the making: what is read is regular and small, what is written appears whole.
+"""Reads only regular files of bounded size, and writes files atomically.
 
-A device, a pipe or a file without end is refused before it is read. A file in the making has a fresh name, so that
-nothing that lies under a name known beforehand, such as a link, is written to. POSIX only.
+A device, a pipe or an endless file is refused before it is read. A file is written under a new random name, so that a
+link that somebody put there is never followed. POSIX only.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from typing import IO, Any
 HELD = ".held"
 """The file by whose lock a workspace is known to be in use."""
 TOML_BYTES, TOML_DOTS = 1 << 20, 100
-"""Of a recipe or a profiles file, and of one of its lines."""
+"""The limits of a recipe or a profiles file: bytes, and dots per line."""
 NUMBER = re.compile(r"(?<![\w.])[0-9]+\.[0-9]+(?![\w.])")
 ABANDONED_SECONDS = 3600
-"""Age from which a workspace without that file is nobody's."""
+"""Age from which a workspace without that file counts as abandoned."""
 
 
 def read_bounded(file: Path, most: int, *, follow: bool = True) -> bytes:

@@ -36,7 +36,7 @@ def prompt_tokens(messages: tuple[Message, ...], bytes_per_token: int) -> int:
 
 
 class Fit:
-    """One request and what refusals have told about its room. `request` is what to send next.
+    """One request, and what refusals said about its room. `request` is what to send next.
 
     `window` is what the window is believed to be, in tokens; what a server says of it goes first.
     """
@@ -50,14 +50,14 @@ class Fit:
         self._most = 2 * self._cautious + TEMPLATE  # no text has more tokens than bytes
         self._requests = 1
 
-    def refused(self, error: ContextOverflow) -> None:
+    def shrink(self, error: ContextOverflow) -> None:
         """Prepares a request with fewer new tokens. Raises the overflow when none can help.
 
         The model is to blame for it only where the prompt itself does not fit: by the server's count, by its lower
         bound, or by the cautious estimate. Otherwise it is raised as a WindowRefusal, an infrastructure error.
         """
         sent = self.request.max_tokens
-        window, counted = self._told(error, sent)
+        window, counted = self._read_counts(error, sent)
         if window is None:
             if not self._fits(ANY_WINDOW):
                 raise error  # nothing is known but the server's word
@@ -68,7 +68,7 @@ class Fit:
         if sent is not None and room >= sent and counted is None:
             room = sent // 2
         if room < MIN_NEW_TOKENS or self._requests == MOST_REQUESTS or (sent is not None and room >= sent):
-            raise self._blamed(error, window, counted)
+            raise self._blame(error, window, counted)
         self._requests += 1
         self.request = replace(self.request, max_tokens=room)
 
@@ -76,7 +76,7 @@ class Fit:
         """Whether the prompt fits a window of so many tokens however its text is split into tokens."""
         return self._most <= window
 
-    def _told(self, error: ContextOverflow, sent: int | None) -> tuple[int | None, int | None]:
+    def _read_counts(self, error: ContextOverflow, sent: int | None) -> tuple[int | None, int | None]:
         """(window, the prompt's tokens), as far as they are known."""
         window, counted = error.window or self._believed, error.prompt_tokens
         if window is not None and counted is not None and sent is not None and counted == window - sent + 1:
@@ -102,7 +102,7 @@ class Fit:
         cautious = window - self._cautious
         return cautious if cautious >= MIN_NEW_TOKENS else (window - self._least) // 2
 
-    def _blamed(self, error: ContextOverflow, window: int, counted: int | None) -> ContextOverflow:
+    def _blame(self, error: ContextOverflow, window: int, counted: int | None) -> ContextOverflow:
         """The overflow as the model's doing, or as the server's."""
         if counted is not None:
             fits = window - counted >= MIN_NEW_TOKENS

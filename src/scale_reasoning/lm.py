@@ -240,7 +240,7 @@ class LM:
             try:
                 return await endpoint.engine.generate(fit.request, on_delta)
             except ContextOverflow as error:
-                fit.refused(error)
+                fit.shrink(error)
 
 
 def _natural(path: str) -> list[tuple[int, str]]:

@@ -1,7 +1,7 @@
-"""Model families: how each is switched to System 1 and to System 2, its sampling, its window.
+"""Model families: how to switch each one to System 1 and System 2, its sampling and its window.
 
 A family is a table in profiles.toml, matched on the model's name; a user's file of the same shape comes first.
-Knows nothing of servers: what it yields is keys of a request body.
+The result is keys of a request body; servers are not known here.
 """
 
 from __future__ import annotations
@@ -86,16 +86,16 @@ class Profile:
     system2: ModeProfile | None = None
 
     def mode(self, mode: Mode) -> ModeProfile | None:
-        """The family's way of being in this mode, None when it has none."""
+        """The profile of a mode, None if the family does not have the mode."""
         return self.system1 if mode is Mode.SYSTEM1 else self.system2
 
 
 def profile_for(model: str, *, name: str | None = None, file: Path | None = None) -> Profile:
     """The profile called `name`, else the first whose pattern matches the model's name, users' `file` first.
 
-    Patterns are regular expressions searched in the lower-cased name without its organisation; of the path of a
-    checkpoint (`.../final`, `.../checkpoint-120`) it is the folder above that tells. Raises ConfigError for an unknown
-    `name` or a file that does not say what it should.
+    Patterns are regular expressions searched in the lower-cased name without its organisation; for the path of a
+    checkpoint (`.../final`, `.../checkpoint-120`) the folder above is used. Raises ConfigError for an unknown
+    `name` or an invalid file.
     """
     families = (*(_read(file) if file else ()), *_read(Path(__file__).with_suffix(".toml")))
     if name is not None:

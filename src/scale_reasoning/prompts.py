@@ -1,7 +1,7 @@
 """Prompts are sections of a Markdown file beside their strategy, with holes as `{{name}}`.
 
 Loads, checks, fills and fingerprints them. A hole that nothing fills or a value without a hole is an error, because a
-prompt that silently lacks its problem costs a whole run. Knows nothing of what the prompts say.
+prompt that silently lacks its problem costs a whole run. What the prompts say is up to the strategies.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from scale_reasoning.files import read_bounded, why
 
 HOLE = re.compile(r"\{\{(\w+)\}\}")
 MOST_BYTES = 1 << 20
-"""Of a prompts file."""
+"""The largest prompts file."""
 SECTION = re.compile(r"^## +(\S+) *$", re.MULTILINE)
 
 
@@ -53,9 +53,10 @@ class Prompts:
 
 @cache
 def load(path: Path) -> Prompts:
-    """Reads a prompts file. Text before the first `## section` is commentary.
+    """Reads a prompts file. Text before the first `## section` is a comment.
 
-    Raises ConfigError when it cannot be read, is no regular file or a large one, has no section, or names one twice.
+    Raises ConfigError if the file cannot be read, is not a regular file, is too large, has no section or has a
+    section twice.
     """
     try:
         text = read_bounded(path, MOST_BYTES).decode().replace("\r\n", "\n").replace("\r", "\n")
@@ -70,14 +71,14 @@ def load(path: Path) -> Prompts:
 
 
 @cache
-def beside(module_file: str, prompt_set: str = "") -> Prompts:
-    """The prompts of the same stem beside a module, `beside(__file__)`, or in the folder of a prompt set there."""
+def load_beside(module_file: str, prompt_set: str = "") -> Prompts:
+    """The prompts of the same stem beside a module, `load_beside(__file__)`, or in the folder of a prompt set there."""
     module = Path(module_file)
     return load(module.parent / prompt_set / f"{module.stem}.md")
 
 
-def chosen(file: str, own: Prompts) -> Prompts:
-    """The user's prompts file when one is named, else the strategy's own. A section it lacks is taken from `own`.
+def choose_prompts(file: str, own: Prompts) -> Prompts:
+    """The user's prompts file if there is one, else the strategy's own. Its missing sections are taken from `own`.
 
     Raises ConfigError when the file cannot be used: see `load`; and where a section is not one of `own`, or its holes
     are not those of the section in `own`, which are what the strategy fills.

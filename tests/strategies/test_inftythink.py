@@ -149,7 +149,7 @@ def test_an_empty_summary_leaves_the_one_before_standing_and_is_noted() -> None:
     assert "NOTES 3" in rounds[3]
     notes = [note for note in solved(record).notes if "summary" in note]
     assert notes == [
-        "round2: its summary came back empty: the one before stands",
+        "round2: its summary is empty: the earlier one is kept",
         "round3: its summary was cut off by the token limit",
     ]
 
@@ -157,7 +157,7 @@ def test_an_empty_summary_leaves_the_one_before_standing_and_is_noted() -> None:
 def test_a_round_that_wrote_nothing_at_all_is_not_summarised_but_noted() -> None:
     record = run(script([Completion(text="", finish_reason="stop"), DONE]))
     assert paths(record) == {"round1/solve", "round2/solve"}
-    assert "round1: wrote nothing: not summarised" in solved(record).notes
+    assert "round1: has no text: not summarised" in solved(record).notes
 
 
 def test_under_a_vote_every_note_names_its_chain_once() -> None:

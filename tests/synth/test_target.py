@@ -69,10 +69,10 @@ def pursue(
         target = Target(store, wanted, every=every)
 
         def heard(cell: int, outcome: Outcome) -> None:
-            target.heard(cell, outcome)
+            target.count_outcome(cell, outcome)
             teacher.heard(cell, outcome)
 
-        asyncio.run(run_by(teacher, store, attempts_in_flight=1024, goal=target, heard=heard))
+        asyncio.run(run_by(teacher, store, attempts_in_flight=1024, goal=target, on_outcome=heard))
         assert target.enough() or not needed(store, target)
         return target
 
@@ -140,7 +140,7 @@ def test_two_strategies_on_one_problem_are_one_trace(tmp_path: Path) -> None:
     plan = manifest([COT, {"name": "scale"}], samples=1)
     with create(tmp_path / "run", plan, {"d": problems(9)}) as store:
         target = Target(store, 9)
-        asyncio.run(run_by(teacher, store, attempts_in_flight=64, goal=target, heard=target.heard))
+        asyncio.run(run_by(teacher, store, attempts_in_flight=64, goal=target, on_outcome=target.count_outcome))
     assert teacher.made == {f"p{n:05}": 1 for n in range(9)}
 
 
@@ -148,6 +148,6 @@ def test_problems_of_which_no_trace_can_be_kept_are_not_tried(tmp_path: Path) ->
     teacher = Teacher(1.0)
     with create(tmp_path / "run", manifest([COT], samples=2), {"d": problems(5)}) as store:
         target = Target(store, 5, hopeless=[("d", "p00001"), ("d", "p00003")])
-        asyncio.run(run_by(teacher, store, attempts_in_flight=64, goal=target, heard=target.heard))
+        asyncio.run(run_by(teacher, store, attempts_in_flight=64, goal=target, on_outcome=target.count_outcome))
         assert not needed(store, target)
     assert set(teacher.made) == {"p00000", "p00002", "p00004"}

@@ -99,14 +99,16 @@ async def _work(
 
     def hear_outcome(cell: int, outcome: Outcome) -> None:
         if goal is not None:
-            goal.heard(cell, outcome)
+            goal.count_outcome(cell, outcome)
         progress.hear_outcome(cell, outcome)
 
     async with _open_runner(flags, store, connections, progress.hear) as run:
         with progress.show():
             try:
                 await run(
-                    attempts_in_flight=_choose_attempts_in_flight(flags, connections), heard=hear_outcome, goal=goal
+                    attempts_in_flight=_choose_attempts_in_flight(flags, connections),
+                    on_outcome=hear_outcome,
+                    goal=goal,
                 )
             except asyncio.CancelledError:
                 say(f"interrupted; to resume: {again}")

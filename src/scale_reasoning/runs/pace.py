@@ -35,7 +35,7 @@ class Goal(Protocol):
     needed.
     """
 
-    def heard(self, cell: int, outcome: Outcome) -> None:
+    def count_outcome(self, cell: int, outcome: Outcome) -> None:
         """One attempt ended."""
         ...
 

@@ -25,7 +25,7 @@ from scale_reasoning.engines.table import choose_engine
 from scale_reasoning.errors import ConfigError, Unreachable, first_line
 from scale_reasoning.runs.manifest import Manifest
 from scale_reasoning.runs.pace import Goal
-from scale_reasoning.runs.run import Heard, Maker, run_by
+from scale_reasoning.runs.run import Maker, OutcomeListener, run_by
 from scale_reasoning.runs.store import Store
 from scale_reasoning.together import together
 from scale_reasoning.types import Completion, Problem, Record, Request
@@ -140,9 +140,8 @@ def cluster(address: str, connections: Mapping[ModelSpec, Connection], *, worker
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR", **own)
     except Exception as error:  # ValueError, ConnectionError, RuntimeError and Ray's own
-        raise ConfigError(
-            f"--ray {address}: {first_line(error).rstrip('.')}; without a cluster: --ray local"
-        ) from error
+        said = first_line(error).rstrip(".")
+        raise ConfigError(f"--ray {address}: {said}; without a cluster: --ray local") from error
     try:
         yield
     finally:
@@ -155,7 +154,7 @@ async def run_on_ray(
     *,
     workers: int,
     attempts_in_flight: int = 1024,
-    heard: Heard | None = None,
+    on_outcome: OutcomeListener | None = None,
     goal: Goal | None = None,
 ) -> None:
     """As `run`, with workers of a connected cluster, which divide the attempts and the requests in flight.
@@ -173,7 +172,7 @@ async def run_on_ray(
     async def work() -> None:
         try:
             await crew.wait_for_all()
-            await run_by(crew.make, store, attempts_in_flight=attempts_in_flight, heard=heard, goal=goal)
+            await run_by(crew.make, store, attempts_in_flight=attempts_in_flight, on_outcome=on_outcome, goal=goal)
         finally:
             crew.end()
 

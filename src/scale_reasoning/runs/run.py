@@ -32,7 +32,7 @@ HOPELESS = 16
 """Infrastructure errors in a row after which nothing more is started."""
 
 
-Heard = Callable[[int, Outcome], None]
+OutcomeListener = Callable[[int, Outcome], None]
 """Receives every attempt that ended: its cell and its outcome."""
 
 Make = Callable[[int, Problem, int], Awaitable[Record]]
@@ -44,7 +44,7 @@ async def run(
     endpoints: Mapping[ModelSpec, Endpoints],
     *,
     attempts_in_flight: int = 1024,
-    heard: Heard | None = None,
+    on_outcome: OutcomeListener | None = None,
     listener: Listener | None = None,
     goal: Goal | None = None,
 ) -> None:
@@ -55,7 +55,7 @@ async def run(
     was done is stored in every case.
     """
     maker = Maker(store.manifest, endpoints, journal=store, listener=listener)
-    await run_by(maker.make, store, attempts_in_flight=attempts_in_flight, heard=heard, goal=goal)
+    await run_by(maker.make, store, attempts_in_flight=attempts_in_flight, on_outcome=on_outcome, goal=goal)
 
 
 async def run_by(
@@ -63,7 +63,7 @@ async def run_by(
     store: Store,
     *,
     attempts_in_flight: int,
-    heard: Heard | None = None,
+    on_outcome: OutcomeListener | None = None,
     goal: Goal | None = None,
 ) -> None:
     """The same, with attempts made by `make`, whose calls must be in the store when it returns."""
@@ -73,7 +73,7 @@ async def run_by(
         left = [unit for unit in planned if any((c, unit.problem.id, unit.sample) not in done for c in unit.cells)]
         if not left or (goal is not None and goal.enough()):
             return
-        work = _Work(make, store, done, heard, All(left) if goal is None else Towards(goal, left))
+        work = _Work(make, store, done, on_outcome, All(left) if goal is None else Towards(goal, left))
         await work.run_all(min(attempts_in_flight, len(left)))
         if not work.pending:
             return
@@ -179,9 +179,14 @@ class _Work:
     """One pass over the units."""
 
     def __init__(
-        self, make: Make, store: Store, done: set[tuple[int, str, int]], heard: Heard | None, source: All | Towards
+        self,
+        make: Make,
+        store: Store,
+        done: set[tuple[int, str, int]],
+        on_outcome: OutcomeListener | None,
+        source: All | Towards,
     ) -> None:
-        self.make, self.store, self.done, self.heard, self.source = make, store, done, heard, source
+        self.make, self.store, self.done, self.on_outcome, self.source = make, store, done, on_outcome, source
         self.pending = self.in_a_row = 0
 
     async def run_all(self, attempts_in_flight: int) -> None:
@@ -200,8 +205,8 @@ class _Work:
     async def attempt(self, cell: int, unit: Unit) -> None:
         record = await self.make(cell, unit.problem, unit.sample)
         outcome = await self.store.save(cell, record)
-        if self.heard is not None:
-            self.heard(cell, outcome)
+        if self.on_outcome is not None:
+            self.on_outcome(cell, outcome)
         self._count(record)
 
     def _count(self, record: Record) -> None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from scale_reasoning.answers import final_answer
 from scale_reasoning.lm import LM
-from scale_reasoning.prompts import Prompts, beside, chosen
-from scale_reasoning.strategies.force import OnLimit, solved
+from scale_reasoning.prompts import Prompts, choose_prompts, load_beside
+from scale_reasoning.strategies.force import OnLimit, run_step
 from scale_reasoning.strategies.options import (
     ON_LIMIT,
     SYSTEM1_LIMIT,
@@ -39,8 +39,8 @@ class CoT:
 
     async def solve(self, problem: Problem, lm: LM) -> Solution:
         """See Strategy."""
-        prompts = chosen(self.prompts, beside(__file__, lm.prompts))
-        chain = await solved(
+        prompts = choose_prompts(self.prompts, load_beside(__file__, lm.prompts))
+        chain = await run_step(
             lm.at("solve"),
             question(problem, prompts),
             subproblem=problem.text,

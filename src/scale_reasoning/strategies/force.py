@@ -21,14 +21,14 @@ TAIL_CHARACTERS = 8_000
 
 
 @dataclass(frozen=True, slots=True)
-class Solved:
+class StepRun:
     """A solved step; `note` says what happened at its limit, None where it ended by itself."""
 
     step: Step
     note: str | None
 
 
-async def solved(
+async def run_step(
     lm: LM,
     messages: tuple[Message, ...],
     *,
@@ -38,7 +38,7 @@ async def solved(
     difficulty: float | None = None,
     max_tokens: int | None = None,
     force: str | None = None,
-) -> Solved:
+) -> StepRun:
     """Solves with `lm`; with a prompt `force`, a System 2 solution that is cut off is asked for its result.
 
     `final` says whether the text is the answer (see events.Location). At most 2 model calls, 1 without `force`. A
@@ -49,7 +49,7 @@ async def solved(
     note = "cut off by the token limit" if completion.cut_off else None
     if force and completion.cut_off and mode is Mode.SYSTEM2:
         try:
-            completion = await _forced(lm.at("force"), messages, completion, force, final=final)
+            completion = await _force_answer(lm.at("force"), messages, completion, force, final=final)
             note = "cut off by the token limit: the answer was asked for in a second call"
             note += ", which was cut off too" if completion.cut_off else ""
         except ContextOverflow:
@@ -63,13 +63,13 @@ async def solved(
         finish_reason=completion.finish_reason,
         usage=completion.usage,
     )
-    return Solved(step, note)
+    return StepRun(step, note)
 
 
-async def _forced(
+async def _force_answer(
     lm: LM, messages: tuple[Message, ...], cut: Completion, prompt: str, *, final: bool | None
 ) -> Completion:
-    thought = written(cut)
+    thought = read_working(cut)
     turns = (Message("assistant", thought[-TAIL_CHARACTERS:] or "(nothing yet)"), Message("user", prompt))
     reply = await lm.chat((*messages, *turns), mode=Mode.SYSTEM1, final=final, max_tokens=FORCED_MAX_TOKENS)
     return Completion(
@@ -77,6 +77,6 @@ async def _forced(
     )
 
 
-def written(reply: Completion | Step) -> str:
+def read_working(reply: Completion | Step) -> str:
     """All that a model wrote: its reasoning, then its text."""
     return "\n\n".join(part.strip() for part in (reply.reasoning, reply.text) if part.strip())

@@ -13,8 +13,8 @@ from scale_reasoning.answers import final_answer
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.events import RoundBegan
 from scale_reasoning.lm import LM
-from scale_reasoning.prompts import Prompts, beside, chosen
-from scale_reasoning.strategies.force import FORCED_MAX_TOKENS, Solved, solved, written
+from scale_reasoning.prompts import Prompts, choose_prompts, load_beside
+from scale_reasoning.strategies.force import FORCED_MAX_TOKENS, StepRun, read_working, run_step
 from scale_reasoning.strategies.options import check_options, count, prompts_file, token_limit
 from scale_reasoning.types import Message, Mode, Problem, Solution, Stage, Step
 
@@ -46,7 +46,7 @@ class InftyThink:
 
     async def solve(self, problem: Problem, lm: LM) -> Solution:
         """See Strategy."""
-        return await _Run(self, problem, lm, chosen(self.prompts, beside(__file__, lm.prompts))).solve()
+        return await _Run(self, problem, lm, choose_prompts(self.prompts, load_beside(__file__, lm.prompts))).solve()
 
 
 class _Run:
@@ -60,18 +60,18 @@ class _Run:
 
     async def solve(self) -> Solution:
         for number in range(1, self.options.max_rounds + 1):
-            if await self.answers(f"round{number}"):
+            if await self.run_round(f"round{number}"):
                 return self.solution()
             await self.summarise(f"round{number}", self.steps[-1])
         self.notes.append(f"no answer after {self.options.max_rounds} rounds: it was forced")
         await self.force()
         return self.solution()
 
-    async def answers(self, name: str) -> bool:
+    async def run_round(self, name: str) -> bool:
         """One round; whether it ended by itself with a boxed answer."""
         lm = self.lm.at(name)
         self.lm.tell(RoundBegan(location=lm.location(), number=len(self.steps) + 1, mode=Mode.SYSTEM2))
-        made = await solved(
+        made = await run_step(
             lm.at("solve"),
             self.messages("next-round" if self.summary else "round"),
             subproblem=f"round {len(self.steps) + 1}",
@@ -79,7 +79,7 @@ class _Run:
             final=None,
             max_tokens=self.options.round_max_tokens,
         )
-        self.keep(name, made)
+        self.add_step(name, made)
         ended = made.note is None
         answered = ended and final_answer(made.step.text) is not None
         if ended and not answered:
@@ -87,15 +87,15 @@ class _Run:
         return answered
 
     async def summarise(self, name: str, step: Step) -> None:
-        """Takes the round into the summary. A summary that comes back empty leaves the earlier one standing."""
+        """Takes the round into the summary. An empty summary does not replace the earlier one."""
         if _hidden(step):
             raise ConfigError(
                 f"{name}: the endpoint hides its reasoning, and inftythink needs it to summarise a round: use a "
                 "model or server that returns its reasoning, or another strategy"
             )
-        working = written(step)
+        working = read_working(step)
         if not working:
-            self.notes.append(f"{name}: wrote nothing: not summarised")
+            self.notes.append(f"{name}: has no text: not summarised")
             return
         completion = (
             await self.lm.at(name)
@@ -108,7 +108,7 @@ class _Run:
             )
         )
         if not completion.text.strip():
-            self.notes.append(f"{name}: its summary came back empty: the one before stands")
+            self.notes.append(f"{name}: its summary is empty: the earlier one is kept")
             return
         if completion.cut_off:
             self.notes.append(f"{name}: its summary was cut off by the token limit")
@@ -117,7 +117,7 @@ class _Run:
     async def force(self) -> None:
         lm = self.lm.at("forced")
         self.lm.tell(RoundBegan(location=lm.location(), number=None, mode=Mode.SYSTEM1))
-        forced = await solved(
+        forced = await run_step(
             lm.at("solve"),
             self.messages("force"),
             subproblem="forced answer",
@@ -125,9 +125,9 @@ class _Run:
             final=None,
             max_tokens=FORCED_MAX_TOKENS,
         )
-        self.keep("forced", forced)
+        self.add_step("forced", forced)
 
-    def keep(self, name: str, made: Solved) -> None:
+    def add_step(self, name: str, made: StepRun) -> None:
         self.steps.append(made.step)
         if made.note:
             self.notes.append(f"{name}: {made.note}")

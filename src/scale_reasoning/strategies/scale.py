@@ -14,9 +14,9 @@ from scale_reasoning.answers import final_answer
 from scale_reasoning.errors import ContextOverflow
 from scale_reasoning.events import Decomposed, Routed
 from scale_reasoning.lm import LM
-from scale_reasoning.prompts import Prompts, beside, chosen
+from scale_reasoning.prompts import Prompts, choose_prompts, load_beside
 from scale_reasoning.replies import NUMBER, choice_schema, outline_schema, read_choice, read_number, read_outline
-from scale_reasoning.strategies.force import OnLimit, solved
+from scale_reasoning.strategies.force import OnLimit, run_step
 from scale_reasoning.strategies.options import (
     ON_LIMIT,
     SYSTEM1_LIMIT,
@@ -98,7 +98,7 @@ class Scale:
 
     async def solve(self, problem: Problem, lm: LM) -> Solution:
         """See Strategy."""
-        return await _Run(self, problem, lm, chosen(self.prompts, beside(__file__, lm.prompts))).solve()
+        return await _Run(self, problem, lm, choose_prompts(self.prompts, load_beside(__file__, lm.prompts))).solve()
 
 
 class _Run:
@@ -264,7 +264,7 @@ class _Run:
     async def solve_routed(self, lm: LM, routed: Routed, messages: tuple[Message, ...]) -> None:
         self.lm.tell(routed)
         system1 = routed.mode is Mode.SYSTEM1
-        solution = await solved(
+        solution = await run_step(
             lm.at("solve"),
             messages,
             subproblem=routed.subproblem,

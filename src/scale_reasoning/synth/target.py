@@ -34,9 +34,9 @@ class Target:
         self._ended = self._succeeded = 0
         for cell in range(len(self._datasets)):
             for outcome in store.outcomes(cell):
-                self.heard(cell, outcome)
+                self.count_outcome(cell, outcome)
 
-    def heard(self, cell: int, outcome: Outcome) -> None:
+    def count_outcome(self, cell: int, outcome: Outcome) -> None:
         """See Goal. An infrastructure error says nothing about the model's success, so it does not count."""
         if outcome.pending:
             return
