@@ -19,7 +19,7 @@ from scale_reasoning.engines import EMBEDDED, endpoints
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import LM, Strategy
 from scale_reasoning.profiles import profile_for
-from scale_reasoning.prompts import load_beside
+from scale_reasoning.prompts import load_own
 from scale_reasoning.replies import parse_outline
 from scale_reasoning.strategies.cot import CoT
 from scale_reasoning.strategies.inftythink import InftyThink
@@ -102,7 +102,7 @@ def make_messages(mode: Mode) -> tuple[Message, ...]:
     because all such rows begin with them.
     """
     family = profile_for(EMBEDDED)
-    prompts, own = load_beside(scale_reasoning.strategies.scale.__file__, family.prompts), family.mode(mode)
+    prompts, own = load_own(scale_reasoning.strategies.scale.__file__, family.prompts), family.mode(mode)
     suffix = own.suffix if own else ""
     return (Message("system", prompts.fill("system")), Message("user", f"{prompts.fill('solve')}\n\n{suffix}"))
 

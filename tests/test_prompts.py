@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.profiles import prompt_sets
-from scale_reasoning.prompts import HOLE, Prompts, choose_prompts, load, load_beside
+from scale_reasoning.prompts import HOLE, Prompts, choose_prompts, load, load_own
 from scale_reasoning.strategies import cot, scale
 
 
@@ -155,10 +155,8 @@ def test_the_fingerprint_is_of_all_that_is_asked_and_of_nothing_else(tmp_path: P
 
 
 def test_the_prompts_of_the_strategies_are_found_beside_them() -> None:
-    assert "{{problem}}" in load_beside(cot.__file__).sections["solve"]
-    assert {"system", "problem", "decompose", "select", "assess", "solve"} <= load_beside(
-        scale.__file__
-    ).sections.keys()
+    assert "{{problem}}" in load_own(cot.__file__).sections["solve"]
+    assert {"system", "problem", "decompose", "select", "assess", "solve"} <= load_own(scale.__file__).sections.keys()
 
 
 def test_every_prompt_set_has_the_sections_and_holes_of_the_strategies_own() -> None:

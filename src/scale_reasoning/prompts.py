@@ -71,8 +71,8 @@ def load(path: Path) -> Prompts:
 
 
 @cache
-def load_beside(module_file: str, prompt_set: str = "") -> Prompts:
-    """The prompts of the same stem beside a module, `load_beside(__file__)`, or in the folder of a prompt set there."""
+def load_own(module_file: str, prompt_set: str = "") -> Prompts:
+    """The prompts of a module, `load_own(__file__)`: the file of its name in its folder, or in that of a prompt set."""
     module = Path(module_file)
     return load(module.parent / prompt_set / f"{module.stem}.md")
 

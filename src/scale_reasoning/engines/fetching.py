@@ -187,7 +187,10 @@ def _pip() -> list[str]:
 _DOWNLOAD = """
 import sys
 from huggingface_hub import hf_hub_download
-hf_hub_download(sys.argv[1], sys.argv[2], revision=sys.argv[3], local_dir=sys.argv[4])
+try:
+    hf_hub_download(sys.argv[1], sys.argv[2], revision=sys.argv[3], local_dir=sys.argv[4])
+except Exception as error:
+    sys.exit(f"{type(error).__name__}: {error}")
 """
 """In a process of its own, because a download in a thread cannot be stopped."""
 

@@ -11,15 +11,16 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from scale_reasoning.arithmetic.teacher import TEACHER, Teacher
-from scale_reasoning.engines import student
 from scale_reasoning.engines.catalogue import CATALOGUE, SMOLLM2
 from scale_reasoning.engines.connection import EMBEDDED, Connection, ModelSpec
-from scale_reasoning.engines.fetching import Reporter, fetch, say_tenths
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.types import Engine
+
+if TYPE_CHECKING:
+    from scale_reasoning.engines.fetching import Reporter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,8 @@ async def _open_llama(connection: Connection, stack: AsyncExitStack) -> OpenEngi
 
 async def _find_file(name: str, say: Callable[[str], None]) -> Path:
     """A model's GGUF file, fetched in a thread, because it may take minutes; a cancellation stops it."""
+    from scale_reasoning.engines.fetching import Reporter, say_tenths
+
     if not is_embedded(name):
         return Path(name)
     stop = Event()
@@ -76,6 +79,9 @@ def is_embedded(name: str) -> bool:
 
 def fetch_embedded(name: str, reporter: Reporter) -> Path:
     """The GGUF file of the student or of a model of the catalogue. Raises ConfigError."""
+    from scale_reasoning.engines import student
+    from scale_reasoning.engines.fetching import fetch
+
     return student.fetch(reporter) if name == EMBEDDED else fetch(CATALOGUE[name], reporter)
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import Strategy
-from scale_reasoning.prompts import Prompts, choose_prompts, load_beside
+from scale_reasoning.prompts import Prompts, choose_prompts, load_own
 from scale_reasoning.strategies.cot import CoT
 from scale_reasoning.strategies.inftythink import InftyThink
 from scale_reasoning.strategies.options import Option, options_of
@@ -104,7 +104,7 @@ def prompts_of(strategy: Strategy, prompt_set: str = "") -> dict[str, Prompts]:
     found: dict[str, Prompts] = {}
     module = sys.modules[type(strategy).__module__].__file__ or ""
     if Path(module).with_suffix(".md").exists():
-        prompts = choose_prompts(str(getattr(strategy, "prompts", "")), load_beside(module, prompt_set))
+        prompts = choose_prompts(str(getattr(strategy, "prompts", "")), load_own(module, prompt_set))
         name = str(describe(strategy)["name"])
         found[f"{prompt_set}/{name}" if prompt_set else name] = prompts
     base = getattr(strategy, "base", None)

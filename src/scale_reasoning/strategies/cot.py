@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from scale_reasoning.answers import final_answer
 from scale_reasoning.lm import LM
-from scale_reasoning.prompts import Prompts, choose_prompts, load_beside
+from scale_reasoning.prompts import Prompts, choose_prompts, load_own
 from scale_reasoning.strategies.force import OnLimit, run_step
 from scale_reasoning.strategies.options import (
     ON_LIMIT,
@@ -39,7 +39,7 @@ class CoT:
 
     async def solve(self, problem: Problem, lm: LM) -> Solution:
         """See Strategy."""
-        prompts = choose_prompts(self.prompts, load_beside(__file__, lm.prompts))
+        prompts = choose_prompts(self.prompts, load_own(__file__, lm.prompts))
         chain = await run_step(
             lm.at("solve"),
             question(problem, prompts),

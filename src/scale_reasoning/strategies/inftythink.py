@@ -13,7 +13,7 @@ from scale_reasoning.answers import final_answer
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.events import RoundBegan
 from scale_reasoning.lm import LM
-from scale_reasoning.prompts import Prompts, choose_prompts, load_beside
+from scale_reasoning.prompts import Prompts, choose_prompts, load_own
 from scale_reasoning.strategies.force import FORCED_MAX_TOKENS, StepRun, read_working, run_step
 from scale_reasoning.strategies.options import check_options, count, prompts_file, token_limit
 from scale_reasoning.types import Message, Mode, Problem, Solution, Stage, Step
@@ -46,7 +46,7 @@ class InftyThink:
 
     async def solve(self, problem: Problem, lm: LM) -> Solution:
         """See Strategy."""
-        return await _Run(self, problem, lm, choose_prompts(self.prompts, load_beside(__file__, lm.prompts))).solve()
+        return await _Run(self, problem, lm, choose_prompts(self.prompts, load_own(__file__, lm.prompts))).solve()
 
 
 class _Run:

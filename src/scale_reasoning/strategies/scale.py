@@ -14,7 +14,7 @@ from scale_reasoning.answers import final_answer
 from scale_reasoning.errors import ContextOverflow
 from scale_reasoning.events import Decomposed, Routed
 from scale_reasoning.lm import LM
-from scale_reasoning.prompts import Prompts, choose_prompts, load_beside
+from scale_reasoning.prompts import Prompts, choose_prompts, load_own
 from scale_reasoning.replies import NUMBER, choice_schema, outline_schema, read_choice, read_number, read_outline
 from scale_reasoning.strategies.force import OnLimit, run_step
 from scale_reasoning.strategies.options import (
@@ -98,7 +98,7 @@ class Scale:
 
     async def solve(self, problem: Problem, lm: LM) -> Solution:
         """See Strategy."""
-        return await _Run(self, problem, lm, choose_prompts(self.prompts, load_beside(__file__, lm.prompts))).solve()
+        return await _Run(self, problem, lm, choose_prompts(self.prompts, load_own(__file__, lm.prompts))).solve()
 
 
 class _Run:

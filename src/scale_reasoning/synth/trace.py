@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scale_reasoning.prompts import Prompts, choose_prompts, load_beside
+from scale_reasoning.prompts import Prompts, choose_prompts, load_own
 from scale_reasoning.strategies import cot
 from scale_reasoning.synth.funnel import Candidate
 from scale_reasoning.types import Message, Problem, Record, Step
@@ -16,7 +16,7 @@ from scale_reasoning.types import Message, Problem, Record, Step
 
 def read_layout(file: str = "") -> Prompts:
     """The layout of a trace: trace.md, with sections of a user's file in place of its own."""
-    return choose_prompts(file, load_beside(__file__))
+    return choose_prompts(file, load_own(__file__))
 
 
 LIMO = str(Path(__file__).with_name("limo.md"))
@@ -25,7 +25,7 @@ LIMO = str(Path(__file__).with_name("limo.md"))
 
 def read_student_prompts(file: str = "") -> Prompts:
     """The prompts of the model to train: cot's, or those of a user's file for `scale eval --strategy cot --prompts`."""
-    return choose_prompts(file, load_beside(cot.__file__))
+    return choose_prompts(file, load_own(cot.__file__))
 
 
 def make_prompt(problem: Problem, prompts: Prompts) -> tuple[Message, ...]:
