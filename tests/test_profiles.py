@@ -116,7 +116,7 @@ def test_the_two_modes_of_a_family_differ_in_what_is_sent_and_not_in_a_token_cap
     profile = profile_for("any", name=family)
     if profile.system1 is not None:
         fast, slow = both(profile)
-        assert (fast.extras, fast.suffix) != (slow.extras, slow.suffix)
+        assert (fast.extras, fast.suffix, fast.sentence) != (slow.extras, slow.suffix, slow.sentence)
         assert (fast.max_tokens or 0) < (slow.max_tokens or 0)
 
 
@@ -200,7 +200,7 @@ GOOD = "[mine]\nsystem1 = { temperature = 0.5 }\n"
     [
         ("mine = 3", r"\[mine\]: must be a table"),
         ("[mine]\nmatch = ['x']", r"\[mine\]: needs system1, system2 or both"),
-        ("[mine]\nmatches = ['x']\nsystem1 = {}", r"\[mine\]: unknown key 'matches'; known: match, .*window"),
+        ("[mine]\nmatches = ['x']\nsystem1 = {}", r"\[mine\]: unknown key 'matches'; known: candidates, .*window"),
         ("[mine]\nname = 'x'\nsystem1 = {}", r"\[mine\]: unknown key 'name'"),
         ("[mine]\nmatch = 'x'\nsystem1 = {}", r"\[mine\]: .*\.match"),
         ("[mine]\nmatch = ['(x']\nsystem1 = {}", r"\[mine\]: match = '\(x': missing \)"),

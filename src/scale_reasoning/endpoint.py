@@ -28,7 +28,7 @@ Endpoints: TypeAlias = Mapping[Mode, Endpoint]
 
 
 def request_for(
-    endpoint: Endpoint,
+    endpoints: Endpoints,
     messages: tuple[Message, ...],
     mode: Mode,
     seed: int,
@@ -36,10 +36,12 @@ def request_for(
     schema: Schema | None,
 ) -> Request:
     """The request for these messages in the form that the endpoint's family needs, clipped to its window."""
+    endpoint = endpoints[mode]
     profile = endpoint.profile
-    if profile.suffix:
-        *earlier, last = messages
-        messages = (*earlier, Message(last.role, f"{last.content}\n\n{profile.suffix}"))
+    *earlier, last = (_write_turn(endpoints, message) for message in messages)
+    if profile.suffix and messages[-1].solves is None:
+        last = Message(last.role, f"{last.content}\n\n{profile.suffix}")
+    messages = (*earlier, last)
     limits = [limit for limit in (max_tokens, profile.max_tokens) if limit is not None]
     if endpoint.window is not None:
         # Hopeful first, so that a long prompt loses no room to an estimate; fit.py answers a refusal.
@@ -57,3 +59,11 @@ def request_for(
         limit_key=profile.limit_key,
         think=profile.think,
     )
+
+
+def _write_turn(endpoints: Endpoints, message: Message) -> Message:
+    """A turn as it is sent: one that asks for a solution ends in what its mode's family says of solutions."""
+    if message.solves is None:
+        return message
+    profile = endpoints[message.solves].profile
+    return Message(message.role, "\n\n".join(filter(None, (message.content, profile.sentence, profile.suffix))))

@@ -139,6 +139,16 @@ class LM:
         sets = {endpoint.profile.prompts for endpoint in self._ledger.endpoints.values()}
         return sets.pop() if len(sets) == 1 else ""
 
+    @property
+    def candidates(self) -> int | None:
+        """How many decompositions System 1's family is worth, None where it does not say."""
+        endpoint = self._ledger.endpoints.get(Mode.SYSTEM1)
+        return None if endpoint is None else endpoint.profile.candidates
+
+    def has(self, mode: Mode) -> bool:
+        """Whether there is a model for the mode."""
+        return mode in self._ledger.endpoints
+
     def tell(self, event: Event) -> None:
         """Passes an event to the listener, if there is one."""
         if self._ledger.listener is not None:
@@ -169,7 +179,7 @@ class LM:
             raise RuntimeError(f"two calls at one path: {self.path!r}; give each its own lm.at(name)")
         ledger.paths.add(self.path)
         endpoint = self._endpoint(mode)
-        request = request_for(endpoint, messages, mode, self.derived_seed(), max_tokens, schema)
+        request = request_for(ledger.endpoints, messages, mode, self.derived_seed(), max_tokens, schema)
         started, location = _now(), self.location(stage, final=final)
         self.tell(Started(location=location, mode=mode))
         try:

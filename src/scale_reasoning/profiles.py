@@ -21,6 +21,8 @@ from scale_reasoning.types import JSON, THINK, Marks, Mode, Sampling
 
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
 
+Few: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=8)]
+
 Mark: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 
 FINAL = "<|channel|>final"
@@ -52,27 +54,31 @@ NO_PAIR = "name a model for it: --model for System 2, --system1-model for System
 class ModeProfile:
     """How one mode of a family is asked for.
 
-    `extras` are body keys (the switch), `suffix` a sentence after the last message for models with no switch,
-    `max_tokens` the cap on new tokens, `starts_thinking` whether the chat template opens the thought itself,
+    `extras` are body keys (the switch), `suffix` words at the end of every request (a switch in the prompt), `sentence`
+    words at the end of a request for a solution that say how much to write (for models with no switch), `max_tokens`
+    the cap on new tokens, `starts_thinking` whether the chat template opens the thought itself,
     `limit_key` the body's name for that cap, `pair_hint` what to do about the mode the family lacks, `prompts` the
-    family's prompt set and `think` its marks of a thought (see Profile).
+    family's prompt set, `candidates` its number of decompositions and `think` its marks of a thought (see Profile).
     """
 
     sampling: Sampling = field(default_factory=Sampling)
     extras: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
     suffix: str = ""
+    sentence: str = ""
     max_tokens: Count | None = None
     starts_thinking: bool = False
     limit_key: str = "max_tokens"
     pair_hint: str = NO_PAIR
     prompts: str = ""
+    candidates: Few | None = None
     think: tuple[Mark, Mark] = THINK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """One model family. A mode that is None must come from another model. `prompts` names a folder of prompts files
-    beside the strategies' own, for a family that was trained on other words. `think` are the marks that open and close
+    beside the strategies' own, for a family that was trained on other words. `candidates` is how many decompositions
+    are worth their tokens, None where the strategy decides. `think` are the marks that open and close
     a thought in the family's text, where they are not `<think>` and `</think>`.
     """
 
@@ -81,6 +87,7 @@ class Profile:
     window: Count | None = None
     pair_hint: str = NO_PAIR
     prompts: str = ""
+    candidates: Few | None = None
     think: tuple[Mark, Mark] = THINK
     system1: ModeProfile | None = None
     system2: ModeProfile | None = None
@@ -173,6 +180,6 @@ def _profile(file: Path, name: str, table: JSON) -> Profile:
 
 
 _SAMPLING_KEYS = {field.name for field in fields(Sampling)}
-_SHARED_KEYS = {"pair_hint", "prompts", "think"}
+_SHARED_KEYS = {"pair_hint", "prompts", "candidates", "think"}
 _MODE_KEYS = {field.name for field in fields(ModeProfile)} - {"sampling", *_SHARED_KEYS} | _SAMPLING_KEYS
 _FAMILY_KEYS = {field.name for field in fields(Profile)} - {"name"}

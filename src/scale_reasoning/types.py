@@ -59,12 +59,21 @@ class Attempt:
     sample: int = 0
 
 
+Form: TypeAlias = Literal["boxed", "stated", "asked"]
+"""Where an answer was read: in a box, in what the text calls its answer, or in the reply to a second question."""
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation."""
+    """One turn of a conversation.
+
+    `solves` is the mode of a turn that asks for a solution, None for all other turns. When such a turn is sent, the
+    sentence of the mode's family is added to it (see endpoint.py); a request has no `solves` any more.
+    """
 
     role: Role
     content: str
+    solves: Mode | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +193,9 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One sub-problem, solved (paper, eqs 3-6). `difficulty` is None where it was not assessed."""
+    """One sub-problem, solved (paper, eqs 3-6). `difficulty` is None where it was not assessed. `asked` is the reply to
+    a second question, for the result alone; empty if the text has a result. `usage` is that of both calls.
+    """
 
     subproblem: str
     difficulty: float | None
@@ -193,6 +204,12 @@ class Step:
     reasoning: str
     finish_reason: str | None
     usage: Usage
+    asked: str = ""
+
+    @property
+    def full_text(self) -> str:
+        """The text, and the reply to the second question after it."""
+        return f"{self.text}\n\n{self.asked}" if self.asked and self.text.strip() else self.text or self.asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,7 +224,8 @@ class Tally:
 class Solution:
     """What a strategy made of a problem.
 
-    `answer` is None when the last solution has no final answer. `selected` is the index of the chosen one of
+    `answer` is None when the last solution has no final answer, `form` says where it was read (of a vote: in the
+    chosen chain; None in records from before there were forms). `selected` is the index of the chosen one of
     `candidates` (decompositions), or of `chains` for voting. `notes` label every departure from the method. `unparsed`
     says that a structured reply (a decomposition, a choice, a rating) could not be read; None if unknown.
     """
@@ -220,6 +238,7 @@ class Solution:
     votes: tuple[Tally, ...] = ()
     notes: tuple[str, ...] = ()
     unparsed: bool | None = None
+    form: Form | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

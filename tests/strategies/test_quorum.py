@@ -213,4 +213,4 @@ def test_a_server_is_told_to_stop_what_is_cancelled() -> None:
 @pytest.mark.parametrize(("quorum", "told"), [(0, "at least 1"), (9, "at most candidates = 8")])
 def test_a_quorum_that_cannot_be_is_refused(quorum: int, told: str) -> None:
     with pytest.raises(ConfigError, match=told):
-        Scale(quorum=quorum)
+        Scale(candidates=8, quorum=quorum)

@@ -11,5 +11,15 @@ from scale_reasoning.answers.classes import answer_class
 from scale_reasoning.answers.compact import normalise
 from scale_reasoning.answers.notation import MAX_CHARS
 from scale_reasoning.answers.numbers import MAX_DIGITS, rational
+from scale_reasoning.answers.stated import stated_answer
 
-__all__ = ["MAX_CHARS", "MAX_DIGITS", "answer_class", "final_answer", "last_box", "normalise", "rational"]
+__all__ = [
+    "MAX_CHARS",
+    "MAX_DIGITS",
+    "answer_class",
+    "final_answer",
+    "last_box",
+    "normalise",
+    "rational",
+    "stated_answer",
+]

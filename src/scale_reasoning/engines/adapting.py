@@ -177,7 +177,7 @@ class Trial:
         self._tried.add(change)
         if isinstance(change, Drop) and self._is_last_switch(change.key):
             instruct = profile_for("", name="instruct").mode(self._request.mode)
-            change = Drop(change.key, instruct.suffix if instruct else "")
+            change = Drop(change.key, instruct.sentence if instruct else "")
         if isinstance(change, Simplify):
             earlier = (each.keywords for each in self._changes if isinstance(each, Simplify))
             change = Simplify(change.keywords.union(*earlier))

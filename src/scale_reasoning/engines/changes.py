@@ -18,7 +18,9 @@ Body: TypeAlias = dict[str, JSON]
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Leaves a key out. `instead`, if not "", is a sentence after the last message that does the work of the key."""
+    """Leaves a key out. `instead`, if not "", is a sentence after the last message that does the work of the key; not
+    where the reply has a schema, because the sentence says how much to write of a solution.
+    """
 
     key: str
     instead: str = ""
@@ -28,7 +30,7 @@ class Drop:
         if self.key not in body:
             return body
         rest = {key: value for key, value in body.items() if key != self.key}
-        if not self.instead:
+        if not self.instead or "response_format" in body:
             return rest
         *earlier, last = cast("Sequence[Message]", body["messages"])
         return {**rest, "messages": (*earlier, Message(last.role, f"{last.content}\n\n{self.instead}"))}

@@ -85,7 +85,7 @@ class ProbedEngine:
         endpoint = self.endpoints[mode]
         # A thought with a budget needs a limit above it (Anthropic).
         limit += value_at(endpoint.profile.extras, "thinking", "budget_tokens") or 0
-        return request_for(endpoint, (Message("user", text),), mode, 1, limit, schema)
+        return request_for(self.endpoints, (Message("user", text),), mode, 1, limit, schema)
 
     async def ask(self, text: str, limit: int, *, mode: Mode | None = None) -> TimedReply:
         """The reply to a text. Raises the engine's EngineErrors, as the two methods below do."""

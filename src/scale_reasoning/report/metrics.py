@@ -15,7 +15,7 @@ from scale_reasoning.answers import answer_class
 from scale_reasoning.report.estimators import Ballot, maj_at_k, pass_at_k, sample_maj_at_k
 from scale_reasoning.report.intervals import Estimate, estimate_share
 from scale_reasoning.runs.outcome import Cell, Outcome
-from scale_reasoning.types import JSON, NO_USAGE, Mode, Stage, Usage
+from scale_reasoning.types import JSON, NO_USAGE, Form, Mode, Stage, Usage
 
 Denominator: TypeAlias = Literal["planned", "completed"]
 
@@ -71,6 +71,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, rename={"pending": "owe
     truncated: float | None = None
     unparsed: float | None = None
     unanswered: float | None = None
+    stated: float | None = None
+    asked: float | None = None
     model_seconds: float | None = None
     cost: float | None = None
     uncounted: int = 0
@@ -163,6 +165,8 @@ def summarise(
         truncated=_compute_share(o.truncated for o in final),
         unparsed=_compute_share(o.unparsed for o in final),
         unanswered=_compute_share(o.answer is None for o in final),
+        stated=_compute_form_share(final, "stated"),
+        asked=_compute_form_share(final, "asked"),
         model_seconds=mean(lambda o: o.model_seconds),
         cost=None if prices is None else mean(lambda o: compute_cost(o, prices)),
         uncounted=sum(outcome.usage.completion_tokens is None for outcome in counted),
@@ -244,6 +248,12 @@ def _divide(top: float | None, bottom: float | None) -> float | None:
 def _compute_share(flags: Iterable[bool]) -> float | None:
     known = list(flags)
     return sum(known) / len(known) if known else None
+
+
+def _compute_form_share(outcomes: Iterable[Outcome], form: Form) -> float | None:
+    """The share of the chains whose answer was read so; None if some outcome is from before there were forms."""
+    forms = [outcome.forms for outcome in outcomes]
+    return None if () in forms else _compute_share(each == form for chains in forms for each in chains)
 
 
 def _choose_ks(samples: int, graded: Sequence[Sequence[Outcome]]) -> list[int]:

@@ -90,7 +90,7 @@ def unanswered(solution: Solution) -> Failure | None:
         return Failure(kind="unanswered", blame="model", message="no chain has a final answer, so there is no vote")
     if solution.steps and solution.steps[-1].finish_reason == "length":
         return Failure(kind="truncated", blame="model", message="the last solution was cut off by the token limit")
-    return Failure(kind="unanswered", blame="model", message=r"the last solution has no \boxed{} answer")
+    return Failure(kind="unanswered", blame="model", message="the last solution has no answer")
 
 
 async def _grade(

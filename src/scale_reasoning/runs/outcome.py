@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from scale_reasoning.answers import answer_class
-from scale_reasoning.types import JSON, Mode, Record, Solution, Usage
+from scale_reasoning.types import JSON, Form, Mode, Record, Solution, Usage
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, rename={"pending": "owed"}):
@@ -17,7 +17,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, rename={"pending": "owe
     pending: an infrastructure error ended it; never scored. correct: None when pending or without a gold answer, else
     False for every model failure. iterations: sub-problems, rounds or 1 for a single chain, summed over voting chains.
     hard: iterations in System 2. answers: the class of each voting chain's answer (one entry where there is no
-    voting), None for none.
+    voting), None for none; forms: where each was read, empty in outcomes from before there were forms.
     """
 
     problem_id: str
@@ -38,6 +38,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, rename={"pending": "owe
     by_mode: Mapping[str, Usage]
     seconds: float
     model_seconds: float
+    forms: tuple[Form | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +84,7 @@ def outcome_of(record: Record) -> Outcome:
         by_mode=record.usage.by_mode,
         seconds=record.seconds,
         model_seconds=sum(call.seconds for call in record.calls),
+        forms=tuple(chain.form for chain in chains) or (None,),
     )
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import cast
 
-from scale_reasoning.answers import final_answer
 from scale_reasoning.errors import GradeError
 from scale_reasoning.graders import grader_for
 from scale_reasoning.runs.attempt import unanswered
 from scale_reasoning.runs.store import Store
+from scale_reasoning.strategies.solving import Answers, read_answer
 from scale_reasoning.strategies.vote import elect
 from scale_reasoning.together import together
-from scale_reasoning.types import Problem, Record, Solution
+from scale_reasoning.types import JSON, Problem, Record, Solution
 
 AT_A_TIME = 16
 """Records that are graded concurrently."""
@@ -44,19 +45,19 @@ class RegradeCounts:
             self.to_wrong += now is False
 
 
-async def regrade(store: Store, grader: str | None = None) -> RegradeCounts:
+async def regrade(store: Store, grader: str | None = None, answers: Answers | None = None) -> RegradeCounts:
     """Grades every record of a run again and stores the grades and outcomes; pending records stay as they are.
 
-    `grader` defaults to the run's.
+    `grader` defaults to the run's, `answers` to each record's strategy's.
     """
     found = RegradeCounts()
-    async for cell, _, new in regraded(store, found, grader):
+    async for cell, _, new in regraded(store, found, grader, answers):
         await store.save(cell, new)
     return found
 
 
 async def regraded(
-    store: Store, found: RegradeCounts, grader: str | None = None
+    store: Store, found: RegradeCounts, grader: str | None = None, answers: Answers | None = None
 ) -> AsyncIterator[tuple[int, Record, Record]]:
     """(cell, record, record graded again) of every record, counted in `found`. Stores nothing."""
     name = grader or store.manifest.grader
@@ -65,16 +66,20 @@ async def regraded(
         records = list(store.records(cell))
         for start in range(0, len(records), AT_A_TIME):
             some = records[start : start + AT_A_TIME]
-            graded = await together(_regrade(one, problems[one.attempt.problem_id], name, found) for one in some)
+            graded = await together(
+                _regrade(one, problems[one.attempt.problem_id], name, answers, found) for one in some
+            )
             for old, new in zip(some, graded, strict=True):
                 yield cell, old, new
 
 
-async def _regrade(record: Record, problem: Problem, grader: str | None, found: RegradeCounts) -> Record:
+async def _regrade(
+    record: Record, problem: Problem, grader: str | None, answers: Answers | None, found: RegradeCounts
+) -> Record:
     if record.solution is None and record.failure is not None and record.failure.blame == "world":
         return record
     try:
-        new = await _grade(record, problem, grader)
+        new = await _grade(record, problem, grader, answers or answers_of(record.strategy))
     except GradeError as error:
         found.ungraded.append(f"problem {problem.id}, sample {record.attempt.sample}: {error}")
         return record
@@ -82,17 +87,26 @@ async def _regrade(record: Record, problem: Problem, grader: str | None, found: 
     return new
 
 
-def with_answer_found(solution: Solution) -> Solution:
+def with_answer_found(solution: Solution, answers: Answers = "any") -> Solution:
     """The solution with the answer found in its text again: first those of the chains, then the vote."""
     if solution.chains:
-        return elect([with_answer_found(chain) for chain in solution.chains])
+        return elect([with_answer_found(chain, answers) for chain in solution.chains])
     if not solution.steps:
         return solution
-    return replace(solution, answer=final_answer(solution.steps[-1].text))
+    answer = read_answer(solution.steps[-1], answers)
+    return replace(solution, answer=answer.text, form=answer.form)
 
 
-async def _grade(record: Record, problem: Problem, name: str | None) -> Record:
-    solution = None if record.solution is None else with_answer_found(record.solution)
+def answers_of(strategy: Mapping[str, JSON]) -> Answers:
+    """How a described strategy reads answers; "boxed" for one from before there was a choice."""
+    base = strategy.get("base")
+    if isinstance(base, Mapping):
+        return answers_of(cast("Mapping[str, JSON]", base))
+    return "any" if strategy.get("answers") == "any" else "boxed"
+
+
+async def _grade(record: Record, problem: Problem, name: str | None, answers: Answers) -> Record:
+    solution = None if record.solution is None else with_answer_found(record.solution, answers)
     failure = record.failure if solution is None else unanswered(solution)
     if problem.answer is None:
         return replace(record, solution=solution, failure=failure)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scale_reasoning.answers import final_answer
 from scale_reasoning.lm import LM
 from scale_reasoning.prompts import Prompts, choose_prompts, load_own
-from scale_reasoning.strategies.force import OnLimit, run_step
 from scale_reasoning.strategies.options import (
+    ANSWERS,
     ON_LIMIT,
     SYSTEM1_LIMIT,
     SYSTEM2_LIMIT,
@@ -17,6 +16,7 @@ from scale_reasoning.strategies.options import (
     prompts_file,
     token_limit,
 )
+from scale_reasoning.strategies.solving import Answers, OnLimit, read_answer, run_step, second_calls
 from scale_reasoning.types import Message, Mode, Problem, Solution
 
 
@@ -28,6 +28,7 @@ class CoT:
     system1_max_tokens: int | None = token_limit(None, SYSTEM1_LIMIT, flag=True)
     system2_max_tokens: int | None = token_limit(None, SYSTEM2_LIMIT, flag=True)
     on_limit: OnLimit = option("cut", ON_LIMIT, flag=True)
+    answers: Answers = option("any", ANSWERS, flag=True)
     prompts: str = prompts_file()
 
     def __post_init__(self) -> None:
@@ -35,27 +36,27 @@ class CoT:
 
     def most_calls(self) -> int:
         """See Strategy."""
-        return 2 if self.on_limit == "force" and self.mode is Mode.SYSTEM2 else 1
+        return 2 if self.answers == "any" or (self.on_limit == "force" and self.mode is Mode.SYSTEM2) else 1
 
     async def solve(self, problem: Problem, lm: LM) -> Solution:
         """See Strategy."""
         prompts = choose_prompts(self.prompts, load_own(__file__, lm.prompts))
         chain = await run_step(
             lm.at("solve"),
-            question(problem, prompts),
+            question(problem, prompts, self.mode),
             subproblem=problem.text,
             mode=self.mode,
             final=True,
             max_tokens=self.system1_max_tokens if self.mode is Mode.SYSTEM1 else self.system2_max_tokens,
-            force=prompts.fill("force") if self.on_limit == "force" else None,
+            second=second_calls(prompts, self.on_limit, self.answers),
         )
-        return Solution(
-            answer=final_answer(chain.step.text), steps=(chain.step,), notes=(chain.note,) if chain.note else ()
-        )
+        answer = read_answer(chain.step, self.answers)
+        notes = (chain.note,) if chain.note else ()
+        return Solution(answer=answer.text, form=answer.form, steps=(chain.step,), notes=notes)
 
 
-def question(problem: Problem, prompts: Prompts) -> tuple[Message, ...]:
+def question(problem: Problem, prompts: Prompts, solves: Mode | None = None) -> tuple[Message, ...]:
     """The messages that ask for a chain of thought."""
     system = prompts.fill("system")
-    asked = Message("user", prompts.fill("solve", problem=problem.text))
+    asked = Message("user", prompts.fill("solve", problem=problem.text), solves=solves)
     return (Message("system", system), asked) if system else (asked,)

@@ -9,13 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from scale_reasoning.answers import final_answer
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.events import RoundBegan
 from scale_reasoning.lm import LM
 from scale_reasoning.prompts import Prompts, choose_prompts, load_own
-from scale_reasoning.strategies.force import FORCED_MAX_TOKENS, StepRun, read_working, run_step
-from scale_reasoning.strategies.options import check_options, count, prompts_file, token_limit
+from scale_reasoning.strategies.options import ANSWERS, check_options, count, option, prompts_file, token_limit
+from scale_reasoning.strategies.solving import (
+    RESULT_MAX_TOKENS,
+    Answers,
+    StepRun,
+    read_answer,
+    read_working,
+    run_step,
+    second_calls,
+)
 from scale_reasoning.types import Message, Mode, Problem, Solution, Stage, Step
 
 EMPTY_THOUGHT_TOKENS = 16
@@ -33,6 +40,7 @@ class InftyThink:
     max_rounds: int = count(10, "System 2 rounds before System 1 is asked for the answer", flag=True, client_most=64)
     round_max_tokens: int = token_limit(4096, "new tokens of a round, reasoning included", flag=True)
     summary_max_tokens: int = token_limit(2048, "new tokens of a summary", flag=True)
+    answers: Answers = option("any", ANSWERS, flag=True)
     prompts: str = prompts_file()
 
     NEEDS_BOTH_MODES: ClassVar[bool] = True
@@ -41,8 +49,8 @@ class InftyThink:
         check_options(self)
 
     def most_calls(self) -> int:
-        """See Strategy. Each round is solved and summarised, and then the answer is forced."""
-        return 2 * self.max_rounds + 1
+        """See Strategy. Each round is solved and summarised, and then the answer is forced, and asked for."""
+        return 2 * self.max_rounds + (2 if self.answers == "any" else 1)
 
     async def solve(self, problem: Problem, lm: LM) -> Solution:
         """See Strategy."""
@@ -68,12 +76,12 @@ class _Run:
         return self.solution()
 
     async def run_round(self, name: str) -> bool:
-        """One round; whether it ended by itself with a boxed answer."""
+        """One round; whether it ended by itself with an answer."""
         lm = self.lm.at(name)
         self.lm.tell(RoundBegan(location=lm.location(), number=len(self.steps) + 1, mode=Mode.SYSTEM2))
         made = await run_step(
             lm.at("solve"),
-            self.messages("next-round" if self.summary else "round"),
+            self.messages("next-round" if self.summary else "round", solves=Mode.SYSTEM2),
             subproblem=f"round {len(self.steps) + 1}",
             mode=Mode.SYSTEM2,
             final=None,
@@ -81,7 +89,7 @@ class _Run:
         )
         self.add_step(name, made)
         ended = made.note is None
-        answered = ended and final_answer(made.step.text) is not None
+        answered = ended and read_answer(made.step, self.options.answers).text is not None
         if ended and not answered:
             self.notes.append(f"{name}: ended without an answer")
         return answered
@@ -123,7 +131,8 @@ class _Run:
             subproblem="forced answer",
             mode=Mode.SYSTEM1,
             final=None,
-            max_tokens=FORCED_MAX_TOKENS,
+            max_tokens=RESULT_MAX_TOKENS,
+            second=second_calls(self.prompts, "cut", self.options.answers),
         )
         self.add_step("forced", forced)
 
@@ -132,16 +141,17 @@ class _Run:
         if made.note:
             self.notes.append(f"{name}: {made.note}")
 
-    def messages(self, instruction: str, working: str = "") -> tuple[Message, ...]:
+    def messages(self, instruction: str, working: str = "", solves: Mode | None = None) -> tuple[Message, ...]:
         parts = [self.prompts.fill("problem", problem=self.problem.text)]
         if self.summary:
             parts.append(self.prompts.fill("notes", notes=self.summary))
         if working:
             parts.append(self.prompts.fill("working", working=working))
-        return (Message("user", "\n\n".join((*parts, self.prompts.fill(instruction)))),)
+        return (Message("user", "\n\n".join((*parts, self.prompts.fill(instruction))), solves=solves),)
 
     def solution(self) -> Solution:
-        return Solution(answer=final_answer(self.steps[-1].text), steps=tuple(self.steps), notes=tuple(self.notes))
+        answer = read_answer(self.steps[-1], self.options.answers)
+        return Solution(answer=answer.text, form=answer.form, steps=tuple(self.steps), notes=tuple(self.notes))
 
 
 def _hidden(step: Step) -> bool:

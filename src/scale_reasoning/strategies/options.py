@@ -17,6 +17,7 @@ Value: TypeAlias = str | int | float | None
 
 SYSTEM1_LIMIT = "new tokens of a System 1 solution; by default the model family's limit"
 SYSTEM2_LIMIT = "new tokens of a System 2 solution, reasoning included; by default the model family's limit"
+ANSWERS = r"any: read in \boxed{}, else in what the text calls its answer, else asked for; boxed: in \boxed{} only"
 ON_LIMIT = "what becomes of a System 2 solution that its limit cuts off: it stands, or its result is asked for"
 
 
@@ -95,7 +96,8 @@ def check_options(strategy: object) -> None:
             raise ConfigError(f"{said}: must be one of {', '.join(each.choices)}")
         if wanted := _outside(each, value):
             raise ConfigError(f"{said}: must be {wanted}")
-        if each.at_most is not None and value > (most := getattr(strategy, each.at_most)):
+        most = None if each.at_most is None else getattr(strategy, each.at_most)
+        if most is not None and value > most:
             raise ConfigError(f"{said}: must be at most {each.at_most} = {most}")
 
 

@@ -10,14 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from scale_reasoning.answers import final_answer
 from scale_reasoning.errors import ContextOverflow
 from scale_reasoning.events import Decomposed, Routed
 from scale_reasoning.lm import LM
 from scale_reasoning.prompts import Prompts, choose_prompts, load_own
 from scale_reasoning.replies import NUMBER, choice_schema, outline_schema, read_choice, read_number, read_outline
-from scale_reasoning.strategies.force import OnLimit, run_step
 from scale_reasoning.strategies.options import (
+    ANSWERS,
     ON_LIMIT,
     SYSTEM1_LIMIT,
     SYSTEM2_LIMIT,
@@ -30,11 +29,14 @@ from scale_reasoning.strategies.options import (
 from scale_reasoning.strategies.question import question_of
 from scale_reasoning.strategies.quorum import hedged
 from scale_reasoning.strategies.scale_context import Context, Outline, Structured
+from scale_reasoning.strategies.solving import Answers, OnLimit, read_answer, run_step, second_calls
 from scale_reasoning.together import together
 from scale_reasoning.types import Message, Mode, Problem, Solution, Stage
 
 HARDEST = 1.0
 """The difficulty of a sub-problem whose rating cannot be read: System 2 in case of doubt."""
+CANDIDATES = 8
+"""Decompositions, where neither the options nor the model's family say how many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +47,19 @@ class Scale:
     `most_calls()`.
     """
 
-    candidates: int = count(8, "decompositions sampled (k); one is selected", flag=True, client_most=64)
+    candidates: int | None = count(
+        None,
+        f"decompositions sampled (k); one is selected; by default the model family's number, else {CANDIDATES}",
+        flag=True,
+        client_most=64,
+    )
     quorum: int | None = count(
         None,
         "stop once this many decompositions parse and cancel the rest: the result then depends on which came first",
         at_most="candidates",
+    )
+    whole: Literal["no", "candidate"] = option(
+        "no", "whether the undivided problem is one more candidate, after the sampled ones", flag=True
     )
     tau: float = option(0.5, "difficulty threshold: System 1 if d <= tau, else System 2", flag=True, low=0, high=1)
     assess_context: Literal["solutions", "titles"] = option(
@@ -67,6 +77,7 @@ class Scale:
     system1_max_tokens: int | None = token_limit(None, SYSTEM1_LIMIT, flag=True)
     system2_max_tokens: int | None = token_limit(None, SYSTEM2_LIMIT, flag=True)
     on_limit: OnLimit = option("cut", ON_LIMIT, flag=True)
+    answers: Answers = option("any", ANSWERS, flag=True)
     max_steps: int = count(16, "sub-problems that a decomposition may have", client_most=64)
     tries: int = count(3, "replies requested until one parses", client_most=10)
     prompts: str = prompts_file()
@@ -79,19 +90,22 @@ class Scale:
     def most_calls(self) -> int:
         """See Strategy. Reached when every structured reply takes all its tries and there are `max_steps` steps."""
         steps, tries = self.max_steps, self.tries
-        decompose = tries * self.candidates
-        select = tries if self.candidates > 1 else 0
+        candidates = self.candidates or CANDIDATES
+        decompose = tries * candidates
+        select = tries if candidates > 1 or self.whole == "candidate" else 0
         rated = steps - (self.last_mode == "system2") if self.route == "threshold" else 0
-        forced = self.most_forced()
+        again = self.most_second_calls()
         # One step may be repeated because its context overflows; not the first, which has no earlier solutions.
         repeated = 0
         if self.context == "solutions" and steps > 1:
             repeated = 1 + (tries if self.assess_context == "solutions" and rated > 1 else 0)
-        whole = decompose + 1 + (self.on_limit == "force")
-        return max(whole, decompose + select + rated * tries + steps + repeated + forced)
+        whole = decompose + 1 + (self.on_limit == "force" or self.answers == "any")
+        return max(whole, decompose + select + rated * tries + steps + repeated + again)
 
-    def most_forced(self) -> int:
-        """How many steps may need a second call for their result: those that may be solved in System 2."""
+    def most_second_calls(self) -> int:
+        """How many steps may need a second call for their result: all, or those that may be solved in System 2."""
+        if self.answers == "any":
+            return self.max_steps
         if self.on_limit == "cut":
             return 0
         return self.max_steps if self.route != "system1" else int(self.last_mode == "system2")
@@ -106,9 +120,11 @@ class _Run:
 
     def __init__(self, options: Scale, problem: Problem, lm: LM, prompts: Prompts) -> None:
         self.options, self.problem, self.lm = options, problem, lm
-        self.context = Context(problem, prompts, options.context)
+        self.context = Context(problem, prompts, options.context, options.answers)
         self.structured = Structured()
-        self.force = prompts.fill("force") if options.on_limit == "force" else None
+        self.second = second_calls(prompts, options.on_limit, options.answers)
+        self.candidates = options.candidates or lm.candidates or CANDIDATES
+        self.whole: Outline = (problem.text,)
         self.notes: list[str] = []
         self.unparsed = False
 
@@ -116,9 +132,11 @@ class _Run:
         candidates = await self.decompose()
         if not candidates:
             self.note_unparsed("no decomposition could be read: the problem itself is the one sub-problem, in System 2")
-            self.tell_selected(((self.problem.text,),), 0)
+            self.tell_selected((self.whole,), 0)
             await self.solve_whole()
             return self.solution(candidates, None)
+        if self.options.whole == "candidate":
+            candidates = (*candidates, self.whole)
         selected = await self.select(candidates)
         self.tell_selected(candidates, selected)
         outline = self.with_last_step(candidates[selected])
@@ -132,7 +150,7 @@ class _Run:
     async def decompose(self) -> tuple[Outline, ...]:
         """The k candidates that parse. All of them are sampled again only if none parses."""
         sampled, candidates = 0, ()
-        lms = [self.lm.at("decompose").at(str(k)) for k in range(1, self.options.candidates + 1)]
+        lms = [self.lm.at("decompose").at(str(k)) for k in range(1, self.candidates + 1)]
         for number in range(1, self.options.tries + 1):
             found = await self.sample(lms if number == 1 else [lm.at(f"try{number}") for lm in lms])
             sampled, candidates = sampled + len(found), tuple(outline for outline in found if outline)
@@ -184,7 +202,7 @@ class _Run:
         self.lm.tell(Decomposed(location=location, candidates=candidates, selected=selected))
 
     def with_last_step(self, outline: Outline) -> Outline:
-        if self.options.last_step == "subproblem":
+        if self.options.last_step == "subproblem" or outline == self.whole:
             return outline
         return (*outline[:-1], question_of(self.problem.text))
 
@@ -253,13 +271,16 @@ class _Run:
         mode = Mode.SYSTEM2 if last and self.options.last_mode == "system2" else self.choose_mode(difficulty, lm)
         steps, where = len(outline), lm.location()
         routed = Routed(location=where, step=number, of=steps, subproblem=subproblem, difficulty=difficulty, mode=mode)
-        await self.solve_routed(lm, routed, self.context.solve(number, subproblem, last=last))
+        if outline == self.whole:
+            await self.solve_routed(lm, routed, self.context.solve_whole(mode))
+        else:
+            await self.solve_routed(lm, routed, self.context.solve(number, subproblem, mode, last=last))
 
     async def solve_whole(self) -> None:
         lm = self.lm.at("step1")
         whole, mode = self.problem.text, Mode.SYSTEM2
         routed = Routed(location=lm.location(), step=1, of=1, subproblem=whole, difficulty=None, mode=mode)
-        await self.solve_routed(lm, routed, self.context.solve_whole())
+        await self.solve_routed(lm, routed, self.context.solve_whole(mode))
 
     async def solve_routed(self, lm: LM, routed: Routed, messages: tuple[Message, ...]) -> None:
         self.lm.tell(routed)
@@ -272,7 +293,7 @@ class _Run:
             final=routed.step == routed.of,
             difficulty=routed.difficulty,
             max_tokens=self.options.system1_max_tokens if system1 else self.options.system2_max_tokens,
-            force=self.force,
+            second=self.second,
         )
         self.context.steps.append(solution.step)
         if solution.note:
@@ -284,8 +305,10 @@ class _Run:
 
     def solution(self, candidates: tuple[Outline, ...], selected: int | None) -> Solution:
         steps = tuple(self.context.steps)
+        answer = read_answer(steps[-1], self.options.answers)
         return Solution(
-            answer=final_answer(steps[-1].text),
+            answer=answer.text,
+            form=answer.form,
             steps=steps,
             candidates=candidates,
             selected=selected,

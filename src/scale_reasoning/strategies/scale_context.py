@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias, TypeVar
 
-from scale_reasoning.answers import final_answer
 from scale_reasoning.ask import ask
 from scale_reasoning.errors import ParseError
 from scale_reasoning.lm import LM
 from scale_reasoning.prompts import Prompts
 from scale_reasoning.replies import Read
+from scale_reasoning.strategies.solving import Answers, read_answer
 from scale_reasoning.types import Message, Mode, Problem, Schema, Stage, Step
 
 Outline: TypeAlias = tuple[str, ...]
@@ -27,8 +27,10 @@ class Context:
     steps: the solved sub-problems, in order; turns are only added at the end. carried: what the turns hold of them.
     """
 
-    def __init__(self, problem: Problem, prompts: Prompts, carried: Carried) -> None:
-        self.problem, self.prompts, self.carried = problem, prompts, carried
+    def __init__(self, problem: Problem, prompts: Prompts, carried: Carried, answers: Answers = "any") -> None:
+        self.problem, self.prompts = problem, prompts
+        self.carried: Carried = carried
+        self.answers: Answers = answers
         self.steps: list[Step] = []
 
     def decompose(self) -> tuple[Message, ...]:
@@ -54,24 +56,27 @@ class Context:
         """Asks for the difficulty of sub-problem `number` after the solved ones."""
         return self._messages(f"{self._titled(number, subproblem)}\n\n{self.prompts.fill('assess')}", self.steps)
 
-    def solve(self, number: int, subproblem: str, *, last: bool) -> tuple[Message, ...]:
+    def solve(self, number: int, subproblem: str, mode: Mode, *, last: bool) -> tuple[Message, ...]:
         """Asks for the solution of sub-problem `number` after the solved ones."""
         instruction = self.prompts.fill("solve-last" if last else "solve")
-        return self._messages(f"{self._titled(number, subproblem)}\n\n{instruction}", self.steps)
+        return self._messages(f"{self._titled(number, subproblem)}\n\n{instruction}", self.steps, solves=mode)
 
-    def solve_whole(self) -> tuple[Message, ...]:
+    def solve_whole(self, mode: Mode) -> tuple[Message, ...]:
         """Asks for the solution of the problem without a decomposition."""
-        return self._messages(self.prompts.fill("solve-whole"))
+        return self._messages(self.prompts.fill("solve-whole"), solves=mode)
 
-    def _messages(self, instruction: str, steps: Sequence[Step] = ()) -> tuple[Message, ...]:
+    def _messages(
+        self, instruction: str, steps: Sequence[Step] = (), solves: Mode | None = None
+    ) -> tuple[Message, ...]:
         lead = self.prompts.fill("problem", problem=self.problem.text) + "\n\n"
         messages = [Message("system", self.prompts.fill("system"))]
         for number, step in enumerate(steps, 1):
             titled = self._titled(number, step.subproblem)
-            messages.append(Message("user", f"{lead}{titled}\n\n{self.prompts.fill('solve')}"))
+            # As it was sent, the mode's sentence included, so that each step's prompt extends the one before it.
+            messages.append(Message("user", f"{lead}{titled}\n\n{self.prompts.fill('solve')}", solves=step.mode))
             messages.append(Message("assistant", self._carry(step)))
             lead = ""
-        return (*messages, Message("user", lead + instruction))
+        return (*messages, Message("user", lead + instruction, solves=solves))
 
     def _titled(self, number: int, subproblem: str) -> str:
         return self.prompts.fill("subproblem", number=str(number), subproblem=subproblem)
@@ -79,9 +84,9 @@ class Context:
     def _carry(self, step: Step) -> str:
         """What later steps see of a solved step: its solution or its answer, never its reasoning."""
         if self.carried == "answers":
-            answer = final_answer(step.text)
+            answer = read_answer(step, self.answers).text
             return f"\\boxed{{{answer}}}" if answer else "(no result)"
-        return step.text.strip() or "(no result)"
+        return step.full_text.strip() or "(no result)"
 
 
 class Structured:

@@ -71,4 +71,5 @@ def elect(chains: Sequence[Solution]) -> Solution:
     tied = [tally.answer for tally in votes if tally.votes == votes[0].votes]
     if len(tied) > 1:
         notes = (*notes, f"tie of {votes[0].votes} votes each between {', '.join(tied)}: the first to appear wins")
-    return replace(elected, answer=votes[0].answer, selected=ranked[0][0], votes=votes, notes=notes)
+    first = ranked[0][0]
+    return replace(elected, answer=votes[0].answer, form=chains[first].form, selected=first, votes=votes, notes=notes)

@@ -74,13 +74,15 @@ def _each(reason: Callable[[Candidate], str | None]) -> Filter:
 
 
 def drop_unanswered(candidate: Candidate) -> str | None:
-    """Drops an attempt with a failure or without a final answer."""
+    """Drops an attempt with a failure, or without a boxed answer: a row should teach the box."""
     record = candidate.record
     if record.failure is not None:
         return f"the {record.failure.blame}'s failure ({record.failure.kind}): {record.failure.message}"
     if record.solution is None or not candidate.text.strip():
         return "it has no solution"
-    return None if record.solution.answer is not None else "its solution has no final answer"
+    if record.solution.answer is None:
+        return "its solution has no final answer"
+    return "its answer is not boxed" if record.solution.form in ("stated", "asked") else None
 
 
 def drop_wrong(candidate: Candidate) -> str | None:

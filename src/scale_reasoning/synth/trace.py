@@ -70,7 +70,7 @@ def _write_rounds(steps: tuple[Step, ...], words: Prompts) -> str:
 
 
 def _write_step(step: Step) -> str:
-    return "\n\n".join(filter(None, (step.reasoning.strip(), step.text.strip())))
+    return "\n\n".join(filter(None, (step.reasoning.strip(), step.full_text.strip())))
 
 
 def _count_tokens(steps: tuple[Step, ...]) -> int | None:

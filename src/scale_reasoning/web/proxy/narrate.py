@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from scale_reasoning.answers import final_answer
+from scale_reasoning.answers import final_answer, stated_answer
 from scale_reasoning.events import Decomposed, Event, Finished, Location, RoundBegan, Routed, Started, Streamed
 from scale_reasoning.types import Call, Completion, Delta, Mode, Record, Solution, Stage
 
@@ -115,7 +115,7 @@ class Narrator:
             return
         tokens = completion.usage.completion_tokens
         counted = "" if tokens is None else f", {tokens:,} tokens"
-        found = final_answer(completion.text)
+        found = final_answer(completion.text) or stated_answer(completion.text)
         ended = "no answer" if found is None else f"answer {found}"
         self._reason(f"{location.path}: {NAMES[call.mode]}{counted}, {ended}\n")
 
@@ -195,10 +195,10 @@ def _begun(stop: str, borders: Sequence[int], begun: int, text: str) -> int:
 
 
 def answer_text(solution: Solution) -> str:
-    """The text of the last step; of a vote, that of the winning chain, or of the first chain if no chain voted."""
+    """The full text of the last step; of a vote, that of the winning chain, or of the first chain if no chain voted."""
     if solution.chains:
         return answer_text(solution.chains[solution.selected or 0])
-    return solution.steps[-1].text if solution.steps else ""
+    return solution.steps[-1].full_text if solution.steps else ""
 
 
 def finish_reason(solution: Solution) -> str:

@@ -24,7 +24,8 @@ from scale_reasoning import (
 )
 from scale_reasoning.errors import ContextOverflow
 from scale_reasoning.lm import Strategy
-from scale_reasoning.strategies.force import TAIL_CHARACTERS
+from scale_reasoning.strategies.solving import RESULT_MAX_TOKENS, TAIL_CHARACTERS
+from scale_reasoning.strategies.vote import Vote
 from scale_reasoning.types import Stage, Step
 
 PROBLEM = Problem(id="p", text="Find x if 2x is 14.")
@@ -157,3 +158,118 @@ def test_scale_makes_at_most_n_calls_more_when_every_step_is_forced_and_one_is_d
 def test_another_word_for_on_limit_is_refused(strategy: Any) -> None:
     with pytest.raises(ConfigError, match="on_limit = 'wait': must be one of cut, force"):
         strategy(on_limit="wait")
+
+
+# A solution without a box
+
+
+def ask_script(text: str, *, asked: str = "It is \\boxed{14}.") -> Scripted:
+    """Solutions that are `text`; a second question gets `asked`."""
+    return Scripted(
+        [
+            ("Give only the result", asked),
+            ("decomposition", json.dumps({"subproblems": ["What is a?", "What is b?"]})),
+            ("difficulty", "0.9"),
+            ("", text),
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "form", "calls"),
+    [
+        ("So \\boxed{14}. The answer is 15.", "14", "boxed", 1),
+        ("The answer is 14.", "14", "stated", 1),
+        ("Each pays 14 dollars.", "14", "asked", 2),
+        ("", "14", "asked", 2),
+    ],
+)
+def test_an_answer_is_read_in_the_box_else_as_stated_else_asked_for(
+    text: str, answer: str, form: str, calls: int
+) -> None:
+    record = run(ask_script(text), CoT())
+    assert record.solution is not None
+    assert (record.solution.answer, record.solution.form, len(record.calls)) == (answer, form, calls)
+    assert record.failure is None
+
+
+def test_a_result_is_asked_for_in_system_1_with_the_solution_as_a_turn_and_its_tokens_count() -> None:
+    engine = ask_script("Each pays 14 dollars.")
+    record = run(engine, CoT())
+    first, second = engine.requests
+    assert (second.mode, second.max_tokens) == (Mode.SYSTEM1, RESULT_MAX_TOKENS)
+    assert second.messages[: len(first.messages)] == first.messages
+    assert [(m.role, m.content) for m in second.messages[len(first.messages) :]] == [
+        ("assistant", "Each pays 14 dollars."),
+        ("user", "Give only the result of this, in \\boxed{}."),
+    ]
+    assert [call.path for call in record.calls] == ["solve", "solve/ask"]
+    step = steps(record)[0]
+    assert (step.text, step.asked) == ("Each pays 14 dollars.", "It is \\boxed{14}.")
+    assert step.usage == sum((call.usage for call in record.calls[1:]), record.calls[0].usage)
+
+
+def test_a_step_without_a_result_is_asked_for_it_before_the_next_step_sees_it() -> None:
+    engine = ask_script("Each pays 14 dollars.")
+    record = run(engine, Scale(candidates=1))
+    assert [call.path for call in record.calls if "solve" in call.path] == [
+        "step1/solve",
+        "step1/solve/ask",
+        "step2/solve",
+        "step2/solve/ask",
+    ]
+    seen = [message.content for message in engine.requests[-1].messages if message.role == "assistant"]
+    assert seen == ["Each pays 14 dollars.\n\nIt is \\boxed{14}.", "Each pays 14 dollars."]
+
+
+def test_a_reply_without_a_result_leaves_the_attempt_unanswered_after_one_question() -> None:
+    record = run(ask_script("I do not know.", asked="Nor now."), CoT())
+    assert record.solution is not None
+    assert (record.solution.answer, record.solution.form, len(record.calls)) == (None, None, 2)
+    assert record.failure is not None
+    assert record.failure.kind == "unanswered"
+
+
+@pytest.mark.parametrize("text", ["The answer is 14.", "Each pays 14 dollars."])
+def test_with_answers_boxed_only_the_box_counts_and_nothing_is_asked_for(text: str) -> None:
+    record = run(ask_script(text), CoT(answers="boxed"))
+    assert record.solution is not None
+    assert (record.solution.answer, len(record.calls)) == (None, 1)
+
+
+def test_reasoning_states_no_answer() -> None:
+    thought = Completion(text="Hm.", reasoning="The answer is 7. \\boxed{7}", finish_reason="stop")
+    record = run(Scripted([("Give only", "No."), ("", thought)]), CoT())
+    assert record.solution is not None
+    assert record.solution.answer is None
+
+
+def test_what_was_cut_off_states_no_answer_and_is_not_asked_for_it() -> None:
+    cut = Completion(text="The answer is 1", finish_reason="length")
+    record = run(Scripted([("Give only", "\\boxed{14}"), ("", cut)]), CoT())
+    assert record.solution is not None
+    assert (record.solution.answer, len(record.calls)) == (None, 1)
+    assert record.failure is not None
+    assert record.failure.kind == "truncated"
+
+
+def test_a_model_that_always_thinks_and_has_no_other_is_not_asked() -> None:
+    engine = ask_script("Each pays 14 dollars.")
+    record = run_virtual(attempt(PROBLEM, CoT(), endpoints(engine, "QwQ-32B")))
+    assert [call.path for call in record.calls] == ["solve"]
+
+
+def test_where_the_window_has_no_room_for_the_question_the_solution_stands() -> None:
+    record = run(Scripted([("Give only", ContextOverflow("too long", 5000, 4096)), ("", "Each pays 14.")]), CoT())
+    assert notes(record) == ("ended without an answer, with no room left in the window to ask for it",)
+    assert record.failure is not None
+    assert record.failure.kind == "unanswered"
+
+
+def test_a_vote_counts_answers_of_every_form_and_takes_that_of_the_winning_chain() -> None:
+    texts = iter(["The answer is 14.", "So \\boxed{3}.", "Each pays 14 dollars."])
+    engine = Scripted([("Give only", "14"), ("", lambda _: next(texts))])
+    record = run(engine, Vote(samples=3))
+    assert record.solution is not None
+    assert (record.solution.answer, record.solution.form) == ("14", "stated")
+    assert [chain.form for chain in record.solution.chains] == ["stated", "boxed", "asked"]
