@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from scale_reasoning.fit import HOPEFUL, MIN_NEW_TOKENS, prompt_tokens
 from scale_reasoning.profiles import ModeProfile
-from scale_reasoning.types import Engine, Message, Mode, Request, Schema
+from scale_reasoning.types import Engine, Message, Mode, Request, Schema, SolveMessage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ def request_for(
     endpoint = endpoints[mode]
     profile = endpoint.profile
     *earlier, last = (_write_turn(endpoints, message) for message in messages)
-    if profile.suffix and messages[-1].solves is None:
+    if profile.suffix and not isinstance(messages[-1], SolveMessage):
         last = Message(last.role, f"{last.content}\n\n{profile.suffix}")
     messages = (*earlier, last)
     limits = [limit for limit in (max_tokens, profile.max_tokens) if limit is not None]
@@ -63,7 +63,7 @@ def request_for(
 
 def _write_turn(endpoints: Endpoints, message: Message) -> Message:
     """A turn as it is sent: one that asks for a solution ends in what its mode's family says of solutions."""
-    if message.solves is None:
+    if not isinstance(message, SolveMessage):
         return message
-    profile = endpoints[message.solves].profile
+    profile = endpoints[message.mode].profile
     return Message(message.role, "\n\n".join(filter(None, (message.content, profile.sentence, profile.suffix))))

@@ -65,15 +65,19 @@ Form: TypeAlias = Literal["boxed", "stated", "asked"]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation.
-
-    `solves` is the mode of a turn that asks for a solution, None for all other turns. When such a turn is sent, the
-    sentence of the mode's family is added to it (see endpoint.py); a request has no `solves` any more.
-    """
+    """One turn of a conversation."""
 
     role: Role
     content: str
-    solves: Mode | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SolveMessage(Message):
+    """A turn that asks for a solution in a mode. It is sent as a Message that ends in the sentence of the mode's family
+    (see endpoint.py).
+    """
+
+    mode: Mode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

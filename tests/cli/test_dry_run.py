@@ -87,7 +87,7 @@ def test_a_dry_run_with_push_pushes_nothing(place: ModelServer, monkeypatch: pyt
 def test_a_dry_run_with_resume_prints_what_is_left_in_each_cell(place: ModelServer, capsys: Capture) -> None:
     capsys.readouterr()
     assert main(["synth", "--resume", "traces", "--dry-run"]) == 0
-    assert "mine.jsonl  cot: 7 of 8 attempts left, 1 call each" in capsys.readouterr().out
+    assert "mine.jsonl  cot: 7 of 8 attempts left, at most 2 calls each" in capsys.readouterr().out
     assert main(["eval", "--resume", "half", "--dry-run"]) == 0
     assert "0 of 4 attempts left, at most 0 calls" in capsys.readouterr().out
 

@@ -22,12 +22,13 @@ def said(*cells: CellSpec) -> list[str]:
 @pytest.mark.parametrize(
     ("name", "settings", "most"),
     [
-        ("cot", {}, 1),
-        ("cot", {"on_limit": "force"}, 2),
-        ("inftythink", {}, 21),
-        ("vote", {"samples": 8, "base": "scale", "base.route": "system2"}, 8 * (3 * 8 + 3 + 16 + 1)),
-        ("scale", {}, 3 * 8 + 3 + 16 * 3 + 16 + 4),
-        ("scale", {"route": "random"}, 3 * 8 + 3 + 16 + 1),
+        ("cot", {}, 2),
+        ("cot", {"answers": "boxed"}, 1),
+        ("cot", {"answers": "boxed", "on_limit": "force"}, 2),
+        ("inftythink", {}, 22),
+        ("vote", {"samples": 8, "base": "scale", "base.route": "system2"}, 8 * (3 * 8 + 3 + 2 * 16 + 1)),
+        ("scale", {}, 3 * 8 + 3 + 16 * 3 + 2 * 16 + 4),
+        ("scale", {"route": "random", "answers": "boxed"}, 3 * 8 + 3 + 16 + 1),
     ],
 )
 def test_calls_are_what_the_strategy_can_make_at_most(name: str, settings: dict[str, JSON], most: int) -> None:

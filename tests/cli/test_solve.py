@@ -208,7 +208,7 @@ def test_a_model_that_answers_garbage_ends_in_a_labelled_record_within_bounded_c
 
     with serving(garbage) as server:
         record, code = solve_json("--base-url", server.base_url, "--model", "q", PROBLEM)
-        assert len(server.bodies) == 3 * 8 + 1
+        assert len(server.bodies) == 3 * 8 + 2
     assert code == 1
     assert record["failure"]["blame"] == "model"
     assert any("no decomposition could be read" in note for note in record["solution"]["notes"])
@@ -351,7 +351,7 @@ def test_on_a_terminal_the_reply_is_shown_while_it_is_written_and_nothing_is_lef
 
 
 @pytest.mark.parametrize("gold", ["-1/2", "-\\frac{1}{2}", "-x", "-0.5", "-2", "-x^2 + 1", "--1", "-h", "-\u221a2"])
-@pytest.mark.parametrize("spelled", [("--answer", "{}"), ("--answer={}",), ("--ans", "{}")])
+@pytest.mark.parametrize("spelled", [("--answer", "{}"), ("--answer={}",)])
 def test_a_gold_answer_may_begin_with_a_minus(gold: str, spelled: tuple[str, ...]) -> None:
     words = [word.replace("{}", gold) for word in spelled]
     for line in (["-1/2 + x = 0, x = ?", *words], [*words, "What is x?"]):

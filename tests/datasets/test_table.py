@@ -13,12 +13,12 @@ DATA = Path(os.environ.get("SCALE_SHARED", Path(__file__).parents[3] / "shared")
 
 
 def rows_of(name: str) -> int:
-    return BENCHMARKS[name].problems if name in BENCHMARKS else 100
+    return BENCHMARKS[name].problems if name in BENCHMARKS else {"everyday": 30}.get(name, 100)
 
 
 @pytest.fixture(params=DATASETS, scope="module")
 def dataset(request: pytest.FixtureRequest) -> Dataset:
-    if request.param != "arithmetic" and not (DATA / f"{request.param}.jsonl").is_file():
+    if request.param not in ("arithmetic", "everyday") and not (DATA / f"{request.param}.jsonl").is_file():
         pytest.skip(f"no {request.param}.jsonl in {DATA}")
     return load(request.param, data_dir=DATA)
 

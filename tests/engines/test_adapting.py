@@ -108,7 +108,7 @@ def test_the_journal_files_what_was_asked_not_what_a_server_takes() -> None:
         ):
             lm = LM(endpoints, attempt=Attempt(problem_id="p"), journal=journal).at("x")
             await lm.chat(messages, mode=Mode.SYSTEM1)
-            asked = request_for(endpoints[Mode.SYSTEM1], messages, Mode.SYSTEM1, lm.derived_seed(), None, None)
+            asked = request_for(endpoints, messages, Mode.SYSTEM1, lm.derived_seed(), None, None)
             assert "seed" not in server.bodies[-1]
             return key(asked)
 

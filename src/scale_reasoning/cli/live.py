@@ -34,6 +34,7 @@ from scale_reasoning.printable import printable
 from scale_reasoning.types import Completion, Mode, Record, Stage
 
 COLOURS = {Mode.SYSTEM1: "green", Mode.SYSTEM2: "magenta"}
+FORMS = {"stated": "  (stated, not boxed)", "asked": "  (asked for in a second call)"}
 TAIL_LINES, TAIL_CHARACTERS = 8, 4000
 
 
@@ -101,7 +102,8 @@ class LiveView:
             verdict = ""
             if grade is not None:
                 verdict = "  correct" if grade.correct else f"  wrong ({grade.reason or 'another'})"
-            self._print(("answer  ", "dim"), (printable(solution.answer), "bold"), verdict)
+            form = FORMS.get(solution.form or "boxed", "")
+            self._print(("answer  ", "dim"), (printable(solution.answer), "bold"), verdict, (form, "dim"))
         self._print((format_cost(record), "dim"))
 
     def _extend_draft(self, event: Streamed) -> None:

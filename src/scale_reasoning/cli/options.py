@@ -186,6 +186,16 @@ def add_denominator(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_answers(parser: argparse.ArgumentParser) -> None:
+    """Adds the flag that has stored answers read in another way."""
+    parser.add_argument(
+        "--answers",
+        choices=("any", "boxed"),
+        help="read stored answers again: boxed: in \\boxed{} only; any: else in what the text calls its answer, or in "
+        "its reply to the question for it (default: as the run did)",
+    )
+
+
 def say(line: str) -> None:
     """Prints one line to the user, on stderr."""
     print(f"scale: {line}", file=sys.stderr, flush=True)

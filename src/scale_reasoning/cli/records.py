@@ -8,11 +8,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scale_reasoning.cli.options import Commands, say
+from scale_reasoning.cli.options import Commands, add_answers, say
 
 if TYPE_CHECKING:
     from scale_reasoning.runs.regrade import RegradeCounts
     from scale_reasoning.runs.store import Store
+    from scale_reasoning.strategies.solving import Answers
 
 MOST_LINES = 5
 """Messages about records that could not be graded."""
@@ -24,6 +25,7 @@ def add(commands: Commands) -> None:
     grade.add_argument("runs", nargs="+", type=Path, metavar="RUN")
     grade.add_argument("--grader", metavar="NAME", help="integer or symbolic (default: the run's, else chosen by "
                        "each gold answer)")  # fmt: skip
+    add_answers(grade)
     grade.add_argument("--dry-run", action="store_true", help="print what would change, write nothing")
     grade.set_defaults(run=run_grade)
     merge = commands.add_parser("merge", help="make one run of shards, or of copies that were resumed separately")
@@ -46,7 +48,7 @@ def run_grade(args: argparse.Namespace) -> int:
     code = 0
     for folder in args.runs:
         with (reading if args.dry_run else resume)(folder) as store:
-            result = asyncio.run(_grade(store, args.grader, dry_run=args.dry_run))
+            result = asyncio.run(_grade(store, args.grader, args.answers, dry_run=args.dry_run))
         print(f"{folder}: {_describe(result, dry_run=args.dry_run)}")
         for line in result.ungraded[:MOST_LINES]:
             say(f"not graded, and left as it was: {line}")
@@ -56,13 +58,13 @@ def run_grade(args: argparse.Namespace) -> int:
     return code
 
 
-async def _grade(store: Store, grader: str | None, *, dry_run: bool) -> RegradeCounts:
+async def _grade(store: Store, grader: str | None, answers: Answers | None, *, dry_run: bool) -> RegradeCounts:
     from scale_reasoning.runs.regrade import RegradeCounts, regrade, regraded
 
     if not dry_run:
-        return await regrade(store, grader)
+        return await regrade(store, grader, answers)
     result = RegradeCounts()
-    async for _ in regraded(store, result, grader):
+    async for _ in regraded(store, result, grader, answers):
         pass
     return result
 

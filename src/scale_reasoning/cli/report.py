@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from scale_reasoning.cli.options import Commands, add_denominator, say
+from scale_reasoning.cli.options import Commands, add_answers, add_denominator, say
 from scale_reasoning.errors import ConfigError
 
 if TYPE_CHECKING:
     from scale_reasoning.report.metrics import Cell, Prices
+    from scale_reasoning.strategies.solving import Answers
     from scale_reasoning.types import Problem
 
 NumberedCell: TypeAlias = "tuple[int, Cell]"
@@ -47,6 +48,7 @@ def _add_report(commands: Commands) -> None:
         help="table1: strategies by datasets; table2: a swept option by datasets; cells: every number (default auto)",
     )
     add_denominator(parser)
+    add_answers(parser)
     parser.add_argument(
         "--with-paper", action="store_true", help="the paper's numbers for the same models and datasets"
     )
@@ -80,7 +82,7 @@ def report(args: argparse.Namespace) -> int:
     from scale_reasoning.report.tables import render
 
     prices = None if args.prices is None else _prices(args.prices)
-    numbered = read_all_cells(args.runs)
+    numbered = read_all_cells(args.runs, args.answers)
     summaries = [
         summarise(cell, row=row, denominator=args.denominator, prices=prices, seed=args.seed) for row, cell in numbered
     ]
@@ -157,22 +159,23 @@ def pair(mine: Sequence[Cell], theirs: Sequence[Cell]) -> list[tuple[Cell, Cell]
     return chosen
 
 
-def read_all_cells(names: Sequence[str]) -> list[NumberedCell]:
-    """The cells of several FOLDER or FOLDER:N, each once."""
-    found = {(cell.run, row, cell.dataset): (row, cell) for name in names for row, cell in read_cells(name)}
+def read_all_cells(names: Sequence[str], answers: Answers | None = None) -> list[NumberedCell]:
+    """The cells of several FOLDER or FOLDER:N, each once; `answers` reads and grades their answers again."""
+    found = {(cell.run, row, cell.dataset): (row, cell) for name in names for row, cell in read_cells(name, answers)}
     return list(found.values())
 
 
-def read_cells(name: str) -> list[NumberedCell]:
+def read_cells(name: str, answers: Answers | None = None) -> list[NumberedCell]:
     """The cells of FOLDER with their rows in its report, or those of FOLDER:N, row N on every dataset that has it.
 
     Raises ConfigError for a row that the report does not have, StoreError for a folder that is no run.
     """
     from scale_reasoning.report.rows import number_rows
+    from scale_reasoning.runs.regrade import regrade_cells
     from scale_reasoning.runs.store import cells_of
 
     folder, number = split_name(name)
-    cells = cells_of(folder)
+    cells = cells_of(folder) if answers is None else regrade_cells(folder, answers)
     numbered = list(zip(number_rows(cells), cells, strict=True))
     chosen = [(row, cell) for row, cell in numbered if number in (None, row)]
     if not chosen:

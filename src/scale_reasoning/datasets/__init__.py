@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
-from scale_reasoning.datasets import arithmetic, benchmarks, files, hub, limo
+from scale_reasoning.datasets import arithmetic, benchmarks, everyday, files, hub, limo
 from scale_reasoning.datasets.dataset import Dataset, DatasetOptions
 from scale_reasoning.errors import ConfigError
 
@@ -28,6 +28,7 @@ DATASETS: Mapping[str, Loader] = {
     "limo": partial(limo.load, "limo"),
     "limo-v2": partial(limo.load, "limo-v2"),
     "arithmetic": arithmetic.load,
+    "everyday": everyday.load,
 }
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import cast
 
 from scale_reasoning.errors import GradeError
 from scale_reasoning.graders import grader_for
 from scale_reasoning.runs.attempt import unanswered
-from scale_reasoning.runs.store import Store
+from scale_reasoning.runs.outcome import Cell, Outcome, outcome_of
+from scale_reasoning.runs.store import Store, read_cell, reading
 from scale_reasoning.strategies.solving import Answers, read_answer
 from scale_reasoning.strategies.vote import elect
 from scale_reasoning.together import together
@@ -53,6 +56,24 @@ async def regrade(store: Store, grader: str | None = None, answers: Answers | No
     found = RegradeCounts()
     async for cell, _, new in regraded(store, found, grader, answers):
         await store.save(cell, new)
+    return found
+
+
+def regrade_cells(folder: Path, answers: Answers) -> list[Cell]:
+    """Every cell of a run with its outcomes as another reading of the answers has them. Stores nothing.
+
+    Pending attempts, and those that could not be graded, stay as they are.
+    """
+    with reading(folder) as store:
+        cells = [read_cell(store, number) for number in range(len(store.manifest.cells))]
+        outcomes = asyncio.run(_collect_outcomes(store, answers))
+    return [replace(cell, outcomes=tuple(outcomes.get(number, ()))) for number, cell in enumerate(cells)]
+
+
+async def _collect_outcomes(store: Store, answers: Answers) -> dict[int, list[Outcome]]:
+    found: dict[int, list[Outcome]] = {}
+    async for cell, _, new in regraded(store, RegradeCounts(), answers=answers):
+        found.setdefault(cell, []).append(outcome_of(new))
     return found
 
 

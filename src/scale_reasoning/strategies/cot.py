@@ -17,7 +17,7 @@ from scale_reasoning.strategies.options import (
     token_limit,
 )
 from scale_reasoning.strategies.solving import Answers, OnLimit, read_answer, run_step, second_calls
-from scale_reasoning.types import Message, Mode, Problem, Solution
+from scale_reasoning.types import Message, Mode, Problem, Solution, SolveMessage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +55,9 @@ class CoT:
         return Solution(answer=answer.text, form=answer.form, steps=(chain.step,), notes=notes)
 
 
-def question(problem: Problem, prompts: Prompts, solves: Mode | None = None) -> tuple[Message, ...]:
-    """The messages that ask for a chain of thought."""
+def question(problem: Problem, prompts: Prompts, mode: Mode | None = None) -> tuple[Message, ...]:
+    """The messages that ask for a chain of thought; without a mode, no family's sentence is added to them."""
     system = prompts.fill("system")
-    asked = Message("user", prompts.fill("solve", problem=problem.text), solves=solves)
+    text = prompts.fill("solve", problem=problem.text)
+    asked = Message("user", text) if mode is None else SolveMessage("user", text, mode)
     return (Message("system", system), asked) if system else (asked,)

@@ -23,7 +23,7 @@ from scale_reasoning.strategies.solving import (
     run_step,
     second_calls,
 )
-from scale_reasoning.types import Message, Mode, Problem, Solution, Stage, Step
+from scale_reasoning.types import Message, Mode, Problem, Solution, SolveMessage, Stage, Step
 
 EMPTY_THOUGHT_TOKENS = 16
 """As few reasoning tokens as this may be the tags around a thought that was never had."""
@@ -81,7 +81,7 @@ class _Run:
         self.lm.tell(RoundBegan(location=lm.location(), number=len(self.steps) + 1, mode=Mode.SYSTEM2))
         made = await run_step(
             lm.at("solve"),
-            self.messages("next-round" if self.summary else "round", solves=Mode.SYSTEM2),
+            self.messages("next-round" if self.summary else "round", mode=Mode.SYSTEM2),
             subproblem=f"round {len(self.steps) + 1}",
             mode=Mode.SYSTEM2,
             final=None,
@@ -141,13 +141,14 @@ class _Run:
         if made.note:
             self.notes.append(f"{name}: {made.note}")
 
-    def messages(self, instruction: str, working: str = "", solves: Mode | None = None) -> tuple[Message, ...]:
+    def messages(self, instruction: str, working: str = "", mode: Mode | None = None) -> tuple[Message, ...]:
         parts = [self.prompts.fill("problem", problem=self.problem.text)]
         if self.summary:
             parts.append(self.prompts.fill("notes", notes=self.summary))
         if working:
             parts.append(self.prompts.fill("working", working=working))
-        return (Message("user", "\n\n".join((*parts, self.prompts.fill(instruction))), solves=solves),)
+        text = "\n\n".join((*parts, self.prompts.fill(instruction)))
+        return (Message("user", text) if mode is None else SolveMessage("user", text, mode),)
 
     def solution(self) -> Solution:
         answer = read_answer(self.steps[-1], self.options.answers)

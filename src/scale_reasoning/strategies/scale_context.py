@@ -11,7 +11,7 @@ from scale_reasoning.lm import LM
 from scale_reasoning.prompts import Prompts
 from scale_reasoning.replies import Read
 from scale_reasoning.strategies.solving import Answers, read_answer
-from scale_reasoning.types import Message, Mode, Problem, Schema, Stage, Step
+from scale_reasoning.types import Message, Mode, Problem, Schema, SolveMessage, Stage, Step
 
 Outline: TypeAlias = tuple[str, ...]
 Carried: TypeAlias = Literal["solutions", "answers"]
@@ -59,24 +59,23 @@ class Context:
     def solve(self, number: int, subproblem: str, mode: Mode, *, last: bool) -> tuple[Message, ...]:
         """Asks for the solution of sub-problem `number` after the solved ones."""
         instruction = self.prompts.fill("solve-last" if last else "solve")
-        return self._messages(f"{self._titled(number, subproblem)}\n\n{instruction}", self.steps, solves=mode)
+        return self._messages(f"{self._titled(number, subproblem)}\n\n{instruction}", self.steps, mode)
 
     def solve_whole(self, mode: Mode) -> tuple[Message, ...]:
         """Asks for the solution of the problem without a decomposition."""
-        return self._messages(self.prompts.fill("solve-whole"), solves=mode)
+        return self._messages(self.prompts.fill("solve-whole"), mode=mode)
 
-    def _messages(
-        self, instruction: str, steps: Sequence[Step] = (), solves: Mode | None = None
-    ) -> tuple[Message, ...]:
+    def _messages(self, instruction: str, steps: Sequence[Step] = (), mode: Mode | None = None) -> tuple[Message, ...]:
         lead = self.prompts.fill("problem", problem=self.problem.text) + "\n\n"
-        messages = [Message("system", self.prompts.fill("system"))]
+        messages: list[Message] = [Message("system", self.prompts.fill("system"))]
         for number, step in enumerate(steps, 1):
             titled = self._titled(number, step.subproblem)
             # As it was sent, the mode's sentence included, so that each step's prompt extends the one before it.
-            messages.append(Message("user", f"{lead}{titled}\n\n{self.prompts.fill('solve')}", solves=step.mode))
+            messages.append(SolveMessage("user", f"{lead}{titled}\n\n{self.prompts.fill('solve')}", step.mode))
             messages.append(Message("assistant", self._carry(step)))
             lead = ""
-        return (*messages, Message("user", lead + instruction, solves=solves))
+        text = lead + instruction
+        return (*messages, Message("user", text) if mode is None else SolveMessage("user", text, mode))
 
     def _titled(self, number: int, subproblem: str) -> str:
         return self.prompts.fill("subproblem", number=str(number), subproblem=subproblem)
