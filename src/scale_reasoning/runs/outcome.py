@@ -17,7 +17,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, rename={"pending": "owe
     pending: an infrastructure error ended it; never scored. correct: None when pending or without a gold answer, else
     False for every model failure. iterations: sub-problems, rounds or 1 for a single chain, summed over voting chains.
     hard: iterations in System 2. answers: the class of each voting chain's answer (one entry where there is no
-    voting), None for none.
+    voting), None for none. forms: how each of them was found: "boxed", "stated", "asked", or None (no answer, or a
+    record from before the field existed, where it may also be empty).
     """
 
     problem_id: str
@@ -38,6 +39,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, rename={"pending": "owe
     by_mode: Mapping[str, Usage]
     seconds: float
     model_seconds: float
+    forms: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

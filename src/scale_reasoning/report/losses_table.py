@@ -1,0 +1,117 @@
+"""Writes losses as a table with a note per list of problems, as JSON, or as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import msgspec
+
+from scale_reasoning.report.formats import NOTHING, UNKNOWN, WRITERS, Column, Grid, percent, span
+from scale_reasoning.report.losses import FORM, Changed, Loss, Losses
+from scale_reasoning.report.tables import Format, build_flat
+from scale_reasoning.types import JSON
+
+TEXTS = ("dataset", "model", "lost by", "A", "B")
+NUMBERS = ("lost", "lost % [95 %]", "won", "won % [95 %]", "net [95 %]", "Tok B / A [95 %]", "counted")
+LEGEND = (
+    "lost: A right and B wrong at the same problem and sample; won: the reverse; net: won - lost in points, with its "
+    "paired interval. Both lost and won count chance too; net shows whether there is more. Tok B / A: response tokens. "
+    f"{FORM.capitalize()}: lost are attempts without an answer that were not cut off, won are attempts that are right "
+    "though their answer was not in a box."
+)
+
+
+def render_losses(found: Losses, format: Format, *, most: int | None = None) -> str:  # noqa: A002 - the flag's name
+    """Writes the losses as one text. Notes name at most `most` problems each; JSON and CSV name all.
+
+    JSON is an object with Losses' keys; CSV has a line per Loss and no notes.
+    """
+    if format == "json":
+        return msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n"
+    if format == "csv":
+        rows = [cast("dict[str, JSON]", msgspec.to_builtins(loss)) for loss in found.losses]
+        return WRITERS["csv"](build_flat(rows))
+    return WRITERS[format](build_losses_grid(found, most=most))
+
+
+def build_losses_grid(found: Losses, *, most: int | None = None) -> Grid:
+    """Puts the losses into a table, a line each; notes name the problems, at most `most` each."""
+    notes = [LEGEND, *(note for loss in found.losses for note in list_notes(loss))]
+    lists = [
+        f"{loss.dataset}, {loss.model}: {title}: {_name_problems(problems, most)}"
+        for loss in found.losses
+        for title, problems in list_problems(loss)
+    ]
+    return Grid(
+        columns=[*(Column(name=name) for name in TEXTS), *(Column(name=name, number=True) for name in NUMBERS)],
+        rows=[_write_row(loss) for loss in found.losses],
+        notes=[*notes, *lists, *found.missing],
+    )
+
+
+def list_problems(loss: Loss) -> list[tuple[str, Sequence[Changed]]]:
+    """The problems on which attempts were lost, and won, under a title each; none if there are none."""
+    if loss.by == FORM:
+        titles = (f"no answer found, {loss.b}", f"right without a box, {loss.b}")
+    else:
+        titles = tuple(f"{word} by {loss.by}, {loss.a} to {loss.b}" for word in ("lost", "won"))
+    lists = (loss.lost_on, loss.won_on)
+    return [(title, problems) for title, problems in zip(titles, lists, strict=True) if problems]
+
+
+def list_notes(loss: Loss) -> list[str]:
+    """Says what a line leaves out."""
+    what = "attempts" if loss.a is None else "pairs of attempts"
+    where = f"{loss.dataset}, {loss.model}, {loss.by} ({loss.b})"
+    notes: list[str] = []
+    if loss.pending:
+        notes.append(f"{where}: {loss.pending} of {loss.planned} {what} are pending and left out. Resume the run.")
+    if loss.ungraded:
+        notes.append(f"{where}: {loss.ungraded} of {loss.planned} {what} have no grade and are left out.")
+    if loss.uncounted:
+        notes.append(f"{where}: Tok B / A is unknown: the server reported no tokens for {loss.uncounted} attempts.")
+    if loss.won is None:
+        notes.append(
+            f"{where}: won is {UNKNOWN}: some records are from before answers were read in other forms than a box."
+        )
+    return notes
+
+
+def count_samples(one: Changed) -> str:
+    """How many samples of a problem were lost or won, if more than one."""
+    return f" ×{len(one.samples)}" if len(one.samples) > 1 else ""
+
+
+def _name_problems(problems: Sequence[Changed], most: int | None) -> str:
+    shown = problems if most is None else problems[:most]
+    more = f" and {len(problems) - len(shown)} more" if len(problems) > len(shown) else ""
+    return ", ".join(f"{one.id}{count_samples(one)}" for one in shown) + more
+
+
+def _write_row(loss: Loss) -> tuple[str, ...]:
+    return (
+        loss.dataset,
+        loss.model,
+        loss.by,
+        loss.a or NOTHING,
+        loss.b,
+        str(loss.lost),
+        _write_share(loss.lost_share, loss.lost_low, loss.lost_high),
+        UNKNOWN if loss.won is None else str(loss.won),
+        UNKNOWN if loss.won is None else _write_share(loss.won_share, loss.won_low, loss.won_high),
+        NOTHING if loss.net is None else f"{loss.net * 100:+.2f} {span(loss.net_low, loss.net_high)}",
+        _write_ratio(loss),
+        f"{loss.counted}/{loss.planned}",
+    )
+
+
+def _write_share(share: float | None, low: float | None, high: float | None) -> str:
+    return f"{percent(share)} {span(low, high)}".rstrip()
+
+
+def _write_ratio(loss: Loss) -> str:
+    if loss.token_ratio is None:
+        return UNKNOWN if loss.uncounted else NOTHING
+    low, high = loss.token_low, loss.token_high
+    return f"{loss.token_ratio:.3f}{'' if low is None or high is None else f' [{low:.3f}, {high:.3f}]'}"
