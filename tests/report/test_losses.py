@@ -136,7 +136,7 @@ def test_records_from_before_forms_leave_them_unknown():
     for forms in ((), (None,)):
         losses = find_losses(numbered(cell([outcome("a", forms=forms), outcome("b", forms=("boxed",))], strategy=COT)))
         assert losses.losses[0].won is None
-        assert "won is unknown: some records are from before" in render_losses(losses, "md")
+        assert "won is unknown where the run does not have the forms" in render_losses(losses, "md")
 
 
 def test_the_cost_of_system_1_alone_is_its_tokens_over_those_of_system_2():

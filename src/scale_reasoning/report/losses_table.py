@@ -37,7 +37,7 @@ def render_losses(found: Losses, format: Format, *, most: int | None = None) -> 
 
 def build_losses_grid(found: Losses, *, most: int | None = None) -> Grid:
     """Puts the losses into a table, a line each; notes name the problems, at most `most` each."""
-    notes = [LEGEND, *(note for loss in found.losses for note in list_notes(loss))]
+    notes = [LEGEND, *list_notes(found)]
     lists = [
         f"{loss.dataset}, {loss.model}: {title}: {_name_problems(problems, most)}"
         for loss in found.losses
@@ -60,8 +60,15 @@ def list_problems(loss: Loss) -> list[tuple[str, Sequence[Changed]]]:
     return [(title, problems) for title, problems in zip(titles, lists, strict=True) if problems]
 
 
-def list_notes(loss: Loss) -> list[str]:
-    """Says what a line leaves out."""
+def list_notes(found: Losses) -> list[str]:
+    """Says what the lines leave out and what is unknown."""
+    notes = [note for loss in found.losses for note in _list_left_out(loss)]
+    if any(loss.won is None for loss in found.losses):
+        notes.append(f"won is {UNKNOWN} where the run does not have the forms of its right answers (an older run).")
+    return notes
+
+
+def _list_left_out(loss: Loss) -> list[str]:
     what = "attempts" if loss.a is None else "pairs of attempts"
     where = f"{loss.dataset}, {loss.model}, {loss.by} ({loss.b})"
     notes: list[str] = []
@@ -71,10 +78,6 @@ def list_notes(loss: Loss) -> list[str]:
         notes.append(f"{where}: {loss.ungraded} of {loss.planned} {what} have no grade and are left out.")
     if loss.uncounted:
         notes.append(f"{where}: Tok B / A is unknown: the server reported no tokens for {loss.uncounted} attempts.")
-    if loss.won is None:
-        notes.append(
-            f"{where}: won is {UNKNOWN}: some records are from before answers were read in other forms than a box."
-        )
     return notes
 
 
