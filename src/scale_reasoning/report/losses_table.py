@@ -12,13 +12,13 @@ from scale_reasoning.report.losses import FORM, Changed, Loss, Losses
 from scale_reasoning.report.tables import Format, build_flat
 from scale_reasoning.types import JSON
 
-TEXTS = ("dataset", "model", "lost by", "A", "B")
-NUMBERS = ("lost", "lost % [95 %]", "won", "won % [95 %]", "net [95 %]", "Tok B / A [95 %]", "counted")
+TEXTS = frozenset({"dataset", "model", "lost by", "A", "B"})
+"""Headings of columns that are not numbers."""
 LEGEND = (
     "lost: A right and B wrong at the same problem and sample; won: the reverse; net: won - lost in points, with its "
     "paired interval. Both lost and won count chance too; net shows whether there is more. Tok B / A: response tokens. "
-    f"{FORM.capitalize()}: lost are attempts without an answer that were not cut off, won are attempts that are right "
-    "though their answer was not in a box."
+    f"{FORM.capitalize()}: lost are attempts without an answer that were not cut off, won are right attempts whose "
+    "answer was not in a box."
 )
 
 
@@ -37,6 +37,7 @@ def render_losses(found: Losses, format: Format, *, most: int | None = None) -> 
 
 def build_losses_grid(found: Losses, *, most: int | None = None) -> Grid:
     """Puts the losses into a table, a line each; notes name the problems, at most `most` each."""
+    names = list(write_loss(found.losses[0])) if found.losses else []
     notes = [LEGEND, *list_notes(found)]
     lists = [
         f"{loss.dataset}, {loss.model}: {title}: {_name_problems(problems, most)}"
@@ -44,8 +45,8 @@ def build_losses_grid(found: Losses, *, most: int | None = None) -> Grid:
         for title, problems in list_problems(loss)
     ]
     return Grid(
-        columns=[*(Column(name=name) for name in TEXTS), *(Column(name=name, number=True) for name in NUMBERS)],
-        rows=[_write_row(loss) for loss in found.losses],
+        columns=[Column(name=name, number=name not in TEXTS) for name in names],
+        rows=[list(write_loss(loss).values()) for loss in found.losses],
         notes=[*notes, *lists, *found.missing],
     )
 
@@ -92,21 +93,22 @@ def _name_problems(problems: Sequence[Changed], most: int | None) -> str:
     return ", ".join(f"{one.id}{count_samples(one)}" for one in shown) + more
 
 
-def _write_row(loss: Loss) -> tuple[str, ...]:
-    return (
-        loss.dataset,
-        loss.model,
-        loss.by,
-        loss.a or NOTHING,
-        loss.b,
-        str(loss.lost),
-        _write_share(loss.lost_share, loss.lost_low, loss.lost_high),
-        UNKNOWN if loss.won is None else str(loss.won),
-        UNKNOWN if loss.won is None else _write_share(loss.won_share, loss.won_low, loss.won_high),
-        NOTHING if loss.net is None else f"{loss.net * 100:+.2f} {span(loss.net_low, loss.net_high)}",
-        _write_ratio(loss),
-        f"{loss.counted}/{loss.planned}",
-    )
+def write_loss(loss: Loss) -> dict[str, str]:
+    """Writes a line of the table: by heading, the text of each column."""
+    return {
+        "dataset": loss.dataset,
+        "model": loss.model,
+        "lost by": loss.by,
+        "A": loss.a or NOTHING,
+        "B": loss.b,
+        "lost": str(loss.lost),
+        "lost % [95 %]": _write_share(loss.lost_share, loss.lost_low, loss.lost_high),
+        "won": UNKNOWN if loss.won is None else str(loss.won),
+        "won % [95 %]": UNKNOWN if loss.won is None else _write_share(loss.won_share, loss.won_low, loss.won_high),
+        "net [95 %]": NOTHING if loss.net is None else f"{loss.net * 100:+.2f} {span(loss.net_low, loss.net_high)}",
+        "Tok B / A [95 %]": _write_ratio(loss),
+        "counted": f"{loss.counted}/{loss.planned}",
+    }
 
 
 def _write_share(share: float | None, low: float | None, high: float | None) -> str:
