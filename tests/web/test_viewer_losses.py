@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.runs.simulated import go, manifest
 from tests.web.test_viewer_text import tags
-from tests.web.viewed import sweep, viewing
+from tests.web.viewed import HOSTILE, sweep, viewing
 
+from scale_reasoning.engines.scripted import Scripted
 from scale_reasoning.report.losses import find_losses
-from scale_reasoning.runs.store import cells_of
+from scale_reasoning.runs.store import cells_of, create
+from scale_reasoning.types import Problem
 from scale_reasoning.web.viewer.export import export
 from scale_reasoning.web.viewer.pages import Pages
 from scale_reasoning.web.viewer.shelf import Shelf
@@ -64,6 +67,17 @@ def test_a_run_without_chain_of_thought_and_scale_says_so(tmp_path: Path) -> Non
     sweep(tmp_path / "vote", [{"name": "vote", "samples": 2}], problems=1)
     with viewing(tmp_path / "vote") as viewer:
         assert "no row of chain of thought or of SCALE" in viewer.get("r0-losses.html").text
+
+
+def test_a_hostile_id_makes_no_element_and_no_other_link(tmp_path: Path) -> None:
+    asked = Problem(id=HOSTILE, text="Which?", answer="1")
+    with create(tmp_path / "run", manifest([{"name": "cot"}], samples=1), {"d": [asked]}) as store:
+        go(store, Scripted([("", "There is no answer.")]))
+    with viewing(tmp_path / "run") as viewer:
+        page = viewer.get("r0-losses.html").text
+    assert links(page) == ["r0-c0-p0-s0.html"]
+    assert not [tag for tag, _ in tags(page) if tag in ("img", "svg", "iframe")]
+    assert [attributes for tag, attributes in tags(page) if tag == "script"] == [{"src": "viewer.js", "defer": None}]
 
 
 def test_an_export_has_the_page(run: Path, tmp_path: Path) -> None:

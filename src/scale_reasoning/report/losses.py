@@ -28,7 +28,7 @@ class Changed(msgspec.Struct, frozen=True, kw_only=True):
     samples: tuple[int, ...]
 
 
-class Loss(msgspec.Struct, frozen=True, kw_only=True, rename={"pending": "owed"}):
+class Loss(msgspec.Struct, frozen=True, kw_only=True):
     """What one step of the method loses and wins. Shares are in [0, 1]; None is unknown or does not exist.
 
     For decomposition, routing and System 1 alone, an attempt of row B is paired with the attempt of row A at the same
@@ -39,7 +39,8 @@ class Loss(msgspec.Struct, frozen=True, kw_only=True, rename={"pending": "owed"}
     For the answer's form there is no A. lost: attempts without an answer although their last solution was not cut off;
     won: right attempts whose answer was found in another form than a box (None if a record does not say).
 
-    planned: attempts or pairs of the manifest; counted: those compared; pending, ungraded: those left out.
+    a, b: the rows in words. planned: attempts or pairs of the manifest; counted: those compared; pending, ungraded:
+    those left out.
     """
 
     dataset: str
@@ -47,8 +48,11 @@ class Loss(msgspec.Struct, frozen=True, kw_only=True, rename={"pending": "owed"}
     by: str
     a: str | None
     b: str
+    role_a: Role | None = None
     role_b: Role
-    row_a: int | None
+    run_a: str | None = None
+    run_b: str
+    row_a: int | None = None
     row_b: int
     planned: int
     counted: int
@@ -137,7 +141,10 @@ def _compare_pair(pair: Pair, *, several: bool) -> Loss:
         by=by,
         a=one.describe(several=several),
         b=other.describe(several=several),
+        role_a=one.role,
         role_b=other.role,
+        run_a=a.run,
+        run_b=b.run,
         row_a=one.row,
         row_b=other.row,
         planned=planned,
@@ -181,7 +188,7 @@ def _read_forms(ranked: Ranked, *, several: bool) -> Loss:
         a=None,
         b=ranked.describe(several=several),
         role_b=ranked.role,
-        row_a=None,
+        run_b=cell.run,
         row_b=ranked.row,
         planned=cell.planned,
         counted=len(final),
