@@ -159,7 +159,8 @@ def test_missing_rows_are_named_with_the_command_that_adds_them():
     (note,) = losses.missing
     assert note == (
         "my data.jsonl, m: no chain of thought row, no all System 2 row, no all System 1 row among the rows read from "
-        "runs/a. To add: scale eval 'my data.jsonl' --strategy cot:system2-max-tokens=4096 --strategy scale:route=system2,system2-max-tokens="
+        "runs/a. To add: scale eval 'my data.jsonl' "
+        "--strategy cot:system2-max-tokens=4096 --strategy scale:route=system2,system2-max-tokens="
         "4096,candidates=4 --strategy scale:route=system1,system2-max-tokens=4096,candidates=4 --samples 1 --out "
         "FOLDER, with the run's other flags (model, --limit, --seed); then name FOLDER here too."
     )

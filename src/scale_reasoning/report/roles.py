@@ -152,9 +152,8 @@ def _list_absent(cells: Sequence[Ranked]) -> list[str]:
     like = min(cells, key=lambda each: order.index(each.role))
     runs = ", ".join(dict.fromkeys(each.cell.run for each in cells))
     names = ", ".join(f"no {role} row" for role in absent)
-    return [
-        f"{_name_group(like)}: {names} among the rows read from {runs}. {_write_hint(like, [_spell(role, like) for role in absent])}"
-    ]
+    hint = _write_hint(like, [_spell(role, like) for role in absent])
+    return [f"{_name_group(like)}: {names} among the rows read from {runs}. {hint}"]
 
 
 def _name_group(one: Ranked) -> str:
