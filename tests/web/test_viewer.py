@@ -16,7 +16,7 @@ from scale_reasoning.runs.store import reading
 from scale_reasoning.web.viewer.server import is_own_host
 from scale_reasoning.web.viewer.shelf import Shelf
 
-PAGES = ("", "index.html", "r0-c0.html", "r0-c0-p0-s1.html", "r0-c0-p0-s1-calls.html",
+PAGES = ("", "index.html", "r0-c0.html", "r0-c0-p0-s1.html", "r0-c0-p0-s1-calls.html", "r0-losses.html",
          "compare-r0-c0-r0-c1-p0-s1-s0.html")  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -24,6 +25,8 @@ NumberedCell: TypeAlias = "tuple[int, Cell]"
 RUN = "a run's folder, or FOLDER:N for row N of its report"
 FORMATS = ("md", "latex", "html", "csv", "json")
 LAYOUTS = ("auto", "table1", "table2", "cells")
+MOST_NAMED = 12
+"""Problems named in a line on a terminal by `--losses`."""
 
 
 def add(commands: Commands) -> None:
@@ -56,6 +59,12 @@ def _add_report(commands: Commands) -> None:
         "--prices", metavar="PROMPT,CACHED,COMPLETION", help="price per million tokens of each kind: adds the cost"
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of the draws for maj@k of many samples (default 0)")
+    parser.add_argument(
+        "--losses",
+        action="store_true",
+        help="where attempts are lost: by decomposition (chain of thought against all System 2), by routing (all "
+        "System 2 against a threshold), by the answer's form; names the problems",
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write there; an existing file is an error")
     parser.set_defaults(run=report)
 
@@ -81,6 +90,8 @@ def report(args: argparse.Namespace) -> int:
     from scale_reasoning.report.metrics import summarise
     from scale_reasoning.report.tables import render
 
+    if args.losses:
+        return _report_losses(args)
     prices = None if args.prices is None else _prices(args.prices)
     numbered = read_all_cells(args.runs, args.answers)
     summaries = [
@@ -93,6 +104,43 @@ def report(args: argparse.Namespace) -> int:
     for folder in dict.fromkeys(folder for folder, row in map(split_name, args.runs) if row is None):
         _print_savings(folder, [cell for _, cell in numbered if cell.run == str(folder)])
     return 1 if any(summary.pending for summary in summaries) else 0
+
+
+def _report_losses(args: argparse.Namespace) -> int:
+    """Prints where attempts are lost; 1 where attempts are pending."""
+    from scale_reasoning.report.losses import find_losses
+    from scale_reasoning.report.losses_table import render_losses
+
+    usual = {"layout": "auto", "denominator": "planned", "with_paper": False, "prices": None}
+    if given := [f"--{name.replace('_', '-')}" for name, value in usual.items() if getattr(args, name) != value]:
+        raise ConfigError(f"--losses has its own table, so leave out {', '.join(given)}")
+    numbered = read_all_cells(args.runs)
+    _refuse_other_problems([cell for _, cell in numbered])
+    found = find_losses(numbered)
+    if not found.losses:
+        raise ConfigError("--losses needs rows of chain of thought and of SCALE: name runs that have them")
+    on_terminal = args.out is None and sys.stdout.isatty()
+    _write(render_losses(found, args.format, most=MOST_NAMED if on_terminal else None), args.out)
+    if args.format == "csv":
+        for note in found.missing:
+            say(note)
+    return 1 if found.pending else 0
+
+
+def _refuse_other_problems(cells: Sequence[Cell]) -> None:
+    """Refuses runs with other problems of the same dataset for the same model."""
+    from scale_reasoning.report.compare import refuse_other_problems
+    from scale_reasoning.report.roles import find_role
+
+    firsts: dict[tuple[str, str], Cell] = {}
+    checked: set[tuple[str, str, str]] = set()
+    for cell in cells:
+        if find_role(cell.strategy) is None:
+            continue
+        first = firsts.setdefault((cell.dataset, cell.model), cell)
+        if cell.run != first.run and (cell.run, cell.dataset, cell.model) not in checked:
+            checked.add((cell.run, cell.dataset, cell.model))
+            refuse_other_problems(first, cell, _read_problems(first), _read_problems(cell))
 
 
 def _print_savings(folder: Path, cells: Sequence[Cell]) -> None:

@@ -49,7 +49,7 @@ def render(summaries: Sequence[Summary], format: Format, layout: Layout = "auto"
     if format == "json":
         return msgspec.json.format(msgspec.json.encode(build_rows(summaries)), indent=2).decode() + "\n"
     if format == "csv" and layout in {"auto", "cells"}:
-        return WRITERS["csv"](_build_flat(summaries))
+        return WRITERS["csv"](build_flat(build_rows(summaries)))
     chosen = _choose_layout(summaries) if layout == "auto" else layout
     build = {"table1": _build_table1, "table2": _build_table2, "cells": _build_cells}[chosen]
     return WRITERS[format](build(summaries))
@@ -120,8 +120,9 @@ def _datasets(summaries: Sequence[Summary]) -> list[str]:
     return list(dict.fromkeys(summary.dataset for summary in summaries))
 
 
-def _build_flat(summaries: Sequence[Summary]) -> Grid:
-    lines = [flatten(row) for row in build_rows(summaries)]
+def build_flat(rows: Sequence[Mapping[str, JSON]]) -> Grid:
+    """Puts JSON objects into a table with a column per key; keys of objects in them are joined by dots."""
+    lines = [flatten(row) for row in rows]
     names = list(dict.fromkeys(name for line in lines for name in line))
     return Grid(
         columns=[Column(name=name) for name in names],

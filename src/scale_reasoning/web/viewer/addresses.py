@@ -15,6 +15,7 @@ HOME = "index.html"
 _CELL = r"r(?P<run>\d{1,6})-c(?P<cell>\d{1,6})"
 CELL = re.compile(_CELL)
 RUN = re.compile(rf"{_CELL}(?:-(?P<show>{'|'.join(FILTERS)}))?(?:-(?P<page>\d{{1,6}}))?\.html")
+LOSSES = re.compile(r"r(?P<run>\d{1,6})-losses\.html")
 TABLE = re.compile(rf"{_CELL}-whatif\.json")
 TRACE = re.compile(rf"{_CELL}-p(?P<problem>\d{{1,9}})-s(?P<sample>\d{{1,9}})(?P<calls>-calls)?\.html")
 COMPARISON = re.compile(
@@ -27,6 +28,11 @@ def name_run(cell: ViewedCell, chosen: Filter = Filter(), page: int = 1) -> str:
     name = name_cell(cell) + (f"-{chosen.show}" if chosen.show else "") + (f"-{page}" if page > 1 else "")
     query = {key: value for key, value in (("over", chosen.over), ("words", chosen.words)) if value not in (None, "")}
     return f"{name}.html" + (f"?{urlencode(query)}" if query else "")
+
+
+def name_losses(cell: ViewedCell) -> str:
+    """The address of the page that says where the attempts of a cell's run are lost."""
+    return f"r{cell.run}-losses.html"
 
 
 def name_table(cell: ViewedCell) -> str:

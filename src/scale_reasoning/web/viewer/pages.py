@@ -11,8 +11,16 @@ from typing import Any
 from scale_reasoning.errors import ScaleError
 from scale_reasoning.runs.outcome import outcome_of
 from scale_reasoning.types import JSON, Record
-from scale_reasoning.web.viewer.addresses import name_calls, name_comparison, name_run, name_table, name_trace
+from scale_reasoning.web.viewer.addresses import (
+    name_calls,
+    name_comparison,
+    name_losses,
+    name_run,
+    name_table,
+    name_trace,
+)
 from scale_reasoning.web.viewer.grid import FILTERS, Filter, make_grid
+from scale_reasoning.web.viewer.losses import LossFinder, can_lose, make_loss_page
 from scale_reasoning.web.viewer.rendering import POLICY, render
 from scale_reasoning.web.viewer.shelf import Place, Shelf, ViewedCell
 from scale_reasoning.web.viewer.views import View, find_messages, make_view
@@ -29,6 +37,7 @@ class Pages:
 
     def __init__(self, shelf: Shelf, *, live: bool) -> None:
         self.shelf, self.live = shelf, live
+        self._losses = LossFinder(shelf.pool)
         self._compared = None if live else count_compared_samples(shelf)
 
     def make_home(self) -> str:
@@ -72,6 +81,7 @@ class Pages:
             tau=cell.tau,
             histogram=cell.histogram,
             source=name_table(cell),
+            losses=name_losses(cell) if can_lose(self.shelf.list_cells(cell.run)) else None,
             table=None if self.live or cell.tau is None else write_table(cell.fill_table()),
             grid=grid,
             chosen=chosen,
@@ -80,6 +90,20 @@ class Pages:
             previous=name_run(cell, chosen, grid.page - 1) if grid.page > 1 else None,
             following=name_run(cell, chosen, grid.page + 1) if grid.page < grid.pages else None,
             live=self.live and (bool(cell.pending) or summary is None),
+        )
+
+    def make_losses(self, cells: Sequence[ViewedCell]) -> str:
+        """Where the attempts of a run are lost; `cells` are all its cells."""
+        deadline = self._find_deadline()
+        for cell in cells:
+            cell.refresh()
+        found = self._losses.find(cells[0].folder, deadline)
+        return self._render(
+            "losses.html",
+            run=cells[0].folder.name,
+            up=name_run(cells[0]),
+            shown=None if found is None else make_loss_page(found, cells, name_trace),
+            live=self.live and (found is None or any(cell.pending for cell in cells)),
         )
 
     def make_trace(self, cell: ViewedCell, place: Place) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
@@ -28,6 +28,7 @@ from scale_reasoning.types import JSON, Problem, Record
 from scale_reasoning.web.viewer.replay import RecordedGrades, Replay, StoredAttempt, make_endpoints, replay
 from scale_reasoning.web.viewer.whatif import TauRange, ThresholdTable, find_ranges, find_tau
 
+T = TypeVar("T")
 Place: TypeAlias = tuple[int, int]
 """An attempt in the grid: the position of its problem in the dataset, and its sample."""
 
@@ -71,13 +72,13 @@ class Shelf:
     """
 
     def __init__(self, folders: Iterable[Path]) -> None:
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="numbers")
+        self.pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="numbers")
         self.runs = [found for folder in folders for found in _find_runs(folder)]
         self.cells: list[ViewedCell] = []
         self.broken: list[BrokenRun] = []
         for number, folder in enumerate(self.runs):
             try:
-                self.cells += _open_cells(number, folder, self._pool)
+                self.cells += _open_cells(number, folder, self.pool)
             except ScaleError as error:
                 if len(self.runs) == 1:
                     raise
@@ -88,17 +89,21 @@ class Shelf:
     def read_ahead(self) -> None:
         """Reads every cell in the background, so that the first page is fast."""
         for cell in self.cells:
-            self._pool.submit(cell.refresh)
+            self.pool.submit(cell.refresh)
 
     def find_cell(self, run: int, cell: int) -> ViewedCell | None:
         """The cell with these numbers."""
         return next((each for each in self.cells if (each.run, each.cell) == (run, cell)), None)
 
+    def list_cells(self, run: int) -> list[ViewedCell]:
+        """The cells of a run."""
+        return [each for each in self.cells if each.run == run]
+
     def close(self) -> None:
         """Ends the work in the background."""
         for cell in self.cells:
             cell.stop.set()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self.pool.shutdown(wait=True, cancel_futures=True)
 
 
 class ViewedCell:
@@ -169,10 +174,7 @@ class ViewedCell:
             if self._summed is None or (self._summed[0] != self._written and self._summed[1].done()):
                 self._summed = (self._written, self._pool.submit(self._compute_summary))
             future = self._summed[1]
-        try:
-            return future.result(None if deadline is None else max(0.0, deadline - time.monotonic()))
-        except TimeoutError:
-            return None
+        return wait_for(future, deadline)
 
     def _compute_summary(self) -> Summary:
         with reading(self.folder) as store:
@@ -253,6 +255,14 @@ class ViewedCell:
             asyncio.run(fill())
         except ScaleError as error:
             table.error = str(error)
+
+
+def wait_for(future: Future[T], deadline: float | None) -> T | None:
+    """The result of a computation; None if it is not ready by the deadline (monotonic clock)."""
+    try:
+        return future.result(None if deadline is None else max(0.0, deadline - time.monotonic()))
+    except TimeoutError:
+        return None
 
 
 def _open_cells(number: int, folder: Path, pool: ThreadPoolExecutor) -> list[ViewedCell]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from scale_reasoning.web.viewer.addresses import CELL, COMPARISON, HOME, RUN, TABLE, TRACE
+from scale_reasoning.web.viewer.addresses import CELL, COMPARISON, HOME, LOSSES, RUN, TABLE, TRACE
 from scale_reasoning.web.viewer.grid import Filter
 from scale_reasoning.web.viewer.pages import Pages, write_table
 from scale_reasoning.web.viewer.rendering import FILES, read_asset
@@ -38,6 +38,10 @@ class Site:
                 show=match["show"] or "", over=_read_number(query, "over"), words=query.get("words", "").strip()[:200]
             )
             return self.pages.make_run(self._find_cell(match), chosen, int(match["page"] or 1)), "text/html"
+        if match := LOSSES.fullmatch(name):
+            if not (cells := self.shelf.list_cells(int(match["run"]))):
+                raise NotFound("There is no such run.")
+            return self.pages.make_losses(cells), "text/html"
         if match := TABLE.fullmatch(name):
             cell = self._find_cell(match)
             if cell.tau is None:
