@@ -80,7 +80,7 @@ def test_two_modes_stay_apart_where_a_server_refuses_their_switch() -> None:
     )
     heard = calls(refuser, (Mode.SYSTEM1, Mode.SYSTEM2))
     quick, slow = (bodies[-1]["messages"][-1]["content"] for bodies in heard.bodies)
-    assert "briefly" in quick
+    assert "short calculation" in quick
     assert "step by step" in slow
     assert len(heard.said) == 1
     assert "--profile" in heard.said[0]
