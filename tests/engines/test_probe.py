@@ -294,7 +294,7 @@ def test_the_key_is_in_no_finding() -> None:
 
 def doctor(server: ModelServer | str, *words: str, env: dict[str, str] | None = None) -> tuple[str, int]:
     url = server if isinstance(server, str) else server.base_url
-    done = scale("doctor", "--base-url", url, *words, env={"COLUMNS": "100", **(env or {})})
+    done = scale("doctor", "--quick", "--base-url", url, *words, env={"COLUMNS": "100", **(env or {})})
     return done.stdout + done.stderr, done.returncode
 
 
