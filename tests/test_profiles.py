@@ -1,5 +1,6 @@
 """Which family a model's name belongs to, how its modes are switched, and what a user's own file may say."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.profiles import ModeProfile, Profile, profile_for
+from scale_reasoning.profiles import BRIEF, THOROUGH, ModeProfile, Profile, profile_for
 from scale_reasoning.types import Mode, Sampling
 
 FAMILIES = {
@@ -61,9 +62,73 @@ FAMILIES = {
     "gemini-2.5-pro": "gemini-always",
     "gemini-3-pro-preview": "gemini-always",
     "gemini-2.0-flash": "instruct",
-    "Qwen2.5-32B-Instruct": "instruct",
-    "Qwen/Qwen2.5-Math-72B-Instruct": "instruct",
-    "meta-llama/Llama-3.3-70B-Instruct": "instruct",
+    "Qwen2.5-32B-Instruct": "qwen2.5",
+    "Qwen/Qwen2.5-Coder-1.5B-Instruct": "qwen2.5",
+    "qwen2.5-coder-0.5b": "qwen2.5",
+    "qwen2.5-coder-1.5b-instruct-q4_k_m": "qwen2.5",
+    "qwen2.5:7b": "qwen2.5",
+    "qwen-2.5-72b-instruct": "qwen2.5",
+    "accounts/fireworks/models/qwen2p5-72b-instruct": "qwen2.5",
+    "Qwen/Qwen2.5-VL-7B-Instruct": "qwen2.5",
+    "Qwen/Qwen2-7B-Instruct": "qwen2.5",
+    "Qwen/Qwen2.5-Math-72B-Instruct": "qwen2.5-math",
+    "Qwen2.5-Math-1.5B-Instruct-Q8_0": "qwen2.5-math",
+    "qwen2-math:7b": "qwen2.5-math",
+    "meta-llama/Llama-3.3-70B-Instruct": "llama-3.1",
+    "meta-llama/Meta-Llama-3.1-8B-Instruct": "llama-3.1",
+    "Llama-3.2-1B-Instruct-Q4_K_M": "llama-3.1",
+    "llama3.2:3b": "llama-3.1",
+    "llama-3.3-70b-versatile": "llama-3.1",
+    "meta.llama3-1-8b-instruct-v1:0": "llama-3.1",
+    "accounts/fireworks/models/llama-v3p1-8b-instruct": "llama-3.1",
+    "NousResearch/Hermes-3-Llama-3.1-8B": "llama-3.1",
+    "meta-llama/Meta-Llama-3-8B-Instruct": "llama-3",
+    "llama3:8b": "llama-3",
+    "llama3-70b-8192": "llama-3",
+    "nvidia/Llama-3.1-Nemotron-Nano-8B-v1": "instruct",
+    "nvidia/Llama-3_3-Nemotron-Super-49B-v1": "instruct",
+    "meta-llama/Llama-2-7b-chat-hf": "instruct",
+    "meta-llama/Llama-4-Scout-17B-16E-Instruct": "instruct",
+    "google/gemma-3-27b-it": "gemma-3",
+    "gemma3:4b": "gemma-3",
+    "google/gemma-3n-E4B-it": "gemma-3",
+    "gemma-3-270m-it-Q8_0": "gemma-3",
+    "google/gemma-2-9b-it": "gemma-2",
+    "gemma2:2b": "gemma-2",
+    "google/gemma-2-2b-it": "gemma-2",
+    "google/gemma-2b-it": "instruct",
+    "google/gemma-4-31b-it": "instruct",
+    "microsoft/phi-4": "phi",
+    "microsoft/Phi-4-mini-instruct": "phi",
+    "microsoft/Phi-3.5-mini-instruct": "phi",
+    "phi4-mini": "phi",
+    "microsoft/Phi-3-medium-128k-instruct": "phi",
+    "microsoft/Phi-3-mini-4k-instruct": "phi-3-4k",
+    "phi3:mini": "phi-3-4k",
+    "microsoft/Phi-4-reasoning-plus": "phi-reasoning",
+    "microsoft/Phi-4-mini-reasoning": "phi-reasoning",
+    "phi4-reasoning:14b": "phi-reasoning",
+    "mistralai/Mistral-7B-Instruct-v0.3": "mistral",
+    "mistralai/Mixtral-8x7B-Instruct-v0.1": "mistral",
+    "mistral-large-latest": "mistral",
+    "mistralai/Ministral-8B-Instruct-2410": "mistral",
+    "mistral:7b": "mistral",
+    "mistralai/Mistral-Small-3.2-24B-Instruct-2506": "mistral-small",
+    "mistralai/Ministral-3-14B-Instruct-2512": "mistral-small",
+    "mistralai/Mistral-Nemo-Instruct-2407": "mistral-nemo",
+    "mistral-nemo:12b": "mistral-nemo",
+    "mistralai/Mistral-Small-4-119B-2603": "mistral-hybrid",
+    "mistralai/Magistral-Small-2509": "magistral",
+    "magistral-medium-latest": "magistral",
+    "mistralai/Ministral-3-8B-Reasoning-2512": "magistral",
+    "HuggingFaceTB/SmolLM3-3B": "smollm3",
+    "HuggingFaceTB/SmolLM-1.7B-Instruct": "smollm",
+    "LiquidAI/LFM2-1.2B": "lfm2",
+    "LFM2-350M-Q4_K_M": "lfm2",
+    "LiquidAI/LFM2.5-1.2B-Instruct": "lfm2.5",
+    "LiquidAI/LFM2.5-1.2B-Thinking": "lfm-thinking",
+    "runs/scale-sft-qwen2.5/final": "traces",
+    "qwen2.5-1.5b-traces": "traces",
     "": "instruct",
     "smollm2": "smollm2",
     "SmolLM2-360M-Instruct-Q4_K_M": "smollm2",
@@ -102,7 +167,9 @@ def test_qwen3_sends_its_switch_as_true_and_as_false() -> None:
     assert slow.sampling == Sampling(temperature=0.6, top_p=0.95, top_k=20, min_p=0.0)
 
 
-@pytest.mark.parametrize("family", ["qwq", "deepseek-r1", "qwen3-thinking-2507", "openai-o"])
+@pytest.mark.parametrize(
+    "family", ["qwq", "deepseek-r1", "qwen3-thinking-2507", "openai-o", "phi-reasoning", "magistral", "lfm-thinking"]
+)
 def test_a_family_that_always_thinks_has_no_system_1_and_says_what_to_do(family: str) -> None:
     profile = profile_for("any", name=family)
     assert profile.mode(Mode.SYSTEM1) is None
@@ -128,6 +195,35 @@ def test_what_a_mode_may_write_fits_the_window(family: str) -> None:
         if own is not None and profile.window is not None:
             assert own.max_tokens is not None
             assert own.max_tokens < profile.window
+
+
+SENTENCES = (BRIEF, THOROUGH)
+
+
+@pytest.mark.parametrize(
+    "family",
+    [
+        "qwen2.5", "qwen2.5-math", "llama-3.1", "llama-3", "gemma-3", "gemma-2", "phi", "phi-3-4k", "mistral-small",
+        "mistral-nemo", "mistral", "lfm2.5", "lfm2", "smollm", "qwen3-instruct-2507", "instruct",
+    ],
+)  # fmt: skip
+def test_a_family_without_a_switch_has_the_sentence_of_each_mode_and_caps_that_its_window_holds(family: str) -> None:
+    profile = profile_for("any", name=family)
+    fast, slow = both(profile)
+    assert (fast.sentence, slow.sentence) == SENTENCES
+    assert not fast.extras
+    assert not slow.extras
+    assert fast.sampling == slow.sampling
+    if family not in ("instruct", "qwen3-instruct-2507"):
+        assert profile.window is not None
+        assert (fast.max_tokens, slow.max_tokens) == (512, min(4096, profile.window // 2))
+
+
+@pytest.mark.parametrize("family", sorted(set(FAMILIES.values())))
+def test_a_suffix_says_how_much_to_write_and_not_where_the_result_goes(family: str) -> None:
+    for mode in Mode:
+        own = profile_for("any", name=family).mode(mode)
+        assert own is None or not re.search("box|answer is|end with|last line", own.suffix.lower())
 
 
 def test_hosted_reasoning_models_are_sent_no_temperature_and_their_own_cap() -> None:

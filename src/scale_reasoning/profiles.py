@@ -47,6 +47,10 @@ KNOWN_MARKS: tuple[Marks, ...] = (
 )
 """The marks by which families open and close a thought in their text."""
 
+BRIEF = "Reply with one line like a + b = \\boxed{c} or a * b = \\boxed{c}, and nothing else."
+THOROUGH = "Work it out step by step."
+"""The sentences that stand in for a switch, in System 1 and System 2: they say how much to write of a solution."""
+
 NO_PAIR = "name a model for it: --model for System 2, --system1-model for System 1"
 
 
@@ -55,10 +59,10 @@ class ModeProfile:
     """How one mode of a family is asked for.
 
     `extras` are body keys (the switch), `suffix` words at the end of every request (a switch in the prompt), `sentence`
-    words at the end of a request for a solution that say how much to write (for models with no switch), `max_tokens`
-    the cap on new tokens, `starts_thinking` whether the chat template opens the thought itself,
-    `limit_key` the body's name for that cap, `pair_hint` what to do about the mode the family lacks, `prompts` the
-    family's prompt set, `candidates` its number of decompositions and `think` its marks of a thought (see Profile).
+    words at the end of a request for a solution that say how much to write (by default, BRIEF and THOROUGH in a family
+    that has both modes and no switch), `max_tokens` the cap on new tokens, `limit_key` the body's name for it,
+    `starts_thinking` whether the chat template opens the thought itself. For `pair_hint`, `prompts`, `candidates` and
+    `think` see Profile.
     """
 
     sampling: Sampling = field(default_factory=Sampling)
@@ -152,12 +156,15 @@ def _profile(file: Path, name: str, table: JSON) -> Profile:
     said = dict(cast("dict[str, Any]", table))
     shared = {key: said[key] for key in _SHARED_KEYS & said.keys()}
     refuse_unknown_keys(where, said, _FAMILY_KEYS)
+    bodies = [cast("dict[str, Any]", said[mode.value]) for mode in Mode if isinstance(said.get(mode.value), dict)]
+    switched = len(bodies) < len(Mode) or any(not _SWITCHES.isdisjoint(body) for body in bodies)
     for mode in Mode:
         if isinstance(body := said.get(mode.value), dict):
             rest = dict(cast("dict[str, Any]", body))
             refuse_unknown_keys(f"{where}.{mode.value}", rest, _MODE_KEYS)
             sampling = {key: rest.pop(key) for key in _SAMPLING_KEYS if key in rest}
-            said[mode.value] = {**rest, "sampling": sampling, **shared}
+            sentence = {} if switched else {"sentence": BRIEF if mode is Mode.SYSTEM1 else THOROUGH}
+            said[mode.value] = {**sentence, **rest, "sampling": sampling, **shared}
     if not any(mode.value in said for mode in Mode):
         raise ConfigError(f"{where}: needs system1, system2 or both")
     try:
@@ -179,6 +186,7 @@ def _profile(file: Path, name: str, table: JSON) -> Profile:
     return profile
 
 
+_SWITCHES = {"extras", "suffix", "starts_thinking"}
 _SAMPLING_KEYS = {field.name for field in fields(Sampling)}
 _SHARED_KEYS = {"pair_hint", "prompts", "candidates", "think"}
 _MODE_KEYS = {field.name for field in fields(ModeProfile)} - {"sampling", *_SHARED_KEYS} | _SAMPLING_KEYS

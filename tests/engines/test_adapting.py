@@ -18,6 +18,7 @@ from scale_reasoning.engines import Connection, connect
 from scale_reasoning.errors import ScaleError
 from scale_reasoning.journal import MemoryJournal, key
 from scale_reasoning.lm import LM
+from scale_reasoning.profiles import BRIEF, THOROUGH
 from scale_reasoning.replies import outline_schema
 from scale_reasoning.together import together
 from scale_reasoning.types import Attempt, Message, Mode
@@ -80,8 +81,8 @@ def test_two_modes_stay_apart_where_a_server_refuses_their_switch() -> None:
     )
     heard = calls(refuser, (Mode.SYSTEM1, Mode.SYSTEM2))
     quick, slow = (bodies[-1]["messages"][-1]["content"] for bodies in heard.bodies)
-    assert "briefly" in quick
-    assert "step by step" in slow
+    assert BRIEF in quick
+    assert THOROUGH in slow
     assert len(heard.said) == 1
     assert "--profile" in heard.said[0]
 

@@ -19,7 +19,7 @@ from scale_reasoning.engines import Connection
 from scale_reasoning.engines.catalogue import SMOLLM2
 from scale_reasoning.engines.fetching import find
 from scale_reasoning.engines.http import Timeouts
-from scale_reasoning.engines.probe import LEAK, MODEL, REACHABLE, Finding, probe
+from scale_reasoning.engines.probe import LEAK, MODEL, REACHABLE, Finding, is_complete, probe
 from scale_reasoning.errors import ConfigError
 
 KEY = "sk-secret-0123456789"
@@ -47,6 +47,7 @@ def closed_port() -> str:
 
 def test_a_good_endpoint_is_all_yes() -> None:
     findings = probed(Endpoint())
+    assert is_complete(list(findings.values()))
     assert {name: f.verdict for name, f in findings.items() if f.verdict != "yes"} == {}
     assert list(findings) == [
         REACHABLE, MODEL, "window", "profile", LEAK, REASONS, "schema honoured", "n", "seed repeatable",
@@ -245,6 +246,7 @@ def test_a_server_that_dies_during_the_probe_ends_it_with_a_finding() -> None:
     assert findings[LEAK].verdict == "yes"
     assert [f.verdict for f in findings.values()].count("unknown") == 1
     assert list(findings)[-1] == REASONS
+    assert not is_complete(list(findings.values()))
 
 
 def test_a_model_that_always_thinks_has_no_system_1_to_trust() -> None:
@@ -277,6 +279,7 @@ def test_one_dead_endpoint_does_not_hide_the_other() -> None:
     with serving(Endpoint()) as server:
         findings = named(Connection(base_url=server.base_url, model=NAME, system1_base_url=closed_port()))
     assert findings["reachable (System 1)"].verdict == "no"
+    assert not is_complete(list(findings.values()))
     assert findings[REASONS].verdict == "yes"
     assert LEAK not in findings
 
@@ -294,7 +297,7 @@ def test_the_key_is_in_no_finding() -> None:
 
 def doctor(server: ModelServer | str, *words: str, env: dict[str, str] | None = None) -> tuple[str, int]:
     url = server if isinstance(server, str) else server.base_url
-    done = scale("doctor", "--base-url", url, *words, env={"COLUMNS": "100", **(env or {})})
+    done = scale("doctor", "--quick", "--base-url", url, *words, env={"COLUMNS": "100", **(env or {})})
     return done.stdout + done.stderr, done.returncode
 
 

@@ -1,7 +1,7 @@
-"""`scale doctor`: what an endpoint can do, and whether its System 1 is really off, as one table on stdout.
+"""`scale doctor`: what an endpoint can do, whether its System 1 is really off and what its modes are worth, as a table.
 
-Decides colours, layout and exit codes; engines decide what to ask and what a reply proves. Text of a server is printed
-on one line, never as markup.
+Decides colours, layout and exit codes; engines and runs decide what to ask and what a reply proves. Text of a server is
+printed on one line, never as markup.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from scale_reasoning.cli.reach import make_connection
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from scale_reasoning.engines.connection import Connection
     from scale_reasoning.engines.findings import Finding
 
 COLOURS = {"yes": "green", "no": "bold red", "unknown": "yellow"}
@@ -32,10 +33,15 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser(
         "doctor",
         help="what can this endpoint do, and is System 1 really off?",
-        description="Asks an endpoint, with a dozen small requests, what it can do, and prints what that costs "
-        "and how to fix it. Exit codes: 0 fine, 1 System 1 leaks reasoning or is missing, 2 configuration, 3 the "
-        f"engine could not be reached or used. A reply must begin within {PATIENCE:g} s; --first-byte-timeout changes "
-        "that.",
+        description="Asks an endpoint, with a dozen small requests, what it can do, then ten small questions in both "
+        "modes, and prints what a lack costs and how to fix it. Exit codes: 0 fine, 1 System 1 leaks reasoning or is "
+        "missing, 2 configuration, 3 the engine could not be reached or used. A reply must begin within "
+        f"{PATIENCE:g} s; --first-byte-timeout changes that.",
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="leave out the ten questions that say what the two modes are worth (30 small requests, at most 5 minutes)",
     )
     parser.add_argument("--json", action="store_true", help="print the findings, one line of JSON, on standard output")
     options.add_model(parser)
@@ -44,9 +50,7 @@ def add(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Examines the endpoint and prints the findings."""
-    from scale_reasoning.engines.probe import probe
-
-    findings = asyncio.run(probe(make_connection(options.read_model(args)), _show_progress))
+    findings = asyncio.run(_examine(make_connection(options.read_model(args)), quick=args.quick))
     if args.json:
         import msgspec
 
@@ -54,6 +58,18 @@ def run(args: argparse.Namespace) -> int:
     else:
         _print(findings)
     return _choose_exit_code(findings)
+
+
+async def _examine(connection: Connection, *, quick: bool) -> list[Finding]:
+    from scale_reasoning.engines import name_model
+    from scale_reasoning.engines.probe import is_complete, probe
+    from scale_reasoning.runs.modes import examine_modes
+
+    connection = await name_model(connection)
+    findings = await probe(connection, _show_progress)
+    if not quick and is_complete(findings):
+        findings += await examine_modes(connection, _show_progress)
+    return findings
 
 
 def _show_progress(name: str) -> None:

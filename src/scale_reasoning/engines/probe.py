@@ -6,7 +6,7 @@ failure becomes a finding and is not tried again.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TypeAlias
@@ -20,11 +20,12 @@ from scale_reasoning.engines.table import choose_engine
 from scale_reasoning.errors import EngineError, Rejected, Unreachable
 from scale_reasoning.types import Mode
 
-__all__ = ["LEAK", "MODEL", "REACHABLE", "Finding", "probe"]
+__all__ = ["LEAK", "MODEL", "REACHABLE", "Finding", "is_complete", "probe"]
 
 REACHABLE = "reachable"
 LEAK = "System 1 leaks no reasoning"
 MODEL = "model"
+LAST = "streaming"
 
 Check: TypeAlias = Callable[[ProbedEngine], Awaitable[Finding]]
 
@@ -55,6 +56,12 @@ async def probe(connection: Connection, say: Callable[[str], None] = lambda _: N
     secrets = (connection.api_key,) if connection.api_key else ()
     # Both texts may quote the server.
     return [replace(f, found=quote(f.found, secrets), fix=quote(f.fix, secrets)) for f in findings]
+
+
+def is_complete(findings: Sequence[Finding]) -> bool:
+    """Whether the checks of every endpoint came to their end: each can be used and none fell silent."""
+    began, ended = (sum(finding.name.startswith(name) for finding in findings) for name in (REACHABLE, LAST))
+    return 0 < began == ended
 
 
 async def _run_checks(engine: ProbedEngine, label: str, say: Callable[[str], None]) -> list[Finding]:
@@ -146,6 +153,6 @@ _CHECKS: tuple[tuple[str, Check, Mode | None], ...] = (
     # The last three send nothing: they look at all replies so far.
     ("request keys", checks.check_keys, None),
     ("usage", checks.check_usage, None),
-    ("streaming", checks.check_streaming, None),
+    (LAST, checks.check_streaming, None),
 )
 """Name of the finding, its check, and the mode whose endpoint it concerns (None: every endpoint), in order."""
