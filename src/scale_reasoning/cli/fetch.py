@@ -6,8 +6,7 @@ import argparse
 import sys
 
 from scale_reasoning.cli.options import Commands
-from scale_reasoning.engines.catalogue import CATALOGUE, SMOLLM2
-from scale_reasoning.engines.connection import EMBEDDED
+from scale_reasoning.engines.catalogue import CATALOGUE, DEFAULT_MODEL, EMBEDDED_MODELS, SMOLLM2, STUDENT
 from scale_reasoning.errors import ConfigError
 
 LINE = 140
@@ -17,8 +16,8 @@ LINE = 140
 def add(commands: Commands) -> None:
     """Adds the verbs."""
     parser = commands.add_parser("fetch", help="fetch a model before its first use")
-    words = f"a name of `scale list models` (default: {EMBEDDED})"
-    parser.add_argument("model", nargs="?", default=EMBEDDED, metavar="NAME", help=words)
+    words = f"a name of `scale list models` (default: {DEFAULT_MODEL})"
+    parser.add_argument("model", nargs="?", default=DEFAULT_MODEL, metavar="NAME", help=words)
     parser.set_defaults(run=run)
     parser = commands.add_parser("list", help="list the models that SCALE can fetch")
     parser.add_argument("what", choices=["models"], metavar="models")
@@ -34,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     from scale_reasoning.engines.table import fetch_embedded, is_embedded
 
     if not is_embedded(args.model):
-        raise ConfigError(f"no model {args.model!r} can be fetched; there are {', '.join((EMBEDDED, *CATALOGUE))}")
+        raise ConfigError(f"no model {args.model!r} can be fetched; there are {', '.join(EMBEDDED_MODELS)}")
     console = Console(stderr=True, highlight=False, soft_wrap=True)
 
     def say(line: str) -> None:
@@ -60,13 +59,17 @@ def list_models(_: argparse.Namespace) -> int:
     from scale_reasoning.engines import fetching, student
 
     table = Table("model", "here", "MB", "window", "thinks", "licence", "from", "for", box=None, pad_edge=False)
-    here = "yes" if student.ADAPTER.exists() and student.find_target().exists() else "no"
-    about = "easy arithmetic in letters, nothing else"
-    table.add_row(EMBEDDED, here, "145", str(SMOLLM2.window), "yes", SMOLLM2.licence, "index", about)
-    for row in CATALOGUE.values():
+    for name in EMBEDDED_MODELS:
+        if name == STUDENT:
+            here = "yes" if student.ADAPTER.exists() and student.find_target().exists() else "no"
+            about = "easy arithmetic in letters, nothing else"
+            table.add_row(name, here, "145", str(SMOLLM2.window), "yes", SMOLLM2.licence, "index", about)
+            continue
+        row = CATALOGUE[name]
         here = "yes" if fetching.find(row) else "no"
         thinks = "yes" if row.thinks else "no"
         source = ", ".join(name for name, has in (("index", row.wheels), ("Hub", row.hub)) if has)
-        table.add_row(row.name, here, f"{row.size / 1e6:,.0f}", str(row.window), thinks, row.licence, source, row.use)
+        use = f"the default; {row.use}" if name == DEFAULT_MODEL else row.use
+        table.add_row(name, here, f"{row.size / 1e6:,.0f}", str(row.window), thinks, row.licence, source, use)
     Console(highlight=False, width=None if sys.stdout.isatty() else LINE).print(table)
     return 0

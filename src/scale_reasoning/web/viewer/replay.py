@@ -14,8 +14,9 @@ import msgspec
 
 from scale_reasoning.endpoint import Endpoints
 from scale_reasoning.engines import make_endpoint
+from scale_reasoning.engines.catalogue import DEFAULT_MODEL
 from scale_reasoning.engines.checkpoint import name_of
-from scale_reasoning.engines.connection import EMBEDDED, ModelSpec, derive_system1
+from scale_reasoning.engines.connection import ModelSpec, derive_system1
 from scale_reasoning.engines.table import OpenEngine, choose_engine, name_llama
 from scale_reasoning.errors import ConfigError, EngineError
 from scale_reasoning.events import Event, Finished, Routed
@@ -180,7 +181,7 @@ def make_endpoints(model: ModelSpec) -> Endpoints:
 
 def _describe_engine(spec: ModelSpec) -> OpenEngine:
     """The model and the window that the engine would have, without opening it."""
-    named, window = spec.model or EMBEDDED, spec.window
+    named, window = spec.model or DEFAULT_MODEL, spec.window
     match choose_engine(spec):
         case "llama":
             return OpenEngine(engine=_RefusingEngine(), model=name_llama(spec), window=window or EMBEDDED_WINDOW)
