@@ -1,4 +1,5 @@
-"""SCALE from Python in ten lines, on the student. Connection() is the default model, Connection(model=..., base_url=...) a server's.
+"""SCALE from Python in ten lines, on the student, which solves such problems only. Other models: Connection() is the
+default one, Connection(model=..., base_url=...) is a server's.
 
 python examples/ten_lines.py
 """

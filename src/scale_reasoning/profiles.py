@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias, cast
+from typing import Annotated, Any, Literal, TypeAlias, cast
 
 import msgspec
 
@@ -22,6 +22,9 @@ from scale_reasoning.types import JSON, THINK, Marks, Mode, Sampling
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
 
 Mark: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+
+Language: TypeAlias = Literal["", "letters"]
+"""The only problems that a family solves: chains of arithmetic in letters; "" where it solves any."""
 
 FINAL = "<|channel|>final"
 """Where gpt-oss ends its thought and begins the message for the user."""
@@ -55,7 +58,7 @@ class ModeProfile:
     `extras` are body keys (the switch), `suffix` a sentence after the last message for models with no switch,
     `max_tokens` the cap on new tokens, `starts_thinking` whether the chat template opens the thought itself,
     `limit_key` the body's name for that cap, `pair_hint` what to do about the mode the family lacks, `prompts` the
-    family's prompt set and `think` its marks of a thought (see Profile).
+    family's prompt set, `think` its marks of a thought and `language` its only problems (see Profile).
     """
 
     sampling: Sampling = field(default_factory=Sampling)
@@ -67,13 +70,15 @@ class ModeProfile:
     pair_hint: str = NO_PAIR
     prompts: str = ""
     think: tuple[Mark, Mark] = THINK
+    language: Language = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """One model family. A mode that is None must come from another model. `prompts` names a folder of prompts files
     beside the strategies' own, for a family that was trained on other words. `think` are the marks that open and close
-    a thought in the family's text, where they are not `<think>` and `</think>`.
+    a thought in the family's text, where they are not `<think>` and `</think>`. `language` is that of the only problems
+    which the family solves (see Language); others are refused before the first call.
     """
 
     name: str
@@ -82,6 +87,7 @@ class Profile:
     pair_hint: str = NO_PAIR
     prompts: str = ""
     think: tuple[Mark, Mark] = THINK
+    language: Language = ""
     system1: ModeProfile | None = None
     system2: ModeProfile | None = None
 
@@ -173,6 +179,6 @@ def _profile(file: Path, name: str, table: JSON) -> Profile:
 
 
 _SAMPLING_KEYS = {field.name for field in fields(Sampling)}
-_SHARED_KEYS = {"pair_hint", "prompts", "think"}
+_SHARED_KEYS = {"pair_hint", "prompts", "think", "language"}
 _MODE_KEYS = {field.name for field in fields(ModeProfile)} - {"sampling", *_SHARED_KEYS} | _SAMPLING_KEYS
 _FAMILY_KEYS = {field.name for field in fields(Profile)} - {"name"}

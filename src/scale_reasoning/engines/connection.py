@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class ModelSpec:
     """Which model; None where nothing is said.
 
-    model: a name on the server (not needed where the server has one model only), a model of `scale list models` (without
-    a base URL, None is the default one) or the path of a GGUF file or, without a base URL, of a checkpoint folder.
+    model: a name on the server (not needed where the server has one model only), a model of `scale list models` (None
+    without a base URL is the default one) or the path of a GGUF file or, without a base URL, of a checkpoint folder.
     base_url: the server of an OpenAI-compatible API.
     more_base_urls: further servers of the same model. system1_model, system1_base_url: the model and server of System 1
     where they are others. api_key_env: the environment variable with the API key, which only the `scale` command reads.

@@ -18,6 +18,7 @@ from scale_reasoning.engines.connection import ModelSpec, derive_system1, find_f
 from scale_reasoning.errors import ConfigError, GradeError
 from scale_reasoning.graders import check_name, grader_for
 from scale_reasoning.profiles import Profile
+from scale_reasoning.runs.language import require_language_of
 from scale_reasoning.runs.manifest import DatasetSpec, Manifest, name_unnamed
 from scale_reasoning.strategies import fingerprints
 from scale_reasoning.types import JSON, Problem, Solution
@@ -35,6 +36,8 @@ async def prepare(manifest: Manifest) -> tuple[Manifest, dict[str, tuple[Problem
     datasets = {name: _load(spec) for name, spec in specs.items()}
     for dataset in datasets.values():
         await _check_gold(dataset, manifest.grader)
+    for name, model in dict.fromkeys((cell.dataset.name, cell.model) for cell in manifest.cells):
+        require_language_of(name_unnamed(model), datasets[name].problems)
     prompts: dict[str, str] = {}
     profiles: dict[str, JSON] = {}
     for cell in manifest.cells:

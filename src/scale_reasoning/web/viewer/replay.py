@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from scale_reasoning.endpoint import Endpoints
+from scale_reasoning.endpoint import Endpoint, Endpoints
 from scale_reasoning.engines import make_endpoint
 from scale_reasoning.engines.catalogue import DEFAULT_MODEL
 from scale_reasoning.engines.checkpoint import name_of
@@ -159,7 +159,7 @@ async def replay(stored: StoredAttempt) -> Replay:
     record = await attempt(
         stored.problem if stored.grader else replace(stored.problem, answer=None),
         stored.strategy,
-        {mode: replace(endpoint, engine=_RefusingEngine()) for mode, endpoint in stored.endpoints.items()},
+        {mode: _make_replaying(endpoint) for mode, endpoint in stored.endpoints.items()},
         sample=stored.sample,
         seed=stored.seed,
         grader=stored.grader,
@@ -167,6 +167,11 @@ async def replay(stored: StoredAttempt) -> Replay:
         listener=recorder.hear,
     )
     return Replay(record=record, exchanges=recorder.exchanges(record), difficulties=tuple(recorder.difficulties))
+
+
+def _make_replaying(endpoint: Endpoint) -> Endpoint:
+    """The endpoint without calls; what was run is shown whatever language its problem is in."""
+    return replace(endpoint, engine=_RefusingEngine(), profile=replace(endpoint.profile, language=""))
 
 
 def make_endpoints(model: ModelSpec) -> Endpoints:
