@@ -49,7 +49,7 @@ def test_it_refuses_as_system_1_of_another_model_too() -> None:
 
 
 def test_from_python_the_strategy_is_not_even_begun() -> None:
-    engine = Scripted([r"\boxed{4}"])
+    engine = Scripted([("", r"\boxed{4}")])
     with pytest.raises(ConfigError, match="chains of arithmetic in letters"):
         asyncio.run(solve(OTHER, CoT(), endpoints=endpoints(engine, "student")))
     assert engine.requests == []
