@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from scale_reasoning.cli.options import Commands
 from scale_reasoning.engines.catalogue import CATALOGUE, DEFAULT_MODEL, EMBEDDED_MODELS, SMOLLM2, STUDENT
@@ -26,29 +27,32 @@ def add(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints where the model's file is."""
+    print(fetch_visibly(args.model))
+    return 0
+
+
+def fetch_visibly(name: str) -> Path:
+    """The model's file, fetched where it is missing, with its progress on stderr. Raises ConfigError."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
     from scale_reasoning.engines.fetching import Reporter, say_tenths
     from scale_reasoning.engines.table import fetch_embedded, is_embedded
 
-    if not is_embedded(args.model):
-        raise ConfigError(f"no model {args.model!r} can be fetched; there are {', '.join(EMBEDDED_MODELS)}")
+    if not is_embedded(name):
+        raise ConfigError(f"no model {name!r} can be fetched; there are {', '.join(EMBEDDED_MODELS)}")
     console = Console(stderr=True, highlight=False, soft_wrap=True)
 
     def say(line: str) -> None:
         console.print(f"scale: {line}", markup=False)
 
     if not console.is_terminal:
-        print(fetch_embedded(args.model, Reporter(say=say, progress=say_tenths(say))))
-        return 0
+        return fetch_embedded(name, Reporter(say=say, progress=say_tenths(say)))
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=None)
         reporter = Reporter(say=say, progress=lambda done, total: bar.update(task, completed=done, total=total))
-        file = fetch_embedded(args.model, reporter)
-    print(file)
-    return 0
+        return fetch_embedded(name, reporter)
 
 
 def list_models(_: argparse.Namespace) -> int:
