@@ -45,6 +45,8 @@ def test_without_a_name_the_default_model_of_the_catalogue_is_meant() -> None:
     assert DEFAULT_MODEL in CATALOGUE
     assert _parser().parse_args(["fetch"]).model == DEFAULT_MODEL
     assert (choose_engine(ModelSpec()), name_llama(ModelSpec())) == ("llama", DEFAULT_MODEL)
+    for page in ("README.md", "docs/quickstart.md", "docs/engines.md", "CHANGELOG.md"):
+        assert DEFAULT_MODEL in (Path(__file__).parents[2] / page).read_text(), f"{page} names another default"
     assert find_family(ModelSpec()) == find_family(ModelSpec(model=DEFAULT_MODEL))
 
 

@@ -1,4 +1,4 @@
-"""The embedded model: a GGUF file served by llama.cpp in a child process, used like any other server.
+"""A model on this machine: a GGUF file served by llama.cpp in a child process, used like any other server.
 
 Decides how the child is started, watched and ended. The protocol is in openai.py, llama.cpp's settings are in
 llama_server.py.
