@@ -102,7 +102,7 @@ def make_messages(mode: Mode) -> tuple[Message, ...]:
     Without them, what is learned from single operations is not used in a conversation. In a tree they cost nothing,
     because all such rows begin with them.
     """
-    family = profile_for(STUDENT)
+    family = profile_for(STUDENT, name=STUDENT)
     prompts, own = load_own(scale_reasoning.strategies.scale.__file__, family.prompts), family.mode(mode)
     suffix = own.suffix if own else ""
     return (Message("system", prompts.fill("system")), Message("user", f"{prompts.fill('solve')}\n\n{suffix}"))

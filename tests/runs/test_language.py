@@ -13,7 +13,7 @@ from tests.web.proxies import MODEL, both
 from scale_reasoning import CoT, endpoints, solve
 from scale_reasoning.arithmetic.reading import EXAMPLE
 from scale_reasoning.engines.catalogue import DEFAULT_MODEL
-from scale_reasoning.engines.connection import ModelSpec
+from scale_reasoning.engines.connection import ModelSpec, find_family
 from scale_reasoning.engines.scripted import Scripted
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.journal import MemoryJournal
@@ -46,6 +46,12 @@ def test_it_refuses_as_system_1_of_another_model_too() -> None:
         at = ["--base-url", server.base_url, "--model", "q", "--system1-model", "student"]
         assert "student was trained only" in scale("solve", *at, OTHER).stderr
         assert server.paths == []
+
+
+def test_a_model_of_the_same_name_on_a_server_is_another_model() -> None:
+    for name in ("Student", "their/student"):
+        assert find_family(ModelSpec(model=name, base_url="http://127.0.0.1:9/v1")).language == ""
+    assert find_family(ModelSpec(model="student")).name == "student"
 
 
 def test_from_python_the_strategy_is_not_even_begun() -> None:

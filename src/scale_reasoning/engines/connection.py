@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from scale_reasoning.engines.catalogue import DEFAULT_MODEL
+from scale_reasoning.engines.catalogue import DEFAULT_MODEL, STUDENT
 from scale_reasoning.engines.limit import InFlight
 from scale_reasoning.profiles import Profile, profile_for
 
@@ -89,4 +89,5 @@ def derive_system1(spec: Spec) -> Spec | None:
 def find_family(spec: ModelSpec) -> Profile:
     """The family of a model. Raises ConfigError for an unknown profile or a faulty profiles file."""
     file = Path(spec.profiles) if spec.profiles else None
-    return profile_for(spec.model or DEFAULT_MODEL, name=spec.profile, file=file)
+    named = spec.profile or (STUDENT if spec.model == STUDENT else None)
+    return profile_for(spec.model or DEFAULT_MODEL, name=named, file=file)
