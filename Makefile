@@ -8,13 +8,11 @@ ATHERIS ?= atheris==3.0.0
 SECONDS_EACH ?= 60
 ALONE := not sft and not clients and not browser and not ray
 BENCHMARKS := http_clients overhead grading scheduling makespan in_flight prefix_cache embedded resume hundred_thousand
-EXAMPLE := C = 517. D = C + 8. E = D × 7. F = E mod 1000. G = F - 46. Find G.
-ANSWER := 629
 
 .PHONY: run test test-slow test-sft test-clients test-browser test-ray check examples format fuzz bench student clean
 
-run: $(VENV)/model  ## solve a problem with the model in the box, the trace live
-	@$(BIN)/scale solve --tau 0.3 --answer $(ANSWER) "$(EXAMPLE)" || test $$? -eq 1
+run: $(VENV)/local  ## solve a problem, the trace live; MODEL=student for the small model, or another of `scale list models`
+	@$(BIN)/scale example $(MODEL) || test $$? -eq 1
 
 test: $(VENV)/dev $(VENV)/model  ## the quick tests that need no other service, 2 minutes
 	$(BIN)/pytest -m 'not slow and $(ALONE)'
@@ -40,7 +38,7 @@ check: $(VENV)/dev  ## lint, format, types, directions of imports
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
-examples: $(VENV)/model  ## the programs of examples/, on the model in the box
+examples: $(VENV)/model  ## the programs of examples/, on the student and on its base model
 	for program in examples/*.py; do $(BIN)/python $$program || exit 1; done
 
 format: $(VENV)/dev
@@ -85,8 +83,8 @@ $(VENV)/browser: $(VENV)/dev
 	$(BIN)/python -m pip install --quiet --group browser
 	@touch $@
 
-$(VENV)/model: $(VENV)/local
-	$(BIN)/scale fetch
+$(VENV)/model: $(VENV)/local  ## the student and its base model, which tests need; not the default model
+	$(BIN)/scale fetch student
 	@touch $@
 
 student: $(VENV)/sft  ## make the student anew in OUT (student-run), and install it: three hours, nothing beside it

@@ -1,4 +1,5 @@
-"""SCALE from Python in ten lines, on the model in the box. With a server: Connection(model=..., base_url=...).
+"""SCALE from Python in ten lines, on the student, which solves such problems only. Other models: Connection() is the
+default one, Connection(model=..., base_url=...) is a server's.
 
 python examples/ten_lines.py
 """
@@ -9,7 +10,7 @@ from scale_reasoning import Connection, Scale, connect, solve
 
 
 async def main() -> None:
-    async with connect(Connection()) as endpoints:
+    async with connect(Connection(model="student")) as endpoints:
         record = await solve(
             "C = 517. D = C + 8. E = D × 7. Find E.", Scale(tau=0.5), endpoints=endpoints, answer="3675"
         )

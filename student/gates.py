@@ -16,7 +16,8 @@ from scale_reasoning.answers import final_answer
 from scale_reasoning.arithmetic.chains import Split, Turn
 from scale_reasoning.arithmetic.problems import LAPTOP, Chain, chain
 from scale_reasoning.arithmetic.teacher import Teacher, outline
-from scale_reasoning.engines import EMBEDDED, endpoints
+from scale_reasoning.engines import endpoints
+from scale_reasoning.engines.catalogue import STUDENT
 from scale_reasoning.engines.llama import Llama
 from scale_reasoning.lm import LM
 from scale_reasoning.replies import parse_number, parse_outline
@@ -77,7 +78,7 @@ def problems(split: Split, learned: frozenset[Turn]) -> Iterator[ExamProblem]:
 
 def _record_calls(truth: Chain, route: str) -> list[tuple[Request, Completion]]:
     recording, attempt = RecordingTeacher(Teacher()), Attempt(problem_id=truth.problem_id, sample=0)
-    lm = LM(endpoints(recording, EMBEDDED), attempt=attempt)
+    lm = LM(endpoints(recording, STUDENT), attempt=attempt)
     asyncio.run(scale(candidates=1, route=route).solve(truth.problem, lm))
     return recording.calls
 

@@ -15,7 +15,8 @@ from scale_reasoning.arithmetic.chains import Level, Turn, split_of
 from scale_reasoning.arithmetic.problems import LAPTOP, Chain, chain
 from scale_reasoning.arithmetic.teacher import Teacher, outline
 from scale_reasoning.arithmetic.working import SIGNS, expression, write_working
-from scale_reasoning.engines import EMBEDDED, endpoints
+from scale_reasoning.engines import endpoints
+from scale_reasoning.engines.catalogue import STUDENT
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import LM, Strategy
 from scale_reasoning.profiles import profile_for
@@ -73,7 +74,7 @@ def make_rows(truth: Chain, strategies: Sequence[Strategy], stages: Sequence[str
     recording = RecordingTeacher(teacher)
     for strategy in strategies:
         attempt = Attempt(problem_id=truth.problem_id, sample=0)
-        asyncio.run(strategy.solve(truth.problem, LM(endpoints(recording, EMBEDDED), attempt=attempt)))
+        asyncio.run(strategy.solve(truth.problem, LM(endpoints(recording, STUDENT), attempt=attempt)))
     rows = {}
     for request, completion in recording.calls:
         stage = request.schema.name if request.schema else "solution"
@@ -101,7 +102,7 @@ def make_messages(mode: Mode) -> tuple[Message, ...]:
     Without them, what is learned from single operations is not used in a conversation. In a tree they cost nothing,
     because all such rows begin with them.
     """
-    family = profile_for(EMBEDDED)
+    family = profile_for(STUDENT, name=STUDENT)
     prompts, own = load_own(scale_reasoning.strategies.scale.__file__, family.prompts), family.mode(mode)
     suffix = own.suffix if own else ""
     return (Message("system", prompts.fill("system")), Message("user", f"{prompts.fill('solve')}\n\n{suffix}"))

@@ -297,6 +297,7 @@ GOOD = "[mine]\nsystem1 = { temperature = 0.5 }\n"
         ("mine = 3", r"\[mine\]: must be a table"),
         ("[mine]\nmatch = ['x']", r"\[mine\]: needs system1, system2 or both"),
         ("[mine]\nmatches = ['x']\nsystem1 = {}", r"\[mine\]: unknown key 'matches'; known: candidates, .*window"),
+        ("[mine]\nlanguage = 'prose'\nsystem1 = {}", r"\[mine\]: .*prose"),
         ("[mine]\nname = 'x'\nsystem1 = {}", r"\[mine\]: unknown key 'name'"),
         ("[mine]\nmatch = 'x'\nsystem1 = {}", r"\[mine\]: .*\.match"),
         ("[mine]\nmatch = ['(x']\nsystem1 = {}", r"\[mine\]: match = '\(x': missing \)"),

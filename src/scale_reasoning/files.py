@@ -1,14 +1,13 @@
 """Reads only regular files of bounded size, and writes files atomically.
 
 A device, a pipe or an endless file is refused before it is read. A file is written under a new random name, so that a
-link that somebody put there is never followed. POSIX only.
+link that somebody put there is never followed. Windows has no flags that refuse links and pipes while a file is opened.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import re
 import secrets
@@ -21,6 +20,12 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import IO, Any
 
+from scale_reasoning import locks
+
+_CLOEXEC: int = getattr(os, "O_CLOEXEC", 0)
+_NONBLOCK: int = getattr(os, "O_NONBLOCK", 0)
+_NOFOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
+"""0 on Windows."""
 HELD = ".held"
 """The file by whose lock a workspace is known to be in use."""
 TOML_BYTES, TOML_DOTS = 1 << 20, 100
@@ -35,7 +40,7 @@ def read_bounded(file: Path, most: int, *, follow: bool = True) -> bytes:
 
     Raises OSError for anything else than a regular file (without waiting for one), and for over `most` bytes.
     """
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
+    flags = os.O_RDONLY | _CLOEXEC | _NONBLOCK | (0 if follow else _NOFOLLOW)
     with os.fdopen(_open(file, flags), "rb", buffering=0) as opened:
         size = os.fstat(opened.fileno()).st_size
         content = bytearray()
@@ -66,7 +71,7 @@ def why(error: Exception) -> str:
 
 def open_regular(file: Path) -> IO[bytes]:
     """A regular file to read and write, created where it is missing; nothing in it is cut off. Raises OSError."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
+    flags = os.O_RDWR | os.O_CREAT | _CLOEXEC | _NONBLOCK | _NOFOLLOW
     return os.fdopen(_open(file, flags), "r+b", buffering=0)
 
 
@@ -83,7 +88,7 @@ def kind_of(mode: int) -> str:
 def replacing(file: Path) -> Generator[IO[bytes]]:
     """A new file that takes the place of `file` when the block ends, and is removed when it fails. Raises OSError."""
     part = file.with_name(f".{file.name[:100]}.{secrets.token_hex(8)}.part")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _CLOEXEC | _NOFOLLOW
     try:
         with os.fdopen(os.open(part, flags, 0o666), "wb") as opened:
             yield opened
@@ -110,7 +115,7 @@ def workspace(parent: Path, prefix: str) -> Generator[Path]:
     try:
         with (folder / HELD).open("wb") as held:
             with contextlib.suppress(OSError):  # without locks a killed process's folder stays
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                locks.lock(held)
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -122,7 +127,7 @@ def _remove_abandoned(parent: Path, prefix: str) -> None:
             continue
         try:
             with (folder / HELD).open("rb") as held:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                locks.lock(held)
         except FileNotFoundError:
             with contextlib.suppress(OSError):
                 if time.time() - folder.stat().st_mtime < ABANDONED_SECONDS:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias, cast
+from typing import Annotated, Any, Literal, TypeAlias, cast
 
 import msgspec
 
@@ -24,6 +24,9 @@ Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
 Few: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=8)]
 
 Mark: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+
+Language: TypeAlias = Literal["", "letters"]
+"""The only problems that a family solves: chains of arithmetic in letters; "" where it solves any."""
 
 FINAL = "<|channel|>final"
 """Where gpt-oss ends its thought and begins the message for the user."""
@@ -61,8 +64,8 @@ class ModeProfile:
     `extras` are body keys (the switch), `suffix` words at the end of every request (a switch in the prompt), `sentence`
     words at the end of a request for a solution that say how much to write (by default, BRIEF and THOROUGH in a family
     that has both modes and no switch), `max_tokens` the cap on new tokens, `limit_key` the body's name for it,
-    `starts_thinking` whether the chat template opens the thought itself. For `pair_hint`, `prompts`, `candidates` and
-    `think` see Profile.
+    `starts_thinking` whether the chat template opens the thought itself. For `pair_hint`, `prompts`, `candidates`, `think`
+    and `language` see Profile.
     """
 
     sampling: Sampling = field(default_factory=Sampling)
@@ -76,14 +79,16 @@ class ModeProfile:
     prompts: str = ""
     candidates: Few | None = None
     think: tuple[Mark, Mark] = THINK
+    language: Language = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """One model family. A mode that is None must come from another model. `prompts` names a folder of prompts files
     beside the strategies' own, for a family that was trained on other words. `candidates` is how many decompositions
-    are worth their tokens, None where the strategy decides. `think` are the marks that open and close
-    a thought in the family's text, where they are not `<think>` and `</think>`.
+    are worth their tokens, None where the strategy decides. `think` are the marks that open and close a thought in the
+    family's text, where they are not `<think>` and `</think>`. `language` is that of the only problems which the family
+    solves (see Language); others are refused before the first call.
     """
 
     name: str
@@ -93,6 +98,7 @@ class Profile:
     prompts: str = ""
     candidates: Few | None = None
     think: tuple[Mark, Mark] = THINK
+    language: Language = ""
     system1: ModeProfile | None = None
     system2: ModeProfile | None = None
 
@@ -188,6 +194,6 @@ def _profile(file: Path, name: str, table: JSON) -> Profile:
 
 _SWITCHES = {"extras", "suffix", "starts_thinking"}
 _SAMPLING_KEYS = {field.name for field in fields(Sampling)}
-_SHARED_KEYS = {"pair_hint", "prompts", "candidates", "think"}
+_SHARED_KEYS = {"pair_hint", "prompts", "candidates", "think", "language"}
 _MODE_KEYS = {field.name for field in fields(ModeProfile)} - {"sampling", *_SHARED_KEYS} | _SAMPLING_KEYS
 _FAMILY_KEYS = {field.name for field in fields(Profile)} - {"name"}

@@ -25,21 +25,21 @@ POLITE_SECONDS = 2.0
 
 def main() -> NoReturn:
     """Ends with the command's exit status."""
-    libc = ctypes.CDLL(None)
-    linux = sys.platform == "linux"
-    if linux:
-        libc.prctl(SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the command itself, and the parent decides
-
-    def tie() -> None:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        if linux:
-            libc.prctl(SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-
-    child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, preexec_fn=tie)  # noqa: S603  no thread yet
+    before = None if sys.platform == "win32" else _tie_to_parent  # Windows has no fork
+    child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, preexec_fn=before)  # noqa: S603  no thread yet
     threading.Thread(target=_end_with_parent, args=(child,), daemon=True).start()
     status = child.wait()
     os._exit(status if status >= 0 else 128 - status)  # the thread still reads
+
+
+def _tie_to_parent() -> None:
+    """In the new process, before it becomes the command."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _end_with_parent(child: subprocess.Popen[bytes]) -> None:
@@ -50,7 +50,10 @@ def _end_with_parent(child: subprocess.Popen[bytes]) -> None:
 
 
 def _end_all(child: subprocess.Popen[bytes]) -> None:
-    """Asks all of them to end, then kills those that are left."""
+    """Asks all of them to end, then kills those that are left. Windows has no signals: only the command is killed."""
+    if sys.platform == "win32":
+        child.kill()
+        return
     for number, seconds in ((signal.SIGTERM, POLITE_SECONDS), (signal.SIGKILL, 1.0)):
         deadline = time.monotonic() + seconds
         signalled = set[int]()

@@ -7,7 +7,7 @@ from tests.speed import limit_examples
 
 from scale_reasoning.arithmetic.chains import SPLITS, Level, Turn
 from scale_reasoning.arithmetic.problems import LEVELS, Truth, chain
-from scale_reasoning.arithmetic.reading import find_question_owner, truth_in
+from scale_reasoning.arithmetic.reading import EXAMPLE, find_question_owner, is_in_letters, truth_in
 
 RANGE = st.tuples(st.integers(1, 4), st.integers(1, 4)).map(lambda pair: (min(pair), max(pair)))
 STEPS = st.tuples(st.integers(2, 8), st.integers(2, 8)).map(lambda pair: (min(pair), max(pair)))
@@ -78,3 +78,17 @@ def test_a_sub_problem_asks_for_one_quantity():
     assert find_question_owner("How many cards does Ada have? How many cards does Ben have?") is None
     assert find_question_owner("Ada has 5 cards.") is None
     assert find_question_owner("Hence: how many cards does Ada have?") is None
+
+
+def test_only_chains_in_letters_are_in_letters():
+    assert is_in_letters(EXAMPLE)
+    assert all(is_in_letters(chain(index, level=LEVELS["laptop"]).text) for index in range(50))
+    assert not any(is_in_letters(chain(index, level=LEVELS["mixed"]).text) for index in range(50))
+    for text in (
+        "",
+        "What is 2 + 2?",
+        f"{EXAMPLE} Explain it.",
+        "C = 5. D = C - 8. Find D.",
+        "C = 5. D = C + x. Find D.",
+    ):
+        assert not is_in_letters(text)

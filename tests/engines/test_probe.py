@@ -358,7 +358,7 @@ def test_the_model_in_the_box_has_two_modes_that_do_not_leak() -> None:
     model: Path | None = find(SMOLLM2)
     if model is None:
         pytest.skip("the packaged model is not here")
-    findings = named(Connection())
+    findings = named(Connection(model="student"))
     assert {findings[name].verdict for name in (REACHABLE, MODEL, "window", "profile", "streaming")} == {"yes"}
     assert (findings[REASONS].verdict, findings[LEAK].verdict) == ("yes", "yes")
     assert "no reasoning tokens" in findings["usage"].found

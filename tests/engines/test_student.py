@@ -127,7 +127,7 @@ def test_the_student_solves_held_out_problems_and_thinks_about_products_alone() 
     strategy = Scale(candidates=1, max_steps=LAPTOP.steps[1], tau=0.7)
 
     async def solved() -> list[Record]:
-        async with connect(Connection()) as endpoints:
+        async with connect(Connection(model="student")) as endpoints:
             return [
                 await solve(problem(index, level=LAPTOP), strategy, endpoints=endpoints) for index in range(900, 904)
             ]

@@ -38,7 +38,7 @@ WITH_THE_STUDENT = [
 @pytest.mark.parametrize("spec", [*ON_SERVERS, *mark_slow(*WITH_THE_STUDENT)], ids=str)
 def test_a_run_records_the_families_that_its_engines_speak_to(spec: ModelSpec) -> None:
     async def resolved() -> tuple[dict[str, Profile], dict[Mode, object]]:
-        dataset = DatasetSpec(name="arithmetic", count=1)
+        dataset = DatasetSpec(name="arithmetic", count=1, level="laptop")  # the student solves no other
         cell = CellSpec(dataset=dataset, model=spec, strategy=describe(CoT()))
         manifest, _ = await prepare(Manifest(cells=(cell,)))
         async with connect(Connection.join(spec, Access())) as endpoints:

@@ -24,7 +24,7 @@ from tests.runs.simulated import (
     problems,
 )
 
-from scale_reasoning.engines import EMBEDDED
+from scale_reasoning.engines import DEFAULT_MODEL
 from scale_reasoning.engines.connection import ModelSpec
 from scale_reasoning.engines.scripted import Scripted
 from scale_reasoning.errors import ConfigError, StoreError, Unreachable
@@ -264,7 +264,7 @@ def test_an_out_that_is_a_file_is_named(tmp_path: Path) -> None:
 def test_a_new_run_names_the_default_model_and_an_old_one_without_a_name_keeps_the_model_it_had() -> None:
     cell = CellSpec(dataset=DatasetSpec(name="arithmetic", count=1), model=ModelSpec(), strategy={"name": "cot"})
     new, _ = asyncio.run(prepare(Manifest(cells=(cell,))))
-    assert [each.model.model for each in new.cells] == [EMBEDDED]
+    assert [each.model.model for each in new.cells] == [DEFAULT_MODEL]
     old, _ = asyncio.run(prepare(Manifest(cells=(cell,), resolved={"package": "0.1"})))
     assert [each.model.model for each in old.cells] == [None]
     assert name_unnamed(old.cells[0].model).model == "smollm2"

@@ -272,7 +272,7 @@ def test_a_strategy_that_is_not_there_is_not_passed_through(proxy: Proxy, server
 @pytest.mark.slow
 @pytest.mark.llama
 def test_the_model_in_the_box_is_served_without_a_server() -> None:
-    with command() as proxy:
+    with command("--model", "student") as proxy:
         passed = proxy.ask("student", max_tokens=5, stream=True)
         assert passed.status == 200
         assert passed.told("content")

@@ -15,12 +15,14 @@ from typing import Literal, TypeAlias
 
 from scale_reasoning.arithmetic.chains import MAX_DIGITS, MAX_STEPS, Operation, Turn, result_of
 from scale_reasoning.arithmetic.problems import Link, Truth
-from scale_reasoning.arithmetic.wording import THEMES, Theme, fill_phrase
+from scale_reasoning.arithmetic.wording import LETTERS, THEMES, Theme, fill_phrase
 
 MOST_SENTENCES = MAX_STEPS + 2
 """A start, one fact per step, a question."""
 LONGEST_SENTENCE = 200
 """Characters; far more than any phrase has."""
+EXAMPLE = "C = 517. D = C + 8. E = D × 7. Find E."
+"""A problem in letters."""
 
 _SENTENCE_END = re.compile(r"(?<=[.?])\s+")
 _HOLE = re.compile(r"\{(\w+)\}")
@@ -53,6 +55,12 @@ def truth_in(text: str) -> Truth | None:
         for fact, turn in path
     )
     return Truth(start=start.sentence, owners=(start.owner, *(fact.owner for fact, _ in path)), links=links)
+
+
+def is_in_letters(text: str) -> bool:
+    """Whether a text is a chain of arithmetic in letters, such as `EXAMPLE`: its facts determine its answer."""
+    truth = truth_in(text)
+    return truth is not None and set(truth.owners) <= set(LETTERS.owners)
 
 
 def find_question_owner(text: str) -> str | None:

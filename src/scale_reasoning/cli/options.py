@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, cast
 
 from scale_reasoning.cli.flags import ModelFlags, RunFlags, StrategyFlags, name_flag
+from scale_reasoning.engines.catalogue import DEFAULT_MODEL
 from scale_reasoning.engines.connection import Access, ModelSpec
 from scale_reasoning.engines.limit import InFlight
 from scale_reasoning.errors import ConfigError
@@ -86,7 +87,8 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     add = group.add_argument
     add(
         "--model",
-        help="name on the server, GGUF file, checkpoint folder, arithmetic-teacher, or one of `scale list models`",
+        help="name on the server, GGUF file, checkpoint folder, arithmetic-teacher, or one of `scale list models` "
+        f"(default, without a server: {DEFAULT_MODEL})",
     )
     add("--base-url", action=_Servers, metavar="URL", help="OpenAI-compatible server, e.g. http://127.0.0.1:8000/v1 "
         "(default: OPENAI_BASE_URL); once for each server of the same model")  # fmt: skip

@@ -76,7 +76,8 @@ async def _serve(connection: Connection, settings: Settings, log: Callable[[str]
     loop, task = asyncio.get_running_loop(), cast("asyncio.Task[None]", asyncio.current_task())
     async with serving(connection, settings, log=log, say=options.say) as served:
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, task.cancel)
+            with contextlib.suppress(NotImplementedError):  # on Windows, where asyncio itself cancels the task
+                loop.add_signal_handler(number, task.cancel)
         options.say(f"serving {', '.join(served.models)} on {served.base_url}")
         await asyncio.Event().wait()
 

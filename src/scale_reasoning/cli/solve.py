@@ -82,10 +82,12 @@ class Job:
 def run(args: argparse.Namespace) -> int:
     """Solves the problem and prints the answer."""
     from scale_reasoning.runs.attempt import problem_of
+    from scale_reasoning.runs.language import require_language_of
 
     strategy = chosen.make_strategy(options.read_strategy(args))
     connection = make_connection(options.read_model(args))
     problem = problem_of(_read_problem(args.problem), args.answer)
+    require_language_of(connection, [problem])
     job = options.read(Job, args, problem=problem, strategy=strategy, connection=connection, seed=args.seed or 0)
     record = asyncio.run(_attempt(job))
     for line in _advise(record, connection):

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from scale_reasoning.endpoint import Endpoint, Endpoints
 from scale_reasoning.engines.adapting import Adaptable, Adaptations
-from scale_reasoning.engines.connection import EMBEDDED as EMBEDDED
+from scale_reasoning.engines.catalogue import DEFAULT_MODEL as DEFAULT_MODEL
 from scale_reasoning.engines.connection import Connection, ModelSpec, derive_system1, find_family
 from scale_reasoning.engines.limit import Slots, limit_of
 from scale_reasoning.engines.policy import Limited, Retrying

@@ -162,3 +162,12 @@ _ROWS = (
 )
 
 CATALOGUE = {row.name: row for row in _ROWS}
+
+STUDENT = "student"
+"""SmolLM2 with this package's adapter for easy arithmetic (docs/student.md). It is made here, so it has no row."""
+
+DEFAULT_MODEL = "qwen2.5-coder-1.5b"
+"""The model where neither a model nor a server is named: a row of the catalogue."""
+
+EMBEDDED_MODELS = (DEFAULT_MODEL, STUDENT, *(name for name in CATALOGUE if name != DEFAULT_MODEL))
+"""The names of all models that SCALE fetches or makes by itself, the default first."""

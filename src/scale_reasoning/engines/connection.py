@@ -10,23 +10,21 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from scale_reasoning.engines.catalogue import DEFAULT_MODEL, STUDENT
 from scale_reasoning.engines.limit import InFlight
 from scale_reasoning.profiles import Profile, profile_for
 
 if TYPE_CHECKING:
     from scale_reasoning.engines.http import Timeouts
 
-EMBEDDED = "student"
-"""The name of the default embedded model: SmolLM2 with an adapter for easy arithmetic (docs/student.md)."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
     """Which model; None where nothing is said.
 
-    model: a name on the server (not needed where the server has one model only), `student` (the embedded model, the
-    default without a base URL), a model of the catalogue (`scale list models`) or the path of a GGUF file or, without a
-    base URL, of a checkpoint folder. base_url: the server of an OpenAI-compatible API.
+    model: a name on the server (not needed where the server has one model only), a model of `scale list models` (None
+    without a base URL is the default one) or the path of a GGUF file or, without a base URL, of a checkpoint folder.
+    base_url: the server of an OpenAI-compatible API.
     more_base_urls: further servers of the same model. system1_model, system1_base_url: the model and server of System 1
     where they are others. api_key_env: the environment variable with the API key, which only the `scale` command reads.
     profile: a family of profiles.toml instead of the one that matches the name; profiles: a file of the user's own
@@ -91,4 +89,5 @@ def derive_system1(spec: Spec) -> Spec | None:
 def find_family(spec: ModelSpec) -> Profile:
     """The family of a model. Raises ConfigError for an unknown profile or a faulty profiles file."""
     file = Path(spec.profiles) if spec.profiles else None
-    return profile_for(spec.model or EMBEDDED, name=spec.profile, file=file)
+    named = spec.profile or (STUDENT if spec.model == STUDENT else None)
+    return profile_for(spec.model or DEFAULT_MODEL, name=named, file=file)

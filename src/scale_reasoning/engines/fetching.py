@@ -6,7 +6,6 @@ and two processes that want the same model wait for one another.
 
 from __future__ import annotations
 
-import fcntl
 import importlib.util
 import os
 import shutil
@@ -20,6 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from threading import Event
 
+from scale_reasoning import locks
 from scale_reasoning.children import running
 from scale_reasoning.engines import cached
 from scale_reasoning.engines.catalogue import CatalogueModel, HubFile, Wheels
@@ -249,7 +249,7 @@ def _alone(model: CatalogueModel, reporter: Reporter) -> Generator[None]:
         waiting = False
         while True:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                locks.lock(lock)
                 break
             except BlockingIOError:
                 if not waiting:
@@ -262,7 +262,7 @@ def _alone(model: CatalogueModel, reporter: Reporter) -> Generator[None]:
                 time.sleep(POLL_SECONDS)
         yield
         with suppress(OSError):
-            fcntl.flock(lock, fcntl.LOCK_UN)
+            locks.unlock(lock)
 
 
 def _require_space(model: CatalogueModel, have: int) -> None:

@@ -1,4 +1,4 @@
-"""The embedded model: a GGUF file served by llama.cpp in a child process, used like any other server.
+"""A model on this machine: a GGUF file served by llama.cpp in a child process, used like any other server.
 
 Decides how the child is started, watched and ended. The protocol is in openai.py, llama.cpp's settings are in
 llama_server.py.
@@ -12,6 +12,7 @@ import json
 import os
 import re
 import secrets
+import subprocess
 import sys
 import tempfile
 from contextlib import AsyncExitStack, suppress
@@ -103,8 +104,8 @@ def _settings(model: Path, *, slots: int, window: int, threads: int) -> Settings
         raise ConfigError(f"model: there is no file {model}; give the path of a GGUF file")
     if importlib.util.find_spec("xllamacpp") is None:
         raise ConfigError(
-            "the embedded model needs xllamacpp (Linux on x86-64): pip install 'scale-reasoning[local]'; "
-            "or start a model server yourself and give its URL"
+            "a model on this machine needs xllamacpp: pip install 'scale-reasoning[local]' (Linux and macOS on x86-64 "
+            "and arm64, Windows on x86-64); or start a model server yourself and give its URL"
         )
     for name, number in (("slots", slots), ("window", window), ("threads", threads)):
         if number < 1:
@@ -124,7 +125,9 @@ async def _spawn(log: IO[bytes]) -> Process:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=log,
-        start_new_session=True,  # this process handles Ctrl-C
+        # This process handles Ctrl-C.
+        start_new_session=True,
+        creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # the same on Windows
         # Unpinned, threads may share a core for a whole run and decode twenty times slower.
         env={"OMP_PROC_BIND": "true", "OMP_PLACES": "cores"} | os.environ,
     )

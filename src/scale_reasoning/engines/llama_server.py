@@ -54,8 +54,7 @@ def main() -> None:
     address: str = server.listening_address
     ready = Ready(address=address, window=_window(address, settings["key"]))
     print(json.dumps(ready), flush=True)  # noqa: T201 the parent reads it
-    while True:
-        signal.pause()
+    threading.Event().wait()  # signal.pause, which Windows lacks
 
 
 def _end_with_parent() -> None:

@@ -1,4 +1,4 @@
-"""The student: the embedded model and the adapter of this package, merged into one file.
+"""The student: SmolLM2 and the adapter of this package, merged into one file.
 
 Merged once, into the cache, in 8 bits: llama.cpp would apply an adapter at every token, and computes more slowly with
 the model's own 4 bits. What the adapter has learned is in docs/student.md.

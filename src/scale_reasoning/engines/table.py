@@ -14,8 +14,8 @@ from threading import Event
 from typing import TYPE_CHECKING, TypeAlias
 
 from scale_reasoning.arithmetic.teacher import TEACHER, Teacher
-from scale_reasoning.engines.catalogue import CATALOGUE, SMOLLM2
-from scale_reasoning.engines.connection import EMBEDDED, Connection, ModelSpec
+from scale_reasoning.engines.catalogue import CATALOGUE, DEFAULT_MODEL, EMBEDDED_MODELS, SMOLLM2, STUDENT
+from scale_reasoning.engines.connection import Connection, ModelSpec
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.types import Engine
 
@@ -42,7 +42,7 @@ async def _open_openai(connection: Connection, stack: AsyncExitStack) -> OpenEng
         raise ConfigError(
             f"base URL {connection.base_url}: which model? --model NAME"
             if connection.base_url
-            else f"model {connection.model!r} is not in the catalogue ({', '.join((EMBEDDED, *CATALOGUE))}), nor a "
+            else f"model {connection.model!r} is not in the catalogue ({', '.join(EMBEDDED_MODELS)}), nor a "
             "GGUF file nor a checkpoint folder (with a config.json): name its server, --base-url http://HOST:PORT/v1"
         )
     server = OpenAI(connection.base_url, api_key=connection.api_key, timeouts=connection.timeouts, say=connection.say)
@@ -52,7 +52,7 @@ async def _open_openai(connection: Connection, stack: AsyncExitStack) -> OpenEng
 async def _open_llama(connection: Connection, stack: AsyncExitStack) -> OpenEngine:
     from scale_reasoning.engines.llama import Llama
 
-    path = await _find_file(connection.model or EMBEDDED, connection.say)
+    path = await _find_file(connection.model or DEFAULT_MODEL, connection.say)
     window = {} if connection.window is None else {"window": connection.window}
     engine = await stack.enter_async_context(await Llama.start(path, **window))
     return OpenEngine(engine=engine, model=name_llama(connection), window=engine.window)
@@ -74,7 +74,7 @@ async def _find_file(name: str, say: Callable[[str], None]) -> Path:
 
 def is_embedded(name: str) -> bool:
     """Whether SCALE fetches the model itself: the student, or a model of the catalogue."""
-    return name == EMBEDDED or name in CATALOGUE
+    return name in EMBEDDED_MODELS
 
 
 def fetch_embedded(name: str, reporter: Reporter) -> Path:
@@ -82,12 +82,12 @@ def fetch_embedded(name: str, reporter: Reporter) -> Path:
     from scale_reasoning.engines import student
     from scale_reasoning.engines.fetching import fetch
 
-    return student.fetch(reporter) if name == EMBEDDED else fetch(CATALOGUE[name], reporter)
+    return student.fetch(reporter) if name == STUDENT else fetch(CATALOGUE[name], reporter)
 
 
 def name_llama(spec: ModelSpec) -> str:
     """The name of a model that llama.cpp runs here, as requests have it: its own, or its file's without the ending."""
-    name = spec.model or EMBEDDED
+    name = spec.model or DEFAULT_MODEL
     return name if is_embedded(name) else Path(name).stem
 
 
@@ -120,7 +120,7 @@ def choose_engine(spec: ModelSpec) -> str:
     model, base_url = spec.model, spec.base_url
     if model == TEACHER:
         return "teacher"
-    if model in (EMBEDDED, SMOLLM2.name) or (base_url is None and (model is None or model in CATALOGUE)):
+    if model in (STUDENT, SMOLLM2.name) or (base_url is None and (model is None or model in CATALOGUE)):
         return "llama"  # a server may have a model of the catalogue under the same name
     if str(model).lower().endswith(".gguf") and (base_url is None or Path(str(model)).is_file()):
         return "llama"  # else it is a server's name for its model

@@ -14,6 +14,7 @@ from scale_reasoning.events import Listener
 from scale_reasoning.graders import Grader, grader_for
 from scale_reasoning.journal import Journal
 from scale_reasoning.lm import LM, Strategy
+from scale_reasoning.runs.language import require_language
 from scale_reasoning.spending import spending
 from scale_reasoning.strategies import describe
 from scale_reasoning.strategies.scale import Scale
@@ -35,8 +36,10 @@ async def attempt(
 ) -> Record:
     """Runs one attempt, and grades it if the problem has a gold answer. `turn` paces its calls (see together.py).
 
-    Infrastructure and model errors are in the record (`failure`). Raises ConfigError.
+    Infrastructure and model errors are in the record (`failure`). Raises ConfigError, before the first call where a
+    model was not trained for the problem.
     """
+    require_language(endpoints, problem)
     now = asyncio.get_running_loop().time
     started = now()
     named = Attempt(problem_id=problem.id, sample=sample)

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import sqlite3
 import stat
+import sys
 from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import TypeAlias
 
 import msgspec
 
+from scale_reasoning import locks
 from scale_reasoning.errors import ConfigError, StoreError
 from scale_reasoning.files import kind_of, open_regular, read_bounded, replacing
 from scale_reasoning.printable import one_line
@@ -88,7 +89,7 @@ def locked(folder: Path) -> Generator[None]:
         lock = open_regular(folder / LOCK)
     with lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            locks.lock(lock)
         except OSError as error:
             raise StoreError(f"{folder}: {_why_not_locked(error)}") from error
         yield
@@ -107,7 +108,7 @@ def opened(folder: Path, *, new: bool) -> Generator[sqlite3.Connection]:
         _require(folder)
     _refuse_strange_files(folder, to_write=True)
     with store_errors(folder):
-        at = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        at = _open_folder(folder)
     try:
         with store_errors(folder):
             connection = sqlite3.connect(_address(folder), uri=True, timeout=30)
@@ -118,21 +119,32 @@ def opened(folder: Path, *, new: bool) -> Generator[sqlite3.Connection]:
         finally:
             _close(connection, folder, at)
     except BaseException:
-        if new and not (folder / MANIFEST).exists() and identity(folder) == _identity_of(os.fstat(at)):
+        if new and not (folder / MANIFEST).exists() and _is_in_place(folder, at):
             clear(folder)
         raise
     finally:
-        os.close(at)
+        if at is not None:
+            os.close(at)
 
 
-def _close(connection: sqlite3.Connection, folder: Path, at: int) -> None:
+def _open_folder(folder: Path) -> int | None:
+    """A descriptor of the folder; None on Windows, where a folder with open files cannot be moved."""
+    return None if sys.platform == "win32" else os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def _is_in_place(folder: Path, at: int | None) -> bool:
+    """Whether the folder that was opened as `at` still has this path."""
+    return at is None or identity(folder) == _identity_of(os.fstat(at))
+
+
+def _close(connection: sqlite3.Connection, folder: Path, at: int | None) -> None:
     """Closes the database. If the folder was moved, its log stays.
 
     SQLite would delete the log at its old path, where another run may be now, but not while a second connection reads
     the database.
     """
     with contextlib.ExitStack() as stack:
-        if identity(folder) != _identity_of(os.fstat(at)):
+        if not _is_in_place(folder, at):
             with contextlib.suppress(sqlite3.Error):
                 there = f"file:///proc/self/fd/{at}/{DATABASE}?mode=ro"
                 reader = stack.enter_context(contextlib.closing(sqlite3.connect(there, uri=True)))

@@ -13,10 +13,12 @@ from pathlib import Path
 import msgspec
 
 from scale_reasoning.datasets import Dataset, load
-from scale_reasoning.engines.connection import EMBEDDED, ModelSpec, derive_system1, find_family
+from scale_reasoning.engines.catalogue import DEFAULT_MODEL
+from scale_reasoning.engines.connection import ModelSpec, derive_system1, find_family
 from scale_reasoning.errors import ConfigError, GradeError
 from scale_reasoning.graders import check_name, grader_for
 from scale_reasoning.profiles import Profile
+from scale_reasoning.runs.language import require_language_of
 from scale_reasoning.runs.manifest import DatasetSpec, Manifest, name_unnamed
 from scale_reasoning.strategies import fingerprints
 from scale_reasoning.types import JSON, Problem, Solution
@@ -34,6 +36,8 @@ async def prepare(manifest: Manifest) -> tuple[Manifest, dict[str, tuple[Problem
     datasets = {name: _load(spec) for name, spec in specs.items()}
     for dataset in datasets.values():
         await _check_gold(dataset, manifest.grader)
+    for name, model in dict.fromkeys((cell.dataset.name, cell.model) for cell in manifest.cells):
+        require_language_of(name_unnamed(model), datasets[name].problems)
     prompts: dict[str, str] = {}
     profiles: dict[str, JSON] = {}
     for cell in manifest.cells:
@@ -54,14 +58,14 @@ async def prepare(manifest: Manifest) -> tuple[Manifest, dict[str, tuple[Problem
 def _name_default(manifest: Manifest) -> Manifest:
     """A new run names the default model, so that a resume keeps it when the default changes."""
     unnamed = (cell.model for cell in manifest.cells if not (cell.model.model or cell.model.base_url))
-    return manifest.replace_models({spec: replace(spec, model=EMBEDDED) for spec in unnamed})
+    return manifest.replace_models({spec: replace(spec, model=DEFAULT_MODEL) for spec in unnamed})
 
 
 def _find_families(model: ModelSpec) -> dict[str, Profile]:
     """The families of a cell's models, by model, as the engines resolve them."""
     spec = name_unnamed(model)
     both = (spec, derive_system1(spec))
-    return {each.model or EMBEDDED: find_family(each) for each in both if each is not None}
+    return {each.model or DEFAULT_MODEL: find_family(each) for each in both if each is not None}
 
 
 def _load(spec: DatasetSpec) -> Dataset:

@@ -18,7 +18,8 @@ from itertools import count
 from typing import Any
 
 from scale_reasoning.engines import connect
-from scale_reasoning.engines.connection import EMBEDDED, Connection, ModelSpec, derive_system1
+from scale_reasoning.engines.catalogue import DEFAULT_MODEL
+from scale_reasoning.engines.connection import Connection, ModelSpec, derive_system1
 from scale_reasoning.engines.limit import InFlight
 from scale_reasoning.engines.spread import SharedServers
 from scale_reasoning.engines.table import choose_engine
@@ -130,7 +131,7 @@ def cluster(address: str, connections: Mapping[ModelSpec, Connection], *, worker
     for connection in connections.values():
         for each in filter(None, (connection, derive_system1(connection))):
             if choose_engine(each) not in OPENABLE_ENGINES:
-                model = each.model or EMBEDDED
+                model = each.model or DEFAULT_MODEL
                 raise ConfigError(f"--ray: every worker would load {model}: serve it, and --base-url URL")
     ray = _ray()
     own: dict[str, Any] = {}

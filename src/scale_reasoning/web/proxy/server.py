@@ -7,7 +7,7 @@ over, and cancels the rest.
 from __future__ import annotations
 
 import asyncio
-import resource
+import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -120,6 +120,10 @@ async def _running(work: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
 
 def _most_connections(wanted: int, in_flight: int) -> int:
     """The number of connections that the process has files for, at most `wanted`. Raises the limit of open files."""
+    if sys.platform == "win32":  # it has no such limit
+        return wanted
+    import resource
+
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     others = SPARE_FILES + 2 * in_flight
     if soft != resource.RLIM_INFINITY and soft < wanted + others:

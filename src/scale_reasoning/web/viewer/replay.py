@@ -12,10 +12,11 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from scale_reasoning.endpoint import Endpoints
+from scale_reasoning.endpoint import Endpoint, Endpoints
 from scale_reasoning.engines import make_endpoint
+from scale_reasoning.engines.catalogue import DEFAULT_MODEL
 from scale_reasoning.engines.checkpoint import name_of
-from scale_reasoning.engines.connection import EMBEDDED, ModelSpec, derive_system1
+from scale_reasoning.engines.connection import ModelSpec, derive_system1
 from scale_reasoning.engines.table import OpenEngine, choose_engine, name_llama
 from scale_reasoning.errors import ConfigError, EngineError
 from scale_reasoning.events import Event, Finished, Routed
@@ -158,7 +159,7 @@ async def replay(stored: StoredAttempt) -> Replay:
     record = await attempt(
         stored.problem if stored.grader else replace(stored.problem, answer=None),
         stored.strategy,
-        {mode: replace(endpoint, engine=_RefusingEngine()) for mode, endpoint in stored.endpoints.items()},
+        {mode: _make_replaying(endpoint) for mode, endpoint in stored.endpoints.items()},
         sample=stored.sample,
         seed=stored.seed,
         grader=stored.grader,
@@ -166,6 +167,11 @@ async def replay(stored: StoredAttempt) -> Replay:
         listener=recorder.hear,
     )
     return Replay(record=record, exchanges=recorder.exchanges(record), difficulties=tuple(recorder.difficulties))
+
+
+def _make_replaying(endpoint: Endpoint) -> Endpoint:
+    """The endpoint without calls; what was run is shown whatever language its problem is in."""
+    return replace(endpoint, engine=_RefusingEngine(), profile=replace(endpoint.profile, language=""))
 
 
 def make_endpoints(model: ModelSpec) -> Endpoints:
@@ -180,7 +186,7 @@ def make_endpoints(model: ModelSpec) -> Endpoints:
 
 def _describe_engine(spec: ModelSpec) -> OpenEngine:
     """The model and the window that the engine would have, without opening it."""
-    named, window = spec.model or EMBEDDED, spec.window
+    named, window = spec.model or DEFAULT_MODEL, spec.window
     match choose_engine(spec):
         case "llama":
             return OpenEngine(engine=_RefusingEngine(), model=name_llama(spec), window=window or EMBEDDED_WINDOW)
