@@ -145,6 +145,14 @@ class LM:
         endpoint = self._ledger.endpoints.get(Mode.SYSTEM1)
         return None if endpoint is None else endpoint.profile.candidates
 
+    @property
+    def steps_see(self) -> str | None:
+        """What the family of System 2 should see of a problem in its steps (see profiles.Seen), None where it does
+        not say.
+        """
+        endpoint = self._ledger.endpoints.get(Mode.SYSTEM2)
+        return None if endpoint is None else endpoint.profile.steps_see
+
     def has(self, mode: Mode) -> bool:
         """Whether there is a model for the mode."""
         return mode in self._ledger.endpoints

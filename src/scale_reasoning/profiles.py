@@ -23,6 +23,9 @@ Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
 
 Few: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=8)]
 
+Seen: TypeAlias = Literal["problem", "facts"]
+"""What SCALE's steps see of a problem: all of it, or its facts without its question."""
+
 Mark: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 
 Language: TypeAlias = Literal["", "letters"]
@@ -64,8 +67,8 @@ class ModeProfile:
     `extras` are body keys (the switch), `suffix` words at the end of every request (a switch in the prompt), `sentence`
     words at the end of a request for a solution that say how much to write (by default, BRIEF and THOROUGH in a family
     that has both modes and no switch), `max_tokens` the cap on new tokens, `limit_key` the body's name for it,
-    `starts_thinking` whether the chat template opens the thought itself. For `pair_hint`, `prompts`, `candidates`, `think`
-    and `language` see Profile.
+    `starts_thinking` whether the chat template opens the thought itself. See Profile for `pair_hint`, `prompts`,
+    `candidates`, `steps_see`, `think` and `language`.
     """
 
     sampling: Sampling = field(default_factory=Sampling)
@@ -78,6 +81,7 @@ class ModeProfile:
     pair_hint: str = NO_PAIR
     prompts: str = ""
     candidates: Few | None = None
+    steps_see: Seen | None = None
     think: tuple[Mark, Mark] = THINK
     language: Language = ""
 
@@ -86,9 +90,10 @@ class ModeProfile:
 class Profile:
     """One model family. A mode that is None must come from another model. `prompts` names a folder of prompts files
     beside the strategies' own, for a family that was trained on other words. `candidates` is how many decompositions
-    are worth their tokens, None where the strategy decides. `think` are the marks that open and close a thought in the
-    family's text, where they are not `<think>` and `</think>`. `language` is that of the only problems which the family
-    solves (see Language); others are refused before the first call.
+    are worth their tokens, `steps_see` what steps should see of a problem; None where the strategy decides. `think` are
+    the marks that open and close a thought in the family's text, where they are not `<think>` and `</think>`.
+    `language` is that of the only problems which the family solves (see Language); others are refused before the first
+    call.
     """
 
     name: str
@@ -97,6 +102,7 @@ class Profile:
     pair_hint: str = NO_PAIR
     prompts: str = ""
     candidates: Few | None = None
+    steps_see: Seen | None = None
     think: tuple[Mark, Mark] = THINK
     language: Language = ""
     system1: ModeProfile | None = None
@@ -194,6 +200,6 @@ def _profile(file: Path, name: str, table: JSON) -> Profile:
 
 _SWITCHES = {"extras", "suffix", "starts_thinking"}
 _SAMPLING_KEYS = {field.name for field in fields(Sampling)}
-_SHARED_KEYS = {"pair_hint", "prompts", "candidates", "think", "language"}
+_SHARED_KEYS = {"pair_hint", "prompts", "candidates", "steps_see", "think", "language"}
 _MODE_KEYS = {field.name for field in fields(ModeProfile)} - {"sampling", *_SHARED_KEYS} | _SAMPLING_KEYS
 _FAMILY_KEYS = {field.name for field in fields(Profile)} - {"name"}

@@ -15,7 +15,8 @@ from scale_reasoning.arithmetic.teacher import TEACHER
 from scale_reasoning.ask import ask
 from scale_reasoning.endpoint import Endpoint, Endpoints
 from scale_reasoning.engines import connect
-from scale_reasoning.engines.connection import EMBEDDED, Connection, derive_system1, find_family
+from scale_reasoning.engines.catalogue import STUDENT
+from scale_reasoning.engines.connection import Connection, derive_system1, find_family
 from scale_reasoning.engines.findings import Finding, unknown
 from scale_reasoning.engines.refusals import quote
 from scale_reasoning.engines.values import value_at
@@ -119,7 +120,7 @@ def _explain_skip(connection: Connection) -> Finding | None:
     families = {find_family(each).name for each in (connection, derive_system1(connection)) if each is not None}
     if TEACHER in families:
         return unknown("not asked: the arithmetic teacher is not a model, and reads problems of `arithmetic` only")
-    if EMBEDDED in families:
+    if STUDENT in families:
         return unknown(
             "not asked: the student is trained for `arithmetic` in prompts of its own, not for questions like these",
             "scale eval arithmetic measures it",

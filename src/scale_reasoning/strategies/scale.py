@@ -26,9 +26,9 @@ from scale_reasoning.strategies.options import (
     prompts_file,
     token_limit,
 )
-from scale_reasoning.strategies.question import question_of
+from scale_reasoning.strategies.question import question_of, split_problem
 from scale_reasoning.strategies.quorum import hedged
-from scale_reasoning.strategies.scale_context import Context, Outline, Structured
+from scale_reasoning.strategies.scale_context import Context, Outline, Structured, drop_repeats
 from scale_reasoning.strategies.solving import Answers, OnLimit, read_answer, run_step, second_calls
 from scale_reasoning.together import together
 from scale_reasoning.types import Message, Mode, Problem, Solution, Stage
@@ -60,6 +60,12 @@ class Scale:
     )
     whole: Literal["no", "candidate"] = option(
         "no", "whether the undivided problem is one more candidate, after the sampled ones", flag=True
+    )
+    steps_see: Literal["problem", "facts"] | None = option(
+        None,
+        "what steps see of the problem: all of it, or its facts without its question, which becomes the last step; by "
+        "default what suits the model's family",
+        flag=True,
     )
     tau: float = option(0.5, "difficulty threshold: System 1 if d <= tau, else System 2", flag=True, low=0, high=1)
     assess_context: Literal["solutions", "titles"] = option(
@@ -120,7 +126,8 @@ class _Run:
 
     def __init__(self, options: Scale, problem: Problem, lm: LM, prompts: Prompts) -> None:
         self.options, self.problem, self.lm = options, problem, lm
-        self.context = Context(problem, prompts, options.context, options.answers)
+        self.split = split_problem(problem.text) if (options.steps_see or lm.steps_see) == "facts" else None
+        self.context = Context(problem, prompts, options.context, options.answers, self.split)
         self.structured = Structured()
         self.second = second_calls(prompts, options.on_limit, options.answers)
         self.candidates = options.candidates or lm.candidates or CANDIDATES
@@ -174,7 +181,7 @@ class _Run:
             lm,
             Stage.DECOMPOSE,
             self.context.decompose(),
-            lambda text: read_outline(text, self.options.max_steps),
+            lambda text: drop_repeats(read_outline(text, self.options.max_steps)),
             outline_schema(self.options.max_steps),
             tries=1,
         )
@@ -202,9 +209,11 @@ class _Run:
         self.lm.tell(Decomposed(location=location, candidates=candidates, selected=selected))
 
     def with_last_step(self, outline: Outline) -> Outline:
-        if self.options.last_step == "subproblem" or outline == self.whole:
+        if outline == self.whole:
             return outline
-        return (*outline[:-1], question_of(self.problem.text))
+        if self.split is not None:
+            return (*outline[:-1], self.split.question)
+        return outline if self.options.last_step == "subproblem" else (*outline[:-1], question_of(self.problem.text))
 
     # Stage 2: assess (eq 3)
 

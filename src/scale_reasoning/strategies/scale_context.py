@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Literal, TypeAlias, TypeVar
 
 from scale_reasoning.ask import ask
@@ -10,6 +11,7 @@ from scale_reasoning.errors import ParseError
 from scale_reasoning.lm import LM
 from scale_reasoning.prompts import Prompts
 from scale_reasoning.replies import Read
+from scale_reasoning.strategies.question import SplitProblem
 from scale_reasoning.strategies.solving import Answers, read_answer
 from scale_reasoning.types import Message, Mode, Problem, Schema, SolveMessage, Stage, Step
 
@@ -25,10 +27,18 @@ class Context:
     """The context C_i: the problem, then a turn per solved sub-problem, then one instruction.
 
     steps: the solved sub-problems, in order; turns are only added at the end. carried: what the turns hold of them.
+    split: the problem's facts, which the steps see, and its question, which they do not; None: they see the problem.
     """
 
-    def __init__(self, problem: Problem, prompts: Prompts, carried: Carried, answers: Answers = "any") -> None:
-        self.problem, self.prompts = problem, prompts
+    def __init__(
+        self,
+        problem: Problem,
+        prompts: Prompts,
+        carried: Carried,
+        answers: Answers = "any",
+        split: SplitProblem | None = None,
+    ) -> None:
+        self.problem, self.prompts, self.split = problem, prompts, split
         self.carried: Carried = carried
         self.answers: Answers = answers
         self.steps: list[Step] = []
@@ -50,23 +60,36 @@ class Context:
         earlier = outline[: number - 1]
         before = [self.prompts.fill("earlier", outline=_number_lines(earlier))] if earlier else []
         titled = self._titled(number, outline[number - 1])
-        return self._messages("\n\n".join((*before, titled, self.prompts.fill("assess"))))
+        return self._step_messages("\n\n".join((*before, titled, self.prompts.fill("assess"))))
 
     def assess(self, number: int, subproblem: str) -> tuple[Message, ...]:
         """Asks for the difficulty of sub-problem `number` after the solved ones."""
-        return self._messages(f"{self._titled(number, subproblem)}\n\n{self.prompts.fill('assess')}", self.steps)
+        return self._step_messages(f"{self._titled(number, subproblem)}\n\n{self.prompts.fill('assess')}", self.steps)
 
     def solve(self, number: int, subproblem: str, mode: Mode, *, last: bool) -> tuple[Message, ...]:
         """Asks for the solution of sub-problem `number` after the solved ones."""
         instruction = self.prompts.fill("solve-last" if last else "solve")
-        return self._messages(f"{self._titled(number, subproblem)}\n\n{instruction}", self.steps, mode)
+        return self._step_messages(f"{self._titled(number, subproblem)}\n\n{instruction}", self.steps, mode)
 
     def solve_whole(self, mode: Mode) -> tuple[Message, ...]:
         """Asks for the solution of the problem without a decomposition."""
-        return self._messages(self.prompts.fill("solve-whole"), mode=mode)
+        return self._messages(self.prompts.fill("solve-whole"), mode)
 
-    def _messages(self, instruction: str, steps: Sequence[Step] = (), mode: Mode | None = None) -> tuple[Message, ...]:
-        lead = self.prompts.fill("problem", problem=self.problem.text) + "\n\n"
+    def _messages(self, instruction: str, mode: Mode | None = None) -> tuple[Message, ...]:
+        """The problem and an instruction."""
+        if self.split is None:
+            return self._step_messages(instruction, mode=mode)
+        question = self.prompts.fill("question", question=self.split.question)
+        return self._step_messages(f"{question}\n\n{instruction}", mode=mode)
+
+    def _step_messages(
+        self, instruction: str, steps: Sequence[Step] = (), mode: Mode | None = None
+    ) -> tuple[Message, ...]:
+        """What the steps see of the problem, the solved steps, and an instruction."""
+        if self.split is None:
+            lead = self.prompts.fill("problem", problem=self.problem.text) + "\n\n"
+        else:
+            lead = self.prompts.fill("facts", facts=self.split.facts) + "\n\n"
         messages: list[Message] = [Message("system", self.prompts.fill("system"))]
         for number, step in enumerate(steps, 1):
             titled = self._titled(number, step.subproblem)
@@ -127,3 +150,8 @@ class Structured:
 
 def _number_lines(outline: Outline) -> str:
     return "\n".join(f"{number}. {subproblem}" for number, subproblem in enumerate(outline, 1))
+
+
+def drop_repeats(read: Read[Outline]) -> Read[Outline]:
+    """The outline with each sub-problem once, at its last place, because the last sub-problem stays the last."""
+    return replace(read, value=tuple(reversed(dict.fromkeys(reversed(read.value)))))
