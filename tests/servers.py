@@ -68,7 +68,7 @@ def reply_to(body: dict[str, Any]) -> str:
     if schema == "choice":
         return '{"choice": 2}'
     if schema == "difficulty":
-        return json.dumps({"difficulty": 0.2 if "Sub-problem 1" in said else 0.9})
+        return json.dumps({"difficulty": 0.2 if "Question 1" in said else 0.9})
     return "It is \\boxed{12}."
 
 

@@ -313,7 +313,7 @@ def test_the_worst_engine_of_all_gets_as_many_calls_from_scale_as_it_says_and_no
 
     cut_off = Completion(text="no idea", finish_reason="length")
     structured = [("decomposition", late), ("choice", "no idea"), ("difficulty", "no idea")]
-    engine = Scripted([*structured, ("Solve", overflowing), ("", cut_off)])
+    engine = Scripted([*structured, ("Answer this|Solve", overflowing), ("", cut_off)])
     heard: list[Event] = []
     record = run_virtual(tried(scale, engine, listener=heard.append))
     overflowed = scale.context == "answers" and scale.max_steps > 1

@@ -147,7 +147,7 @@ def test_the_last_step_may_be_the_problems_own_question_and_always_think() -> No
 def test_later_steps_see_earlier_solutions_or_their_answers_but_never_their_reasoning() -> None:
     long = Completion(text="A long way to \\boxed{7}.", reasoning="SECRET THOUGHT", finish_reason="stop")
     for context, seen in (("solutions", "A long way to \\boxed{7}."), ("answers", "\\boxed{7}")):
-        engine = script(("Solve this", long))
+        engine = script(("Answer this", long))
         run(engine, context=context)
         last = engine.requests[-1].messages
         assert [message.content for message in last if message.role == "assistant"] == [seen, seen]
@@ -186,7 +186,7 @@ def test_a_prompt_that_does_not_fit_goes_on_with_answers_only() -> None:
             raise ContextOverflow("too long")
         return "x" * 2000 + "\\boxed{7}"
 
-    engine = script(("Solve this", solve), ("difficulty", '{"difficulty": 0.5}'))
+    engine = script(("Answer this", solve), ("difficulty", '{"difficulty": 0.5}'))
     record = run(engine)
     assert record.failure is None
     assert record.solution is not None
@@ -194,7 +194,7 @@ def test_a_prompt_that_does_not_fit_goes_on_with_answers_only() -> None:
 
 
 def test_a_prompt_that_does_not_fit_even_so_fails_labelled_as_the_models_doing() -> None:
-    record = run(script(("Solve this", ContextOverflow("too long", 5000, 4096))))
+    record = run(script(("Answer this", ContextOverflow("too long", 5000, 4096))))
     assert record.failure is not None
     assert (record.failure.kind, record.failure.blame, record.failure.path) == (
         "context_overflow",
@@ -205,7 +205,7 @@ def test_a_prompt_that_does_not_fit_even_so_fails_labelled_as_the_models_doing()
 
 def test_the_answer_is_the_last_solutions_and_a_boxed_thought_is_no_answer() -> None:
     thought = Completion(text="I am not sure.", reasoning="It is \\boxed{7}.", finish_reason="stop")
-    record = run(script(("Give only", "I cannot say."), ("Solve this last", thought)))
+    record = run(script(("Give only", "I cannot say."), ("Answer this last", thought)))
     assert record.solution is not None
     assert record.solution.answer is None
     assert record.failure is not None

@@ -148,7 +148,7 @@ def test_scale_makes_at_most_n_calls_more_when_every_step_is_forced_and_one_is_d
         return CUT
 
     scale = Scale(candidates=1, tries=1, max_steps=4, on_limit="force")
-    engine = script(FORCED, ("difficulty", "hard to say"), ("Solve this last", last), steps=4)
+    engine = script(FORCED, ("difficulty", "hard to say"), ("Answer this last", last), steps=4)
     record = run(engine, scale)
     assert sum(call.path.endswith("force") for call in record.calls) == 4
     assert len(engine.requests) == 1 + (4 + 1) * (1 + 1) + 4
