@@ -22,8 +22,9 @@ class Example:
 
 
 GENERAL = Example(
-    text="Three pens and a ruler cost 11 dollars. The ruler costs 2 dollars. What do 8 pens cost, in dollars?",
-    answer="24",
+    text="A tank holds 240 litres. A pump fills it with 18 litres per minute while 6 litres per minute run out. How "
+    "many minutes does it take to fill the empty tank?",
+    answer="20",
 )
 LETTERS = Example(
     text="C = 517. D = C + 8. E = D × 7. F = E mod 1000. G = F - 46. Find G.", answer="629", flags=("--tau", "0.3")

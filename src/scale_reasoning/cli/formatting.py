@@ -24,7 +24,8 @@ SHOWN_OPTIONS = ("tau", "route", "candidates", "base", "samples", "mode", "max_r
 def format_strategy(strategy: Strategy) -> str:
     """A strategy's name and its main options."""
     described: Mapping[str, object] = describe(strategy)
-    options = [f"{option} {_format_option(described[option])}" for option in SHOWN_OPTIONS if option in described]
+    shown = {option: described[option] for option in SHOWN_OPTIONS if described.get(option) is not None}
+    options = [f"{option} {_format_option(value)}" for option, value in shown.items()]
     return ", ".join([str(described["name"]), *options])
 
 
