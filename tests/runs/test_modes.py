@@ -118,7 +118,10 @@ def test_a_reply_is_right_only_in_a_box() -> None:
 
 @pytest.mark.parametrize(
     ("connection", "said"),
-    [(Connection(model="student"), "the student is trained"), (Connection(model="arithmetic-teacher"), "is not a model")],
+    [
+        (Connection(model="student"), "the student is trained"),
+        (Connection(model="arithmetic-teacher"), "is not a model"),
+    ],
 )
 def test_models_of_another_language_are_not_asked(connection: Connection, said: str) -> None:
     [finding] = asyncio.run(examine_modes(connection))

@@ -6,8 +6,11 @@ import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiohttp import web
+from tests.servers import serving, stream
 
 from scale_reasoning.cli import main
 from scale_reasoning.runs.store import cells_of
@@ -95,3 +98,68 @@ def test_a_gold_answer_that_cannot_be_read_keeps_its_verdicts_and_is_named(run: 
     assert "2 records graded again, 0 grades changed" in said.out
     assert "not graded, and left as it was: problem arithmetic-test-s0-000000" in said.err
     assert verdicts(run) == [True] * 4
+
+
+# Reading answers strictly
+
+
+@pytest.fixture
+def lenient(tmp_path: Path) -> Path:
+    """One attempt each whose right answer is boxed, stated, asked for and missing."""
+    problems = [
+        {"id": name, "problem": f"Say it {name}.", "answer": "7"} for name in ("boxed", "stated", "asked", "no")
+    ]
+    data = tmp_path / "four.jsonl"
+    data.write_text("".join(json.dumps(problem) + "\n" for problem in problems))
+
+    async def reply(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        first, last = body["messages"][0]["content"], body["messages"][-1]["content"]
+        name = next(name for name in ("boxed", "stated", "asked", "no") if f"Say it {name}." in first)
+        if "Give only the result" in last:
+            return await stream(request, "\\boxed{7}" if name == "asked" else "I cannot.")
+        texts = {"boxed": "\\boxed{7}", "stated": "The answer is 7.", "asked": "Seven it is.", "no": "Hm."}
+        return await stream(request, texts[name])
+
+    with serving(reply) as server:
+        words = ["--base-url", server.base_url, "--model", "q", "--samples", "1", "--strategy", "cot"]
+        assert main(["eval", str(data), *words, "--out", str(tmp_path / "run")]) == 0
+    return tmp_path / "run"
+
+
+def forms(run: Path) -> dict[str, tuple[object, ...]]:
+    return {o.problem_id: (*o.forms, o.correct) for cell in cells_of(run) for o in cell.outcomes}
+
+
+LENIENT = {"boxed": ("boxed", True), "stated": ("stated", True), "asked": ("asked", True), "no": (None, False)}
+STRICT = {"boxed": ("boxed", True), "stated": (None, False), "asked": (None, False), "no": (None, False)}
+
+
+def test_one_run_has_the_lenient_and_the_strict_accuracy_without_a_call(lenient: Path, capsys: Capture) -> None:
+    assert forms(lenient) == LENIENT
+    for flags, acc, stated in (
+        ([], 0.75, 0.25),
+        (["--answers", "boxed"], 0.25, 0.0),
+        (["--answers", "any"], 0.75, 0.25),
+    ):
+        capsys.readouterr()
+        assert main(["report", str(lenient), *flags, "--format", "json"]) == 0
+        (row,) = json.loads(capsys.readouterr().out)
+        assert (row["acc"], row["stated"], row["asked"]) == (acc, stated, stated)
+    assert forms(lenient) == LENIENT  # a report stores nothing
+
+
+def test_grading_strictly_is_stored_and_grading_again_follows_the_run(lenient: Path) -> None:
+    assert main(["grade", str(lenient), "--answers", "boxed"]) == 0
+    assert forms(lenient) == STRICT
+    assert main(["grade", str(lenient)]) == 0
+    assert forms(lenient) == LENIENT
+
+
+def test_a_run_from_before_there_were_forms_is_read_as_it_was(lenient: Path) -> None:
+    change(
+        lenient, "UPDATE attempts SET record = CAST(replace(CAST(record AS TEXT), '\"answers\":\"any\",', '') AS BLOB)"
+    )
+    assert main(["grade", str(lenient)]) == 0
+    assert forms(lenient) == STRICT
+    assert main(["grade", str(lenient), "--answers", "any"]) == 0
+    assert forms(lenient) == LENIENT

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scale_reasoning.strategies.question import question_of
+from scale_reasoning.strategies.question import question_of, split_problem
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,39 @@ def test_a_megabyte_is_searched_at_once(piece: str) -> None:
     question_of(piece * (1_000_000 // len(piece)))
     question_of(piece * (1_000_000 // len(piece)) + "x")
     assert time.process_time() - started < 2
+
+
+@pytest.mark.parametrize(
+    ("problem", "facts", "question"),
+    [
+        ("Tom has 3 apples. He eats one. How many are left?", "Tom has 3 apples. He eats one.", "How many are left?"),
+        ("A pen costs 3 dollars. What do 8 pens cost?", "A pen costs 3 dollars.", "What do 8 pens cost?"),
+        (
+            "Ann has 9 pens. If she sells them for 2 dollars each, how much does she get?",
+            "Ann has 9 pens. She sells them for 2 dollars each.",
+            "How much does she get?",
+        ),
+        ("Who won?\nThe red team had 3 points.", None, None),
+        ("What is 6 times 7?", None, None),
+        ("1 + 1", None, None),
+        ("", None, None),
+        (
+            "A lap takes 3 minutes. How many laps does Ada run in an hour if she has to rest for 2 minutes each time?",
+            None,
+            None,
+        ),
+    ],
+)  # fmt: skip
+def test_facts_are_the_problem_without_its_question_unless_that_states_facts_itself(
+    problem: str, facts: str | None, question: str | None
+) -> None:
+    split = split_problem(problem)
+    assert (split and split.facts, split and split.question) == (facts, question)
+
+
+@given(st.text(alphabet="If he, how? Find 12. ", max_size=200))
+@settings(deadline=None)
+def test_no_number_of_a_problem_is_lost_when_it_is_split(problem: str) -> None:
+    split = split_problem(problem)
+    if split is not None:
+        assert sorted(filter(str.isdigit, split.facts + split.question)) == sorted(filter(str.isdigit, problem))

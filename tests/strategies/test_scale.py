@@ -244,3 +244,69 @@ def test_voting_names_a_repaired_reply_by_its_chain() -> None:
     record = run_virtual(attempt(PROBLEM, Vote(base=Scale(), samples=2), endpoints(engine, "model")))
     assert record.solution is not None
     assert record.solution.notes == tuple(f"chain{n}: select: JSON repaired (trailing comma)" for n in (1, 2))
+
+
+# What small models need
+
+
+def contents(engine: Scripted, schema: str | None) -> list[str]:
+    """The last messages of the requests with this schema."""
+    name = [request.schema.name if request.schema else None for request in engine.requests]
+    return [r.messages[-1].content for r, named in zip(engine.requests, name, strict=True) if named == schema]
+
+
+def test_steps_may_see_the_facts_without_the_question_which_is_the_last_step() -> None:
+    engine = script()
+    record = run(engine, candidates=1, steps_see="facts")
+    assert record.solution is not None
+    assert [step.subproblem for step in record.solution.steps][-1] == "Find 2x + 1."
+    assert contents(engine, "decomposition")[0].startswith("Facts: Let x be 3.\n\nThe question: Find 2x + 1.\n\n")
+    for request in engine.requests:
+        if request.schema is None or request.schema.name == "difficulty":
+            first = next(message.content for message in request.messages if message.role == "user")
+            assert first.startswith("Facts: Let x be 3.\n\nQuestion 1: ")
+    assert not any("2x + 1" in text for text in contents(engine, None)[:-1])
+
+
+def test_a_problem_that_cannot_be_split_is_shown_whole() -> None:
+    engine = script()
+    problem = Problem(id="p", text="What is 6 times 7?")
+    run_virtual(attempt(problem, Scale(candidates=1, steps_see="facts"), endpoints(engine, "model")))
+    assert all("Problem: What is 6 times 7?" in request.messages[1].content for request in engine.requests)
+
+
+@pytest.mark.parametrize(("model", "candidates", "seen"), [("qwen2.5-coder-1.5b", 1, "Facts"), ("model", 8, "Problem")])
+def test_a_family_may_say_how_many_candidates_are_worth_it_and_what_steps_see(
+    model: str, candidates: int, seen: str
+) -> None:
+    engine = script()
+    record = run_virtual(attempt(PROBLEM, Scale(), endpoints(engine, model)))
+    assert record.solution is not None
+    assert len(record.solution.candidates) == candidates
+    assert all(request.messages[1].content.startswith(f"{seen}: ") for request in engine.requests)
+
+
+def test_options_go_before_what_the_family_says() -> None:
+    engine = script()
+    options = Scale(candidates=3, steps_see="problem")
+    record = run_virtual(attempt(PROBLEM, options, endpoints(engine, "qwen2.5-coder-1.5b")))
+    assert record.solution is not None
+    assert len(record.solution.candidates) == 3
+    assert engine.requests[0].messages[1].content.startswith("Problem: ")
+
+
+def test_the_undivided_problem_may_be_a_candidate_and_is_solved_whole_in_the_mode_of_its_difficulty() -> None:
+    engine = script(("choice", '{"choice": 2}'), ("difficulty", '{"difficulty": 0.9}'))
+    record = run(engine, candidates=1, whole="candidate")
+    assert record.solution is not None
+    assert record.solution.candidates[-1] == (PROBLEM.text,)
+    assert record.solution.selected == 1
+    assert modes(record) == ["system2"]
+    assert contents(engine, None)[0].startswith(f"Problem: {PROBLEM.text}\n\nSolve this problem.")
+
+
+def test_a_question_that_is_repeated_is_kept_once_and_the_last_one_stays_last() -> None:
+    engine = script(("decomposition", outline("What is a?", "What is b?", "What is a?")))
+    record = run(engine, candidates=1)
+    assert record.solution is not None
+    assert record.solution.candidates == (("What is b?", "What is a?"),)

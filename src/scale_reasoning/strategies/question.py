@@ -46,6 +46,8 @@ def split_problem(problem: str) -> SplitProblem | None:
     A condition before the question ("If he sells them all, how much ...?") is one of the facts.
     """
     question = question_of(problem)
+    if not question:
+        return None
     before, _, after = problem.strip().rpartition(question)
     facts = [before.strip(), after.strip()]
     if condition := _CONDITION.match(question):
