@@ -39,7 +39,7 @@ def request_for(
     endpoint = endpoints[mode]
     profile = endpoint.profile
     *earlier, last = (_write_turn(endpoints, message) for message in messages)
-    if profile.suffix and not isinstance(messages[-1], SolveMessage):
+    if profile.suffix:
         last = Message(last.role, f"{last.content}\n\n{profile.suffix}")
     messages = (*earlier, last)
     limits = [limit for limit in (max_tokens, profile.max_tokens) if limit is not None]
@@ -65,5 +65,5 @@ def _write_turn(endpoints: Endpoints, message: Message) -> Message:
     """A turn as it is sent: one that asks for a solution ends in what its mode's family says of solutions."""
     if not isinstance(message, SolveMessage):
         return message
-    profile = endpoints[message.mode].profile
-    return Message(message.role, "\n\n".join(filter(None, (message.content, profile.sentence, profile.suffix))))
+    sentence = endpoints[message.mode].profile.sentence
+    return Message(message.role, f"{message.content}\n\n{sentence}" if sentence else message.content)

@@ -64,11 +64,11 @@ NO_PAIR = "name a model for it: --model for System 2, --system1-model for System
 class ModeProfile:
     """How one mode of a family is asked for.
 
-    `extras` are body keys (the switch), `suffix` words at the end of every request (a switch in the prompt), `sentence`
-    words at the end of a request for a solution that say how much to write (by default, BRIEF and THOROUGH in a family
-    that has both modes and no switch), `max_tokens` the cap on new tokens, `limit_key` the body's name for it,
-    `starts_thinking` whether the chat template opens the thought itself. See Profile for `pair_hint`, `prompts`,
-    `candidates`, `steps_see`, `think` and `language`.
+    `extras` are body keys (the switch). `suffix` are words at the end of every request (a switch in the prompt; earlier
+    turns lack it), `sentence` words at the end of every turn that asks for a solution: how much to write (by default,
+    BRIEF and THOROUGH in a family that has both modes and no switch). `max_tokens` is the cap on new tokens,
+    `limit_key` the body's name for it, `starts_thinking` whether the chat template opens the thought itself. See
+    Profile for `pair_hint`, `prompts`, `candidates`, `steps_see`, `think` and `language`.
     """
 
     sampling: Sampling = field(default_factory=Sampling)
