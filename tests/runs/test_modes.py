@@ -111,9 +111,10 @@ def test_a_rating_that_cannot_be_read_is_none(rating: Reply) -> None:
     assert {each.difficulty for each in measure(engine(rating=rating)).asked} == {None}
 
 
-def test_a_reply_is_right_only_in_a_box() -> None:
-    figures = count_replies(measure(engine(lambda request: str(ANSWERS[find_question(request)].answer))))
-    assert figures.right == {Mode.SYSTEM1: (0, 0), Mode.SYSTEM2: (0, 0)}
+def test_a_reply_may_state_its_answer_and_lacks_a_box_then() -> None:
+    measured = measure(engine(lambda request: str(ANSWERS[find_question(request)].answer)))
+    assert count_replies(measured).right == {Mode.SYSTEM1: (5, 5), Mode.SYSTEM2: (5, 5)}
+    assert not any(reply.boxed for asked in measured.asked for reply in asked.replies.values())
 
 
 @pytest.mark.parametrize(

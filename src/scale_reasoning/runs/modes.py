@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from scale_reasoning.answers import final_answer
+from scale_reasoning.answers import final_answer, stated_answer
 from scale_reasoning.arithmetic.teacher import TEACHER
 from scale_reasoning.ask import ask
 from scale_reasoning.endpoint import Endpoint, Endpoints
@@ -21,7 +21,7 @@ from scale_reasoning.engines.findings import Finding, unknown
 from scale_reasoning.engines.refusals import quote
 from scale_reasoning.engines.values import value_at
 from scale_reasoning.errors import EngineError, ParseError
-from scale_reasoning.graders.integer import parse_integer
+from scale_reasoning.graders.integer import Integer
 from scale_reasoning.lm import LM
 from scale_reasoning.replies import NUMBER, parse_number
 from scale_reasoning.runs.advice import MEASURED, judge
@@ -29,8 +29,9 @@ from scale_reasoning.runs.figures import Asked, Measured, Reply
 from scale_reasoning.strategies import prompts_of
 from scale_reasoning.strategies.scale import Scale
 from scale_reasoning.strategies.scale_context import Context
-from scale_reasoning.types import Attempt, Mode, Problem, Stage
+from scale_reasoning.types import Attempt, Mode, Problem, Solution, Stage
 
+GRADER = Integer()
 IN_FLIGHT = 4
 """Questions at a time, each with one request: as many as the embedded model has slots."""
 DEADLINE = 300.0
@@ -46,6 +47,10 @@ class Question:
     text: str
     answer: int
     several: bool
+
+    def problem(self, number: int) -> Problem:
+        """The question as a problem."""
+        return Problem(id=f"doctor-{number}", text=self.text, answer=str(self.answer))
 
 
 # The kinds take turns, so that both are there when time runs out.
@@ -171,7 +176,7 @@ async def measure_modes(
 
 
 async def _ask_question(endpoints: Endpoints, number: int, question: Question) -> Asked:
-    problem = Problem(id=f"doctor-{number}", text=question.text)
+    problem = question.problem(number)
     lm = LM(endpoints, attempt=Attempt(problem_id=problem.id))
     context = Context(problem, prompts_of(Scale())["scale"], Scale().context)
     replies: dict[Mode, Reply] = {}
@@ -179,9 +184,11 @@ async def _ask_question(endpoints: Endpoints, number: int, question: Question) -
         limit = _choose_limit(endpoints[mode], mode)
         completion = await lm.at(mode.value).chat(context.solve_whole(mode), mode=mode, max_tokens=limit)
         answer = final_answer(completion.text)
+        stated = None if completion.cut_off else stated_answer(completion.text)
+        grade = await GRADER.grade(problem, Solution(answer=answer or stated))
         replies[mode] = Reply(
             tokens=completion.usage.completion_tokens,
-            right=answer is not None and parse_integer(answer) == question.answer,
+            right=grade.correct,
             boxed=answer is not None,
             cut_off=completion.cut_off,
         )
