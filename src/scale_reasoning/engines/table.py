@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from scale_reasoning.engines.fetching import Reporter
 
 
+WINDOW, GENERAL_WINDOW, THINKING_WINDOW = 4096, 8192, 16384
+"""Tokens of a request: to the student and any other file, to a model of the catalogue, and to one that thinks."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenEngine:
     """An engine that is open, the name of its model, and the model's window (tokens, None unknown)."""
@@ -53,9 +57,15 @@ async def _open_llama(connection: Connection, stack: AsyncExitStack) -> OpenEngi
     from scale_reasoning.engines.llama import Llama
 
     path = await _find_file(connection.model or DEFAULT_MODEL, connection.say)
-    window = {} if connection.window is None else {"window": connection.window}
-    engine = await stack.enter_async_context(await Llama.start(path, **window))
+    window = connection.window or _choose_window(connection.model or DEFAULT_MODEL)
+    engine = await stack.enter_async_context(await Llama.start(path, window=window))
     return OpenEngine(engine=engine, model=name_llama(connection), window=engine.window)
+
+
+def _choose_window(name: str) -> int:
+    """Tokens of a request to a model on this machine, where none are asked for: memory is set aside for all of them."""
+    row = CATALOGUE.get(name)
+    return WINDOW if row is None else min(row.window, THINKING_WINDOW if row.thinks else GENERAL_WINDOW)
 
 
 async def _find_file(name: str, say: Callable[[str], None]) -> Path:
