@@ -114,7 +114,7 @@ def _report_losses(args: argparse.Namespace) -> int:
     usual = {"layout": "auto", "denominator": "planned", "with_paper": False, "prices": None}
     if given := [f"--{name.replace('_', '-')}" for name, value in usual.items() if getattr(args, name) != value]:
         raise ConfigError(f"--losses has its own table, so leave out {', '.join(given)}")
-    numbered = read_all_cells(args.runs)
+    numbered = read_all_cells(args.runs, args.answers)
     _refuse_other_problems([cell for _, cell in numbered])
     found = find_losses(numbered)
     if not found.losses:
