@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import os
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scale_reasoning.answers import stated_answer
+from scale_reasoning.answers import final_answer, stated_answer
 from scale_reasoning.answers.stated import MAX_RESULT
+from scale_reasoning.graders.symbolic import Symbolic
 
 
 @pytest.mark.parametrize(
@@ -36,6 +41,7 @@ from scale_reasoning.answers.stated import MAX_RESULT
         ("12 + 3 = 15\n15 - 4 = 11", "11"),
         (r"\[ 3 \times 8 = 24 \]", "24"),
         ("$3 + 4 = 7$ dollars", "7 dollars"),
+        ("x = 1/3 \\approx 0.33", "1/3"),
         ("3 * 3 = $9", "$9"),
         # Nothing but a result.
         ("$18", "$18"),
@@ -58,6 +64,9 @@ def test_a_statement_is_an_answer(text: str, answer: str) -> None:
         "The answer is isosceles.",
         "**3** boxes and **4** bags.",
         "A = 3 and B = 4",
+        "So it is any $x != 5$",
+        "It is $n a$, where $a = 5$",
+        "$\\sum_{k=0}^{9} k$",
         "1. First\n2. Second",
         "We need 3 = 2 + 1 in order to begin, and then we have to look at the rest of all the boxes here.",
         "x = y",
@@ -85,3 +94,27 @@ def test_a_long_text_is_read_in_bounded_time(piece: str) -> None:
     started = time.process_time()
     stated_answer(piece * (1_000_000 // len(piece)))
     assert time.process_time() - started < 1
+
+
+SHARED = Path(os.environ.get("SCALE_SHARED", Path(__file__).parents[2] / "../shared")) / "data"
+KEPT = (("grading_cases.jsonl", "response"), ("found_grading.jsonl", "answer"))
+
+
+@pytest.mark.skipif(not all((SHARED / file).is_file() for file, _ in KEPT), reason="the cases of other projects")
+def test_what_is_stated_in_the_kept_and_public_cases_gets_the_grade_of_the_whole_text() -> None:
+    async def grade_all() -> tuple[int, list[str]]:
+        stated, wrong = 0, list[str]()
+        async with Symbolic() as grader:
+            for file, key in KEPT:
+                for case in map(json.loads, (SHARED / file).read_text().splitlines()):
+                    text = case[key]
+                    if final_answer(text) or len(text.split()) < 2 or (found := stated_answer(text)) is None:
+                        continue
+                    stated += 1
+                    if (await grader.same(case["gold"], found)).correct != case["expected"]:
+                        wrong.append(case["id"])
+        return stated, wrong
+
+    stated, wrong = asyncio.run(grade_all())
+    assert stated >= 20
+    assert wrong == []

@@ -19,8 +19,10 @@ _DECLARED = re.compile(
     re.IGNORECASE,
 )
 _BOLD = re.compile(r"\*\*([^*\n]+)\*\*")
-_EQUATION = re.compile(r"(?:=|\\approx|≈)(?P<result>[^=≈\n]+)$")
-_SEVERAL = re.compile(r"=[^=]*\band\b[^=]*=")
+_EQUATION = re.compile(r"(?<![!<>:])=(?P<result>[^=\n]+)$")
+_APPROXIMATION = re.compile(r"(?:\\approx|≈)[^=]*$")
+_NO_RESULT = re.compile(r"=[^=]*\band\b[^=]*=|\bwhere\b")
+"""Two equations, or one that only defines a name."""
 _AFTER = re.compile(r"[,;]\s|[.!](?=\s|$)|\s(?:because|since|which|so|as|when|where|after|and then)\s|\s[-–—(]\s?")  # noqa: RUF001
 _MARKUP = re.compile(r"\\[\[\]()]|\*\*|`|\\(?:,|;|!|quad|displaystyle)(?![A-Za-z])")
 _DOLLARS = re.compile(r"(?<!\\)\$(?!\s*\d[\d,.]*(?:\s|[.,]|$))")
@@ -49,8 +51,9 @@ def stated_answer(text: str) -> str | None:
     bold = {result for each in _BOLD.findall(last) if (result := _as_result(each))}
     if len(bold) == 1:
         return bold.pop()
-    if not bold and (equation := _EQUATION.search(_MARKUP.sub("", last).rstrip(" .$"))):
-        return None if _SEVERAL.search(last) else _as_result(equation["result"])
+    equation = _EQUATION.search(_APPROXIMATION.sub("", _MARKUP.sub("", last)).rstrip(" .$"))
+    if equation and not bold:
+        return None if _NO_RESULT.search(last) else _as_result(equation["result"])
     if len(lines) == 1 and _BARE.fullmatch(_MARKUP.sub("", last)):
         return _as_result(last)
     return None
@@ -64,7 +67,12 @@ def _drop_open_fence(text: str) -> str:
 def _as_result(text: str) -> str | None:
     """The text as a bare result, None if it is none: no digit, too long or too many words."""
     result = _DOLLARS.sub("", _MARKUP.sub("", text)).strip(" \t\n.:*,;")
-    if len(result) > MAX_RESULT or not _RESULT.fullmatch(result) or len(_WORD.findall(result)) > MOST_WORDS:
+    if (
+        len(result) > MAX_RESULT
+        or result.count("{") != result.count("}")
+        or not _RESULT.fullmatch(result)
+        or len(_WORD.findall(result)) > MOST_WORDS
+    ):
         return None
     left, equals, right = result.rpartition("=")
     return right.strip() if equals and not _WORD.search(left) and re.search(r"\d", right) else result
