@@ -234,7 +234,7 @@ def test_an_engine_that_only_says_nonsense_ends_in_a_labelled_record_within_boun
     assert len(record.calls) == len(engine.requests) <= strategy.most_calls()
     assert record.grade is not None
     assert not record.grade.correct
-    if reply == "42":  # nonsense, and yet an answer
+    if reply == "42" and getattr(strategy, "answers", "any") == "any":  # nonsense, and yet an answer
         assert record.solution is not None
         assert record.solution.form == "stated"
     else:

@@ -75,9 +75,9 @@ def test_every_strategy_is_held_to_the_bound(options: tuple[str, ...]) -> None:
 @pytest.mark.slow
 def test_the_flag_of_the_command_is_the_bound() -> None:
     with serving() as server, command("--base-url", server.base_url, "--model", MODEL, "--max-calls", "10") as proxy:
-        refused = proxy.ask(f"{MODEL}@vote:samples=11")
+        refused = proxy.ask(f"{MODEL}@vote:samples=6")
         assert (refused.status, refused.json["error"]["code"]) == (400, "too_many_calls")
-        assert proxy.ask(f"{MODEL}@vote:samples=10").status == 200
+        assert proxy.ask(f"{MODEL}@vote:samples=5").status == 200
         assert len(server.bodies) == 10
 
 
