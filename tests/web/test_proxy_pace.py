@@ -78,7 +78,7 @@ def test_the_flag_of_the_command_is_the_bound() -> None:
         refused = proxy.ask(f"{MODEL}@vote:samples=6")
         assert (refused.status, refused.json["error"]["code"]) == (400, "too_many_calls")
         assert proxy.ask(f"{MODEL}@vote:samples=5").status == 200
-        assert len(server.bodies) == 10
+        assert len(server.bodies) == 5
 
 
 def test_a_request_starts_no_more_than_the_server_is_sent_at_a_time() -> None:
