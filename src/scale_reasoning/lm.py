@@ -18,7 +18,7 @@ from scale_reasoning.errors import ConfigError, ContextOverflow, ScaleError
 from scale_reasoning.events import Event, Finished, Listener, Location, Started, Streamed
 from scale_reasoning.fit import Fit
 from scale_reasoning.journal import Journal, key
-from scale_reasoning.profiles import NO_PAIR
+from scale_reasoning.profiles import NO_PAIR, Seen
 from scale_reasoning.together import Turn
 from scale_reasoning.types import (
     NO_USAGE,
@@ -146,10 +146,8 @@ class LM:
         return None if endpoint is None else endpoint.profile.candidates
 
     @property
-    def steps_see(self) -> str | None:
-        """What the family of System 2 should see of a problem in its steps (see profiles.Seen), None where it does
-        not say.
-        """
+    def steps_see(self) -> Seen | None:
+        """What steps should see of a problem, by System 2's family; None where it does not say."""
         endpoint = self._ledger.endpoints.get(Mode.SYSTEM2)
         return None if endpoint is None else endpoint.profile.steps_see
 

@@ -89,7 +89,7 @@ class ModeProfile:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """One model family. A mode that is None must come from another model. `prompts` names a folder of prompts files
-    beside the strategies' own, for a family that was trained on other words. `candidates` is how many decompositions
+    next to the strategies' own, for a family that was trained on other words. `candidates` is how many decompositions
     are worth their tokens, `steps_see` what steps should see of a problem; None where the strategy decides. `think` are
     the marks that open and close a thought in the family's text, where they are not `<think>` and `</think>`.
     `language` is that of the only problems which the family solves (see Language); others are refused before the first

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
 import pytest
 from tests.servers import serving
@@ -15,6 +15,7 @@ from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import LM
 from scale_reasoning.strategies import STRATEGIES, flags, make
 from scale_reasoning.strategies.options import check_options, count, option, options_of, token_limit
+from scale_reasoning.strategies.scale import Scale
 from scale_reasoning.types import Message, Mode, Problem, Solution, Step
 from scale_reasoning.web.proxy.names import capped, parse, strategy_of
 from scale_reasoning.web.proxy.refusals import Refusal
@@ -115,3 +116,9 @@ def test_every_option_of_every_strategy_is_described() -> None:
         described = set(options_of(shape))
         assert described == {each.name for each in fields(shape)} - {"base"}, name
         assert all(each.help and not each.help.endswith(".") for each in options_of(shape).values())
+
+
+def test_an_option_that_may_be_left_to_the_family_still_has_its_choices() -> None:
+    assert options_of(Scale)["steps_see"].choices == ("problem", "facts")
+    with pytest.raises(ConfigError, match="steps_see = 'all': must be one of problem, facts"):
+        Scale(steps_see=cast("Any", "all"))

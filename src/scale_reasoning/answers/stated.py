@@ -40,7 +40,7 @@ def stated_answer(text: str) -> str | None:
     right side of an equation that ends the text, and a text that is nothing but a result. Two results in the last line
     ("**3** and **4**", "A = 3 and B = 4") are no statement.
     """
-    tail = _drop_open_fence(text.strip()[-TAIL_CHARS:])
+    tail = text.strip()[-TAIL_CHARS:].replace("```", "")
     lines = [line.strip() for line in tail.splitlines() if line.strip(" \t\\[]()$`*")]
     if not lines:
         return None
@@ -57,11 +57,6 @@ def stated_answer(text: str) -> str | None:
     if len(lines) == 1 and _BARE.fullmatch(_MARKUP.sub("", last)):
         return _as_result(last)
     return None
-
-
-def _drop_open_fence(text: str) -> str:
-    """The text without the fences of code blocks; what is in them stays."""
-    return text.replace("```", "")
 
 
 def _as_result(text: str) -> str | None:

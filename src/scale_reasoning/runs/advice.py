@@ -136,7 +136,7 @@ class Rule:
 
 ONE, TWO = Mode.SYSTEM1, Mode.SYSTEM2
 OTHER_SYSTEM1 = "--system1-model NAME of a model that answers briefly, or --strategy cot"
-OTHER_SUFFIX = "a family of your own with another suffix (--profiles, see docs/engines.md), or --system1-model NAME"
+OTHER_SENTENCE = "a family of your own with another sentence (--profiles, see docs/engines.md), or --system1-model NAME"
 OTHER_ROUTE = "route in another way: --route system2, or a fixed share (--route random --set random_share=0.5)"
 
 RULES: tuple[Rule, ...] = (
@@ -170,14 +170,14 @@ RULES: tuple[Rule, ...] = (
 
     Rule(name=BOXED, holds=lambda f: _is_many(f.cut[ONE], f),
          find=lambda f: no(f"{f.cut[ONE]} of {f.questions} System 1 replies were cut off at {f.limits[ONE]:,} tokens",
-                           "System 1 is not brief: an easy step costs as much as a hard one", OTHER_SUFFIX)),
+                           "System 1 is not brief: an easy step costs as much as a hard one", OTHER_SENTENCE)),
     Rule(name=BOXED, holds=lambda f: _is_many(f.lost[ONE], f),
          find=lambda f: no(f"the box is lost in {f.lost[ONE]} of {f.questions} System 1 replies",
-                           "a result without \\boxed{} is no answer (`unanswered`), even if it is right",
-                           f"{OTHER_SUFFIX}; or --prompts FILE")),
+                           "a result is read as the text states it, or asked for in one more call",
+                           f"{OTHER_SENTENCE}; or --prompts FILE")),
     Rule(name=BOXED, holds=lambda f: _is_many(f.lost[TWO], f),
          find=lambda f: no(f"the box is lost in {f.lost[TWO]} of {f.questions} System 2 replies",
-                           "a result without \\boxed{} is no answer (`unanswered`), even if it is right",
+                           "a result is read as the text states it, or asked for in one more call",
                            "--prompts FILE that asks for the box in other words, or a stronger model")),
     Rule(name=BOXED, holds=lambda f: _is_many(f.cut[TWO], f),
          find=lambda f: unknown(f"{f.cut[TWO]} of {f.questions} System 2 replies were cut off at "

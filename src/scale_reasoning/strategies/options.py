@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from functools import cache
-from typing import Any, Literal, TypeAlias, cast, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, Literal, TypeAlias, Union, cast, get_args, get_origin, get_type_hints
 
 from scale_reasoning.errors import ConfigError
 
@@ -116,6 +117,8 @@ def _outside(each: Option, value: Any) -> str | None:
 
 
 def _choices(kind: Any) -> tuple[str, ...]:
+    if isinstance(kind, UnionType) or get_origin(kind) is Union:
+        return tuple(choice for each in get_args(kind) for choice in _choices(each))
     if get_origin(kind) is Literal:
         return tuple(str(each) for each in get_args(kind))
     return tuple(str(each) for each in kind) if isinstance(kind, type) and issubclass(kind, Enum) else ()

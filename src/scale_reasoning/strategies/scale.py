@@ -13,6 +13,7 @@ from typing import ClassVar, Literal
 from scale_reasoning.errors import ContextOverflow
 from scale_reasoning.events import Decomposed, Routed
 from scale_reasoning.lm import LM
+from scale_reasoning.profiles import Seen
 from scale_reasoning.prompts import Prompts, choose_prompts, load_own
 from scale_reasoning.replies import NUMBER, choice_schema, outline_schema, read_choice, read_number, read_outline
 from scale_reasoning.strategies.options import (
@@ -61,7 +62,7 @@ class Scale:
     whole: Literal["no", "candidate"] = option(
         "no", "whether the undivided problem is one more candidate, after the sampled ones", flag=True
     )
-    steps_see: Literal["problem", "facts"] | None = option(
+    steps_see: Seen | None = option(
         None,
         "what steps see of the problem: all of it, or its facts without its question, which becomes the last step; by "
         "default what suits the model's family",
