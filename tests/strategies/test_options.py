@@ -122,3 +122,5 @@ def test_an_option_that_may_be_left_to_the_family_still_has_its_choices() -> Non
     assert options_of(Scale)["steps_see"].choices == ("problem", "facts")
     with pytest.raises(ConfigError, match="steps_see = 'all': must be one of problem, facts"):
         Scale(steps_see=cast("Any", "all"))
+    with pytest.raises(ConfigError, match="answers = 'strict': must be one of any, boxed"):
+        make("cot", {"answers": "strict"})

@@ -68,7 +68,7 @@ def make(name: str, settings: Mapping[str, JSON]) -> Strategy:
         if key not in types:
             raise ConfigError(f"strategy {name} has no option {key!r}; it has: {', '.join(types)}")
         if key != "base":
-            values[key] = _convert(key, value, types[key])
+            values[key] = _convert(key, value, types[key], options_of(shape).get(key))
     if "base" in types and (inner or "base" in settings):
         values["base"] = _base(settings.get("base", "cot"), inner)
     return shape(**values)
@@ -147,8 +147,10 @@ def describe(strategy: Strategy) -> dict[str, JSON]:
     return described
 
 
-def _convert(key: str, value: JSON, kind: Any) -> Any:
+def _convert(key: str, value: JSON, kind: Any, described: Option | None) -> Any:
     try:
         return msgspec.convert(value, cast("type[Any]", kind), strict=False)
     except msgspec.ValidationError as error:
+        if described is not None and described.choices:
+            raise ConfigError(f"{key} = {value!r}: must be one of {', '.join(described.choices)}") from error
         raise ConfigError(f"{key} = {value!r}: {error}") from error
