@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from scale_reasoning.errors import ParseError
 from scale_reasoning.lm import LM
-from scale_reasoning.types import Message, Mode, Schema, Stage
+from scale_reasoning.types import Completion, Message, Mode, Schema, Stage
 
 T = TypeVar("T")
 
@@ -19,26 +19,29 @@ T = TypeVar("T")
 async def ask(
     lm: LM,
     messages: tuple[Message, ...],
-    parse: Callable[[str], T],
+    parse: Callable[[Completion], T],
     *,
     mode: Mode,
     tries: int,
     stage: Stage = Stage.SOLVE,
     max_tokens: int | None = None,
     schema: Schema | None = None,
+    logprobs: int | None = None,
 ) -> T:
     """The first reply that `parse` reads, in at most `tries` calls.
 
-    `parse` takes the reply's text and raises ValueError if it cannot read it. A reply that is cut off is not parsed,
+    `parse` takes the reply and raises ValueError if it cannot read it. A reply that is cut off is not parsed,
     because its end may be missing. Raises ParseError with every reply when none parses.
     """
     replies: list[str] = []
     for number in range(1, tries + 1):
         attempt = lm if number == 1 else lm.at(f"try{number}")
-        completion = await attempt.chat(messages, mode=mode, stage=stage, max_tokens=max_tokens, schema=schema)
+        completion = await attempt.chat(
+            messages, mode=mode, stage=stage, max_tokens=max_tokens, schema=schema, logprobs=logprobs
+        )
         if not completion.cut_off:
             try:
-                return parse(completion.text)
+                return parse(completion)
             except ValueError:
                 pass
         replies.append(completion.text)

@@ -34,6 +34,7 @@ def request_for(
     seed: int,
     max_tokens: int | None,
     schema: Schema | None,
+    logprobs: int | None = None,
 ) -> Request:
     """The request for these messages in the form that the endpoint's family needs, clipped to its window."""
     endpoint = endpoints[mode]
@@ -58,6 +59,7 @@ def request_for(
         starts_thinking=profile.starts_thinking,
         limit_key=profile.limit_key,
         think=profile.think,
+        logprobs=logprobs,
     )
 
 

@@ -59,8 +59,22 @@ class Decomposed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Drafting:
+    """System 1 drafts of a sub-problem begin; `step` counts from 1, `of` is how many there are."""
+
+    location: Location
+    step: int
+    of: int
+    subproblem: str
+    drafts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Routed:
-    """A sub-problem was given its mode (paper, eqs 3-4); `step` counts from 1, `of` is how many there are."""
+    """A sub-problem was given its mode (paper, eqs 3-4); `step` counts from 1, `of` is how many there are.
+
+    drafted: a draft is its solution, so no call follows. reason: the allocator's, empty if it gave none.
+    """
 
     location: Location
     step: int
@@ -68,6 +82,8 @@ class Routed:
     subproblem: str
     difficulty: float | None
     mode: Mode
+    reason: str = ""
+    drafted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,5 +95,5 @@ class RoundBegan:
     mode: Mode
 
 
-Event: TypeAlias = Started | Streamed | Finished | Decomposed | Routed | RoundBegan
+Event: TypeAlias = Started | Streamed | Finished | Decomposed | Drafting | Routed | RoundBegan
 Listener: TypeAlias = Callable[[Event], None]

@@ -173,6 +173,7 @@ class LM:
         final: bool | None = False,
         max_tokens: int | None = None,
         schema: Schema | None = None,
+        logprobs: int | None = None,
     ) -> Completion:
         """One completion in the given mode; with a journal it is paid for at most once.
 
@@ -185,7 +186,7 @@ class LM:
             raise RuntimeError(f"two calls at one path: {self.path!r}; give each its own lm.at(name)")
         ledger.paths.add(self.path)
         endpoint = self._endpoint(mode)
-        request = request_for(ledger.endpoints, messages, mode, self.derived_seed(), max_tokens, schema)
+        request = request_for(ledger.endpoints, messages, mode, self.derived_seed(), max_tokens, schema, logprobs)
         started, location = _now(), self.location(stage, final=final)
         self.tell(Started(location=location, mode=mode))
         try:

@@ -99,6 +99,17 @@ class Schema:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A token of a reply's text. `logprob` is the natural logarithm of its probability, at temperature 1 where the
+    server allows; `top` are the likeliest tokens at its place with theirs, the best first, as many as were asked for.
+    """
+
+    text: str
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """All that a server needs for one completion; equal requests may share one completion.
 
@@ -118,6 +129,7 @@ class Request:
     starts_thinking: bool = False
     limit_key: str = "max_tokens"
     think: Marks = THINK
+    logprobs: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +173,7 @@ class Completion:
     usage: Usage = field(default_factory=Usage)
     model: str | None = None
     seconds: float | None = None
+    logprobs: tuple[Token, ...] | None = None
 
     @property
     def cut_off(self) -> bool:
@@ -196,9 +209,34 @@ class Engine(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """A difficulty in [0, 1] and the assessor that found it. `fallback` says why it is not what that assessor computes;
+    empty if it is.
+    """
+
+    assessor: str
+    difficulty: float
+    fallback: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A solution that was made and not taken, and why. `answer` is its result, `confidence` the model's own in it."""
+
+    mode: Mode
+    text: str
+    finish_reason: str | None
+    usage: Usage
+    answer: str | None
+    confidence: float | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One sub-problem, solved (paper, eqs 3-6). `difficulty` is None where it was not assessed. `asked` is the reply to
-    a second question, for the result alone; empty if the text has a result. `usage` is that of both calls.
+    a second question, for the result alone; empty if the text has a result. `usage` is that of both calls and of the
+    `trials`. `reason` says why this solution was taken, where the allocator gave one.
     """
 
     subproblem: str
@@ -209,6 +247,9 @@ class Step:
     finish_reason: str | None
     usage: Usage
     asked: str = ""
+    reason: str = ""
+    assessments: tuple[Assessment, ...] = ()
+    trials: tuple[Trial, ...] = ()
 
     @property
     def full_text(self) -> str:

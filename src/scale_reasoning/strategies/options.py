@@ -6,7 +6,7 @@ The checks of a strategy, its flags and their help, and what a client of the pro
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from types import UnionType
@@ -60,6 +60,11 @@ def token_limit(default: int | None, help: str, **description: Any) -> Any:  # n
     return count(default, help, limits_tokens=True, **description)
 
 
+def part(shape: type[Any], help: str, *, flag: bool = False) -> Any:  # noqa: A002
+    """An option that is a value of a table, such as a strategy or an allocator; `shape` is the default one."""
+    return field(default_factory=shape, metadata={"option": {"help": help, "flag": flag}})
+
+
 def prompts_file() -> Any:
     """The option for a prompts file of the user's."""
     return option(
@@ -78,7 +83,7 @@ def options_of(shape: Any) -> Mapping[str, Option]:
         each.name: Option(
             **each.metadata["option"],
             name=each.name,
-            default=cast("Value", each.default),
+            default=None if each.default is MISSING else cast("Value", each.default),
             choices=_choices(types[each.name]),
         )
         for each in fields(shape)
@@ -102,11 +107,19 @@ def check_options(strategy: object) -> None:
             raise ConfigError(f"{said}: must be at most {each.at_most} = {most}")
 
 
-def nested(strategy: Any) -> Iterator[Any]:
-    """The strategy and those under it, from the outside in."""
-    while strategy is not None:
-        yield strategy
-        strategy = getattr(strategy, "base", None)
+def list_parts(value: Any) -> Iterator[tuple[str, Any]]:
+    """The options of a strategy, or of a part of one, that are parts themselves, with their names."""
+    for each in fields(value):
+        inner = getattr(value, each.name)
+        if is_dataclass(inner) and not isinstance(inner, type):
+            yield each.name, inner
+
+
+def nested(value: Any) -> Iterator[Any]:
+    """The strategy and all its parts, from the outside in."""
+    yield value
+    for _, inner in list_parts(value):
+        yield from nested(inner)
 
 
 def _outside(each: Option, value: Any) -> str | None:

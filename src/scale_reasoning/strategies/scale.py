@@ -1,21 +1,23 @@
 """SCALE: decompose, assess, route, solve (paper, Method). Spends System 2 on the sub-problems that need it.
 
-Reads from top to bottom as the paper does; scale_context.py has the messages. Knows nothing of how a mode is switched,
-of retries or of grading.
+Reads from top to bottom as the paper does. How difficulty is assessed (assessors/) and what is spent on it (allocators/)
+are values; scale_context.py has the messages. Knows nothing of how a mode is switched, of retries or of grading.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from scale_reasoning.errors import ContextOverflow
-from scale_reasoning.events import Decomposed, Routed
+from scale_reasoning.events import Decomposed
 from scale_reasoning.lm import LM
 from scale_reasoning.profiles import Seen
-from scale_reasoning.prompts import Prompts, choose_prompts, load_own
-from scale_reasoning.replies import NUMBER, choice_schema, outline_schema, read_choice, read_number, read_outline
+from scale_reasoning.prompts import choose_prompts, load_own
+from scale_reasoning.replies import choice_schema, outline_schema, read_choice, read_outline
+from scale_reasoning.strategies.allocators.threshold import Threshold
+from scale_reasoning.strategies.assessors.rated import Rated
 from scale_reasoning.strategies.options import (
     ANSWERS,
     ON_LIMIT,
@@ -24,18 +26,18 @@ from scale_reasoning.strategies.options import (
     check_options,
     count,
     option,
+    part,
     prompts_file,
     token_limit,
 )
 from scale_reasoning.strategies.question import question_of, split_problem
 from scale_reasoning.strategies.quorum import hedged
 from scale_reasoning.strategies.scale_context import Context, Outline, Structured, drop_repeats
-from scale_reasoning.strategies.solving import Answers, OnLimit, read_answer, run_step, second_calls
+from scale_reasoning.strategies.solving import Answers, OnLimit, read_answer, second_calls
+from scale_reasoning.strategies.subproblem import Allocator, Assessor, Rules, Subproblem
 from scale_reasoning.together import together
-from scale_reasoning.types import Message, Mode, Problem, Solution, Stage
+from scale_reasoning.types import Assessment, Mode, Problem, Solution, Stage, Step
 
-HARDEST = 1.0
-"""The difficulty of a sub-problem whose rating cannot be read: System 2 in case of doubt."""
 CANDIDATES = 8
 """Decompositions, where neither the options nor the model's family say how many."""
 
@@ -44,8 +46,8 @@ CANDIDATES = 8
 class Scale:
     """SCALE's options.
 
-    With n sub-problems it makes candidates + 1 + 2n model calls when every reply parses, and never more than
-    `most_calls()`.
+    With n sub-problems the paper's method makes candidates + 1 + 2n model calls when every reply parses; none makes more
+    than `most_calls()`.
     """
 
     candidates: int | None = count(
@@ -68,19 +70,12 @@ class Scale:
         "default what suits the model's family",
         flag=True,
     )
-    tau: float = option(0.5, "difficulty threshold: System 1 if d <= tau, else System 2", flag=True, low=0, high=1)
-    assess_context: Literal["solutions", "titles"] = option(
-        "solutions", "what the assessor sees of earlier steps; titles are assessed all at once", flag=True
-    )
-    route: Literal["threshold", "system1", "system2", "random"] = option(
-        "threshold", "how a step gets its mode; all but threshold are controls that assess nothing", flag=True
-    )
-    random_share: float = option(0.5, "share of steps in System 2 with route = random", low=0, high=1)
+    assess: Assessor = part(Rated, "how the difficulty of a step is assessed", flag=True)
+    route: Allocator = part(Threshold, "what is spent on a step", flag=True)
     context: Literal["solutions", "answers"] = option("solutions", "what later steps see of earlier ones", flag=True)
     last_step: Literal["subproblem", "question"] = option(
         "subproblem", "text of the last step: its own, or the problem's question", flag=True
     )
-    last_mode: Literal["assessed", "system2"] = option("assessed", "mode of the last step", flag=True)
     system1_max_tokens: int | None = token_limit(None, SYSTEM1_LIMIT, flag=True)
     system2_max_tokens: int | None = token_limit(None, SYSTEM2_LIMIT, flag=True)
     on_limit: OnLimit = option("cut", ON_LIMIT, flag=True)
@@ -100,37 +95,37 @@ class Scale:
         candidates = self.candidates or CANDIDATES
         decompose = tries * candidates
         select = tries if candidates > 1 or self.whole == "candidate" else 0
-        rated = steps - (self.last_mode == "system2") if self.route == "threshold" else 0
-        again = self.most_second_calls()
+        assessed = sum(self.route.assesses(number, steps) for number in range(1, steps + 1))
+        ratings = self.assess.most_calls(tries)
+        drafts = max(self.route.most_drafts(), self.assess.most_drafts() if assessed else 0)
+        second = self.answers == "any" or self.on_limit == "force"
         # One step may be repeated because its context overflows; not the first, which has no earlier solutions.
         repeated = 0
         if self.context == "solutions" and steps > 1:
-            repeated = 1 + (tries if self.assess_context == "solutions" and rated > 1 else 0)
-        whole = decompose + 1 + (self.on_limit == "force" or self.answers == "any")
-        return max(whole, decompose + select + rated * tries + steps + repeated + again)
-
-    def most_second_calls(self) -> int:
-        """How many steps may need a second call for their result: all, or those that may be solved in System 2."""
-        if self.answers == "any":
-            return self.max_steps
-        if self.on_limit == "cut":
-            return 0
-        return self.max_steps if self.route != "system1" else int(self.last_mode == "system2")
+            repeated = 1 + drafts + (ratings if assessed > 1 and not self.assess.is_ahead() else 0)
+        whole = decompose + 1 + second
+        return max(whole, decompose + select + assessed * ratings + steps * (1 + drafts + second) + repeated)
 
     async def solve(self, problem: Problem, lm: LM) -> Solution:
         """See Strategy."""
-        return await _Run(self, problem, lm, choose_prompts(self.prompts, load_own(__file__, lm.prompts))).solve()
+        return await _Run(self, problem, lm).solve()
 
 
 class _Run:
     """SCALE on one problem."""
 
-    def __init__(self, options: Scale, problem: Problem, lm: LM, prompts: Prompts) -> None:
+    def __init__(self, options: Scale, problem: Problem, lm: LM) -> None:
         self.options, self.problem, self.lm = options, problem, lm
+        prompts = choose_prompts(options.prompts, load_own(__file__, lm.prompts))
         self.split = split_problem(problem.text) if (options.steps_see or lm.steps_see) == "facts" else None
         self.context = Context(problem, prompts, options.context, options.answers, self.split)
         self.structured = Structured()
-        self.second = second_calls(prompts, options.on_limit, options.answers)
+        self.rules = Rules(
+            assessor=options.assess,
+            tries=options.tries,
+            most_tokens={Mode.SYSTEM1: options.system1_max_tokens, Mode.SYSTEM2: options.system2_max_tokens},
+            second=second_calls(prompts, options.on_limit, options.answers),
+        )
         self.candidates = options.candidates or lm.candidates or CANDIDATES
         self.whole: Outline = (problem.text,)
         self.notes: list[str] = []
@@ -148,9 +143,9 @@ class _Run:
         selected = await self.select(candidates)
         self.tell_selected(candidates, selected)
         outline = self.with_last_step(candidates[selected])
-        difficulties = await self.assess_by_titles(outline)
+        assessed = await self.assess_ahead(outline)
         for number in range(1, len(outline) + 1):
-            await self.solve_step(outline, number, difficulties)
+            self.context.steps.append(await self.solve_step(outline, number, assessed.get(number)))
         return self.solution(candidates, selected)
 
     # Stage 1: decompose (eqs 1-2)
@@ -216,98 +211,55 @@ class _Run:
             return (*outline[:-1], self.split.question)
         return outline if self.options.last_step == "subproblem" else (*outline[:-1], question_of(self.problem.text))
 
-    # Stage 2: assess (eq 3)
+    # Stages 2 to 4: assess, route and solve each sub-problem in order (eqs 3-6)
 
-    async def assess_by_titles(self, outline: Outline) -> dict[int, float]:
-        """All difficulties at once from the texts of the sub-problems; {} if the assessor sees solutions."""
-        if self.options.assess_context == "solutions":
-            return {}
-        assessed = [number for number in range(1, len(outline) + 1) if self.is_assessed(outline, number)]
-        ratings = await together(
-            (self.assess(self.lm.at(f"step{n}"), self.context.assess_by_titles(outline, n)) for n in assessed),
-            turn=self.lm.turn,
-        )
-        return {
-            number: self.settle_difficulty(number, rating) for number, rating in zip(assessed, ratings, strict=True)
-        }
-
-    def is_assessed(self, outline: Outline, number: int) -> bool:
-        fixed = self.options.last_mode == "system2" and number == len(outline)
-        return self.options.route == "threshold" and not fixed
-
-    async def assess(self, lm: LM, messages: tuple[Message, ...]) -> float | None:
-        return await self.structured.ask(
-            lm.at("assess"), Stage.ASSESS, messages, read_number, NUMBER, tries=self.options.tries
+    def at_step(self, outline: Outline, number: int, lm: LM | None = None) -> Subproblem:
+        return Subproblem(
+            outline=outline,
+            number=number,
+            lm=lm or self.lm.at(f"step{number}"),
+            context=self.context,
+            structured=self.structured,
+            rules=self.rules,
+            whole=outline == self.whole,
         )
 
-    def settle_difficulty(self, number: int, rating: float | None) -> float:
-        if rating is None:
-            self.note_unparsed(f"step{number}: no difficulty could be read: it counts as {HARDEST}")
-        return HARDEST if rating is None else rating
+    async def assess_ahead(self, outline: Outline) -> dict[int, Assessment]:
+        """All difficulties at once, if the assessor needs no earlier solution; else {}."""
+        numbers = range(1, len(outline) + 1) if self.options.assess.is_ahead() else ()
+        steps = [self.at_step(outline, n) for n in numbers if self.options.route.assesses(n, len(outline))]
+        await together((step.assess(self.options.assess) for step in steps), turn=self.lm.turn)
+        self.note(steps)
+        return {step.number: step.assessments[0] for step in steps}
 
-    # Stage 3: route (eq 4)
-
-    def choose_mode(self, difficulty: float | None, lm: LM) -> Mode:
-        """System 1 if d <= tau, else System 2; the other routes look at no difficulty."""
-        match self.options.route:
-            case "system1":
-                return Mode.SYSTEM1
-            case "system2":
-                return Mode.SYSTEM2
-            case "random":
-                return Mode.SYSTEM2 if lm.at("route").draw() < self.options.random_share else Mode.SYSTEM1
-            case "threshold":
-                return Mode.SYSTEM2 if difficulty is None or difficulty > self.options.tau else Mode.SYSTEM1
-
-    # Stage 4: solve in order (eqs 5-6)
-
-    async def solve_step(self, outline: Outline, number: int, difficulties: dict[int, float]) -> None:
-        lm = self.lm.at(f"step{number}")
+    async def solve_step(self, outline: Outline, number: int, assessed: Assessment | None) -> Step:
+        step = self.at_step(outline, number)
         try:
-            await self.assess_and_solve(outline, number, difficulties, lm)
+            return await self.allocate(step, assessed)
         except ContextOverflow:
             if self.context.carried == "answers" or not self.context.steps:
                 raise
-            self.context.carried = "answers"
-            self.notes.append(f"step{number}: earlier solutions did not fit the window: from here their answers only")
-            await self.assess_and_solve(outline, number, difficulties, lm.at("short"))
+        self.context.carried = "answers"
+        self.notes.append(f"step{number}: earlier solutions did not fit the window: from here their answers only")
+        return await self.allocate(self.at_step(outline, number, step.lm.at("short")), assessed)
 
-    async def assess_and_solve(self, outline: Outline, number: int, difficulties: dict[int, float], lm: LM) -> None:
-        subproblem, last = outline[number - 1], number == len(outline)
-        difficulty = difficulties.get(number)
-        if difficulty is None and self.is_assessed(outline, number):
-            rating = await self.assess(lm, self.context.assess(number, subproblem))
-            difficulty = self.settle_difficulty(number, rating)
-        mode = Mode.SYSTEM2 if last and self.options.last_mode == "system2" else self.choose_mode(difficulty, lm)
-        steps, where = len(outline), lm.location()
-        routed = Routed(location=where, step=number, of=steps, subproblem=subproblem, difficulty=difficulty, mode=mode)
-        if outline == self.whole:
-            await self.solve_routed(lm, routed, self.context.solve_whole(mode))
-        else:
-            await self.solve_routed(lm, routed, self.context.solve(number, subproblem, mode, last=last))
+    async def allocate(self, step: Subproblem, assessed: Assessment | None) -> Step:
+        step.assessments += [assessed] if assessed else []
+        try:
+            return await self.options.route.allocate(step)
+        finally:
+            self.note([step])
 
     async def solve_whole(self) -> None:
-        lm = self.lm.at("step1")
-        whole, mode = self.problem.text, Mode.SYSTEM2
-        routed = Routed(location=lm.location(), step=1, of=1, subproblem=whole, difficulty=None, mode=mode)
-        await self.solve_routed(lm, routed, self.context.solve_whole(mode))
+        step = self.at_step(self.whole, 1)
+        self.context.steps.append(await step.solve(Mode.SYSTEM2))
+        self.note([step])
 
-    async def solve_routed(self, lm: LM, routed: Routed, messages: tuple[Message, ...]) -> None:
-        self.lm.tell(routed)
-        system1 = routed.mode is Mode.SYSTEM1
-        solution = await run_step(
-            lm.at("solve"),
-            messages,
-            subproblem=routed.subproblem,
-            mode=routed.mode,
-            final=routed.step == routed.of,
-            difficulty=routed.difficulty,
-            max_tokens=self.options.system1_max_tokens if system1 else self.options.system2_max_tokens,
-            second=self.second,
-        )
-        self.context.steps.append(solution.step)
-        if solution.note:
-            self.notes.append(f"step{len(self.context.steps)}: {solution.note}")
+    def note(self, steps: Iterable[Subproblem]) -> None:
+        """Takes over what the sub-problems noted."""
+        for step in steps:
+            self.notes += [f"step{step.number}: {note}" for note in step.notes]
+            self.unparsed = self.unparsed or step.unparsed
 
     def note_unparsed(self, note: str) -> None:
         self.notes.append(note)

@@ -62,9 +62,12 @@ class Context:
         titled = self._titled(number, outline[number - 1])
         return self._step_messages("\n\n".join((*before, titled, self.prompts.fill("assess"))))
 
-    def assess(self, number: int, subproblem: str) -> tuple[Message, ...]:
-        """Asks for the difficulty of sub-problem `number` after the solved ones."""
-        return self._step_messages(f"{self._titled(number, subproblem)}\n\n{self.prompts.fill('assess')}", self.steps)
+    def assess(self, number: int, subproblem: str, instruction: str = "") -> tuple[Message, ...]:
+        """Asks for the difficulty of sub-problem `number` after the solved ones; the instruction is SCALE's own by
+        default.
+        """
+        instruction = instruction or self.prompts.fill("assess")
+        return self._step_messages(f"{self._titled(number, subproblem)}\n\n{instruction}", self.steps)
 
     def solve(self, number: int, subproblem: str, mode: Mode, *, last: bool) -> tuple[Message, ...]:
         """Asks for the solution of sub-problem `number` after the solved ones."""
@@ -131,7 +134,14 @@ class Structured:
         limit = STRUCTURED_MAX_TOKENS
         try:
             read = await ask(
-                lm, messages, parse, mode=Mode.SYSTEM1, stage=stage, tries=tries, max_tokens=limit, schema=schema
+                lm,
+                messages,
+                lambda reply: parse(reply.text),
+                mode=Mode.SYSTEM1,
+                stage=stage,
+                tries=tries,
+                max_tokens=limit,
+                schema=schema,
             )
         except ParseError:
             return None

@@ -12,7 +12,7 @@ from scale_reasoning.answers import final_answer, stated_answer
 from scale_reasoning.errors import ContextOverflow
 from scale_reasoning.lm import LM
 from scale_reasoning.prompts import Prompts
-from scale_reasoning.types import Completion, Form, Message, Mode, Step
+from scale_reasoning.types import Completion, Form, Message, Mode, Step, Token
 
 OnLimit: TypeAlias = Literal["cut", "force"]
 Answers: TypeAlias = Literal["any", "boxed"]
@@ -44,10 +44,13 @@ def second_calls(prompts: Prompts, on_limit: OnLimit, answers: Answers) -> Secon
 
 @dataclass(frozen=True, slots=True)
 class StepRun:
-    """A solved step; `note` says what happened at its limit, None where it ended by itself."""
+    """A solved step; `note` says what happened at its limit, None where it ended by itself. `logprobs` are those of its
+    text, if they were asked for and the server gave them.
+    """
 
     step: Step
     note: str | None
+    logprobs: tuple[Token, ...] | None = None
 
 
 async def run_step(
@@ -60,6 +63,7 @@ async def run_step(
     difficulty: float | None = None,
     max_tokens: int | None = None,
     second: SecondCalls | None = None,
+    logprobs: int | None = None,
 ) -> StepRun:
     """Solves with `lm`, and asks for the result in a second call where `second` has a prompt for the case.
 
@@ -68,7 +72,8 @@ async def run_step(
     first call wrote. A step that was asked for its result keeps its text.
     """
     second = second or SecondCalls()
-    completion, asked = await lm.chat(messages, mode=mode, final=final, max_tokens=max_tokens), ""
+    completion = await lm.chat(messages, mode=mode, final=final, max_tokens=max_tokens, logprobs=logprobs)
+    asked = ""
     note = "cut off by the token limit" if completion.cut_off else None
     if completion.cut_off and second.force and mode is Mode.SYSTEM2:
         try:
@@ -93,7 +98,7 @@ async def run_step(
         usage=completion.usage,
         asked=asked,
     )
-    return StepRun(step, note)
+    return StepRun(step, note, completion.logprobs)
 
 
 async def _force_answer(

@@ -1,0 +1,31 @@
+"""A control: System 2 for a share of the sub-problems, by chance. Assesses nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scale_reasoning.strategies.options import check_options, option
+from scale_reasoning.strategies.subproblem import Subproblem
+from scale_reasoning.types import Mode, Step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Random:
+    """The chance follows the run's seed: the same in every run with it."""
+
+    share: float = option(0.5, "share of steps in System 2", low=0, high=1)
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+    def assesses(self, number: int, of: int) -> bool:  # noqa: ARG002
+        """See Allocator."""
+        return False
+
+    def most_drafts(self) -> int:
+        """See Allocator."""
+        return 0
+
+    async def allocate(self, subproblem: Subproblem) -> Step:
+        """See Allocator."""
+        return await subproblem.solve(Mode.SYSTEM2 if subproblem.draw() < self.share else Mode.SYSTEM1)

@@ -1,0 +1,243 @@
+"""From a name and settings to a strategy with its parts, and back.
+
+A part is an option that is a value of a table: a strategy's base, SCALE's allocator (`route`) and assessor (`assess`).
+Settings reach into parts by dots (`route.tau`); the dots may be left out where the strategy has no such option itself.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, cast, get_type_hints
+
+import msgspec
+
+from scale_reasoning.errors import ConfigError
+from scale_reasoning.lm import Strategy
+from scale_reasoning.prompts import Prompts, choose_prompts, load_own
+from scale_reasoning.strategies.former import modernise
+from scale_reasoning.strategies.options import Option, list_parts, options_of
+from scale_reasoning.strategies.table import STRATEGIES, STRATEGY_TABLE, Table, find_name, find_tables
+from scale_reasoning.types import JSON
+
+Settings = Mapping[str, JSON]
+MOST_NESTED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """An option with a flag of its own, and the strategies that have it, themselves or in a part."""
+
+    option: Option
+    strategies: tuple[str, ...]
+    choices: tuple[str, ...] = ()
+
+
+def flags() -> dict[str, Flag]:
+    """The options that have a flag of their own, by name; strategies that share a name share the flag."""
+    found: dict[str, Flag] = {}
+    for strategy, shape in STRATEGIES.items():
+        for name, option, choices in _list_flagged(shape):
+            known = found.get(name, Flag(option, (), choices))
+            strategies = dict.fromkeys((*known.strategies, strategy))
+            found[name] = Flag(known.option, tuple(strategies), known.choices)
+    return found
+
+
+def make(name: str, settings: Settings) -> Strategy:
+    """The strategy called `name` with `settings` (option to value; text is read as the option's type).
+
+    A part is a name, or a table with a `name` and settings as `describe` shows it; `PART.OPTION` sets an option of it.
+    Raises ConfigError for an unknown name or option, or a value out of range.
+    """
+    return _make(STRATEGY_TABLE, name, settings, 1)
+
+
+def find_option(name: str, settings: Settings, key: str) -> str | None:
+    """Where the strategy called `name`, with the parts that `settings` choose, has an option called `key`.
+
+    The path of the option (`route.tau` for `tau`); None where it has none.
+    """
+    return _find(STRATEGY_TABLE, name, modernise(name, settings), key)
+
+
+def needs_both_modes(name: str) -> bool:
+    """Whether the strategy called `name` needs System 1 and System 2, whatever its options are."""
+    return bool(getattr(STRATEGIES[name], "NEEDS_BOTH_MODES", False))
+
+
+def describe(strategy: object) -> dict[str, JSON]:
+    """The strategy, or a part, as a record shows it: its name in its table (else its class's) and every option."""
+    described: dict[str, JSON] = {"name": find_name(type(strategy))}
+    parts = dict(list_parts(strategy))
+    for each in fields(cast("Any", strategy)):
+        value = getattr(strategy, each.name)
+        described[each.name] = describe(value) if each.name in parts else msgspec.to_builtins(value)
+    return described
+
+
+def shorten(described: Settings) -> dict[str, JSON]:
+    """The options of a described strategy in one table, without its name, each under the shortest name that is clear.
+
+    An allocator or an assessor is its name, followed by its options: `{"route": "threshold", "tau": 0.5}`. A strategy
+    under another keeps a table of its own.
+    """
+    paths = list(_list_leaves(modernise(str(described.get("name")), described)))
+    last = Counter(path.rpartition(".")[2] for path, _ in paths)
+    return {path if last[(short := path.rpartition(".")[2])] > 1 else short: value for path, value in paths}
+
+
+def unusual(described: Settings, under: str = "") -> dict[str, JSON]:
+    """The options of a described strategy that differ from its defaults, and its allocator's number, by path.
+
+    They are settings that make the strategy again.
+    """
+    described = modernise(str(described["name"]), described)
+    table = STRATEGY_TABLE
+    return _unusual(table, described, describe(table.rows[str(described["name"])]()), under)
+
+
+def prompts_of(strategy: object, prompt_set: str = "") -> dict[str, Prompts]:
+    """The prompts that a strategy and its parts send, by name, after their prompt set.
+
+    Raises ConfigError for a prompts file that cannot be used.
+    """
+    found: dict[str, Prompts] = {}
+    module = sys.modules[type(strategy).__module__].__file__ or ""
+    if Path(module).with_suffix(".md").exists():
+        has_set = (Path(module).parent / prompt_set).with_suffix("").is_dir()
+        own = load_own(module, prompt_set if has_set else "")
+        prompts = choose_prompts(str(getattr(strategy, "prompts", "")), own)
+        name = find_name(type(strategy))
+        found[f"{prompt_set}/{name}" if prompt_set else name] = prompts
+    for _, inner in list_parts(strategy):
+        found |= prompts_of(inner, prompt_set)
+    return found
+
+
+def fingerprints(strategy: Strategy, prompt_set: str = "") -> dict[str, str]:
+    """The sha256 of the prompts that a strategy and its parts send, by name, after their prompt set."""
+    return {name: prompts.fingerprint for name, prompts in prompts_of(strategy, prompt_set).items()}
+
+
+def _make(table: Table, name: str, settings: Settings, depth: int) -> Any:
+    if depth > MOST_NESTED:
+        raise ConfigError(f"at most {MOST_NESTED} strategies and parts over one another")
+    if name not in table.rows:
+        raise ConfigError(f"no {table.kind} {name!r}; there are: {', '.join((*table.rows, *table.short))}")
+    shape, settings = table.rows[name], modernise(name, settings) if table is STRATEGY_TABLE else settings
+    types, parts = get_type_hints(shape), find_tables(shape)
+    values: dict[str, Any] = {}
+    inner: dict[str, dict[str, JSON]] = {}
+    for key, value in settings.items():
+        path = key if key in parts else _find(table, name, settings, key)
+        if path is None:
+            raise ConfigError(f"{table.kind} {name} has no option {key!r}; it has: {', '.join(_list_names(shape))}")
+        head, _, rest = path.partition(".")
+        if head in parts:
+            inner.setdefault(head, {})
+            if rest:
+                inner[head][rest] = value
+        else:
+            values[key] = _convert(key, value, types[key], options_of(shape).get(key))
+    for part, further in inner.items():
+        chosen, own = _choose(parts[part], part, settings, shape)
+        values[part] = _make(parts[part], chosen, {**own, **further}, depth + 1)
+    return shape(**values)
+
+
+def _find(table: Table, name: str, settings: Settings, key: str) -> str | None:
+    """See find_option; for a class of any table."""
+    shape = table.rows.get(name)
+    if shape is None:
+        return None
+    parts = find_tables(shape)
+    head, _, rest = key.partition(".")
+    if not rest and key in {each.name for each in fields(shape)}:
+        return key
+    for part in [head] if rest and head in parts else parts:
+        chosen, own = _choose(parts[part], part, settings, shape)
+        wanted = rest if rest and head == part else key
+        reached = {**own, **{k.removeprefix(f"{part}."): v for k, v in settings.items() if k.startswith(f"{part}.")}}
+        if found := _find(parts[part], chosen, reached, wanted):
+            return f"{part}.{found}"
+    return None
+
+
+def _choose(table: Table, part: str, settings: Settings, shape: type[Any]) -> tuple[str, dict[str, JSON]]:
+    """The name of a part and its settings, as `settings` choose it, else as the class has it by default."""
+    named = settings.get(part)
+    if isinstance(named, Mapping):
+        own = dict(cast("Settings", named))
+        named = own.pop("name", None)
+    else:
+        own = dict[str, JSON]()
+    if named is None:
+        named = find_name(type(getattr(shape(), part)))
+    name, more = table.short.get(str(named), (str(named), {}))
+    return name, {**more, **own}
+
+
+def _list_names(shape: type[Any]) -> Iterator[str]:
+    for each in fields(shape):
+        yield each.name
+        default = getattr(shape(), each.name) if each.name in find_tables(shape) else None
+        if default is not None:
+            yield from (f"{each.name}.{inner}" for inner in _list_names(type(default)))
+
+
+def _list_flagged(shape: type[Any]) -> Iterator[tuple[str, Option, tuple[str, ...]]]:
+    """The options of a strategy that have a flag, with the names of those that are parts; then those of its parts."""
+    parts = find_tables(shape)
+    for name, option in options_of(shape).items():
+        if option.flag:
+            yield name, option, (*parts[name].rows, *parts[name].short) if name in parts else option.choices
+    for table in parts.values():
+        for row in table.rows.values() if table is not STRATEGY_TABLE else ():
+            yield from ((name, option, option.choices) for name, option in options_of(row).items() if option.flag)
+
+
+def _list_leaves(described: Settings, under: str = "") -> Iterator[tuple[str, JSON]]:
+    shape = STRATEGIES.get(str(described.get("name"))) if not under else None
+    parts = {} if shape is None else find_tables(shape)
+    for key, value in described.items():
+        if not isinstance(value, Mapping):
+            if key != "name":
+                yield under + key, cast("JSON", value)
+        elif under or (key in parts and parts[key] is not STRATEGY_TABLE):
+            inner = cast("Settings", value)
+            yield under + key, inner.get("name")
+            yield from _list_leaves(inner, f"{under}{key}.")
+        else:
+            inner = cast("Settings", value)
+            yield key, {"name": inner.get("name"), **shorten(inner)}
+
+
+def _unusual(table: Table, described: Settings, usual: Settings, under: str) -> dict[str, JSON]:
+    parts = find_tables(table.rows[str(described["name"])])
+    found: dict[str, JSON] = {}
+    for key, value in described.items():
+        if key in parts and isinstance(value, Mapping):
+            inner = cast("Settings", value)
+            own = cast("Settings", usual.get(key) or {})
+            if own.get("name") != inner["name"]:
+                found[under + key] = inner["name"]
+                own = describe(parts[key].rows[str(inner["name"])]())
+            elif parts[key] is STRATEGY_TABLE:
+                found[under + key] = inner["name"]
+            found |= _unusual(parts[key], inner, own, f"{under}{key}.")
+        elif key != "name" and (key == "tau" or usual.get(key) != value):
+            found[under + key] = value
+    return found
+
+
+def _convert(key: str, value: JSON, kind: Any, described: Option | None) -> Any:
+    try:
+        return msgspec.convert(value, cast("type[Any]", kind), strict=False)
+    except msgspec.ValidationError as error:
+        if described is not None and described.choices:
+            raise ConfigError(f"{key} = {value!r}: must be one of {', '.join(described.choices)}") from error
+        raise ConfigError(f"{key} = {value!r}: {error}") from error
