@@ -59,7 +59,7 @@ def main() -> None:
                   f"{seconds / bound:.3f}x")  # fmt: skip
         for what, cells in (
             ("tau sweep of 8", [{"name": "scale", "tau": tau} for tau in TAUS]),
-            ("tau sweep of 8, titles", [{"name": "scale", "tau": tau, "assess_context": "titles"} for tau in TAUS]),
+            ("tau sweep of 8, titles", [{"name": "scale", "tau": tau, "assess.context": "titles"} for tau in TAUS]),
             ("budget sweep of 6", [{"name": "scale", "tau": 0.2, "system2_max_tokens": limit} for limit in LIMITS]),
         ):
             swept = tokens(folder / what, cells)

@@ -11,9 +11,7 @@ from scale_reasoning import Connection, Scale, connect, solve
 
 async def main() -> None:
     async with connect(Connection(model="student")) as endpoints:
-        record = await solve(
-            "C = 517. D = C + 8. E = D × 7. Find E.", Scale(tau=0.5), endpoints=endpoints, answer="3675"
-        )
+        record = await solve("C = 517. D = C + 8. E = D × 7. Find E.", Scale(), endpoints=endpoints, answer="3675")
     for step in record.solution.steps if record.solution else ():
         print(step.mode, step.difficulty, step.subproblem)
     print("answer:", record.solution and record.solution.answer, "correct:", record.grade and record.grade.correct)

@@ -1,7 +1,7 @@
 """SCALE: selective resource allocation for test-time scaling in mathematical reasoning.
 
 async with connect(Connection(model="Qwen/Qwen3-32B", base_url="http://127.0.0.1:8000/v1")) as endpoints:
-    record = await solve("How many primes are below 100?", Scale(tau=0.2), endpoints=endpoints)
+    record = await solve("How many primes are below 100?", Scale(route=Threshold(tau=0.2)), endpoints=endpoints)
 """
 
 from importlib import import_module
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from scale_reasoning.lm import LM, Strategy
     from scale_reasoning.runs.attempt import attempt, solve
     from scale_reasoning.strategies import STRATEGIES
+    from scale_reasoning.strategies.allocators.threshold import Threshold
     from scale_reasoning.strategies.cot import CoT
     from scale_reasoning.strategies.inftythink import InftyThink
     from scale_reasoning.strategies.scale import Scale
@@ -45,6 +46,7 @@ __all__ = [
     "Solution",
     "Strategy",
     "StrategyError",
+    "Threshold",
     "Vote",
     "ask",
     "attempt",
@@ -81,6 +83,7 @@ _PLACES = {
         "solve",
     ),
     "strategies": ("STRATEGIES",),
+    "strategies.allocators.threshold": ("Threshold",),
     "strategies.cot": ("CoT",),
     "strategies.inftythink": ("InftyThink",),
     "strategies.scale": ("Scale",),

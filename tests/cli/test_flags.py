@@ -183,8 +183,8 @@ def test_every_strategy_is_a_cell_and_flags_go_to_those_that_have_the_option(cap
                  "--system2-max-tokens", "900"]) == 0  # fmt: skip
     cot, scale, vote = cells("new")
     assert (cot["name"], cot["system2_max_tokens"]) == ("cot", 900)
-    assert (scale["tau"], scale["candidates"], scale["assess_context"]) == (0.2, 2, "titles")
-    assert (vote["samples"], vote["base"]["candidates"], vote["base"]["assess_context"]) == (2, 3, "titles")
+    assert (scale["route"]["tau"], scale["candidates"], scale["assess"]["context"]) == (0.2, 2, "titles")
+    assert (vote["samples"], vote["base"]["candidates"], vote["base"]["assess"]["context"]) == (2, 3, "titles")
     assert vote["base"]["system2_max_tokens"] == scale["system2_max_tokens"] == 900
     assert main(["eval", "--resume", "new", "--strategy", "vote", "--strategy", "scale", "--strategy", "cot"]) == 0
     capsys.readouterr()

@@ -25,6 +25,7 @@ from scale_reasoning.errors import EngineError, Overloaded, Rejected, Unreachabl
 from scale_reasoning.runs.attempt import attempt
 from scale_reasoning.runs.run import run
 from scale_reasoning.runs.store import cells_of, create
+from scale_reasoning.strategies.allocators.threshold import Threshold
 from scale_reasoning.strategies.scale import Scale
 from scale_reasoning.together import together
 from scale_reasoning.types import Completion, Delta, Engine, Message, Mode, OnDelta, Problem, Request
@@ -379,7 +380,9 @@ def test_system_1_elsewhere_has_servers_of_its_own() -> None:
         wanted = Connection(model="QwQ-32B", base_url=urls[0], more_base_urls=tuple(urls[1:]), system1_base_url=quick,
                             system1_model="Qwen/Qwen3-8B")  # fmt: skip
         async with connect(wanted) as models:
-            return await together(attempt(problem, Scale(candidates=2, tau=0.1), models) for problem in problems(6))
+            return await together(
+                attempt(problem, Scale(candidates=2, route=Threshold(tau=0.1)), models) for problem in problems(6)
+            )
 
     with serving() as one, serving() as two, serving() as quick:
         records = asyncio.run(main([one.base_url, two.base_url], quick.base_url))

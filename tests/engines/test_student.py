@@ -19,6 +19,7 @@ from scale_reasoning.engines import cached, student
 from scale_reasoning.engines.catalogue import SMOLLM2
 from scale_reasoning.engines.fetching import Reporter, find
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.strategies.allocators.threshold import Threshold
 from scale_reasoning.types import Mode, Record
 
 ALPHA, RANK = 8.0, 2
@@ -124,7 +125,7 @@ def test_a_student_that_is_not_what_was_merged_is_merged_again(tmp_path: Path, m
 @pytest.mark.llama
 @pytest.mark.skipif(find(SMOLLM2) is None, reason="the packaged model is not here")
 def test_the_student_solves_held_out_problems_and_thinks_about_products_alone() -> None:
-    strategy = Scale(candidates=1, max_steps=LAPTOP.steps[1], tau=0.7)
+    strategy = Scale(candidates=1, max_steps=LAPTOP.steps[1], route=Threshold(tau=0.7))
 
     async def solved() -> list[Record]:
         async with connect(Connection(model="student")) as endpoints:

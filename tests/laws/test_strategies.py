@@ -22,6 +22,7 @@ from scale_reasoning.lm import Strategy
 from scale_reasoning.runs.attempt import attempt
 from scale_reasoning.spending import spending
 from scale_reasoning.strategies import STRATEGIES, describe, make
+from scale_reasoning.strategies.allocators.always import Always
 from scale_reasoning.strategies.cot import CoT
 from scale_reasoning.strategies.inftythink import InftyThink
 from scale_reasoning.strategies.scale import Scale
@@ -39,14 +40,14 @@ VARIANTS: dict[str, Strategy] = {
     "cot in system1": CoT(mode=Mode.SYSTEM1),
     "vote over scale": Vote(base=Scale(candidates=3), samples=4),
     "vote over vote": Vote(base=Vote(samples=2), samples=3),
-    "scale by titles": Scale(assess_context="titles"),
-    "scale in system1": Scale(route="system1"),
-    "scale in system2": Scale(route="system2"),
-    "scale at random": Scale(route="random", random_share=0.3),
+    "scale by titles": make("scale", {"assess.context": "titles"}),
+    "scale in system1": Scale(route=Always(mode=Mode.SYSTEM1)),
+    "scale in system2": Scale(route=Always()),
+    "scale at random": make("scale", {"route": "random", "share": 0.3}),
     "scale with answers": Scale(context="answers"),
     "scale with the question": Scale(last_step="question"),
-    "scale with the last in system2": Scale(last_mode="system2"),
-    "scale by titles with the last in system2": Scale(assess_context="titles", last_mode="system2"),
+    "scale with the last in system2": make("scale", {"route": "last-thinks"}),
+    "scale by titles with the last in system2": make("scale", {"route": "last-thinks", "assess.context": "titles"}),
     "scale with one candidate": Scale(candidates=1, tries=1),
     "scale with one step": Scale(candidates=2, max_steps=1),
     "cot that is forced": CoT(on_limit="force", system2_max_tokens=TIGHT),
@@ -275,21 +276,21 @@ WORST: list[dict[str, Any]] = [
     {},
     {"on_limit": "force"},
     {"context": "answers"},
-    {"assess_context": "titles"},
-    {"last_mode": "system2"},
+    {"assess.context": "titles"},
+    {"route": "last-thinks"},
     {"route": "system1", "on_limit": "force"},
-    {"route": "system1", "on_limit": "force", "last_mode": "system2"},
+    {"route": "last-thinks", "route.then": "system1", "on_limit": "force"},
     {"route": "system2", "on_limit": "force"},
-    {"route": "random", "random_share": 1.0, "on_limit": "force"},
+    {"route": "random", "share": 1.0, "on_limit": "force"},
     {"candidates": 1},
     {"max_steps": 1},
-    {"max_steps": 2, "last_mode": "system2"},
+    {"max_steps": 2, "route": "last-thinks"},
     {"tries": 1},
     {"whole": "candidate", "candidates": 1},
     {"answers": "boxed"},
     {"answers": "boxed", "on_limit": "force"},
     {"answers": "boxed", "context": "answers"},
-    {"answers": "boxed", "route": "system1", "on_limit": "force", "last_mode": "system2"},
+    {"answers": "boxed", "route": "last-thinks", "route.then": "system1", "on_limit": "force"},
 ]
 
 
@@ -326,7 +327,7 @@ def test_the_worst_engine_of_all_gets_as_many_calls_from_scale_as_it_says_and_no
 
 
 def test_a_decomposition_that_nobody_can_read_costs_no_more_than_scale_says() -> None:
-    scale = Scale(candidates=1, max_steps=1, tries=2, route="system1", on_limit="force")
+    scale = Scale(candidates=1, max_steps=1, tries=2, route=Always(mode=Mode.SYSTEM1), on_limit="force")
     engine = Scripted([("decomposition", "no idea"), ("", Completion(text="hm", finish_reason="length"))])
     assert len(run_virtual(tried(scale, engine)).calls) == 2 + 1 + 1 == scale.most_calls()
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from tests.report.cells import SCALE, cell, failed, graded, outcome, pending
 
-from scale_reasoning.report.metrics import Prices, Summary, select_used, summarise
+from scale_reasoning.report.metrics import Prices, Summary, summarise
+from scale_reasoning.strategies import shorten
 from scale_reasoning.types import Usage
 
 
@@ -142,7 +143,7 @@ def test_100_000_attempts_take_seconds():
 
 def test_a_control_is_told_without_the_options_that_its_route_does_not_look_at() -> None:
     options = {"name": "scale", "candidates": 1, "tau": 0.5, "random_share": 0.3}
-    assert select_used({**options, "route": "threshold"}) == {"candidates": 1, "tau": 0.5, "route": "threshold"}
-    assert select_used({**options, "route": "random"}) == {"candidates": 1, "random_share": 0.3, "route": "random"}
-    assert select_used({**options, "route": "system2"}) == {"candidates": 1, "route": "system2"}
-    assert select_used({"name": "vote", "samples": 8}) == {"samples": 8}
+    assert shorten({**options, "route": "threshold"}) == {"candidates": 1, "tau": 0.5, "route": "threshold"}
+    assert shorten({**options, "route": "random"}) == {"candidates": 1, "share": 0.3, "route": "random"}
+    assert shorten({**options, "route": "system2"}) == {"candidates": 1, "route": "system2"}
+    assert shorten({"name": "vote", "samples": 8}) == {"samples": 8}

@@ -23,6 +23,9 @@ from scale_reasoning import (
 )
 from scale_reasoning.errors import ContextOverflow
 from scale_reasoning.profiles import profile_for
+from scale_reasoning.strategies import make
+from scale_reasoning.strategies.allocators.always import Always
+from scale_reasoning.strategies.allocators.chance import Random
 from scale_reasoning.types import JSON, Message
 
 PROBLEM = Problem(id="p", text="Let x be 3. Find 2x + 1.")
@@ -52,7 +55,7 @@ def script(*more: tuple[str, Any], ratings: dict[str, float] | None = None, step
 
 
 def run(engine: Scripted, **options: JSON) -> Record:
-    return run_virtual(attempt(PROBLEM, Scale(**options), endpoints(engine, "model")))
+    return run_virtual(attempt(PROBLEM, make("scale", options), endpoints(engine, "model")))
 
 
 def modes(record: Record) -> list[str]:
@@ -65,9 +68,9 @@ def test_a_difficulty_of_exactly_tau_goes_to_system_1() -> None:
     assert modes(record) == ["system1", "system2", "system1"]
 
 
-@pytest.mark.parametrize(("assess_context", "depth"), [("solutions", 2 + 2 * 3), ("titles", 3 + 3)])
-def test_the_calls_behind_one_another_are_as_few_as_the_method_allows(assess_context: str, depth: int) -> None:
-    record = run(script(), assess_context=assess_context)
+@pytest.mark.parametrize(("seen", "depth"), [("solutions", 2 + 2 * 3), ("titles", 3 + 3)])
+def test_the_calls_behind_one_another_are_as_few_as_the_method_allows(seen: str, depth: int) -> None:
+    record = run(script(), assess={"name": "rated", "context": seen})
     assert record.seconds == depth
     assert len(record.calls) == 8 + 1 + 2 * 3
 
@@ -128,7 +131,7 @@ def test_random_routing_gives_system_2_its_share_and_follows_the_seed() -> None:
     hard = total = 0
     for number in range(60):
         problem = Problem(id=f"p{number}", text="?")
-        options = Scale(route="random", random_share=0.7, candidates=1)
+        options = Scale(route=Random(share=0.7), candidates=1)
         first, again = (run_virtual(attempt(problem, options, endpoints(script(steps=8), "model"))) for _ in range(2))
         assert modes(first) == modes(again)
         hard, total = hard + modes(first).count("system2"), total + 8
@@ -137,7 +140,7 @@ def test_random_routing_gives_system_2_its_share_and_follows_the_seed() -> None:
 
 def test_the_last_step_may_be_the_problems_own_question_and_always_think() -> None:
     engine = script(ratings={"a": 0.1, "b": 0.1})
-    record = run(engine, last_step="question", last_mode="system2", tau=0.9)
+    record = run(engine, last_step="question", route="last-thinks", tau=0.9)
     assert record.solution is not None
     assert record.solution.steps[-1].subproblem == "Find 2x + 1."
     assert modes(record) == ["system1", "system1", "system2"]
@@ -174,7 +177,7 @@ def test_the_sentence_of_a_family_stands_in_every_request_for_a_solution_and_in_
     assert profile is not None
     assert profile.sentence
     engine = script()
-    run_virtual(attempt(PROBLEM, Scale(route="system1"), endpoints(engine, "model")))
+    run_virtual(attempt(PROBLEM, Scale(route=Always(mode=Mode.SYSTEM1)), endpoints(engine, "model")))
     for request in engine.requests:
         asked = [message.content.endswith(profile.sentence) for message in request.messages if message.role == "user"]
         assert asked == [request.schema is None] * len(asked)

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from scale_reasoning import Completion, CoT, Problem, Request, Scale, Scripted, Strategy, attempt, endpoints
+from scale_reasoning.strategies.allocators.last import LastThinks
+from scale_reasoning.strategies.assessors.rated import Rated
 from scale_reasoning.strategies.inftythink import InftyThink
 from scale_reasoning.types import Mode, OnDelta
 
@@ -37,7 +39,7 @@ STRATEGIES: dict[str, Strategy] = {
     "cot": CoT(),
     "scale": Scale(candidates=4),
     "scale-titles-answers-question": Scale(
-        candidates=4, assess_context="titles", context="answers", last_step="question", last_mode="system2"
+        candidates=4, assess=Rated(context="titles"), context="answers", last_step="question", route=LastThinks()
     ),
     "cot-forced": CoT(on_limit="force", system2_max_tokens=TIGHT),
     "scale-forced": Scale(candidates=1, on_limit="force", system2_max_tokens=TIGHT),

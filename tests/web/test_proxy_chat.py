@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from scale_reasoning.strategies.allocators.threshold import Threshold
 from scale_reasoning.strategies.scale import Scale
 from scale_reasoning.web.proxy.body import decode_object
 from scale_reasoning.web.proxy.chat import Chat, read_chat, read_envelope
@@ -54,7 +55,7 @@ def test_n_stop_and_stream_options_are_read() -> None:
 
 def test_the_scale_object_holds_options_a_budget_and_the_wish_for_the_record() -> None:
     chat = asked(scale={"tau": 0.3, "token_budget": 1000, "record": True})
-    assert (chat.strategy, chat.token_budget, chat.record) == (Scale(tau=0.3), 1000, True)
+    assert (chat.strategy, chat.token_budget, chat.record) == (Scale(route=Threshold(tau=0.3)), 1000, True)
 
 
 @pytest.mark.parametrize(

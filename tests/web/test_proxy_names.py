@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from scale_reasoning.strategies.allocators.last import LastThinks
+from scale_reasoning.strategies.allocators.threshold import Threshold
 from scale_reasoning.strategies.cot import CoT
 from scale_reasoning.strategies.inftythink import InftyThink
 from scale_reasoning.strategies.scale import Scale
@@ -38,18 +40,18 @@ def test_a_strategy_that_is_not_there_is_not_found_and_never_passed_through(writ
 
 def test_options_come_from_the_name_and_from_the_body_and_read_as_on_the_command_line() -> None:
     made = strategy_of(
-        Name("m", "scale", ("tau=0.3", "system2-max-tokens=99")), {"candidates": 2, "last_mode": "system2"}
+        Name("m", "scale", ("tau=0.3", "system2-max-tokens=99")), {"candidates": 2, "route": "last-thinks"}
     )
-    assert made == Scale(tau=0.3, system2_max_tokens=99, candidates=2, last_mode="system2")
+    assert made == Scale(route=LastThinks(then=Threshold(tau=0.3)), system2_max_tokens=99, candidates=2)
 
 
 def test_an_option_of_the_strategy_under_another_is_reached_by_base() -> None:
     made = strategy_of(Name("m", "vote", ("samples=2", "base=scale", "base.tau=0.2")), {})
-    assert made == Vote(samples=2, base=Scale(tau=0.2))
+    assert made == Vote(samples=2, base=Scale(route=Threshold(tau=0.2)))
 
 
 def test_reasoning_effort_sets_tau_of_scale() -> None:
-    assert strategy_of(Name("m", "scale"), {}, "high") == Scale(tau=0.2)
+    assert strategy_of(Name("m", "scale"), {}, "high") == Scale(route=Threshold(tau=0.2))
 
 
 @pytest.mark.parametrize(

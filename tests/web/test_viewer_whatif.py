@@ -27,7 +27,7 @@ from scale_reasoning.web.viewer.whatif import GRID, TauRange, find_ranges
 CHOSEN = (0.15, 0.4, 0.85)
 
 
-@pytest.mark.parametrize("over", [{}, {"assess_context": "titles"}, {"last_mode": "system2"}])
+@pytest.mark.parametrize("over", [{}, {"assess.context": "titles"}, {"route": "last-thinks"}])
 def test_where_the_journal_has_the_calls_the_answer_is_what_a_run_at_that_threshold_recorded(
     over: dict[str, Any], tmp_path: Path
 ) -> None:

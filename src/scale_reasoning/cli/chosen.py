@@ -11,7 +11,7 @@ from typing import Any
 from scale_reasoning.cli.flags import StrategyFlags, name_flag
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import Strategy
-from scale_reasoning.strategies import EFFORTS, STRATEGIES, field_names, make, prompts_of, spelling
+from scale_reasoning.strategies import EFFORTS, STRATEGIES, find_option, make, prompts_of, spelling
 from scale_reasoning.types import JSON
 
 Options = dict[str, Any]
@@ -96,25 +96,15 @@ def _set_options(
     """The strategies with the options that flags set. `replacing` allows a flag to change an option that is set."""
     result = [(name, dict(options)) for name, options in strategies]
     for flag, key, value in flags:
-        takers = [each for each in result if _find_field(*each, key) is not None]
+        takers = [each for each in result if find_option(*each, key) is not None]
         if not takers and len(result) > 1:
             raise ConfigError(f"{flag}: none of the strategies has it ({', '.join(name for name, _ in result)})")
         for name, options in takers or result:  # a single strategy without the option names those that it has
-            field = _find_field(name, options, key) or key
-            if field in options and not replacing:
-                raise ConfigError(f"{flag} and another setting of {name}: both set {field}; give one of them")
-            options[field] = value
+            path = find_option(name, options, key) or key
+            twice = [other for other in options if path in (other, find_option(name, options, other))]
+            if twice and not replacing:
+                raise ConfigError(f"{flag} and another setting of {name}: both set {path}; give one of them")
+            for other in twice:
+                del options[other]
+            options[path] = value
     return result
-
-
-def _find_field(name: str, options: Options, key: str) -> str | None:
-    """A strategy's field of this name, or its base's if only the base has it; None where neither has."""
-    own = field_names(name)
-    if key in own:
-        return key
-    if "base" not in own:
-        return None
-    base = options.get("base", "cot")
-    base_name = str(base.get("name") if isinstance(base, Mapping) else base)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
-    inner = key.removeprefix("base.")
-    return f"base.{inner}" if inner in field_names(base_name) else None

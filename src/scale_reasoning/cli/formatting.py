@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from typing import cast
 
 from scale_reasoning.lm import Strategy
-from scale_reasoning.strategies import describe
+from scale_reasoning.strategies import describe, shorten
 from scale_reasoning.types import Mode, Record, Stage, Usage
 
 MODES = {Mode.SYSTEM1: "System 1", Mode.SYSTEM2: "System 2"}
@@ -23,10 +22,10 @@ SHOWN_OPTIONS = ("tau", "route", "candidates", "base", "samples", "mode", "max_r
 
 def format_strategy(strategy: Strategy) -> str:
     """A strategy's name and its main options."""
-    described: Mapping[str, object] = describe(strategy)
+    described = shorten(describe(strategy))
     shown = {option: described[option] for option in SHOWN_OPTIONS if described.get(option) is not None}
     options = [f"{option} {_format_option(value)}" for option, value in shown.items()]
-    return ", ".join([str(described["name"]), *options])
+    return ", ".join([str(describe(strategy)["name"]), *options])
 
 
 def _format_option(value: object) -> object:

@@ -17,7 +17,6 @@ from scale_reasoning.errors import ConfigError
 from scale_reasoning.runs import shard as shards
 from scale_reasoning.runs.manifest import DatasetSpec
 from scale_reasoning.strategies import EFFORTS, STRATEGIES, Flag, flags
-from scale_reasoning.strategies.options import Option
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
@@ -54,7 +53,7 @@ def add_strategy(parser: argparse.ArgumentParser, *, without: Collection[str] = 
     )
     for name, flag in flags().items():
         if name not in without:
-            group.add_argument(name_flag(name), metavar=_choose_metavar(flag.option), help=_write_help(flag))
+            group.add_argument(name_flag(name), metavar=_choose_metavar(flag), help=_write_help(flag))
     group.add_argument(
         "--set",
         dest="settings",
@@ -66,8 +65,8 @@ def add_strategy(parser: argparse.ArgumentParser, *, without: Collection[str] = 
     group.add_argument("--seed", type=int, help="the run's seed (default 0)")
 
 
-def _choose_metavar(option: Option) -> str:
-    return "|".join(option.choices) if option.choices else "FILE" if option.name == "prompts" else "X"
+def _choose_metavar(flag: Flag) -> str:
+    return "|".join(flag.choices) if flag.choices else "FILE" if flag.option.name == "prompts" else "X"
 
 
 def _write_help(flag: Flag) -> str:

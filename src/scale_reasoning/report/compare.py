@@ -22,8 +22,9 @@ from scale_reasoning.report.intervals import (
     count_problems_needed,
     estimate_ratio,
 )
-from scale_reasoning.report.metrics import group_by_problem, select_used
+from scale_reasoning.report.metrics import group_by_problem
 from scale_reasoning.runs.outcome import Cell
+from scale_reasoning.strategies import shorten
 from scale_reasoning.types import Problem
 
 NAMED, LONGEST = 5, 60
@@ -241,7 +242,7 @@ def _list_missing(a: Cell, b: Cell, compared: int) -> list[str]:
 
 def _name_cell(cell: Cell, other: Cell) -> str:
     """Run, strategy and model of a cell, and the options in which it differs from another of the same strategy."""
-    own, theirs = select_used(cell.strategy), select_used(other.strategy)
+    own, theirs = shorten(cell.strategy), shorten(other.strategy)
     name = str(cell.strategy.get("name", ""))
     apart = [f"{k} {v}" for k, v in own.items() if theirs.get(k) != v] if name == other.strategy.get("name") else []
     return f"{cell.run}: {' '.join([name, *apart])}, {cell.model}"

@@ -15,12 +15,10 @@ from scale_reasoning.answers import answer_class
 from scale_reasoning.report.estimators import Ballot, maj_at_k, pass_at_k, sample_maj_at_k
 from scale_reasoning.report.intervals import Estimate, estimate_share
 from scale_reasoning.runs.outcome import Cell, Outcome
+from scale_reasoning.strategies import shorten
 from scale_reasoning.types import JSON, NO_USAGE, Form, Mode, Stage, Usage
 
 Denominator: TypeAlias = Literal["planned", "completed"]
-
-ROUTE_OF_OPTION = {"tau": "threshold", "random_share": "random"}
-"""Options of SCALE that one route alone uses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,13 +77,6 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, rename={"pending": "owe
     prices: Prices | None = None
 
 
-def select_used(strategy: Mapping[str, JSON]) -> dict[str, JSON]:
-    """A strategy's options without its name and without those that its route does not use."""
-    route = strategy.get("route")
-    unused = {option for option, used_by in ROUTE_OF_OPTION.items() if route not in (None, used_by)}
-    return {option: value for option, value in strategy.items() if option not in {"name", *unused}}
-
-
 def flatten(tree: Mapping[str, JSON], prefix: str = "") -> dict[str, JSON]:
     """A tree as one table; keys are joined by dots."""
     flat: dict[str, JSON] = {}
@@ -97,16 +88,25 @@ def flatten(tree: Mapping[str, JSON], prefix: str = "") -> dict[str, JSON]:
     return flat
 
 
+_ABSENT = object()
+
+
 def find_swept(cells: Iterable[tuple[Hashable, Mapping[str, JSON]]]) -> list[str]:
     """The options that differ between cells with the same key, in the order of their first appearance.
 
-    `cells` are pairs of a key and options.
+    `cells` are pairs of a key and options. An option that only some of them have differs.
     """
-    seen: dict[tuple[Hashable, str], set[str]] = {}
+    groups: dict[Hashable, list[Mapping[str, JSON]]] = {}
     for key, options in cells:
-        for option, value in options.items():
-            seen.setdefault((key, option), set()).add(str(value))
-    return list(dict.fromkeys(option for (_, option), values in seen.items() if len(values) > 1))
+        groups.setdefault(key, []).append(options)
+    return list(
+        dict.fromkeys(
+            option
+            for group in groups.values()
+            for option in dict.fromkeys(option for options in group for option in options)
+            if len({str(options.get(option, _ABSENT)) for options in group}) > 1
+        )
+    )
 
 
 def summarise(
@@ -140,7 +140,7 @@ def summarise(
         dataset=cell.dataset,
         model=cell.model,
         strategy=str(cell.strategy.get("name", "")),
-        options=select_used(cell.strategy),
+        options=shorten(cell.strategy),
         denominator=denominator,
         acc=acc.value if acc else None,
         acc_low=acc.low if acc else None,

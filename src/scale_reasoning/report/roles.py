@@ -12,12 +12,12 @@ from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
 from scale_reasoning.runs.outcome import Cell
-from scale_reasoning.strategies import unusual
+from scale_reasoning.strategies import shorten, unusual
 from scale_reasoning.types import JSON
 
 LIMITS = frozenset({"system2_max_tokens", "on_limit"})
 """Options that chain of thought and SCALE share; equal where the two are compared."""
-ROUTING = frozenset({"name", "route", "tau", "random_share", "assess_context", "system1_max_tokens"})
+ROUTING = frozenset({"name", "route", "assess", "system1_max_tokens"})
 """Options that may differ where two routes of SCALE are compared: they belong to routing, or to one system alone."""
 
 
@@ -55,7 +55,7 @@ class Ranked:
 
     def describe(self, *, several: bool) -> str:
         """Its role and row; the row with its run if there are several runs."""
-        name = f"tau {self.cell.strategy.get('tau')}" if self.role is Role.THRESHOLD else str(self.role)
+        name = f"tau {shorten(self.cell.strategy)['tau']}" if self.role is Role.THRESHOLD else str(self.role)
         return f"{name} ({self.cell.run}:{self.row})" if several else f"{name} (row {self.row})"
 
 
@@ -79,9 +79,8 @@ def find_role(strategy: Mapping[str, JSON]) -> Role | None:
         return Role.COT if strategy.get("mode", "system2") == "system2" else None
     if name != "scale":
         return None
-    return {"system1": Role.SYSTEM1, "system2": Role.SYSTEM2, "threshold": Role.THRESHOLD}.get(
-        str(strategy.get("route", "threshold"))
-    )
+    route = str(shorten(strategy).get("route", "threshold"))
+    return {"system1": Role.SYSTEM1, "system2": Role.SYSTEM2, "threshold": Role.THRESHOLD}.get(route)
 
 
 def has_contrast(strategies: Sequence[Mapping[str, JSON]]) -> bool:
@@ -172,7 +171,7 @@ def _spell(role: Role, like: Ranked) -> str:
     if Role.COT in (role, like.role):
         kept = {key: value for key, value in options.items() if key in LIMITS}
     else:
-        kept = {key: value for key, value in options.items() if key not in ROUTING}
+        kept = {key: value for key, value in options.items() if key.partition(".")[0] not in ROUTING}
     route = {Role.SYSTEM1: "system1", Role.SYSTEM2: "system2"}.get(role)
     own = {"tau": 0.2} if role is Role.THRESHOLD else {"route": route} if route else {}
     settings = ",".join(f"{key.replace('_', '-')}={value}" for key, value in {**own, **kept}.items())

@@ -10,8 +10,8 @@ from typing import TypeAlias
 
 import msgspec
 
-from scale_reasoning.report.metrics import select_used
 from scale_reasoning.runs.outcome import Cell
+from scale_reasoning.strategies import shorten
 from scale_reasoning.types import JSON
 
 Identity: TypeAlias = tuple[str, str, bytes]
@@ -31,7 +31,7 @@ def number_rows(cells: Sequence[Cell]) -> list[int]:
     rows: list[tuple[Identity, set[str]]] = []
     numbers: list[int] = []
     for cell in cells:
-        own = identify(cell.model, str(cell.strategy.get("name", "")), select_used(cell.strategy))
+        own = identify(cell.model, str(cell.strategy.get("name", "")), shorten(cell.strategy))
         row = next((n for n, (other, on) in enumerate(rows) if other == own and cell.dataset not in on), len(rows))
         if row == len(rows):
             rows.append((own, set()))

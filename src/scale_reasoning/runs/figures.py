@@ -8,7 +8,7 @@ from itertools import product
 from statistics import median
 from typing import NamedTuple
 
-from scale_reasoning.strategies.scale import Scale
+from scale_reasoning.strategies.allocators.threshold import Threshold
 from scale_reasoning.types import Mode
 
 
@@ -66,7 +66,7 @@ class Figures:
     limits: Mapping[Mode, int]
     easy_ratings: tuple[float, ...]
     hard_ratings: tuple[float, ...]
-    tau: float = field(default_factory=lambda: Scale().tau)
+    tau: float = field(default_factory=lambda: Threshold().tau)
 
     @property
     def questions(self) -> int:

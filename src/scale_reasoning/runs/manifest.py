@@ -20,6 +20,7 @@ from scale_reasoning.files import read_bounded, read_toml, why
 from scale_reasoning.lm import Strategy
 from scale_reasoning.runs.shard import Shard
 from scale_reasoning.strategies import describe, make
+from scale_reasoning.strategies.former import modernise_tree
 from scale_reasoning.types import JSON, Problem
 
 FORMAT = 1
@@ -194,6 +195,8 @@ def decode(value: JSON, where: str) -> Manifest:
         _refuse_unknown(f"{where}, cell", cell, {f.name for f in fields(CellSpec)})
         _refuse_unknown(f"{where}, dataset", cell.get("dataset", {}), {f.name for f in fields(DatasetSpec)})
         _refuse_unknown(f"{where}, model", cell.get("model", {}), {f.name for f in fields(ModelSpec)})
+        if isinstance(strategy := cell.get("strategy"), Mapping):
+            cell["strategy"] = modernise_tree(cast("Mapping[str, JSON]", strategy))
     resolved = _require_table(f"{where}, resolved", table.get("resolved") or {})
     for key, shape in RESOLVED.items():
         if resolved.get(key) is not None:

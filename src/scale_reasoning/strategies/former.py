@@ -7,10 +7,20 @@ by side, whether the route used them or not.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 from scale_reasoning.types import JSON
 
 FORMER = frozenset({"random_share", "last_mode", "assess_context"})
+
+
+def modernise_tree(described: Mapping[str, JSON]) -> dict[str, JSON]:
+    """A described strategy, and those under it, in today's form."""
+    today = modernise(str(described.get("name")), described)
+    return {
+        key: modernise_tree(cast("Mapping[str, JSON]", value)) if isinstance(value, Mapping) else value
+        for key, value in today.items()
+    }
 
 
 def modernise(name: str, settings: Mapping[str, JSON]) -> dict[str, JSON]:

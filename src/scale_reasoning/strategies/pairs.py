@@ -18,14 +18,13 @@ def read_pairs(option: str, text: str, read: Callable[[str], T]) -> Sequence[tup
     """
     pairs: list[tuple[float, T]] = []
     for word in text.split():
-        number, colon, value = word.partition(":")
+        number, _, value = word.partition(":")
         try:
-            pair = (float(number), read(value))
+            pairs.append((float(number), read(value)))
         except ValueError:
-            colon = ""
-        if not colon or not 0 <= pair[0] <= 1:
-            raise ConfigError(f"{option}: {word!r} must be NUMBER:VALUE with a number from 0 to 1")
-        pairs.append(pair)
+            raise ConfigError(f"{option}: {word!r} is not NUMBER:VALUE, or has a wrong value") from None
+        if not 0 <= pairs[-1][0] <= 1:
+            raise ConfigError(f"{option}: in {word!r}, the number must be from 0 to 1")
     if not pairs:
         raise ConfigError(f"{option}: must have at least one NUMBER:VALUE")
     if any(low[0] >= high[0] for low, high in pairwise(pairs)):

@@ -18,6 +18,7 @@ import msgspec
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import Strategy
 from scale_reasoning.prompts import Prompts, choose_prompts, load_own
+from scale_reasoning.strategies.allocators import SHORT_NAMES
 from scale_reasoning.strategies.former import modernise
 from scale_reasoning.strategies.options import Option, list_parts, options_of
 from scale_reasoning.strategies.table import STRATEGIES, STRATEGY_TABLE, Table, find_name, find_tables
@@ -133,12 +134,15 @@ def _make(table: Table, name: str, settings: Settings, depth: int) -> Any:
     values: dict[str, Any] = {}
     inner: dict[str, dict[str, JSON]] = {}
     for key, value in settings.items():
-        path = key if key in parts else _find(table, name, settings, key)
+        path = _find(table, name, settings, key)
         if path is None:
-            raise ConfigError(f"{table.kind} {name} has no option {key!r}; it has: {', '.join(_list_names(shape))}")
+            known = ", ".join(_list_names(table, name, settings))
+            raise ConfigError(f"{table.kind} {name} has no option {key!r}; it has: {known}")
         head, _, rest = path.partition(".")
         if head in parts:
             inner.setdefault(head, {})
+            if rest in inner[head]:
+                raise ConfigError(f"{path} is set twice")
             if rest:
                 inner[head][rest] = value
         else:
@@ -154,17 +158,26 @@ def _find(table: Table, name: str, settings: Settings, key: str) -> str | None:
     shape = table.rows.get(name)
     if shape is None:
         return None
-    parts = find_tables(shape)
-    head, _, rest = key.partition(".")
-    if not rest and key in {each.name for each in fields(shape)}:
+    if key in {each.name for each in fields(shape)}:
         return key
-    for part in [head] if rest and head in parts else parts:
-        chosen, own = _choose(parts[part], part, settings, shape)
-        wanted = rest if rest and head == part else key
-        reached = {**own, **{k.removeprefix(f"{part}."): v for k, v in settings.items() if k.startswith(f"{part}.")}}
-        if found := _find(parts[part], chosen, reached, wanted):
-            return f"{part}.{found}"
-    return None
+    head, _, rest = key.partition(".")
+    wanted = {head: rest} if rest and head in find_tables(shape) else dict.fromkeys(find_tables(shape), key)
+    found: list[str] = []
+    for part, inner_key in wanted.items():
+        inner_table, chosen, reached = _reach(shape, part, settings)
+        if path := _find(inner_table, chosen, reached, inner_key):
+            found.append(f"{part}.{path}")
+    if len(found) > 1:
+        raise ConfigError(f"{key}: name one of {', '.join(found)}")
+    return found[0] if found else None
+
+
+def _reach(shape: type[Any], part: str, settings: Settings) -> tuple[Table, str, dict[str, JSON]]:
+    """The table of a part, its name as `settings` choose it, and what they set of it."""
+    table = find_tables(shape)[part]
+    chosen, own = _choose(table, part, settings, shape)
+    dotted = {key.removeprefix(f"{part}."): value for key, value in settings.items() if key.startswith(f"{part}.")}
+    return table, chosen, {**own, **dotted}
 
 
 def _choose(table: Table, part: str, settings: Settings, shape: type[Any]) -> tuple[str, dict[str, JSON]]:
@@ -176,17 +189,18 @@ def _choose(table: Table, part: str, settings: Settings, shape: type[Any]) -> tu
     else:
         own = dict[str, JSON]()
     if named is None:
-        named = find_name(type(getattr(shape(), part)))
+        named = find_name(cast("type[Any]", type(getattr(shape(), part))))
     name, more = table.short.get(str(named), (str(named), {}))
     return name, {**more, **own}
 
 
-def _list_names(shape: type[Any]) -> Iterator[str]:
-    for each in fields(shape):
+def _list_names(table: Table, name: str, settings: Settings) -> Iterator[str]:
+    """The options of a class and of the parts that `settings` choose, by path."""
+    shape = table.rows.get(name)
+    for each in fields(shape) if shape else ():
         yield each.name
-        default = getattr(shape(), each.name) if each.name in find_tables(shape) else None
-        if default is not None:
-            yield from (f"{each.name}.{inner}" for inner in _list_names(type(default)))
+        if shape and each.name in find_tables(shape):
+            yield from (f"{each.name}.{inner}" for inner in _list_names(*_reach(shape, each.name, settings)))
 
 
 def _list_flagged(shape: type[Any]) -> Iterator[tuple[str, Option, tuple[str, ...]]]:
@@ -202,18 +216,26 @@ def _list_flagged(shape: type[Any]) -> Iterator[tuple[str, Option, tuple[str, ..
 
 def _list_leaves(described: Settings, under: str = "") -> Iterator[tuple[str, JSON]]:
     shape = STRATEGIES.get(str(described.get("name"))) if not under else None
-    parts = {} if shape is None else find_tables(shape)
+    parts: Mapping[str, Table] = {} if shape is None else find_tables(shape)
     for key, value in described.items():
         if not isinstance(value, Mapping):
             if key != "name":
-                yield under + key, cast("JSON", value)
+                yield under + key, value
         elif under or (key in parts and parts[key] is not STRATEGY_TABLE):
-            inner = cast("Settings", value)
-            yield under + key, inner.get("name")
+            word, inner = _abbreviate(cast("Settings", value))
+            yield under + key, word
             yield from _list_leaves(inner, f"{under}{key}.")
         else:
             inner = cast("Settings", value)
             yield key, {"name": inner.get("name"), **shorten(inner)}
+
+
+def _abbreviate(described: Settings) -> tuple[JSON, Settings]:
+    """The name of an allocator or an assessor, or its short word, and the options that the name does not say."""
+    for word, (name, settings) in SHORT_NAMES.items():
+        if described.get("name") == name and all(described.get(key) == value for key, value in settings.items()):
+            return word, {key: value for key, value in described.items() if key not in settings}
+    return described.get("name"), described
 
 
 def _unusual(table: Table, described: Settings, usual: Settings, under: str) -> dict[str, JSON]:
@@ -224,8 +246,8 @@ def _unusual(table: Table, described: Settings, usual: Settings, under: str) -> 
             inner = cast("Settings", value)
             own = cast("Settings", usual.get(key) or {})
             if own.get("name") != inner["name"]:
-                found[under + key] = inner["name"]
                 own = describe(parts[key].rows[str(inner["name"])]())
+                found[under + key], inner = _abbreviate(inner)
             elif parts[key] is STRATEGY_TABLE:
                 found[under + key] = inner["name"]
             found |= _unusual(parts[key], inner, own, f"{under}{key}.")

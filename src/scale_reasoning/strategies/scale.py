@@ -1,7 +1,8 @@
 """SCALE: decompose, assess, route, solve (paper, Method). Spends System 2 on the sub-problems that need it.
 
-Reads from top to bottom as the paper does. How difficulty is assessed (assessors/) and what is spent on it (allocators/)
-are values; scale_context.py has the messages. Knows nothing of how a mode is switched, of retries or of grading.
+Reads from top to bottom as the paper does. How difficulty is assessed (assessors/) and what is spent on a sub-problem
+(allocators/) are values; scale_context.py has the messages. Knows nothing of how a mode is switched, of retries or of
+grading.
 """
 
 from __future__ import annotations
@@ -46,8 +47,8 @@ CANDIDATES = 8
 class Scale:
     """SCALE's options.
 
-    With n sub-problems the paper's method makes candidates + 1 + 2n model calls when every reply parses; none makes more
-    than `most_calls()`.
+    With n sub-problems the paper's method makes candidates + 1 + 2n model calls when every reply parses. Other
+    assessors and allocators make other numbers of calls, and none makes more than `most_calls()`.
     """
 
     candidates: int | None = count(

@@ -173,9 +173,7 @@ class Subproblem:
         """The solution in a mode (eqs 5-6): in System 1 a draft, if one has a result. `reason`: why this solution."""
         kept = self._choose_draft() if mode is Mode.SYSTEM1 else None
         difficulty = self.known_difficulty
-        self.lm.tell(
-            Routed(**self._where(), difficulty=difficulty, mode=mode, reason=reason, drafted=kept is not None)
-        )
+        self.lm.tell(Routed(**self._where(), difficulty=difficulty, mode=mode, reason=reason, drafted=kept is not None))
         run = kept.run if kept else await self._solve(self.lm.at("solve"), mode, self.rules.second)
         if run.note:
             self.notes.append(run.note)
@@ -221,7 +219,9 @@ class Subproblem:
         limits = [limit for limit in (self.rules.most_tokens[mode], self.cap) if limit is not None]
         return await run_step(
             lm,
-            self.context.solve_whole(mode) if self.whole else self.context.solve(self.number, self.text, mode, last=last),
+            self.context.solve_whole(mode)
+            if self.whole
+            else self.context.solve(self.number, self.text, mode, last=last),
             subproblem=self.text,
             mode=mode,
             final=last and second is not None,

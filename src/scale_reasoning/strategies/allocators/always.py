@@ -18,7 +18,7 @@ class Always:
     def __post_init__(self) -> None:
         check_options(self)
 
-    def assesses(self, number: int, of: int) -> bool:  # noqa: ARG002
+    def assesses(self, number: int, of: int) -> bool:
         """See Allocator."""
         return False
 

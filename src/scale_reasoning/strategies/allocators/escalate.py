@@ -35,7 +35,7 @@ class Escalate:
         if self.low is not None and self.high is not None and self.low > self.high:
             raise ConfigError(f"low = {self.low}: must be at most high = {self.high}")
 
-    def assesses(self, number: int, of: int) -> bool:  # noqa: ARG002
+    def assesses(self, number: int, of: int) -> bool:
         """See Allocator."""
         return self.low is not None or self.high is not None
 

@@ -25,7 +25,7 @@ class Graded:
         if read_pairs("levels", self.levels, _read_level)[-1][0] < 1:
             raise ConfigError(f"levels = {self.levels!r}: the last level must be for difficulties up to 1")
 
-    def assesses(self, number: int, of: int) -> bool:  # noqa: ARG002
+    def assesses(self, number: int, of: int) -> bool:
         """See Allocator."""
         return True
 

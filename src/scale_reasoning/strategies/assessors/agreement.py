@@ -28,7 +28,7 @@ class Agreement:
         """See Assessor."""
         return False
 
-    def most_calls(self, tries: int) -> int:  # noqa: ARG002
+    def most_calls(self, tries: int) -> int:
         """See Assessor."""
         return 0
 
@@ -57,4 +57,5 @@ class Agreement:
     def _weigh(self, drafts: Sequence[Draft]) -> float:
         if self.weigh == "votes":
             return len(drafts)
-        return sum(1.0 if (known := compute_confidence(draft.logprobs)) is None else known for draft in drafts)
+        known = [compute_confidence(draft.logprobs) for draft in drafts]
+        return sum(1.0 if confidence is None else confidence for confidence in known)

@@ -12,8 +12,8 @@ from typing import Any, cast
 
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import Strategy
-from scale_reasoning.strategies import EFFORTS, STRATEGIES, field_names, make, spelling
-from scale_reasoning.strategies.options import nested, options_of
+from scale_reasoning.strategies import EFFORTS, STRATEGIES, find_option, make, spelling
+from scale_reasoning.strategies.options import list_parts, nested, options_of
 from scale_reasoning.types import JSON
 from scale_reasoning.web.proxy.refusals import Refusal, invalid
 
@@ -56,9 +56,10 @@ def strategy_of(name: Name, settings: Mapping[str, JSON], effort: str | None = N
     for where, key, value in written:
         option = key.replace("-", "_")
         param = where if where != "scale" else f"scale.{key}"
-        if option in options:
-            raise invalid(param, f"{option} is set twice")
-        options[option] = _allowed(param, name, option, value)
+        path = find_option(str(name.strategy), options, option) or option
+        if path in options:
+            raise invalid(param, f"{path} is set twice")
+        options[path] = _allowed(param, name, path, value)
     try:
         strategy = make(str(name.strategy), options)
     except ConfigError as error:
@@ -70,9 +71,7 @@ def strategy_of(name: Name, settings: Mapping[str, JSON], effort: str | None = N
 def capped(strategy: Strategy, most: int) -> Strategy:
     """The strategy with no solution of more than `most` new tokens, reasoning included."""
     changes: dict[str, Any] = {name: min(value or most, most) for name, value in _token_limits(strategy).items()}
-    base = getattr(strategy, "base", None)
-    if base is not None:
-        changes["base"] = capped(base, most)
+    changes |= {name: capped(inner, most) for name, inner in list_parts(strategy)}
     return cast("Strategy", replace(cast("Any", strategy), **changes))
 
 
@@ -97,7 +96,7 @@ def _pair(option: str) -> tuple[str, str]:
 
 
 def _tau(name: Name, effort: str) -> float:
-    having = [strategy for strategy, shape in STRATEGIES.items() if "tau" in options_of(shape)]
+    having = [strategy for strategy in STRATEGIES if find_option(strategy, {}, "tau")]
     if name.strategy not in having or effort not in EFFORTS:
         where = ", ".join(f"@{strategy}" for strategy in having)
         raise invalid("reasoning_effort", f"must be one of {', '.join(EFFORTS)}, on {where} only (it sets tau)")
@@ -109,7 +108,7 @@ def _allowed(param: str, name: Name, option: str, value: JSON) -> JSON:
         raise invalid(param, f"{option} cannot be set by a client: {refusal}")
     if not isinstance(value, str | int | float):
         raise invalid(param, f"{option} must be a number or a text")
-    if option.rsplit(".", 1)[-1] == "base" and "base" in field_names(str(value)):
+    if option.rsplit(".", 1)[-1] == "base" and find_option(str(value), {}, "base"):
         raise invalid(param, f"a {name.strategy} over a {value} is not served")
     return value
 

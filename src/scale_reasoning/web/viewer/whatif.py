@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar, cast
 
 from scale_reasoning.lm import Strategy
 from scale_reasoning.runs.outcome import Outcome, outcome_of
-from scale_reasoning.strategies.scale import Scale
-from scale_reasoning.strategies.vote import Vote
+from scale_reasoning.strategies.allocators.threshold import Threshold
+from scale_reasoning.strategies.options import list_parts, nested
 from scale_reasoning.web.viewer.replay import CachingJournal, StoredAttempt, replay
+
+T = TypeVar("T")
 
 GRID = tuple(number / 100 for number in range(101))
 """The thresholds that a slider stops at."""
@@ -21,24 +24,14 @@ GRID = tuple(number / 100 for number in range(101))
 
 def find_tau(strategy: Strategy) -> float | None:
     """The strategy's threshold; None if it has none."""
-    match strategy:
-        case Scale(route="threshold", tau=tau):
-            return tau
-        case Vote(base=base):
-            return find_tau(base)
-        case _:
-            return None
+    return next((part.tau for part in nested(strategy) if isinstance(part, Threshold)), None)
 
 
-def set_tau(strategy: Strategy, tau: float) -> Strategy:
-    """The strategy with another threshold."""
-    match strategy:
-        case Scale():
-            return replace(strategy, tau=tau)
-        case Vote(base=base):
-            return replace(strategy, base=set_tau(base, tau))
-        case _:
-            return strategy
+def set_tau(strategy: T, tau: float) -> T:
+    """The strategy, or a part of one, with another threshold."""
+    if isinstance(strategy, Threshold):
+        return replace(strategy, tau=tau)
+    return replace(cast("Any", strategy), **{name: set_tau(inner, tau) for name, inner in list_parts(strategy)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
