@@ -19,7 +19,35 @@ T = TypeVar("T")
 async def ask(
     lm: LM,
     messages: tuple[Message, ...],
-    parse: Callable[[Completion], T],
+    parse: Callable[[str], T],
+    *,
+    mode: Mode,
+    tries: int,
+    stage: Stage = Stage.SOLVE,
+    max_tokens: int | None = None,
+    schema: Schema | None = None,
+) -> T:
+    """The first reply that `parse` reads, in at most `tries` calls.
+
+    `parse` takes the reply's text and raises ValueError if it cannot read it. A reply that is cut off is not parsed,
+    because its end may be missing. Raises ParseError with every reply when none parses.
+    """
+    return await ask_completion(
+        lm,
+        messages,
+        lambda completion: parse(completion.text),
+        mode=mode,
+        tries=tries,
+        stage=stage,
+        max_tokens=max_tokens,
+        schema=schema,
+    )
+
+
+async def ask_completion(
+    lm: LM,
+    messages: tuple[Message, ...],
+    read: Callable[[Completion], T],
     *,
     mode: Mode,
     tries: int,
@@ -28,11 +56,7 @@ async def ask(
     schema: Schema | None = None,
     logprobs: int | None = None,
 ) -> T:
-    """The first reply that `parse` reads, in at most `tries` calls.
-
-    `parse` takes the reply and raises ValueError if it cannot read it. A reply that is cut off is not parsed,
-    because its end may be missing. Raises ParseError with every reply when none parses.
-    """
+    """As `ask`; `read` takes the whole completion, with the log-probabilities of its tokens if they are asked for."""
     replies: list[str] = []
     for number in range(1, tries + 1):
         attempt = lm if number == 1 else lm.at(f"try{number}")
@@ -41,7 +65,7 @@ async def ask(
         )
         if not completion.cut_off:
             try:
-                return parse(completion)
+                return read(completion)
             except ValueError:
                 pass
         replies.append(completion.text)

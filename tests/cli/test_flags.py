@@ -179,7 +179,7 @@ def cells(folder: str) -> list[dict[str, Any]]:
 def test_every_strategy_is_a_cell_and_flags_go_to_those_that_have_the_option(capsys: Capture) -> None:
     at = ["--model", "arithmetic-teacher", "--samples", "1", "--limit", "1", "--out", "new"]
     assert main(["eval", "arithmetic", *at, "--strategy", "cot", "--strategy", "scale:tau=0.2,candidates=2",
-                 "--strategy", "vote:base=scale,samples=2,base.candidates=3", "--assess-context", "titles",
+                 "--strategy", "vote:base=scale,samples=2,base.candidates=3", "--set", "assess.context=titles",
                  "--system2-max-tokens", "900"]) == 0  # fmt: skip
     cot, scale, vote = cells("new")
     assert (cot["name"], cot["system2_max_tokens"]) == ("cot", 900)
@@ -206,7 +206,7 @@ def test_a_flag_that_no_strategy_has_is_an_error(capsys: Capture) -> None:
 def test_a_strategy_is_spelled_alike_in_solve_synth_and_sweep() -> None:
     at = ["--model", "arithmetic-teacher", "--samples", "1", "--limit", "1"]
     assert main(["synth", "--dataset", "arithmetic", *at, "--strategy", "scale:tau=0.9", "--out", "t"]) == 0
-    assert cells("t/run")[0]["tau"] == 0.9
+    assert cells("t/run")[0]["route"]["tau"] == 0.9
     assert main(["sweep", "tau", "0.1", "0.2", "--dataset", "arithmetic", *at, "--strategy", "scale:candidates=2",
                  "--out", "s"]) == 0  # fmt: skip
-    assert [(cell["tau"], cell["candidates"]) for cell in cells("s")] == [(0.1, 2), (0.2, 2)]
+    assert [(cell["route"]["tau"], cell["candidates"]) for cell in cells("s")] == [(0.1, 2), (0.2, 2)]

@@ -19,9 +19,9 @@ from scale_reasoning.report.roles import Role, find_role
 from scale_reasoning.types import Usage
 
 COT: Mapping[str, Any] = {"name": "cot"}
-SYSTEM2: Mapping[str, Any] = {"name": "scale", "route": "system2"}
-SYSTEM1: Mapping[str, Any] = {"name": "scale", "route": "system1"}
-TAU: Mapping[str, Any] = {"name": "scale", "route": "threshold", "tau": 0.2}
+SYSTEM2: Mapping[str, Any] = {"name": "scale", "route": {"name": "always", "mode": "system2"}}
+SYSTEM1: Mapping[str, Any] = {"name": "scale", "route": {"name": "always", "mode": "system1"}}
+TAU: Mapping[str, Any] = {"name": "scale", "route": {"name": "threshold", "tau": 0.2}}
 
 
 def numbered(*cells: Cell) -> list[tuple[int, Cell]]:
@@ -153,7 +153,7 @@ def test_the_cost_of_system_1_alone_is_its_tokens_over_those_of_system_2():
 
 
 def test_missing_rows_are_named_with_the_command_that_adds_them():
-    strategy = {**TAU, "system2_max_tokens": 4096, "candidates": 4, "assess_context": "titles"}
+    strategy = {**TAU, "system2_max_tokens": 4096, "candidates": 4, "assess": {"name": "rated", "context": "titles"}}
     only = graded([[True]], strategy=strategy, dataset="my data.jsonl")
     losses = find_losses(numbered(only))
     (note,) = losses.missing
@@ -188,7 +188,7 @@ def test_limits_must_agree_between_chain_of_thought_and_system_2_alone():
 
 
 def test_every_threshold_is_compared_and_two_rows_that_would_do_are_said():
-    both = [graded([[True]], strategy=SYSTEM2), graded([[True]], strategy={**TAU, "tau": 0.8}),
+    both = [graded([[True]], strategy=SYSTEM2), graded([[True]], strategy={**TAU, "route": {"name": "threshold", "tau": 0.8}}),
             graded([[False]], strategy=TAU)]  # fmt: skip
     assert [loss.b for loss in found(both, "routing")] == ["tau 0.8 (row 2)", "tau 0.2 (row 3)"]
     twice = find_losses(numbered(*both[:2], graded([[True]], strategy=SYSTEM2)))
@@ -213,7 +213,7 @@ def test_rows_of_the_same_run_are_preferred_and_runs_are_named():
 
 def test_votes_other_routes_and_chain_of_thought_in_system_1_have_no_role():
     assert find_role({"name": "vote", "base": COT}) is None
-    assert find_role({"name": "scale", "route": "random"}) is None
+    assert find_role({"name": "scale", "route": {"name": "random", "share": 0.5}}) is None
     assert find_role({"name": "cot", "mode": "system1"}) is None
     assert find_role({"name": "scale", "tau": 0.5}) is Role.THRESHOLD
     assert not find_losses(numbered(graded([[True]], strategy={"name": "vote"}))).losses

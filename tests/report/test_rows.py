@@ -24,7 +24,7 @@ def test_settings_set_rows_apart_and_the_order_of_the_cells_numbers_them():
 
 
 def test_settings_that_a_route_does_not_look_at_make_no_row_but_the_same_dataset_twice_does():
-    controls = [of("scale", route="system2", tau=tau) for tau in (0.2, 0.5)]
+    controls = [of("scale", route="system2", random_share=0.5, tau=tau) for tau in (0.2, 0.5)]
     assert number_rows(controls) == [1, 2]
-    elsewhere = [of("scale", "aime25", route="system2", tau=0.5)]
+    elsewhere = [of("scale", "aime25", route="system2", random_share=0.5, tau=0.5)]
     assert number_rows([*controls[:1], *elsewhere]) == [1, 1]

@@ -61,7 +61,7 @@ def test_a_control_is_named_without_tau_and_the_threshold_with_it():
         "cot",
         "scale (route threshold, tau 0.5)",
         "scale (route system2)",
-        r"scale (random\_share 0.3, route random)",
+        "scale (route random, share 0.3)",
     ]
 
 

@@ -201,7 +201,7 @@ async def _rate(lm: LM, context: Context, question: Question) -> float | None:
         return await ask(
             lm.at("assess"),
             context.assess(1, question.text),
-            lambda reply: parse_number(reply.text),
+            parse_number,
             mode=Mode.SYSTEM1,
             stage=Stage.ASSESS,
             tries=1,

@@ -134,14 +134,7 @@ class Structured:
         limit = STRUCTURED_MAX_TOKENS
         try:
             read = await ask(
-                lm,
-                messages,
-                lambda reply: parse(reply.text),
-                mode=Mode.SYSTEM1,
-                stage=stage,
-                tries=tries,
-                max_tokens=limit,
-                schema=schema,
+                lm, messages, parse, mode=Mode.SYSTEM1, stage=stage, tries=tries, max_tokens=limit, schema=schema
             )
         except ParseError:
             return None

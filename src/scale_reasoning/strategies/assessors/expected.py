@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import exp
 from typing import ClassVar
 
-from scale_reasoning.ask import ask
+from scale_reasoning.ask import ask_completion
 from scale_reasoning.errors import ParseError
 from scale_reasoning.prompts import load_own
 from scale_reasoning.strategies.subproblem import HARDEST, Subproblem
@@ -43,7 +43,7 @@ class Expected:
         """See Assessor."""
         prompt = load_own(__file__).fill("assess")
         try:
-            return await ask(
+            return await ask_completion(
                 subproblem.lm.at("expected"),
                 subproblem.context.assess(subproblem.number, subproblem.text, prompt),
                 _read,
