@@ -22,7 +22,9 @@ from scale_reasoning.lm import Strategy
 from scale_reasoning.runs.attempt import attempt
 from scale_reasoning.spending import spending
 from scale_reasoning.strategies import STRATEGIES, describe, make
+from scale_reasoning.strategies.allocators import ALLOCATORS
 from scale_reasoning.strategies.allocators.always import Always
+from scale_reasoning.strategies.assessors import ASSESSORS
 from scale_reasoning.strategies.cot import CoT
 from scale_reasoning.strategies.inftythink import InftyThink
 from scale_reasoning.strategies.scale import Scale
@@ -59,12 +61,17 @@ VARIANTS: dict[str, Strategy] = {
     "inftythink that is forced": InftyThink(max_rounds=3, round_max_tokens=TIGHT),
     "inftythink in rounds of any length": InftyThink(max_rounds=4, round_max_tokens=2000, summary_max_tokens=200),
     "vote over inftythink": Vote(base=InftyThink(max_rounds=2, round_max_tokens=TIGHT), samples=3),
+    **{f"scale, allocator {name}": make("scale", {"route": name}) for name in ALLOCATORS},
+    **{f"scale, assessor {name}": make("scale", {"assess": name}) for name in ASSESSORS},
+    "scale within few tokens": make("scale", {"route": "within", "route.then": "escalate", "tokens": 60, "reserve": 5}),
+    "scale that drafts between two bounds": make("scale", {"route": "escalate", "low": 0.2, "high": 0.7}),
 }
 
 
 QUICK = {
-    *STRATEGIES, "vote over scale", "scale by titles", "scale at random", "scale with answers",
-    "scale with the last in system2", "scale that is forced", "vote over inftythink",
+    *STRATEGIES, "scale, allocator escalate", "scale, assessor draft", "scale, assessor expected", "vote over scale",
+    "scale by titles", "scale at random", "scale with answers", "scale with the last in system2",
+    "scale that is forced", "vote over inftythink",
 }  # fmt: skip
 """One of each kind; `make test-slow` tries the others."""
 
@@ -88,10 +95,12 @@ def solution_of(request: Request) -> str | Completion:
     return f"It is \\boxed{{{11 + request.seed % 2}}}."
 
 
+DIGIT = "Reply with one digit"
 RULES: list[tuple[str, Reply]] = [
     ("decomposition", outline_of),
     ("choice", '{"choice": 2}'),
     ("difficulty", lambda request: f'{{"difficulty": {request.seed % 11 / 10}}}'),
+    (DIGIT, lambda request: str(request.seed % 10)),
     ("", solution_of),
 ]
 
@@ -199,7 +208,9 @@ def test_stages_and_modes_sum_to_the_total(strategy: Strategy) -> None:
 
 
 @pytest.mark.parametrize(
-    ("strategy", "depth"), [(Scale(), 2 + 2 * 3), (Scale(assess_context="titles"), 3 + 3)], ids=["solutions", "titles"]
+    ("strategy", "depth"),
+    [(Scale(), 2 + 2 * 3), (make("scale", {"assess.context": "titles"}), 3 + 3)],
+    ids=["solutions", "titles"],
 )
 def test_scale_makes_k_plus_1_plus_2m_calls_one_after_another_only_where_one_needs_the_other(
     strategy: Scale, depth: int
@@ -248,7 +259,7 @@ def schemas(engine: Scripted) -> Counter[str]:
     return Counter(request.schema.name if request.schema else "" for request in engine.requests)
 
 
-FORMS = [form for form, _ in RULES]
+FORMS = [form for form, _ in RULES if form != DIGIT]
 
 
 @pytest.mark.parametrize("stage", FORMS)

@@ -188,8 +188,8 @@ def test_limits_must_agree_between_chain_of_thought_and_system_2_alone():
 
 
 def test_every_threshold_is_compared_and_two_rows_that_would_do_are_said():
-    both = [graded([[True]], strategy=SYSTEM2), graded([[True]], strategy={**TAU, "route": {"name": "threshold", "tau": 0.8}}),
-            graded([[False]], strategy=TAU)]  # fmt: skip
+    other = {**TAU, "route": {"name": "threshold", "tau": 0.8}}
+    both = [graded([[True]], strategy=SYSTEM2), graded([[True]], strategy=other), graded([[False]], strategy=TAU)]
     assert [loss.b for loss in found(both, "routing")] == ["tau 0.8 (row 2)", "tau 0.2 (row 3)"]
     twice = find_losses(numbered(*both[:2], graded([[True]], strategy=SYSTEM2)))
     assert not any(loss.by == "routing" for loss in twice.losses)
