@@ -301,7 +301,6 @@ WORST: list[dict[str, Any]] = [
     {"answers": "boxed"},
     {"answers": "boxed", "on_limit": "force"},
     {"answers": "boxed", "context": "answers"},
-    {"answers": "boxed", "route": "last-thinks", "route.then": "system1", "on_limit": "force"},
 ]
 
 
