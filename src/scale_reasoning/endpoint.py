@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from scale_reasoning.fit import HOPEFUL, MIN_NEW_TOKENS, prompt_tokens
 from scale_reasoning.profiles import ModeProfile
-from scale_reasoning.types import Engine, Message, Mode, Request, Schema, SolveMessage
+from scale_reasoning.types import MOST_LOGPROBS, Engine, Message, Mode, Request, Schema, SolveMessage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +34,14 @@ def request_for(
     seed: int,
     max_tokens: int | None,
     schema: Schema | None,
+    logprobs: int | None = None,
 ) -> Request:
-    """The request for these messages in the form that the endpoint's family needs, clipped to its window."""
+    """The request for these messages in the form that the endpoint's family needs, clipped to its window.
+
+    Raises ValueError for `logprobs` out of bounds.
+    """
+    if logprobs is not None and not 0 <= logprobs <= MOST_LOGPROBS:
+        raise ValueError(f"logprobs: {logprobs}: must be from 0 to {MOST_LOGPROBS}")
     endpoint = endpoints[mode]
     profile = endpoint.profile
     *earlier, last = (_write_turn(endpoints, message) for message in messages)
@@ -58,6 +64,7 @@ def request_for(
         starts_thinking=profile.starts_thinking,
         limit_key=profile.limit_key,
         think=profile.think,
+        logprobs=logprobs,
     )
 
 

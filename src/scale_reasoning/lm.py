@@ -173,19 +173,21 @@ class LM:
         final: bool | None = False,
         max_tokens: int | None = None,
         schema: Schema | None = None,
+        logprobs: int | None = None,
     ) -> Completion:
         """One completion in the given mode; with a journal it is paid for at most once.
 
         Its tokens are accounted to `stage`; `final` is for listeners (see events.Location). `max_tokens` caps new
-        tokens and is clipped to the window. Raises RuntimeError when this path was called before, ConfigError when the
-        mode has no endpoint, ContextOverflow when the prompt leaves no room, and the engine's EngineErrors.
+        tokens and is clipped to the window; `logprobs`: see Request. Raises RuntimeError when this path was called
+        before, ConfigError when the mode has no endpoint, ContextOverflow when the prompt leaves no room, and the
+        engine's EngineErrors.
         """
         ledger = self._ledger
         if self.path in ledger.paths:
             raise RuntimeError(f"two calls at one path: {self.path!r}; give each its own lm.at(name)")
         ledger.paths.add(self.path)
         endpoint = self._endpoint(mode)
-        request = request_for(ledger.endpoints, messages, mode, self.derived_seed(), max_tokens, schema)
+        request = request_for(ledger.endpoints, messages, mode, self.derived_seed(), max_tokens, schema, logprobs)
         started, location = _now(), self.location(stage, final=final)
         self.tell(Started(location=location, mode=mode))
         try:

@@ -50,7 +50,7 @@ def test_a_good_endpoint_is_all_yes() -> None:
     assert is_complete(list(findings.values()))
     assert {name: f.verdict for name, f in findings.items() if f.verdict != "yes"} == {}
     assert list(findings) == [
-        REACHABLE, MODEL, "window", "profile", LEAK, REASONS, "schema honoured", "n", "seed repeatable",
+        REACHABLE, MODEL, "window", "profile", LEAK, REASONS, "schema honoured", "logprobs", "n", "seed repeatable",
         "cached tokens", "request keys", "usage", "streaming",
     ]  # fmt: skip
 
@@ -64,7 +64,7 @@ def test_a_probe_is_twelve_small_requests_at_most() -> None:
         assert max(body["max_tokens"] for body in server.bodies) == 512
         assert sorted(body["max_tokens"] for body in server.bodies)[-2] <= 256
     assert heard[0] == REACHABLE
-    assert len(heard) == 13
+    assert len(heard) == 14
 
 
 def test_keys_that_a_server_refuses_are_named_with_their_cost_and_spoil_no_other_finding() -> None:
@@ -139,6 +139,21 @@ def test_a_lack_of_n_costs_nothing(how: str) -> None:
     finding = probed(Endpoint(choices=how))["n"]
     assert finding.verdict == "no"
     assert finding.cost.startswith("nothing: ")
+
+
+def test_log_probabilities_are_given_refused_or_ignored() -> None:
+    given = probed(Endpoint())["logprobs"]
+    assert given.found == "of 1 tokens, each with up to 20 alternatives"
+    ignored = probed(Endpoint(logprobs=False))["logprobs"]
+    assert (ignored.verdict, ignored.found) == ("no", "asked for, not given")
+    assert "`expected` and `draft` fall back" in ignored.cost
+    assert "vLLM gives them" in ignored.fix
+    findings = probed(Endpoint(refuses=("logprobs",)))
+    assert findings["logprobs"].found.startswith("refused: ")
+    assert findings["request keys"].found == "refused: logprobs: it is left out"
+    assert findings["schema honoured"].verdict == "yes"
+    alone = probed(Endpoint(refuses=("top_logprobs",)))["logprobs"]
+    assert alone.found == "given without alternatives"
 
 
 def test_a_seed_must_decide_the_text_both_ways() -> None:

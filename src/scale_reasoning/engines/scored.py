@@ -1,0 +1,37 @@
+"""The tokens of a checkpoint's reply as texts with their log-probabilities. Which of them count is logprobs.py's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scale_reasoning.engines.decoding import Scores
+from scale_reasoning.engines.logprobs import Drawn, select_tokens
+from scale_reasoning.types import Token
+
+
+class ScoredTokens:
+    """Add each token as it comes. `before` is the last token of the prompt: the text of a token may depend on it."""
+
+    def __init__(self, backend: Any, before: int) -> None:
+        self._backend, self._before = backend, before
+        added: dict[int, Any] = backend.get_added_tokens_decoder()
+        self._special = {token for token, about in added.items() if about.special}
+        self._drawn: list[Drawn] = []
+
+    def add(self, token: int, piece: str | None, scores: Scores) -> None:
+        """Adds a token with the text that it completed: None for a part of a character, and for a special token."""
+        if piece is not None or token not in self._special:
+            written = self._backend.decode([self._before], skip_special_tokens=False)
+            top = tuple((self._text_after(written, other), logprob) for other, logprob in scores.top)
+            text = piece or ""
+            self._drawn.append(Drawn(Token(text=text, logprob=scores.drawn, top=top), text.encode()))
+        self._before = token
+
+    def select(self, text: str) -> tuple[Token, ...] | None:
+        """Those of the reply's text; None where that cannot be told."""
+        return select_tokens(self._drawn, text)
+
+    def _text_after(self, written: str, token: int) -> str:
+        both: str = self._backend.decode([self._before, token], skip_special_tokens=False)
+        alone: str = self._backend.decode([token], skip_special_tokens=False)
+        return both.removeprefix(written) if both.startswith(written) else alone
