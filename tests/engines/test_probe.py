@@ -143,7 +143,7 @@ def test_a_lack_of_n_costs_nothing(how: str) -> None:
 
 def test_log_probabilities_are_given_refused_or_ignored() -> None:
     given = probed(Endpoint())["logprobs"]
-    assert given.found == "of 1 tokens, each with up to 20 alternatives"
+    assert given.found == "of 2 tokens, each with up to 20 alternatives"
     ignored = probed(Endpoint(logprobs=False))["logprobs"]
     assert (ignored.verdict, ignored.found) == ("no", "asked for, not given")
     assert "`expected` and `draft` fall back" in ignored.cost
@@ -235,7 +235,7 @@ def test_a_server_with_no_list_of_models_is_reached_by_a_chat(models: Any) -> No
     findings = probed(Endpoint(models=models))
     assert findings[REACHABLE].verdict == "yes"
     assert findings[MODEL].verdict == "unknown"
-    assert len(findings) == 13
+    assert len(findings) == 14
 
 
 def test_a_server_that_is_not_there_is_one_finding() -> None:
@@ -284,7 +284,7 @@ def test_two_endpoints_are_each_asked_what_concerns_them() -> None:
             )
         )
         assert not any("response_format" in body for body in main.bodies)
-    assert len(findings) == 2 * 10 + 3
+    assert len(findings) == 2 * 10 + 4
     assert findings[LEAK].verdict == findings[REASONS].verdict == findings["schema honoured"].verdict == "yes"
     assert findings["window (System 2)"].verdict == "yes"
     assert "--profiles" in findings["window (System 1)"].fix

@@ -91,7 +91,8 @@ class Checkpoint:
             logprobs=request.logprobs,
         )
         inside, think = request.starts_thinking or prompt.thought is not None, prompt.thought or request.think
-        reply = _Reply(self._tokenizer, on_delta, row, inside=inside, think=think)
+        scored = None if row.logprobs is None else ScoredTokens(self._tokenizer.backend_tokenizer, row)
+        reply = _Reply(self._tokenizer, on_delta, inside=inside, think=think, scored=scored)
         self._decoder.submit(row)
         try:
             while isinstance(output := await outputs.get(), int):
@@ -126,9 +127,16 @@ class Checkpoint:
 class _Reply:
     """A completion while its tokens arrive."""
 
-    def __init__(self, tokenizer: Any, on_delta: OnDelta | None, row: Row, *, inside: bool, think: Marks) -> None:
-        self._backend, self._row = tokenizer.backend_tokenizer, row
-        self._scored = None if row.logprobs is None else ScoredTokens(self._backend, row.prompt[-1])
+    def __init__(
+        self,
+        tokenizer: Any,
+        on_delta: OnDelta | None,
+        *,
+        inside: bool,
+        think: Marks,
+        scored: ScoredTokens | None = None,
+    ) -> None:
+        self._backend, self._scored = tokenizer.backend_tokenizer, scored
         # Holds back bytes until they make a character.
         self._stream = import_module("tokenizers.decoders").DecodeStream(skip_special_tokens=True)
         self._splitter, self._on_delta = ThinkSplitter(inside=inside, think=think), on_delta
@@ -143,7 +151,7 @@ class _Reply:
             # In some vocabularies marks are special tokens, which the decoder ignores.
             piece = name if name in self._marks else None
         if self._scored is not None:
-            self._scored.add(token, piece, self._row.scores[self._tokens - 1])
+            self._scored.add(token, piece)
         if piece is None:
             return
         self._emit(self._splitter.feed(piece))

@@ -126,9 +126,8 @@ def select_tokens(drawn: Sequence[Drawn], text: str) -> tuple[Token, ...] | None
     if before.strip() or not all(map(_is_mark, rest)):
         return None  # it is in the thought, too, or the end of the thought and the text are one token
     first = inside[0]
-    if not drawn[first].raw.isascii():
-        while first and not drawn[first - 1].raw:  # the earlier tokens of its character, where they have no bytes
-            first -= 1
+    while first and not drawn[first - 1].raw:
+        first -= 1
     return _join_characters(drawn[first : inside[-1] + 1])
 
 
@@ -159,7 +158,15 @@ def _keep_ascii(text: str) -> str:
 
 
 def _join_characters(drawn: Sequence[Drawn]) -> tuple[Token, ...]:
-    """The tokens, with each character in the last of the tokens that make it."""
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    last = len(drawn) - 1
-    return tuple(replace(each.token, text=decoder.decode(each.raw, at == last)) for at, each in enumerate(drawn))
+    """The tokens, with each character in the last of the tokens that make it.
+
+    Tokens without bytes are special ones and left out, but before a token that ends a character they are its parts.
+    """
+    kept, is_part = list[Drawn](), False
+    for each in reversed(drawn):
+        is_part = not each.raw.isascii() if each.raw else is_part
+        if each.raw or is_part:
+            kept.append(each)
+    decoder, left = codecs.getincrementaldecoder("utf-8")("replace"), len(kept)
+    texts = [decoder.decode(each.raw, at + 1 == left) for at, each in enumerate(reversed(kept))]
+    return tuple(replace(each.token, text=text) for each, text in zip(reversed(kept), texts, strict=True))

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from scale_reasoning.engines.decoding import Scores
+from scale_reasoning.engines.decoding import Row
 from scale_reasoning.engines.logprobs import Drawn, select_tokens
 from scale_reasoning.types import Token
 
 
 class ScoredTokens:
-    """Add each token as it comes. `before` is the last token of the prompt: the text of a token may depend on it."""
+    """Add each token of the row as it comes."""
 
-    def __init__(self, backend: Any, before: int) -> None:
-        self._backend, self._before = backend, before
+    def __init__(self, backend: Any, row: Row) -> None:
+        self._backend, self._row = backend, row
+        self._before, self._count = row.prompt[-1], 0  # the text of a token may depend on the token before it
         added: dict[int, Any] = backend.get_added_tokens_decoder()
         self._special = {token for token, about in added.items() if about.special}
         self._drawn: list[Drawn] = []
 
-    def add(self, token: int, piece: str | None, scores: Scores) -> None:
+    def add(self, token: int, piece: str | None) -> None:
         """Adds a token with the text that it completed: None for a part of a character, and for a special token."""
+        scores = self._row.scores[self._count]
+        self._count += 1
         if piece is not None or token not in self._special:
             written = self._backend.decode([self._before], skip_special_tokens=False)
             top = tuple((self._text_after(written, other), logprob) for other, logprob in scores.top)
