@@ -121,7 +121,7 @@ STREAMS: dict[str, tuple[bytes, list[str] | None]] = {
         None,
     ),
     "content null": (
-        sse({"choices": [{"index": 0, "delta": {"content": "4"}, "finish_reason": "stop", "logprobs": {"content": None}}]}),
+        sse({"choices": [{"index": 0, "delta": {"content": "4"}, "logprobs": {"content": None}}]}),
         None,
     ),
 }  # fmt: skip
@@ -270,7 +270,7 @@ REFUSALS: dict[str, tuple[int, str, list[dict[str, Any]]]] = {
     "gemini": (400, "Logprobs is not enabled for models/gemini-2.5-pro", [{}]),
     "gaudi": (
         400,
-        "Gaudi doesn't support logprobs. Please remove 'logprobs'/'top_logprobs' from your request to receive a response.",
+        "Gaudi doesn't support logprobs. Please remove 'logprobs'/'top_logprobs' from your request.",
         [{}],
     ),
     "vllm": (400, "Requested sample logprobs of 20, which is greater than max allowed: 5",
