@@ -167,10 +167,10 @@ def test_a_score_is_before_temperature_and_filters_and_leaves_out_what_cannot_be
     logits = torch.tensor([1.0, 3.0, float("-inf"), 2.0, float("-inf")])
     total = math.log(sum(math.exp(each) for each in (1.0, 3.0, 2.0)))
     scores = score(logits, 3, 20)
-    assert scores.drawn == pytest.approx(2.0 - total)
+    assert scores.logprob == pytest.approx(2.0 - total)
     assert [token for token, _ in scores.top] == [1, 3, 0]
     assert [each for _, each in scores.top] == pytest.approx([3.0 - total, 2.0 - total, 1.0 - total])
-    assert score(logits.bfloat16(), 1, 1).top == ((1, score(logits, 1, 0).drawn),)
+    assert score(logits.bfloat16(), 1, 1).top == ((1, score(logits, 1, 0).logprob),)
 
 
 def test_a_row_has_the_scores_of_its_tokens_only_where_they_are_asked_for() -> None:
@@ -188,5 +188,5 @@ def test_a_row_has_the_scores_of_its_tokens_only_where_they_are_asked_for() -> N
         decoder.close()
     assert rows[0].scores == []
     assert [scores.top[0] for scores in rows[1].scores] == [
-        (token, scores.drawn) for token, scores in zip(tokens, rows[1].scores, strict=True)
+        (token, scores.logprob) for token, scores in zip(tokens, rows[1].scores, strict=True)
     ]

@@ -85,6 +85,10 @@ STREAMS: dict[str, tuple[bytes, list[str] | None]] = {
         None,
     ),
     "a thought alone": (sse(*MARKED[:-2], event(finish="length")), []),
+    "the tokens of the thought alone": (
+        sse(*MARKED[2:-1], {"choices": [{"index": 0, "delta": {"content": "4."}, "finish_reason": "stop"}]}),
+        None,
+    ),
     "without its last tokens": (sse(*ANSWER[:-1], {"choices": [{"index": 0, "delta": {"content": "."}}]}, END), None),
     "characters in parts": (
         sse(event(part(b"\xe2\x9c"), content=""), event(part(b"\x85"), content="\u2705"), *ANSWER, END),

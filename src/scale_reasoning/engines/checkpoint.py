@@ -91,8 +91,7 @@ class Checkpoint:
             logprobs=request.logprobs,
         )
         inside, think = request.starts_thinking or prompt.thought is not None, prompt.thought or request.think
-        scored = None if row.logprobs is None else ScoredTokens(self._tokenizer.backend_tokenizer, row)
-        reply = _Reply(self._tokenizer, on_delta, inside=inside, think=think, scored=scored)
+        reply = _Reply(self._tokenizer, on_delta, inside=inside, think=think, row=row)
         self._decoder.submit(row)
         try:
             while isinstance(output := await outputs.get(), int):
@@ -134,9 +133,10 @@ class _Reply:
         *,
         inside: bool,
         think: Marks,
-        scored: ScoredTokens | None = None,
+        row: Row | None = None,
     ) -> None:
-        self._backend, self._scored = tokenizer.backend_tokenizer, scored
+        self._backend = tokenizer.backend_tokenizer
+        self._scored = ScoredTokens(self._backend, row) if row is not None and row.logprobs is not None else None
         # Holds back bytes until they make a character.
         self._stream = import_module("tokenizers.decoders").DecodeStream(skip_special_tokens=True)
         self._splitter, self._on_delta = ThinkSplitter(inside=inside, think=think), on_delta

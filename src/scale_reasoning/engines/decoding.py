@@ -55,7 +55,7 @@ class Row:
 class Scores(NamedTuple):
     """The log-probability of the token that was drawn, and the likeliest tokens with theirs, best first."""
 
-    drawn: float
+    logprob: float
     top: tuple[tuple[int, float], ...]
 
 

@@ -16,19 +16,22 @@ from typing import NamedTuple
 
 from scale_reasoning.engines.pieces import join_surrogates
 from scale_reasoning.engines.values import as_list, as_table
+from scale_reasoning.profiles import KNOWN_MARKS
 from scale_reasoning.types import JSON, Token
 
 NEVER = -9999.0
 """What some servers send for minus infinity, and for a token that is too unlikely to be listed."""
 
-SURELY = 1e-3
+ROUNDING = 1e-3
 """A logarithm up to this is a probability of 1 with a rounding error; a larger one is none."""
 
 LONGEST_MARK, MOST_MARKS = 60, 8
 """Characters of a mark such as `<|im_end|>`, and tokens of marks at the end of a reply."""
 
+_CLOSES = frozenset(close.strip() for _, close in KNOWN_MARKS)
 
-class Drawn(NamedTuple):
+
+class RawToken(NamedTuple):
     """A token as it was drawn, and its bytes, which may be a part of a character."""
 
     token: Token
@@ -44,7 +47,7 @@ class Logprobs:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._drawn: list[Drawn] = []
+        self._tokens: list[RawToken] = []
         self._given, self._malformed = False, False
 
     def add(self, value: JSON) -> None:
@@ -57,17 +60,17 @@ class Logprobs:
                 return
             if not isinstance(content, list):
                 raise Malformed
-            self._drawn += [_read_token(each, self._most) for each in as_list(content)]
+            self._tokens += [_read_token(each, self._most) for each in as_list(content)]
             self._given = True
         except Malformed:
             self._malformed = True
 
     def select(self, text: str) -> tuple[Token, ...] | None:
         """Those of the reply's text; None where the server gave none."""
-        return select_tokens(self._drawn, text) if self._given and not self._malformed else None
+        return select_tokens(self._tokens, text) if self._given and not self._malformed else None
 
 
-def _read_token(value: JSON, most: int) -> Drawn:
+def _read_token(value: JSON, most: int) -> RawToken:
     raw, number = _read_entry(value)
     if number is None:
         raise Malformed
@@ -76,7 +79,7 @@ def _read_token(value: JSON, most: int) -> Drawn:
         ((_decode(text), each) for text, each in read if each is not None and each > NEVER),
         key=lambda pair: -pair[1],
     )
-    return Drawn(Token(text=_decode(raw), logprob=number, top=tuple(top[:most])), raw)
+    return RawToken(Token(text=_decode(raw), logprob=number, top=tuple(top[:most])), raw)
 
 
 def _read_entry(value: JSON) -> tuple[bytes, float | None]:
@@ -85,7 +88,7 @@ def _read_entry(value: JSON) -> tuple[bytes, float | None]:
     text, number = table.get("token"), table.get("logprob")
     if not isinstance(text, str) or isinstance(number, bool) or not isinstance(number, int | float):
         raise Malformed
-    if not number <= SURELY:  # also what is not a number
+    if not number <= ROUNDING:  # also what is not a number
         raise Malformed
     # Of a part of a character the text is an escape or U+FFFD.
     raw = None if text.isascii() and "\\" not in text else _read_bytes(table.get("bytes"))
@@ -109,37 +112,39 @@ def limit_alternatives(tokens: Sequence[Token], most: int | None) -> tuple[Token
     return None if most is None else tuple(replace(token, top=token.top[:most]) for token in tokens)
 
 
-def select_tokens(drawn: Sequence[Drawn], text: str) -> tuple[Token, ...] | None:
+def select_tokens(tokens: Sequence[RawToken], text: str) -> tuple[Token, ...] | None:
     """The tokens of a text among all that were drawn for the reply; None where that cannot be told."""
     if not text:
         return ()
-    raw, wanted = b"".join(each.raw for each in drawn), text.encode("utf-8", "replace")
+    raw, wanted = b"".join(each.raw for each in tokens), text.encode("utf-8", "replace")
     begin = raw.rfind(wanted)
     if begin < 0:
-        return _select_all(drawn, text)
+        return _select_all(tokens, text)
     end = begin + len(wanted)
-    ends = list(accumulate(len(each.raw) for each in drawn))
+    ends = list(accumulate(len(each.raw) for each in tokens))
     starts = [0, *ends[:-1]]
     inside = [at for at, stop in enumerate(ends) if stop > begin and starts[at] < end]
     before, after = raw[starts[inside[0]] : begin], raw[end : ends[inside[-1]]]
-    rest = (after, *(each.raw for each in drawn[inside[-1] + 1 :]))
+    rest = (after, *(each.raw for each in tokens[inside[-1] + 1 :]))
     if before.strip() or not all(map(_is_mark, rest)):
         return None  # it is in the thought, too, or the end of the thought and the text are one token
     first = inside[0]
-    while first and not drawn[first - 1].raw:
+    while first and not tokens[first - 1].raw:
         first -= 1
-    return _join_characters(drawn[first : inside[-1] + 1])
+    return _join_characters(tokens[first : inside[-1] + 1])
 
 
 def _is_mark(raw: bytes) -> bool:
-    """Whether it may follow the end of a text, or overlap it: white space, or a mark."""
+    """Whether it may follow the end of a text, or overlap it: white space, or a mark that does not close a thought."""
     text = _decode(raw).strip()
+    if text in _CLOSES:
+        return False  # what is before it is the thought
     return not text or (len(text) <= LONGEST_MARK and text[0] in "<[◁" and text[-1] in ">]▷")
 
 
-def _select_all(drawn: Sequence[Drawn], text: str) -> tuple[Token, ...] | None:
+def _select_all(tokens: Sequence[RawToken], text: str) -> tuple[Token, ...] | None:
     """All tokens but marks at the end, if they differ from the text only where characters are in parts."""
-    kept, wanted = list(drawn), _keep_ascii(text)
+    kept, wanted = list(tokens), _keep_ascii(text)
     for _ in range(MOST_MARKS):
         joined = _join(kept)
         if "\ufffd" in joined and _keep_ascii(joined) == wanted:
@@ -149,21 +154,21 @@ def _select_all(drawn: Sequence[Drawn], text: str) -> tuple[Token, ...] | None:
     return None
 
 
-def _join(drawn: Sequence[Drawn]) -> str:
-    return _decode(b"".join(each.raw for each in drawn))
+def _join(tokens: Sequence[RawToken]) -> str:
+    return _decode(b"".join(each.raw for each in tokens))
 
 
 def _keep_ascii(text: str) -> str:
     return text.encode("ascii", "ignore").decode().strip()
 
 
-def _join_characters(drawn: Sequence[Drawn]) -> tuple[Token, ...]:
+def _join_characters(tokens: Sequence[RawToken]) -> tuple[Token, ...]:
     """The tokens, with each character in the last of the tokens that make it.
 
     Tokens without bytes are special ones and left out, but before a token that ends a character they are its parts.
     """
-    kept, is_part = list[Drawn](), False
-    for each in reversed(drawn):
+    kept, is_part = list[RawToken](), False
+    for each in reversed(tokens):
         is_part = not each.raw.isascii() if each.raw else is_part
         if each.raw or is_part:
             kept.append(each)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scale_reasoning.engines.decoding import Row
-from scale_reasoning.engines.logprobs import Drawn, select_tokens
+from scale_reasoning.engines.logprobs import RawToken, select_tokens
 from scale_reasoning.types import Token
 
 
@@ -17,7 +17,7 @@ class ScoredTokens:
         self._before, self._count = row.prompt[-1], 0  # the text of a token may depend on the token before it
         added: dict[int, Any] = backend.get_added_tokens_decoder()
         self._special = {token for token, about in added.items() if about.special}
-        self._drawn: list[Drawn] = []
+        self._tokens: list[RawToken] = []
 
     def add(self, token: int, piece: str | None) -> None:
         """Adds a token with the text that it completed: None for a part of a character, and for a special token."""
@@ -27,12 +27,12 @@ class ScoredTokens:
             written = self._backend.decode([self._before], skip_special_tokens=False)
             top = tuple((self._text_after(written, other), logprob) for other, logprob in scores.top)
             text = piece or ""
-            self._drawn.append(Drawn(Token(text=text, logprob=scores.drawn, top=top), text.encode()))
+            self._tokens.append(RawToken(Token(text=text, logprob=scores.logprob, top=top), text.encode()))
         self._before = token
 
     def select(self, text: str) -> tuple[Token, ...] | None:
         """Those of the reply's text; None where that cannot be told."""
-        return select_tokens(self._drawn, text)
+        return select_tokens(self._tokens, text)
 
     def _text_after(self, written: str, token: int) -> str:
         both: str = self._backend.decode([self._before, token], skip_special_tokens=False)
