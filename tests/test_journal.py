@@ -44,7 +44,7 @@ class LaterSampling(Sampling):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaterRequest(Request):
-    logprobs: int = 0
+    drafts: int = 0
     budget: Budget = field(default_factory=Budget)
 
 
@@ -59,7 +59,7 @@ def test_a_field_that_a_later_version_adds_leaves_keys_as_they_are_until_it_is_u
     assert key(later(PLAIN)) == key(PLAIN)
     assert key(later(FULL)) == key(FULL)
     used = (
-        later(FULL, logprobs=5),
+        later(FULL, drafts=5),
         later(FULL, budget=Budget(tokens=32)),
         later(FULL, sampling=LaterSampling(presence_penalty=1.5)),
     )
@@ -112,6 +112,8 @@ def test_a_key_depends_on_every_part_of_the_request() -> None:
         replace(request, starts_thinking=True),
         replace(request, limit_key="max_completion_tokens"),
         replace(request, think=("((", "))")),
+        replace(request, logprobs=0),
+        replace(request, logprobs=20),
     )
     assert len({key(request), *map(key, others)}) == len(others) + 1
     assert key(request) == key(replace(request))

@@ -21,7 +21,18 @@ if TYPE_CHECKING:
     from scale_reasoning.strategies.inftythink import InftyThink
     from scale_reasoning.strategies.scale import Scale
     from scale_reasoning.strategies.vote import Vote
-    from scale_reasoning.types import Completion, Delta, Engine, Message, Mode, Problem, Record, Request, Solution
+    from scale_reasoning.types import (
+        Completion,
+        Delta,
+        Engine,
+        Message,
+        Mode,
+        Problem,
+        Record,
+        Request,
+        Solution,
+        Token,
+    )
 
 __all__ = [
     "LM",
@@ -47,6 +58,7 @@ __all__ = [
     "Strategy",
     "StrategyError",
     "Threshold",
+    "Token",
     "Vote",
     "ask",
     "attempt",
@@ -98,6 +110,7 @@ _PLACES = {
         "Record",
         "Request",
         "Solution",
+        "Token",
     ),
 }
 """The public names by the module that each comes from, which is imported when the name is first asked for: the `scale`

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from scale_reasoning.fit import HOPEFUL, MIN_NEW_TOKENS, prompt_tokens
 from scale_reasoning.profiles import ModeProfile
-from scale_reasoning.types import Engine, Message, Mode, Request, Schema, SolveMessage
+from scale_reasoning.types import MOST_LOGPROBS, Engine, Message, Mode, Request, Schema, SolveMessage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,12 @@ def request_for(
     schema: Schema | None,
     logprobs: int | None = None,
 ) -> Request:
-    """The request for these messages in the form that the endpoint's family needs, clipped to its window."""
+    """The request for these messages in the form that the endpoint's family needs, clipped to its window.
+
+    Raises ValueError for `logprobs` out of bounds.
+    """
+    if logprobs is not None and not 0 <= logprobs <= MOST_LOGPROBS:
+        raise ValueError(f"logprobs: {logprobs}: must be from 0 to {MOST_LOGPROBS}")
     endpoint = endpoints[mode]
     profile = endpoint.profile
     *earlier, last = (_write_turn(endpoints, message) for message in messages)

@@ -178,8 +178,9 @@ class LM:
         """One completion in the given mode; with a journal it is paid for at most once.
 
         Its tokens are accounted to `stage`; `final` is for listeners (see events.Location). `max_tokens` caps new
-        tokens and is clipped to the window. Raises RuntimeError when this path was called before, ConfigError when the
-        mode has no endpoint, ContextOverflow when the prompt leaves no room, and the engine's EngineErrors.
+        tokens and is clipped to the window; `logprobs`: see Request. Raises RuntimeError when this path was called
+        before, ConfigError when the mode has no endpoint, ContextOverflow when the prompt leaves no room, and the
+        engine's EngineErrors.
         """
         ledger = self._ledger
         if self.path in ledger.paths:

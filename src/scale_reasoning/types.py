@@ -99,21 +99,11 @@ class Schema:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Token:
-    """A token of a reply's text. `logprob` is the natural logarithm of its probability, at temperature 1 where the
-    server allows; `top` are the likeliest tokens at its place with theirs, the best first, as many as were asked for.
-    """
-
-    text: str
-    logprob: float
-    top: tuple[tuple[str, float], ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """All that a server needs for one completion; equal requests may share one completion.
 
     `max_tokens` counts new tokens, reasoning included, and is sent as `limit_key`; None leaves the limit to the server.
+    `logprobs` asks for the log-probabilities of the text's tokens, with that many alternatives each (0 to 20).
     `extras` is sent as further top-level keys of the body (a model family's mode switch). `starts_thinking` says that
     the chat template opens the thought itself, so a reply begins inside it; `think` are the family's marks of one.
     """
@@ -161,10 +151,26 @@ NO_USAGE = Usage(prompt_tokens=0, completion_tokens=0, reasoning_tokens=0, cache
 """The usage of no calls at all: known to be zero."""
 
 
+MOST_LOGPROBS = 20
+"""Alternatives per token that a request can ask for: the protocol's limit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A token of a reply with the natural logarithm of its probability: a server's as the server counts it, on this
+    machine at temperature 1 before filters. `top` are the likeliest tokens in its place with theirs, best first.
+    """
+
+    text: str
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
     """What a model replied. `text` never holds reasoning; `finish_reason` is the server's, "length" when cut off;
     `model` is the name the server gave itself, if any. `seconds` is how long it took to get, once that is known.
+    `logprobs` are the tokens of the text, without reasoning and marks (see engines/logprobs.py); None if not given.
     """
 
     text: str

@@ -36,6 +36,8 @@ class Endpoint:
     pieces: bool = True
     chat: str = "ok"
     """ok, or the fault of every chat: unknown-model, bad-key, bad-switch, overloaded, stall, hang-up."""
+    logprobs: bool = True
+    """Whether log-probabilities are given where they are asked for."""
     refuses: tuple[str, ...] = ()
     """Keys of a request that are refused, one at a time."""
     key: str = ""
@@ -109,8 +111,9 @@ class Endpoint:
         if reasoning:
             await send(response, {"choices": [{"index": 0, "delta": {"reasoning_content": reasoning}}]})
         for piece in text.split(" ") if self.pieces else [text]:
-            delta = {"content": f"{piece} " if self.pieces else piece}
-            await send(response, {"choices": [{"index": 0, "delta": delta}]})
+            said = f"{piece} " if self.pieces else piece
+            scored = scores(said, body.get("top_logprobs", 0)) if body.get("logprobs") and self.logprobs else None
+            await send(response, {"choices": [{"index": 0, "delta": {"content": said}, "logprobs": scored}]})
         finish = "length" if how == "rambling" else "stop"
         await send(response, {"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]})
         if self.usage and body.get("stream_options", {}).get("include_usage"):
@@ -125,6 +128,11 @@ class Endpoint:
             await send(response, {"choices": [], "usage": usage})
         await response.write(b"data: [DONE]\n\n")
         return response
+
+
+def scores(text: str, alternatives: int) -> dict[str, Any]:
+    top = [{"token": f"{n}", "logprob": -1.0 - n, "bytes": None} for n in range(alternatives)]
+    return {"content": [{"token": text, "logprob": -0.5, "bytes": None, "top_logprobs": top}]}
 
 
 def many_models(count: int) -> list[dict[str, str]]:

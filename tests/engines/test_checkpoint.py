@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import sys
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +152,59 @@ def test_eight_replies_together_are_those_one_by_one_and_differ_by_seed(wild: Pa
     alone, beside, seeds = asyncio.run(run())
     assert alone == beside
     assert len({reply.text for reply in seeds}) == 4
+
+
+def known_logprobs(folder: Path, prompt: str, said: list[int]) -> tuple[Any, list[int]]:
+    """The log-softmax before each token that was said, computed from the whole sequence at once; and its tokens."""
+    words = transformers.AutoTokenizer.from_pretrained(folder)
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder)
+    before = words(prompt, add_special_tokens=False).input_ids
+    with torch.inference_mode():
+        logits = model(torch.tensor([before + said])).logits[0]
+    return logits.log_softmax(-1)[len(before) - 1 :], said
+
+
+def test_log_probabilities_are_those_of_the_text_at_temperature_1_before_filters(learnt: Path) -> None:
+    drawn = Sampling(temperature=0.3, top_k=2)
+    many, few, none, cut = ask(
+        learnt,
+        *(replace(request(max_tokens=100, sampling=drawn), logprobs=number) for number in (5, 0, None)),
+        replace(request(max_tokens=9), logprobs=1),
+    )
+    assert (many.text, many.reasoning) == (few.text, few.reasoning) == (none.text, none.reasoning) == (ANSWER, THOUGHT)
+    assert none.logprobs is None
+    assert (cut.text, cut.logprobs) == ("", ())
+    assert many.logprobs is not None
+    assert few.logprobs == tuple(replace(token, top=()) for token in many.logprobs)
+    assert "".join(token.text for token in many.logprobs) == ANSWER
+    assert [token.text for token in many.logprobs[-4:]] == ["", "", "\N{WHITE HEAVY CHECK MARK}", "."]
+    words = transformers.AutoTokenizer.from_pretrained(learnt)
+    said = words(f"<think>\n{THOUGHT}</think>\n\n{ANSWER}", add_special_tokens=False).input_ids
+    known, said = known_logprobs(learnt, ASKED, said)
+    count = len(many.logprobs)
+    assert count == len(ANSWER.encode())
+    for token, scores, number in zip(many.logprobs, known[-count - 1 :], said[-count:], strict=False):
+        assert token.logprob == pytest.approx(float(scores[number]), abs=1e-4)
+        assert [each for _, each in token.top] == pytest.approx(scores.topk(5).values.tolist(), abs=1e-4)
+        assert sum(math.exp(each) for _, each in token.top) <= 1 + 1e-9
+        assert token.text not in dict(token.top) or dict(token.top)[token.text] == token.logprob
+    assert many.logprobs[0].top[0][0] == "I"
+
+
+def test_log_probabilities_are_the_same_whatever_runs_beside(wild: Path) -> None:
+    requests = [
+        replace(request("ab" * n, seed=n, sampling=Sampling(temperature=0.6)), logprobs=None if n == 3 else n)
+        for n in range(6)
+    ]
+
+    async def run() -> tuple[list[Completion], list[Completion]]:
+        async with await Checkpoint.load(wild, slots=3) as engine:
+            alone = [await engine.generate(one) for one in requests]
+            return alone, (await together(engine.generate(one) for one in reversed(requests)))[::-1]
+
+    alone, beside = asyncio.run(run())
+    assert alone == beside
+    assert [each.logprobs is None for each in alone] == [n == 3 for n in range(6)]
 
 
 def test_switches_reach_the_chat_template(wild: Path, tmp_path: Path) -> None:

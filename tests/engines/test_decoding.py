@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from queue import SimpleQueue
@@ -12,7 +13,7 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from scale_reasoning.engines.decoding import Decoder, Output, Row, draw  # noqa: E402 torch may be missing
+from scale_reasoning.engines.decoding import Decoder, Output, Row, draw, score  # noqa: E402 torch may be missing
 from scale_reasoning.errors import ConfigError, EngineError  # noqa: E402
 from scale_reasoning.types import Sampling  # noqa: E402
 
@@ -160,3 +161,32 @@ def test_the_last_chance_of_all_draws_a_token_that_is_allowed() -> None:
     sampling = Sampling(temperature=0.6, top_p=0.9)
     assert logits[draw(logits, sampling, 1 - 2**-53)] > logits.median()
     assert draw(logits, sampling, 0.0) == int(logits.argmax())
+
+
+def test_a_score_is_before_temperature_and_filters_and_leaves_out_what_cannot_be_drawn() -> None:
+    logits = torch.tensor([1.0, 3.0, float("-inf"), 2.0, float("-inf")])
+    total = math.log(sum(math.exp(each) for each in (1.0, 3.0, 2.0)))
+    scores = score(logits, 3, 20)
+    assert scores.logprob == pytest.approx(2.0 - total)
+    assert [token for token, _ in scores.top] == [1, 3, 0]
+    assert [each for _, each in scores.top] == pytest.approx([3.0 - total, 2.0 - total, 1.0 - total])
+    assert score(logits.bfloat16(), 1, 1).top == ((1, score(logits, 1, 0).logprob),)
+
+
+def test_a_row_has_the_scores_of_its_tokens_only_where_they_are_asked_for() -> None:
+    decoder = Decoder(made("Llama"), stops=frozenset(), slots=2)
+    rows = [
+        Row(prompt=[5, 6, 7], limit=6, sampling=GREEDY, chance=random.Random(0), emit=(told := SimpleQueue()).put,
+            logprobs=number)
+        for number in (None, 3)
+    ]  # fmt: skip
+    try:
+        for row in rows:
+            decoder.submit(row)
+        tokens, _ = heard(told)
+    finally:
+        decoder.close()
+    assert rows[0].scores == []
+    assert [scores.top[0] for scores in rows[1].scores] == [
+        (token, scores.logprob) for token, scores in zip(tokens, rows[1].scores, strict=True)
+    ]

@@ -50,7 +50,7 @@ def test_a_good_endpoint_is_all_yes() -> None:
     assert is_complete(list(findings.values()))
     assert {name: f.verdict for name, f in findings.items() if f.verdict != "yes"} == {}
     assert list(findings) == [
-        REACHABLE, MODEL, "window", "profile", LEAK, REASONS, "schema honoured", "n", "seed repeatable",
+        REACHABLE, MODEL, "window", "profile", LEAK, REASONS, "schema honoured", "logprobs", "n", "seed repeatable",
         "cached tokens", "request keys", "usage", "streaming",
     ]  # fmt: skip
 
@@ -64,7 +64,7 @@ def test_a_probe_is_twelve_small_requests_at_most() -> None:
         assert max(body["max_tokens"] for body in server.bodies) == 512
         assert sorted(body["max_tokens"] for body in server.bodies)[-2] <= 256
     assert heard[0] == REACHABLE
-    assert len(heard) == 13
+    assert len(heard) == 14
 
 
 def test_keys_that_a_server_refuses_are_named_with_their_cost_and_spoil_no_other_finding() -> None:
@@ -139,6 +139,21 @@ def test_a_lack_of_n_costs_nothing(how: str) -> None:
     finding = probed(Endpoint(choices=how))["n"]
     assert finding.verdict == "no"
     assert finding.cost.startswith("nothing: ")
+
+
+def test_log_probabilities_are_given_refused_or_ignored() -> None:
+    given = probed(Endpoint())["logprobs"]
+    assert given.found == "of 2 tokens, each with up to 20 alternatives"
+    ignored = probed(Endpoint(logprobs=False))["logprobs"]
+    assert (ignored.verdict, ignored.found) == ("no", "asked for, not given")
+    assert "`expected` and `draft` fall back" in ignored.cost
+    assert "vLLM gives them" in ignored.fix
+    findings = probed(Endpoint(refuses=("logprobs",)))
+    assert findings["logprobs"].found.startswith("refused: ")
+    assert findings["request keys"].found == "refused: logprobs: it is left out"
+    assert findings["schema honoured"].verdict == "yes"
+    alone = probed(Endpoint(refuses=("top_logprobs",)))["logprobs"]
+    assert alone.found == "given without alternatives"
 
 
 def test_a_seed_must_decide_the_text_both_ways() -> None:
@@ -220,7 +235,7 @@ def test_a_server_with_no_list_of_models_is_reached_by_a_chat(models: Any) -> No
     findings = probed(Endpoint(models=models))
     assert findings[REACHABLE].verdict == "yes"
     assert findings[MODEL].verdict == "unknown"
-    assert len(findings) == 13
+    assert len(findings) == 14
 
 
 def test_a_server_that_is_not_there_is_one_finding() -> None:
@@ -269,7 +284,7 @@ def test_two_endpoints_are_each_asked_what_concerns_them() -> None:
             )
         )
         assert not any("response_format" in body for body in main.bodies)
-    assert len(findings) == 2 * 10 + 3
+    assert len(findings) == 2 * 10 + 4
     assert findings[LEAK].verdict == findings[REASONS].verdict == findings["schema honoured"].verdict == "yes"
     assert findings["window (System 2)"].verdict == "yes"
     assert "--profiles" in findings["window (System 1)"].fix

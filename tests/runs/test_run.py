@@ -7,6 +7,7 @@ import contextlib
 import os
 import sqlite3
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +25,18 @@ from tests.runs.simulated import (
     problems,
 )
 
-from scale_reasoning.engines import DEFAULT_MODEL
+from scale_reasoning.engines import DEFAULT_MODEL, endpoints
 from scale_reasoning.engines.connection import ModelSpec
 from scale_reasoning.engines.scripted import Scripted
+from scale_reasoning.engines.sim import run_virtual
 from scale_reasoning.errors import ConfigError, StoreError, Unreachable
+from scale_reasoning.lm import LM
 from scale_reasoning.runs.export import to_jsonl
 from scale_reasoning.runs.manifest import CellSpec, DatasetSpec, Manifest, name_unnamed
 from scale_reasoning.runs.prepare import prepare
 from scale_reasoning.runs.regrade import RegradeCounts, regrade
 from scale_reasoning.runs.store import cells_of, create, model_of, reading, resume
-from scale_reasoning.types import Completion, OnDelta, Request
+from scale_reasoning.types import Attempt, Completion, Message, Mode, OnDelta, Problem, Request, Solution, Token
 
 SCALE = {"name": "scale", "candidates": 2}
 
@@ -67,6 +70,46 @@ def test_a_run_killed_at_every_7th_call_and_resumed_is_the_run_that_was_not(tmp_
 
 def test_resuming_a_finished_run_makes_no_call(tmp_path: Path) -> None:
     fresh(tmp_path / "run", manifest([SCALE]), 3, Sim())
+    engine = Sim()
+    again(tmp_path / "run", engine)
+    assert engine.requests == 0
+
+
+class Scoring:
+    """A strategy's one call, with log-probabilities."""
+
+    async def solve(self, problem: Problem, lm: LM) -> Solution:
+        reply = await lm.chat((Message("user", problem.text),), mode=Mode.SYSTEM1, logprobs=2)
+        self.reply = reply
+        return Solution(answer=None)
+
+    def most_calls(self) -> int:
+        return 1
+
+
+def test_log_probabilities_are_stored_with_a_completion(tmp_path: Path) -> None:
+    tiny = Token(text="4", logprob=-1.5e-07, top=(("4", -1.5e-07), ("1e99, -1e99", -15.75)))
+    script, strategy = Scripted([("", Completion(text="4", logprobs=(tiny,) * 3))]), Scoring()
+
+    def ask() -> Completion:
+        with resume(tmp_path / "run") as store:
+            lm = LM(endpoints(script, "sim"), attempt=Attempt(problem_id="p"), journal=store)
+            run_virtual(strategy.solve(problems(1)[0], lm))
+        return strategy.reply
+
+    fresh(tmp_path / "run", manifest([{"name": "cot"}], samples=1), 1, Sim())
+    assert replace(ask(), seconds=None).logprobs == (tiny,) * 3
+    assert ask().logprobs == (tiny,) * 3
+    assert len(script.requests) == 1
+
+
+def test_a_completion_that_was_stored_before_there_were_log_probabilities_is_read(tmp_path: Path) -> None:
+    fresh(tmp_path / "run", manifest([SCALE]), 2, Sim())
+    with contextlib.closing(sqlite3.connect(tmp_path / "run" / "run.sqlite")) as db, db:
+        for column in ("completion", "request"):
+            query = f"UPDATE completions SET {column} = CAST(json_remove(CAST({column} AS TEXT), '$.logprobs') AS BLOB)"
+            assert db.execute(query).rowcount > 0
+        db.execute("UPDATE attempts SET owed = 1")
     engine = Sim()
     again(tmp_path / "run", engine)
     assert engine.requests == 0

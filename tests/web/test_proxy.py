@@ -15,6 +15,8 @@ from aiohttp import web
 from tests.servers import ModelServer, reply_to, send, stream
 from tests.web.proxies import MODEL, Proxy, both, command, listing
 
+from scale_reasoning.web.proxy.gate import Limits
+
 KEY = "sk-upstream-0123456789"
 
 
@@ -200,6 +202,36 @@ def test_other_models_of_the_server_are_passed_through_too(proxy: Proxy, server:
     proxy.ask("other/model-7", tools=[{"type": "function"}], logprobs=True)
     assert server.bodies[-1]["model"] == "other/model-7"
     assert server.bodies[-1]["tools"] == [{"type": "function"}]
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_log_probabilities_of_the_plain_model_are_passed_through_and_of_a_strategy_refused(streams: bool) -> None:
+    scored = {"content": [{"token": "4", "logprob": -0.25, "bytes": [52], "top_logprobs": []}]}
+
+    async def score(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        asked = {key: body.get(key) for key in ("logprobs", "top_logprobs")}
+        if asked != {"logprobs": True, "top_logprobs": 3}:
+            return web.json_response({"error": {"message": str(asked)}}, status=400)
+        choice: dict[str, Any] = {"index": 0, "finish_reason": "stop", "logprobs": scored}
+        if not body.get("stream"):
+            return web.json_response({"choices": [{**choice, "message": {"role": "assistant", "content": "4"}}]})
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        await send(response, {"choices": [{**choice, "delta": {"content": "4"}}]})
+        await response.write(b"data: [DONE]\n\n")
+        return response
+
+    with both(score, limits=Limits(token_budget=1000)) as (proxy, server):
+        answer = proxy.ask(MODEL, stream=streams, logprobs=True, top_logprobs=3)
+        assert answer.status == 200
+        assert (answer.events[0] if streams else answer.json)["choices"][0]["logprobs"] == scored
+        assert server.bodies[-1]["max_tokens"] == 1000
+        asked = len(server.bodies)
+        refused = proxy.ask(stream=streams, logprobs=True, top_logprobs=3)
+        assert refused.status == 400
+        assert refused.json["error"]["param"] == "logprobs"
+        assert "an answer comes from several calls" in refused.json["error"]["message"]
+        assert len(server.bodies) == asked
 
 
 def test_the_pieces_of_a_pass_through_come_as_they_are_made() -> None:

@@ -78,6 +78,7 @@ def test_what_asks_for_nothing_is_accepted(more: dict[str, Any]) -> None:
         ("functions", [{"name": "f"}]),
         ("response_format", {"type": "json_schema", "json_schema": {}}),
         ("logprobs", True),
+        ("top_logprobs", 5),
         ("audio", {"voice": "x"}),
         ("modalities", ["text", "audio"]),
         ("frequency_penalty", 0.5),

@@ -20,8 +20,11 @@ from scale_reasoning.types import Mode, Request
 MOST_CHANGES = 12
 """Changes that one request tries at most: each of its keys, once or twice."""
 
-ADAPTABLE = (None, 400, 404, 406, 415, 422, 500, 501)
-"""Statuses of refusals that may be about what was sent; None is an error in a 200."""
+ADAPTABLE = (None, 400, 403, 404, 406, 415, 422, 500, 501)
+"""Statuses of refusals that may be about what was sent; None is an error in a 200, 403 may only be about PERMITTED."""
+
+PERMITTED = ("logprobs", "top_logprobs")
+"""Keys that a key of the service may lack the permission for, as OpenAI says of reasoning models."""
 
 SWITCHES = {
     "chat_template_kwargs", "thinking", "reasoning", "reasoning_effort", "enable_thinking", "thinking_budget",
@@ -149,6 +152,10 @@ class Trial:
         changes = find_changes(text, sent)
         if error.status == 500 and not _UNKNOWN_KEY.search(text):  # a chat template or a grammar compiler broke
             changes = [change for change in changes if isinstance(change, Fold | Simplify)]
+        if error.status == 403:
+            changes = [change for change in changes if change.key in PERMITTED]
+            if not changes:
+                return False
         change = next((each for each in changes if each not in self._tried and each.apply(sent) != sent), None)
         if change is not None:
             self._try(change)

@@ -16,10 +16,15 @@ Body: TypeAlias = dict[str, JSON]
 """A request's body before it is encoded; `messages` holds `Message`s."""
 
 
+DEPENDENT = {"logprobs": "top_logprobs"}
+"""Keys without which another key is an error."""
+
+
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Leaves a key out. `instead`, if not "", is a sentence after the last message that does the work of the key; not
-    where the reply has a schema, because the sentence says how much to write of a solution.
+    """Leaves a key out, and the one that depends on it. `instead`, if not "", is a sentence after the last message that
+    does the work of the key; not where the reply has a schema, because the sentence says how much to write of a
+    solution.
     """
 
     key: str
@@ -29,7 +34,7 @@ class Drop:
         """The body without the key."""
         if self.key not in body:
             return body
-        rest = {key: value for key, value in body.items() if key != self.key}
+        rest = {key: value for key, value in body.items() if key not in (self.key, DEPENDENT.get(self.key))}
         if not self.instead or "response_format" in body:
             return rest
         *earlier, last = cast("Sequence[Message]", body["messages"])

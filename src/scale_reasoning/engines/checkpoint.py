@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from scale_reasoning.engines.decoding import Decoder, Output, Row
+from scale_reasoning.engines.scored import ScoredTokens
 from scale_reasoning.engines.think import ThinkSplitter, find_open_thought
 from scale_reasoning.errors import ConfigError, ContextOverflow, EngineError, Rejected
 from scale_reasoning.profiles import KNOWN_MARKS
@@ -87,9 +88,10 @@ class Checkpoint:
             sampling=request.sampling,
             chance=random.Random(request.seed),
             emit=emit,
+            logprobs=request.logprobs,
         )
         inside, think = request.starts_thinking or prompt.thought is not None, prompt.thought or request.think
-        reply = _Reply(self._tokenizer, on_delta, inside=inside, think=think)
+        reply = _Reply(self._tokenizer, on_delta, inside=inside, think=think, row=row)
         self._decoder.submit(row)
         try:
             while isinstance(output := await outputs.get(), int):
@@ -124,8 +126,17 @@ class Checkpoint:
 class _Reply:
     """A completion while its tokens arrive."""
 
-    def __init__(self, tokenizer: Any, on_delta: OnDelta | None, *, inside: bool, think: Marks) -> None:
+    def __init__(
+        self,
+        tokenizer: Any,
+        on_delta: OnDelta | None,
+        *,
+        inside: bool,
+        think: Marks,
+        row: Row | None = None,
+    ) -> None:
         self._backend = tokenizer.backend_tokenizer
+        self._scored = ScoredTokens(self._backend, row) if row is not None and row.logprobs is not None else None
         # Holds back bytes until they make a character.
         self._stream = import_module("tokenizers.decoders").DecodeStream(skip_special_tokens=True)
         self._splitter, self._on_delta = ThinkSplitter(inside=inside, think=think), on_delta
@@ -137,9 +148,12 @@ class _Reply:
         piece: str | None = self._stream.step(self._backend, token)
         if piece is None:
             name: str | None = self._backend.id_to_token(token)
-            if name not in self._marks:  # in some vocabularies marks are special tokens, which the decoder ignores
-                return
-            piece = name
+            # In some vocabularies marks are special tokens, which the decoder ignores.
+            piece = name if name in self._marks else None
+        if self._scored is not None:
+            self._scored.add(token, piece)
+        if piece is None:
+            return
         self._emit(self._splitter.feed(piece))
         for close in self._splitter.closes:
             if close in (self._tail + piece)[-len(piece) - len(close) + 1 :]:
@@ -157,7 +171,10 @@ class _Reply:
             completion_tokens=self._tokens + (how == "stop"),  # servers count the token that ends it
             reasoning_tokens=(self._closed_after or self._tokens) if reasoning else 0,
         )
-        return Completion(text=text, reasoning=reasoning, finish_reason=how, usage=usage, model=model)
+        logprobs = None if self._scored is None else self._scored.select(text)
+        return Completion(
+            text=text, reasoning=reasoning, finish_reason=how, usage=usage, model=model, logprobs=logprobs
+        )
 
     def _emit(self, delta: Delta | None) -> None:
         if delta is not None and self._on_delta is not None:

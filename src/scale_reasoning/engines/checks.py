@@ -13,13 +13,14 @@ import msgspec
 
 from scale_reasoning.engines.adapting import Adaptation
 from scale_reasoning.engines.changes import Rename
+from scale_reasoning.engines.check_logprobs import COST as NO_LOGPROBS
 from scale_reasoning.engines.findings import Finding, no, unknown, yes
 from scale_reasoning.engines.probed import ProbedEngine
 from scale_reasoning.engines.values import as_list, as_table, value_at
 from scale_reasoning.errors import Rejected
 from scale_reasoning.profiles import ModeProfile
 from scale_reasoning.replies import choice_schema
-from scale_reasoning.types import Completion, Mode
+from scale_reasoning.types import MOST_LOGPROBS, Completion, Mode
 
 FEW, SOME, MANY = 8, 64, 512
 """New tokens of a call. The many are for a thought."""
@@ -51,6 +52,8 @@ _COSTS = {
     "max_tokens": "longer replies are cut off there",
     "max_completion_tokens": "longer replies are cut off there",
     "response_format": UNSTRUCTURED,
+    "logprobs": NO_LOGPROBS,
+    "top_logprobs": "an average over fewer alternatives per token",
 }
 """What it costs that a server refuses a key."""
 
@@ -96,7 +99,8 @@ async def check_schema(engine: ProbedEngine) -> Finding:
     """Whether a reply keeps to a schema: one integer, for a request whose natural reply has none."""
     if Mode.SYSTEM1 not in engine.endpoints:
         return unknown("no System 1, whose calls use it")
-    request = engine.request(SEA, 4 * SOME, schema=choice_schema(of=9))
+    # With log-probabilities, as assessors ask; check_logprobs looks at them.
+    request = engine.request(SEA, 4 * SOME, schema=choice_schema(of=9), logprobs=MOST_LOGPROBS)
     text = (await engine.send(request)).completion.text.strip()
     if _is_choice(text):
         return yes(f"a request with no number in its answer got {text}")

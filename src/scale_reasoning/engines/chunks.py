@@ -43,6 +43,7 @@ class Choice(msgspec.Struct, gc=False):
     index: int | None = 0
     delta: Message | None = None
     finish_reason: str | None = None
+    logprobs: Any = None
     usage: None = None
     error: None = None
     full: bool = False
@@ -185,6 +186,7 @@ def _read_choice(value: JSON) -> Choice:
         index=_read_index(table.get("index")),
         delta=message,
         finish_reason=_read_reason(table.get("finish_reason")),
+        logprobs=table.get("logprobs"),
         full=full,
     )
 

@@ -7,13 +7,14 @@ leave between two tokens. Tokens in, tokens out: knows nothing of text.
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from queue import Empty, SimpleQueue
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from scale_reasoning.errors import ConfigError, EngineError, Overloaded, Unreachable
 from scale_reasoning.types import Sampling
@@ -29,7 +30,8 @@ ATTENTION = "scale_rows"
 class Row:
     """One reply that is being decoded: at most `limit` tokens (1 or more) after `prompt`.
 
-    `emit` is called in the decoder's thread. After `cancelled` is set it is called once more at most.
+    `emit` is called in the decoder's thread. After `cancelled` is set it is called once more at most. With `logprobs`,
+    `scores` has the log-probabilities of each token before it is emitted, with that many alternatives.
     """
 
     prompt: Sequence[int]
@@ -40,12 +42,21 @@ class Row:
     cancelled: bool = False
     last: int = 0
     count: int = 0
+    logprobs: int | None = None
+    scores: list[Scores] = field(default_factory=list["Scores"])
     memory: dict[int, Memory] = field(default_factory=dict[int, "Memory"])
 
     @property
     def position(self) -> int:
         """The position of the last token."""
         return len(self.prompt) + self.count - 1
+
+
+class Scores(NamedTuple):
+    """The log-probability of the token that was drawn, and the likeliest tokens with theirs, best first."""
+
+    logprob: float
+    top: tuple[tuple[int, float], ...]
 
 
 class Memory:
@@ -163,6 +174,8 @@ class Decoder:
         if token in self._stops:
             row.emit("stop")
             return False
+        if row.logprobs is not None:
+            row.scores.append(score(logits, token, row.logprobs))
         row.last = token
         row.count += 1
         row.emit(token)
@@ -248,6 +261,14 @@ def draw(logits: Any, sampling: Sampling, chance: float) -> int:
     reached = weights[order].cumsum(0)
     allowed = int((reached - weights[order] < top_p).sum())
     return int(tokens[order][(reached < chance * reached[allowed - 1]).sum()])
+
+
+def score(logits: Any, token: int, alternatives: int) -> Scores:
+    """The log-probabilities at temperature 1, before filters. Tokens that cannot be drawn are no alternatives."""
+    scores = logits.double().log_softmax(0)
+    best = scores.topk(min(alternatives, len(scores)))
+    pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+    return Scores(float(scores[token]), tuple((other, each) for other, each in pairs if math.isfinite(each)))
 
 
 def _failure(error: Exception) -> EngineError:

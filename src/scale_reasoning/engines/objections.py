@@ -222,6 +222,11 @@ def _normalize(name: str) -> str:
 
 def _change_key(key: str, text: str, body: Body) -> list[Change]:
     value = body[key]
+    if key == "logprobs" and "top_logprobs" in body:  # often they are refused by the other's name
+        changes = [each for each in _change_key("top_logprobs", text, body) if isinstance(each, Bound)]
+        return [*changes, Drop(key)]
+    if isinstance(value, bool):
+        return [Drop(key)]
     if key in LIMITS:
         return _change_limit(key, text, value)
     if isinstance(value, str) and (effort := _nearest_effort(value, text)) is not None:

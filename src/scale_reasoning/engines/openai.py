@@ -127,6 +127,9 @@ class OpenAI:
             request.limit_key: request.max_tokens,
             "stream_options": {"include_usage": True},
         }
+        if request.logprobs is not None:
+            # Without a number llama.cpp gives 20 alternatives, with 0 nothing at all; others give none without one.
+            body |= {"logprobs": True, "top_logprobs": request.logprobs or None}
         if request.schema is not None:
             schema = {"name": request.schema.name, "strict": True, "schema": request.schema.body}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
@@ -138,6 +141,7 @@ class OpenAI:
             on_delta,
             inside=request.starts_thinking,
             think=request.think,
+            logprobs=request.logprobs,
             where=client.where,
             secrets=client.secrets,
         )

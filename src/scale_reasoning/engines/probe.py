@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from scale_reasoning.engines import checks, listing, name_model
+from scale_reasoning.engines.check_logprobs import check_logprobs
 from scale_reasoning.engines.connection import Connection, derive_system1
 from scale_reasoning.engines.findings import Finding, no, unknown, yes
 from scale_reasoning.engines.probed import ProbedEngine, open_probed
@@ -147,6 +148,7 @@ _CHECKS: tuple[tuple[str, Check, Mode | None], ...] = (
     (LEAK, checks.check_leak, Mode.SYSTEM1),
     ("System 2 reasons", checks.check_reasoning, Mode.SYSTEM2),
     ("schema honoured", checks.check_schema, Mode.SYSTEM1),
+    ("logprobs", check_logprobs, Mode.SYSTEM1),  # looks at the reply to the check before it
     ("n", checks.check_choices, None),
     ("seed repeatable", checks.check_seed, None),
     ("cached tokens", checks.check_cache, None),

@@ -24,12 +24,16 @@ from scale_reasoning.types import JSON, Completion, Message, Mode, Request, Sche
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimedReply:
-    """A completion, the number of pieces it came in, and the seconds until the first of them and until its end."""
+    """A completion, the number of pieces it came in, and the seconds until the first of them and until its end.
+
+    `asked_logprobs` says whether log-probabilities were asked for.
+    """
 
     completion: Completion
     pieces: int
     first_seconds: float
     seconds: float
+    asked_logprobs: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -79,13 +83,21 @@ class ProbedEngine:
         engine = self.opened.engine
         return engine.adaptations.found.get(self.model, ()) if isinstance(engine, Adaptable) else ()
 
-    def request(self, text: str, limit: int, *, mode: Mode | None = None, schema: Schema | None = None) -> Request:
+    def request(
+        self,
+        text: str,
+        limit: int,
+        *,
+        mode: Mode | None = None,
+        schema: Schema | None = None,
+        logprobs: int | None = None,
+    ) -> Request:
         """What an LM would send to ask this in at most `limit` new tokens."""
         mode = mode or self.cheapest
         endpoint = self.endpoints[mode]
         # A thought with a budget needs a limit above it (Anthropic).
         limit += value_at(endpoint.profile.extras, "thinking", "budget_tokens") or 0
-        return request_for(self.endpoints, (Message("user", text),), mode, 1, limit, schema)
+        return request_for(self.endpoints, (Message("user", text),), mode, 1, limit, schema, logprobs)
 
     async def ask(self, text: str, limit: int, *, mode: Mode | None = None) -> TimedReply:
         """The reply to a text. Raises the engine's EngineErrors, as the two methods below do."""
@@ -99,7 +111,13 @@ class ProbedEngine:
         completion = await self.opened.engine.generate(request, lambda _: times.append(clock()))
         ended = clock()
         first = (times[0] if times else ended) - began
-        reply = TimedReply(completion=completion, pieces=len(times), first_seconds=first, seconds=ended - began)
+        reply = TimedReply(
+            completion=completion,
+            pieces=len(times),
+            first_seconds=first,
+            seconds=ended - began,
+            asked_logprobs=request.logprobs is not None,
+        )
         self.replies.append(reply)
         return reply
 

@@ -13,6 +13,7 @@ from scale_reasoning.engines import chunks
 from scale_reasoning.engines.chunks import Choice, Chunk, Message, Unreadable
 from scale_reasoning.engines.counts import Counts, read_counts
 from scale_reasoning.engines.finish import failure_message, normalize_reason
+from scale_reasoning.engines.logprobs import Logprobs
 from scale_reasoning.engines.pieces import Pieces, join_pieces
 from scale_reasoning.engines.refusals import quote, stream_error
 from scale_reasoning.engines.sse import EventReader
@@ -22,8 +23,8 @@ from scale_reasoning.types import THINK, Completion, Delta, Marks, OnDelta, Usag
 
 _BOM = b"\xef\xbb\xbf"
 
-LARGEST_BODY, LARGEST_WHOLE = 2**26, 2**20
-"""Bytes of a stream, and of a reply in one JSON body. A larger one is malformed."""
+LARGEST_BODY, LARGEST_WHOLE, LARGEST_SCORED = 2**26, 2**20, 2**24
+"""Bytes of a stream, of a reply in one JSON body, and of one with log-probabilities. A larger one is malformed."""
 
 LARGEST_TEXT = 2**21
 """Characters of a reply, reasoning included. A longer one is malformed."""
@@ -36,8 +37,16 @@ class Reply:
     """A completion while it arrives. Its first byte decides whether it is a stream of events or one JSON body."""
 
     def __init__(
-        self, on_delta: OnDelta | None, *, inside: bool, where: str, secrets: Sequence[str], think: Marks = THINK
+        self,
+        on_delta: OnDelta | None,
+        *,
+        inside: bool,
+        where: str,
+        secrets: Sequence[str],
+        think: Marks = THINK,
+        logprobs: int | None = None,
     ) -> None:
+        """`logprobs` is the number of alternatives per token that were asked for; None: no log-probabilities."""
         self.began = self.done = False
         """Whether a byte has arrived, and whether the reply is complete, so that nothing more counts."""
         self.listener_error: Exception | None = None
@@ -56,6 +65,7 @@ class Reply:
         self._finish_reason: str | None = None
         self._counts: Counts | None = None
         self._model: str | None = None
+        self._logprobs = None if logprobs is None else Logprobs(logprobs)
 
     @property
     def reasoning_is_apart(self) -> bool:
@@ -66,7 +76,7 @@ class Reply:
         """Reads the next bytes of the body. Raises EngineErrors."""
         self.began = True
         self._size += len(chunk)
-        largest = LARGEST_WHOLE if self.whole else LARGEST_BODY
+        largest = (LARGEST_WHOLE if self._logprobs is None else LARGEST_SCORED) if self.whole else LARGEST_BODY
         if self._size > largest:
             raise Malformed(f"{self._where} sent a reply of over {largest} bytes")
         if self.whole is None:
@@ -98,7 +108,14 @@ class Reply:
         if finish_reason == "length" and text.strip() == reasoning.strip():
             text = ""  # some servers repeat a thought that was cut off as the text
         usage = Usage() if self._counts is None else self._counts.usage(empty=not (text or reasoning))
-        return Completion(text=text, reasoning=reasoning, finish_reason=finish_reason, usage=usage, model=self._model)
+        return Completion(
+            text=text,
+            reasoning=reasoning,
+            finish_reason=finish_reason,
+            usage=usage,
+            model=self._model,
+            logprobs=None if self._logprobs is None else self._logprobs.select(text),
+        )
 
     def _read_end(self) -> bool:
         """Reads what is left of the body; whether it was complete."""
@@ -157,6 +174,8 @@ class Reply:
         self._choices += 1
         if choice.finish_reason and not failure_message(self._finish_reason, self._where):
             self._finish_reason = choice.finish_reason
+        if self._logprobs is not None:
+            self._logprobs.add(choice.logprobs)
         if choice.delta is not None and choice.full:
             self._full.append(choice.delta)
         elif choice.delta is not None:

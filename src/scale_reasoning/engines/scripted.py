@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
+from scale_reasoning.engines.logprobs import limit_alternatives
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.types import Completion, Delta, OnDelta, Request, Usage
 
@@ -20,6 +21,7 @@ class Scripted:
 
     A reply is a text, a completion, an exception to raise, or a function of the request. `requests` are all requests so
     far; `in_flight` and `most_in_flight` count requests being answered. Each word is a token.
+    The log-probabilities of a completion are given as far as a request asks for them.
     """
 
     def __init__(self, rules: Sequence[tuple[str, Reply]], *, seconds: float = 0.0) -> None:
@@ -55,6 +57,8 @@ class Scripted:
             raise copy.copy(reply)  # notes may be added to what is raised
         made = reply(request) if callable(reply) else reply
         completion = Completion(text=made, finish_reason="stop") if isinstance(made, str) else made
+        if completion.logprobs is not None:
+            completion = replace(completion, logprobs=limit_alternatives(completion.logprobs, request.logprobs))
         return completion if completion.usage != Usage() else replace(completion, usage=_usage(request, completion))
 
 

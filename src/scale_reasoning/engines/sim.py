@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+import re
 import selectors
 from collections.abc import Coroutine
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 
 from scale_reasoning.engines.limit import Fixed, Slots, take_slot
 from scale_reasoning.errors import Overloaded
-from scale_reasoning.types import Completion, Delta, Mode, OnDelta, Request, Usage
+from scale_reasoning.types import Completion, Delta, Mode, OnDelta, Request, Token, Usage
 
 T = TypeVar("T")
 
@@ -125,7 +126,30 @@ class Sim:
                 cached_tokens=0,
             ),
             model="sim",
+            logprobs=None if request.logprobs is None else _draw_logprobs(text, request.seed, request.logprobs),
         )
+
+
+def _draw_logprobs(text: str, seed: int, alternatives: int) -> tuple[Token, ...]:
+    """A token for each digit and each word. The alternatives of a digit are the others, with shares that shrink."""
+    chance = random.Random(f"logprobs {seed}")
+    tokens: list[Token] = []
+    for written in _TOKEN.findall(text):
+        digit = written.isdecimal()
+        others = [each for each in "0123456789" if each != written] if digit else [f" word{n}" for n in range(20)]
+        chance.shuffle(others)
+        left, shares = 1.0, list[float]()
+        for _ in range(1 + len(others)):
+            shares.append(left * chance.uniform(0.4, 0.95))
+            left -= shares[-1]
+        drawn = min(int(chance.expovariate(2)), len(others))  # nearly always the first
+        others.insert(drawn, written)
+        top = sorted(zip(others, map(math.log, shares), strict=True), key=lambda pair: -pair[1])
+        tokens.append(Token(text=written, logprob=math.log(shares[drawn]), top=tuple(top[:alternatives])))
+    return tuple(tokens)
+
+
+_TOKEN = re.compile(r"\d|\s*[^\s\d]+|\s+")
 
 
 class _VirtualSelector(selectors.SelectSelector):
