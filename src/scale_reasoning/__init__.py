@@ -1,7 +1,7 @@
 """SCALE: selective resource allocation for test-time scaling in mathematical reasoning.
 
 async with connect(Connection(model="Qwen/Qwen3-32B", base_url="http://127.0.0.1:8000/v1")) as endpoints:
-    record = await solve("How many primes are below 100?", Scale(route=Threshold(tau=0.2)), endpoints=endpoints)
+    record = await solve("How many primes are below 100?", Scale(), endpoints=endpoints)
 """
 
 from importlib import import_module
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from scale_reasoning.lm import LM, Strategy
     from scale_reasoning.runs.attempt import attempt, solve
     from scale_reasoning.strategies import STRATEGIES
-    from scale_reasoning.strategies.allocators.threshold import Threshold
     from scale_reasoning.strategies.cot import CoT
     from scale_reasoning.strategies.inftythink import InftyThink
     from scale_reasoning.strategies.scale import Scale
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
         Record,
         Request,
         Solution,
-        Token,
     )
 
 __all__ = [
@@ -57,8 +55,6 @@ __all__ = [
     "Solution",
     "Strategy",
     "StrategyError",
-    "Threshold",
-    "Token",
     "Vote",
     "ask",
     "attempt",
@@ -95,7 +91,6 @@ _PLACES = {
         "solve",
     ),
     "strategies": ("STRATEGIES",),
-    "strategies.allocators.threshold": ("Threshold",),
     "strategies.cot": ("CoT",),
     "strategies.inftythink": ("InftyThink",),
     "strategies.scale": ("Scale",),
@@ -110,7 +105,6 @@ _PLACES = {
         "Record",
         "Request",
         "Solution",
-        "Token",
     ),
 }
 """The public names by the module that each comes from, which is imported when the name is first asked for: the `scale`

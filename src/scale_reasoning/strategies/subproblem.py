@@ -183,7 +183,7 @@ class Subproblem:
             difficulty=difficulty,
             reason=reason,
             assessments=tuple(self.assessments),
-            trials=tuple(self._describe_trial(draft) for draft in others),
+            trials=tuple(self._describe_trial(draft, mode) for draft in others),
             usage=sum((draft.step.usage for draft in others), run.step.usage),
         )
 
@@ -230,7 +230,8 @@ class Subproblem:
             logprobs=None if second else 0,
         )
 
-    def _describe_trial(self, draft: Draft) -> Trial:
+    def _describe_trial(self, draft: Draft, mode: Mode) -> Trial:
+        taken = "another draft was taken" if mode is Mode.SYSTEM1 else "the step was solved in System 2"
         return Trial(
             mode=draft.step.mode,
             text=draft.step.text,
@@ -238,5 +239,5 @@ class Subproblem:
             usage=draft.step.usage,
             answer=draft.answer,
             confidence=compute_confidence(draft.logprobs),
-            why=self._reasons.get(id(draft), "another solution was taken"),
+            why=self._reasons.get(id(draft), taken),
         )
