@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from scale_reasoning.cli import options
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 COLOURS = {"yes": "green", "no": "bold red", "unknown": "yellow"}
 
+NAME_WIDTH = 38
+"""Columns of the longest name of a finding."""
 PATIENCE = 60.0
 """Seconds until a reply must begin, because the requests are small."""
 
@@ -50,26 +52,36 @@ def add(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Examines the endpoint and prints the findings."""
-    findings = asyncio.run(_examine(make_connection(options.read_model(args)), quick=args.quick))
+    connection, tell = make_connection(options.read_model(args)), _ignore if args.json else _print_row
+    findings = asyncio.run(_examine(connection, tell, quick=args.quick))
     if args.json:
         import msgspec
 
         print(msgspec.json.encode(findings).decode(), flush=True)
     else:
-        _print(findings)
+        _print_advice(findings)
     return _choose_exit_code(findings)
 
 
-async def _examine(connection: Connection, *, quick: bool) -> list[Finding]:
+async def _examine(connection: Connection, tell: Callable[[Finding], None], *, quick: bool) -> list[Finding]:
     from scale_reasoning.engines import name_model
     from scale_reasoning.engines.probe import is_complete, probe
     from scale_reasoning.runs.modes import examine_modes
 
     connection = await name_model(connection)
-    findings = await probe(connection, _show_progress)
+    findings = await probe(connection, _show_progress, tell)
     if not quick and is_complete(findings):
-        findings += await examine_modes(connection, _show_progress)
+        if tell is not _ignore:
+            options.say("ten small questions in both modes, at most 5 minutes; --quick leaves them out")
+        measured = await examine_modes(connection, _show_progress)
+        for finding in measured:
+            tell(finding)
+        findings += measured
     return findings
+
+
+def _ignore(_: object) -> None:
+    pass
 
 
 def _show_progress(name: str) -> None:
@@ -77,18 +89,27 @@ def _show_progress(name: str) -> None:
         options.say(f"asking: {name}")
 
 
-def _print(findings: Sequence[Finding]) -> None:
+def _print_row(finding: Finding) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    row = Table.grid(padding=(0, 2, 0, 0))
+    row.add_column(width=NAME_WIDTH)
+    row.add_column(width=max(map(len, COLOURS)))
+    row.add_column()
+    row.add_row(Text(finding.name), Text(finding.verdict, style=COLOURS[finding.verdict]), _make_line(finding.found))
+    Console(highlight=False).print(row)
+
+
+def _print_advice(findings: Sequence[Finding]) -> None:
+    """What each lack costs, and how to fix it."""
     from rich.console import Console
     from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
     console = Console(highlight=False)
-    table = Table("can it", "", "found", box=None, header_style="dim", padding=(0, 2, 0, 0))
-    for finding in findings:
-        verdict = Text(finding.verdict, style=COLOURS[finding.verdict])
-        table.add_row(Text(finding.name), verdict, _make_line(finding.found))
-    console.print(table)
     for finding in findings:
         if finding.verdict == "yes" or not (finding.cost or finding.fix):
             continue

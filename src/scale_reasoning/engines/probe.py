@@ -33,16 +33,30 @@ Check: TypeAlias = Callable[[ProbedEngine], Awaitable[Finding]]
 PLANETS = "Name the planets of the solar system."
 
 
-async def probe(connection: Connection, say: Callable[[str], None] = lambda _: None) -> list[Finding]:
+def _ignore(_: object) -> None:
+    pass
+
+
+async def probe(
+    connection: Connection, say: Callable[[str], None] = _ignore, tell: Callable[[Finding], None] = _ignore
+) -> list[Finding]:
     """What the endpoint of each mode can do; where both modes have one endpoint, everything is found once.
 
     Sends at most 12 requests to an endpoint, one after the other, and repeats those in which the server refuses a key.
-    `say` is called with the name of each finding before its check. The checks of an endpoint end with `reachable` or
-    `model` when it cannot be used, and with the check in which it falls silent. Raises ConfigError for what cannot be
-    opened; an EngineError becomes a finding.
+    `say` is called with the name of each finding before its check, and `tell` with the finding. The checks of an
+    endpoint end with `reachable` or `model` when it cannot be used, and with the check in which it falls silent. Raises
+    ConfigError for what cannot be opened; an EngineError becomes a finding.
     """
     findings: list[Finding] = []
     connection = await name_model(connection)
+    secrets = (connection.api_key,) if connection.api_key else ()
+
+    def add(finding: Finding) -> None:
+        # Both texts may quote the server.
+        finding = replace(finding, found=quote(finding.found, secrets), fix=quote(finding.fix, secrets))
+        findings.append(finding)
+        tell(finding)
+
     async with AsyncExitStack() as stack:
         second = derive_system1(connection)
         if second is None:
@@ -53,10 +67,8 @@ async def probe(connection: Connection, say: Callable[[str], None] = lambda _: N
                 " (System 1)": await open_probed(second, (Mode.SYSTEM1,), stack),
             }
         for label, engine in engines.items():
-            findings += await _run_checks(engine, label, say)
-    secrets = (connection.api_key,) if connection.api_key else ()
-    # Both texts may quote the server.
-    return [replace(f, found=quote(f.found, secrets), fix=quote(f.fix, secrets)) for f in findings]
+            await _run_checks(engine, label, say, add)
+    return findings
 
 
 def is_complete(findings: Sequence[Finding]) -> bool:
@@ -65,8 +77,9 @@ def is_complete(findings: Sequence[Finding]) -> bool:
     return 0 < began == ended
 
 
-async def _run_checks(engine: ProbedEngine, label: str, say: Callable[[str], None]) -> list[Finding]:
-    findings: list[Finding] = []
+async def _run_checks(
+    engine: ProbedEngine, label: str, say: Callable[[str], None], add: Callable[[Finding], None]
+) -> None:
     for name, check, mode in _CHECKS:
         if mode not in engine.modes if mode else not engine.endpoints:
             continue
@@ -76,11 +89,10 @@ async def _run_checks(engine: ProbedEngine, label: str, say: Callable[[str], Non
             finding = await check(engine)
         except EngineError as error:
             finding, silent = unknown(str(error)), isinstance(error, Unreachable)
-        findings.append(replace(finding, name=name if mode else name + label))
+        add(replace(finding, name=name if mode else name + label))
         unusable = name in (REACHABLE, MODEL) and finding.verdict == "no"
         if silent or unusable:
             break
-    return findings
 
 
 async def _check_reachable(engine: ProbedEngine) -> Finding:
