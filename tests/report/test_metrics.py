@@ -146,3 +146,5 @@ def test_a_control_is_told_without_the_options_that_its_route_does_not_look_at()
     assert select_used({**options, "route": "random"}) == {"candidates": 1, "random_share": 0.3, "route": "random"}
     assert select_used({**options, "route": "system2"}) == {"candidates": 1, "route": "system2"}
     assert select_used({"name": "vote", "samples": 8}) == {"samples": 8}
+    assert select_used({"name": "vote", "stop": "never", "level": 0.95}) == {"stop": "never"}
+    assert select_used({"name": "vote", "stop": "beta", "level": 0.95}) == {"stop": "beta", "level": 0.95}

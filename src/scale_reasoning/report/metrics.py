@@ -19,8 +19,8 @@ from scale_reasoning.types import JSON, NO_USAGE, Form, Mode, Stage, Usage
 
 Denominator: TypeAlias = Literal["planned", "completed"]
 
-ROUTE_OF_OPTION = {"tau": "threshold", "random_share": "random"}
-"""Options of SCALE that one route alone uses."""
+USED_WITH = {"tau": ("route", "threshold"), "random_share": ("route", "random"), "level": ("stop", "beta")}
+"""Options that are used with one value of another option only: that option and its value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +80,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, rename={"pending": "owe
 
 
 def select_used(strategy: Mapping[str, JSON]) -> dict[str, JSON]:
-    """A strategy's options without its name and without those that its route does not use."""
-    route = strategy.get("route")
-    unused = {option for option, used_by in ROUTE_OF_OPTION.items() if route not in (None, used_by)}
+    """A strategy's options without its name and without those that its other options leave unused."""
+    unused = {option for option, (other, value) in USED_WITH.items() if strategy.get(other) not in (None, value)}
     return {option: value for option, value in strategy.items() if option not in {"name", *unused}}
 
 

@@ -23,7 +23,7 @@ from scale_reasoning.report.columns import (
 )
 from scale_reasoning.report.formats import NOTHING, UNKNOWN, WRITERS, Column, Grid, percent, span
 from scale_reasoning.report.intervals import Estimate, average_estimates
-from scale_reasoning.report.metrics import ROUTE_OF_OPTION, Summary, find_swept, flatten
+from scale_reasoning.report.metrics import USED_WITH, Summary, find_swept, flatten
 from scale_reasoning.report.paper import is_from_paper
 from scale_reasoning.report.rows import identify
 from scale_reasoning.types import JSON
@@ -69,7 +69,7 @@ def _choose_layout(summaries: Sequence[Summary]) -> Literal["table1", "table2", 
 
 def _find_swept(summaries: Sequence[Summary]) -> list[str]:
     """The options that differ between summaries of one strategy and model; an unused one differs from any value."""
-    unused = dict.fromkeys(ROUTE_OF_OPTION)
+    unused = dict.fromkeys(USED_WITH)
     mine = [summary for summary in summaries if not is_from_paper(summary)]
     return sorted(find_swept(((s.strategy, s.model), unused | flatten(s.options)) for s in mine))
 
