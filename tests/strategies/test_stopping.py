@@ -93,7 +93,7 @@ def test_a_tie_that_the_leader_wins_is_certain_and_one_that_it_loses_is_not() ->
 @pytest.mark.parametrize(
     ("leader", "second", "posterior"),
     [(0, 0, "1/2"), (1, 0, "3/4"), (2, 0, "7/8"), (3, 0, "15/16"), (4, 0, "31/32"), (1, 1, "1/2"), (2, 1, "11/16"),
-     (5, 1, "15/16"), (6, 1, "247/256")],
+     (5, 1, "15/16"), (6, 1, "247/256"), (8, 2, "1981/2048")],
 )  # fmt: skip
 def test_posteriors_are_exact(leader: int, second: int, posterior: str) -> None:
     assert find_posterior(leader, second) == Fraction(posterior)

@@ -28,11 +28,11 @@ class Vote:
     stop: Stop = option(
         "never",
         "when a vote ends before all chains have run: certain: once no other answer can win; beta: once the leading "
-        "answer is as probable as `level`",
+        "answer is ahead with the probability `level`",
         flag=True,
     )
     level: float = option(
-        0.95, "with stop = beta: the probability of the leading answer that ends a vote", low=0.5, high=1
+        0.95, "with stop = beta: the probability that the leading answer is ahead, which ends a vote", low=0.5, high=1
     )
 
     def __post_init__(self) -> None:

@@ -101,20 +101,26 @@ def drop_wrong(candidate: Candidate) -> str | None:
 
 def drop_cut_off(candidate: Candidate) -> str | None:
     """Drops an attempt with a step that the token limit cut off, also where a forced answer hides it."""
-    chain = _chain_path(candidate.record.solution)
+    chain = _chain_number(candidate.record.solution)
     for call in candidate.record.calls:
-        if call.finish_reason == "length" and call.stage is Stage.SOLVE and call.path.startswith(chain):
+        if call.finish_reason == "length" and call.stage is Stage.SOLVE and chain in (None, _read_chain(call.path)):
             return f"the call {call.path} was cut off by its token limit"
     steps = read_steps(candidate.record)
     short = [number for number, step in enumerate(steps, 1) if step.finish_reason == "length"]
     return f"step {short[0]} of {len(steps)} was cut off by its token limit" if short else None
 
 
-def _chain_path(solution: Solution | None) -> str:
-    """The start of the paths of the trace's calls: the chain that won a vote, else all."""
+def _chain_number(solution: Solution | None) -> str | None:
+    """The number of the chain that won a vote: the trace has its calls alone. None where there is no such chain."""
     if solution is None or not solution.chains or solution.selected is None:
-        return ""
-    return f"chain{solution.selected + 1}/"
+        return None
+    return str(solution.selected + 1)
+
+
+def _read_chain(path: str) -> str | None:
+    """The number of the chain that a call belongs to (`chain2/solve`, `then/chain3/step1/solve`); the outer one."""
+    chain = re.search(r"(?:^|/)chain(\d+)/", path)
+    return None if chain is None else chain[1]
 
 
 _THINK = re.compile("|".join((*THINK, "<thinking>", "</thinking>")), re.IGNORECASE)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from scale_reasoning.lm import Strategy
 from scale_reasoning.runs.outcome import Outcome, outcome_of
+from scale_reasoning.strategies.cascade import Cascade
 from scale_reasoning.strategies.scale import Scale
 from scale_reasoning.strategies.vote import Vote
 from scale_reasoning.web.viewer.replay import CachingJournal, StoredAttempt, replay
@@ -26,6 +27,9 @@ def find_tau(strategy: Strategy) -> float | None:
             return tau
         case Vote(base=base):
             return find_tau(base)
+        case Cascade(first=first, then=then):
+            found = {tau for tau in map(find_tau, (first, then)) if tau is not None}
+            return found.pop() if len(found) == 1 else None
         case _:
             return None
 
@@ -37,6 +41,8 @@ def set_tau(strategy: Strategy, tau: float) -> Strategy:
             return replace(strategy, tau=tau)
         case Vote(base=base):
             return replace(strategy, base=set_tau(base, tau))
+        case Cascade(first=first, then=then):
+            return replace(strategy, first=set_tau(first, tau), then=set_tau(then, tau))
         case _:
             return strategy
 
