@@ -57,6 +57,8 @@ VARIANTS: dict[str, Strategy] = {
     "vote over what is forced": Vote(base=CoT(on_limit="force", system2_max_tokens=TIGHT), samples=3),
     "inftythink that is forced": InftyThink(max_rounds=3, round_max_tokens=TIGHT),
     "inftythink in rounds of any length": InftyThink(max_rounds=4, round_max_tokens=2000, summary_max_tokens=200),
+    "vote that stops": Vote(samples=5, stop="certain"),
+    "vote that stops by its posterior": Vote(base=Scale(candidates=1), samples=6, stop="beta", level=0.8),
     "vote over inftythink": Vote(base=InftyThink(max_rounds=2, round_max_tokens=TIGHT), samples=3),
 }
 
@@ -64,6 +66,7 @@ VARIANTS: dict[str, Strategy] = {
 QUICK = {
     *STRATEGIES, "vote over scale", "scale by titles", "scale at random", "scale with answers",
     "scale with the last in system2", "scale that is forced", "vote over inftythink",
+    "vote that stops",
 }  # fmt: skip
 """One of each kind; `make test-slow` tries the others."""
 
