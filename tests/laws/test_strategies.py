@@ -22,6 +22,7 @@ from scale_reasoning.lm import Strategy
 from scale_reasoning.runs.attempt import attempt
 from scale_reasoning.spending import spending
 from scale_reasoning.strategies import STRATEGIES, describe, make
+from scale_reasoning.strategies.cascade import Cascade
 from scale_reasoning.strategies.cot import CoT
 from scale_reasoning.strategies.inftythink import InftyThink
 from scale_reasoning.strategies.scale import Scale
@@ -59,6 +60,13 @@ VARIANTS: dict[str, Strategy] = {
     "inftythink in rounds of any length": InftyThink(max_rounds=4, round_max_tokens=2000, summary_max_tokens=200),
     "vote that stops": Vote(samples=5, stop="certain"),
     "vote that stops by its posterior": Vote(base=Scale(candidates=1), samples=6, stop="beta", level=0.8),
+    "cascade": Cascade(then=Scale(candidates=2)),
+    "cascade to a longer vote": Cascade(then=Vote(samples=5, stop="certain")),
+    "cascade to another vote": Cascade(
+        first=Vote(base=CoT(mode=Mode.SYSTEM1), samples=3, stop="certain"), then=Vote(samples=2), accept=0.8
+    ),
+    "cascade to inftythink": Cascade(then=InftyThink(max_rounds=2, round_max_tokens=TIGHT)),
+    "vote over a cascade": Vote(base=Cascade(then=Scale(candidates=1)), samples=2),
     "vote over inftythink": Vote(base=InftyThink(max_rounds=2, round_max_tokens=TIGHT), samples=3),
 }
 
@@ -66,7 +74,7 @@ VARIANTS: dict[str, Strategy] = {
 QUICK = {
     *STRATEGIES, "vote over scale", "scale by titles", "scale at random", "scale with answers",
     "scale with the last in system2", "scale that is forced", "vote over inftythink",
-    "vote that stops",
+    "vote that stops", "cascade", "cascade to a longer vote",
 }  # fmt: skip
 """One of each kind; `make test-slow` tries the others."""
 
