@@ -98,6 +98,13 @@ class LM:
         """The same model for the chain of that number in a vote, from 1; in a vote of votes the outer number stays."""
         return self._child(f"chain{number}", number if self._chain is None else self._chain)
 
+    def as_chain(self, number: int) -> LM:
+        """The same model and path as chain `number`: for a strategy that votes with others under its own paths."""
+        child = object.__new__(LM)
+        child._ledger, child.path = self._ledger, self.path
+        child._chain = number if self._chain is None else self._chain
+        return child
+
     def location(self, stage: Stage = Stage.SOLVE, *, final: bool | None = False) -> Location:
         """Path, stage and chain, for events."""
         return Location(path=self.path, stage=stage, chain=self._chain, final=final)

@@ -278,7 +278,8 @@ class Solution:
     `answer` is None when the last solution has no final answer, `form` says where it was read (of a vote: in the
     chosen chain; None in records from before there were forms). `selected` is the index of the chosen one of
     `candidates` (decompositions), or of `chains` for voting. `notes` label every departure from the method. `unparsed`
-    says that a structured reply (a decomposition, a choice, a rating) could not be read; None if unknown.
+    says that a structured reply (a decomposition, a choice, a rating) could not be read; None if unknown. `tie_from` is
+    the index of the first chain that decides a tie of the vote.
     """
 
     answer: str | None
@@ -290,6 +291,7 @@ class Solution:
     notes: tuple[str, ...] = ()
     unparsed: bool | None = None
     form: Form | None = None
+    tie_from: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ from scale_reasoning.strategies import STRATEGIES, describe, make
 from scale_reasoning.strategies.allocators import ALLOCATORS
 from scale_reasoning.strategies.allocators.always import Always
 from scale_reasoning.strategies.assessors import ASSESSORS
+from scale_reasoning.strategies.cascade import Cascade
 from scale_reasoning.strategies.cot import CoT
 from scale_reasoning.strategies.inftythink import InftyThink
 from scale_reasoning.strategies.scale import Scale
@@ -60,6 +61,15 @@ VARIANTS: dict[str, Strategy] = {
     "vote over what is forced": Vote(base=CoT(on_limit="force", system2_max_tokens=TIGHT), samples=3),
     "inftythink that is forced": InftyThink(max_rounds=3, round_max_tokens=TIGHT),
     "inftythink in rounds of any length": InftyThink(max_rounds=4, round_max_tokens=2000, summary_max_tokens=200),
+    "vote that stops": Vote(samples=5, stop="certain"),
+    "vote that stops by its posterior": Vote(base=Scale(candidates=1), samples=6, stop="beta", level=0.8),
+    "cascade": Cascade(then=Scale(candidates=2)),
+    "cascade to a longer vote": Cascade(then=Vote(samples=5, stop="certain")),
+    "cascade to another vote": Cascade(
+        first=Vote(base=CoT(mode=Mode.SYSTEM1), samples=3, stop="certain"), then=Vote(samples=2), accept=0.8
+    ),
+    "cascade to inftythink": Cascade(then=InftyThink(max_rounds=2, round_max_tokens=TIGHT)),
+    "vote over a cascade": Vote(base=Cascade(then=Scale(candidates=1)), samples=2),
     "vote over inftythink": Vote(base=InftyThink(max_rounds=2, round_max_tokens=TIGHT), samples=3),
     **{f"scale, allocator {name}": make("scale", {"route": name}) for name in ALLOCATORS},
     **{f"scale, assessor {name}": make("scale", {"assess": name}) for name in ASSESSORS},
@@ -71,7 +81,7 @@ VARIANTS: dict[str, Strategy] = {
 QUICK = {
     *STRATEGIES, "scale, allocator escalate", "scale, assessor draft", "scale, assessor expected", "vote over scale",
     "scale by titles", "scale at random", "scale with answers", "scale with the last in system2",
-    "scale that is forced", "vote over inftythink",
+    "scale that is forced", "vote over inftythink", "vote that stops", "cascade to a longer vote",
 }  # fmt: skip
 """One of each kind; `make test-slow` tries the others."""
 

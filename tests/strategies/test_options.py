@@ -107,14 +107,14 @@ def test_the_proxy_serves_it_within_its_bounds() -> None:
     with pytest.raises(Refusal, match="times = 6: at most 5 here"):
         strategy_of(parse("q@again:times=6", "q"), {})
     assert capped(Again(), 7) == Again(reply_tokens=7)
-    with pytest.raises(Refusal, match="on @scale only"):
+    with pytest.raises(Refusal, match="on @scale, @cascade only"):
         strategy_of(parse("q@again", "q"), {}, "high")
 
 
 def test_every_option_of_every_strategy_is_described() -> None:
     for name, shape in STRATEGIES.items():
         described = set(options_of(shape))
-        assert described == {each.name for each in fields(shape)} - {"base"}, name
+        assert described == {each.name for each in fields(shape)}, name
         assert all(each.help and not each.help.endswith(".") for each in options_of(shape).values())
 
 

@@ -136,6 +136,9 @@ def test_of_a_vote_only_the_chain_that_is_learnt_must_be_complete():
     voted = candidate(solution=Solution(answer="4", chains=chains, selected=1))
     assert drops(with_calls(voted, call("chain1/solve", "length"), call("chain2/solve", "stop"))) == []
     assert drops(with_calls(voted, call("chain2/solve", "length"))) != []
+    assert drops(with_calls(voted, call("then/chain2/step1/solve", "length"))) != []
+    assert drops(with_calls(voted, call("first/chain1/solve", "length"), call("chain12/solve", "length"))) == []
+    assert drops(with_calls(voted, call("chain1/chain2/solve", "length"))) == []
 
 
 def test_a_selected_decomposition_is_no_chain():

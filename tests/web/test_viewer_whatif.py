@@ -18,11 +18,15 @@ from scale_reasoning.engines.connection import ModelSpec
 from scale_reasoning.engines.llama import Llama
 from scale_reasoning.engines.sim import Sim, Speeds
 from scale_reasoning.runs.store import reading
+from scale_reasoning.strategies.allocators.threshold import Threshold
+from scale_reasoning.strategies.cascade import Cascade
+from scale_reasoning.strategies.scale import Scale
+from scale_reasoning.strategies.vote import Vote
 from scale_reasoning.types import Mode, Record
 from scale_reasoning.web.viewer.pages import write_table
 from scale_reasoning.web.viewer.replay import EMBEDDED_WINDOW, StoredAttempt, make_endpoints
 from scale_reasoning.web.viewer.shelf import Shelf
-from scale_reasoning.web.viewer.whatif import GRID, TauRange, find_ranges
+from scale_reasoning.web.viewer.whatif import GRID, TauRange, find_ranges, find_tau, set_tau
 
 CHOSEN = (0.15, 0.4, 0.85)
 
@@ -204,3 +208,16 @@ def test_replays_share_what_they_asked_the_journal(tmp_path: Path) -> None:
         )
     shelf.close()
     assert len(counting.asked) == len(set(counting.asked)) > 0
+
+
+def test_a_cascade_has_the_threshold_that_its_stages_have_in_common() -> None:
+    low, high = Scale(route=Threshold(tau=0.3)), Scale(route=Threshold(tau=0.4))
+    scaled = Vote(base=low, samples=2)
+    assert find_tau(Cascade(then=high)) == 0.4
+    assert find_tau(Cascade(first=scaled, then=low)) == 0.3
+    assert find_tau(Cascade(first=scaled, then=high)) is None
+    assert find_tau(Cascade(then=Vote(samples=4))) is None
+    longer = Cascade(first=scaled, then=Vote(base=low, samples=4))
+    changed = set_tau(longer, 0.6)
+    assert find_tau(changed) == 0.6
+    assert changed.most_calls() == longer.most_calls() == longer.then.most_calls()

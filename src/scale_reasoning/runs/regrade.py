@@ -109,9 +109,14 @@ async def _regrade(
 
 
 def with_answer_found(solution: Solution, answers: Answers = "any") -> Solution:
-    """The solution with the answer found in its text again: first those of the chains, then the vote."""
+    """The solution with the answer found in its text again: first those of the chains, then the vote.
+
+    What the notes say besides the vote, such as why it was stopped, stays.
+    """
     if solution.chains:
-        return elect([with_answer_found(chain, answers) for chain in solution.chains])
+        counted = elect(solution.chains, solution.tie_from).notes
+        new = elect([with_answer_found(chain, answers) for chain in solution.chains], solution.tie_from)
+        return replace(new, notes=(*new.notes, *(note for note in solution.notes if note not in counted)))
     if not solution.steps:
         return solution
     answer = read_answer(solution.steps[-1], answers)
@@ -120,9 +125,9 @@ def with_answer_found(solution: Solution, answers: Answers = "any") -> Solution:
 
 def answers_of(strategy: Mapping[str, JSON]) -> Answers:
     """How a described strategy reads answers; "boxed" for one from before there was a choice."""
-    base = strategy.get("base")
-    if isinstance(base, Mapping):
-        return answers_of(cast("Mapping[str, JSON]", base))
+    for part in ("base", "first"):
+        if isinstance(under := strategy.get(part), Mapping):
+            return answers_of(cast("Mapping[str, JSON]", under))
     return "any" if strategy.get("answers") == "any" else "boxed"
 
 

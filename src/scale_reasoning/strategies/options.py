@@ -5,7 +5,7 @@ The checks of a strategy, its flags and their help, and what a client of the pro
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -60,9 +60,9 @@ def token_limit(default: int | None, help: str, **description: Any) -> Any:  # n
     return count(default, help, limits_tokens=True, **description)
 
 
-def part(shape: type[Any], help: str, *, flag: bool = False) -> Any:  # noqa: A002
-    """An option that is a value of a table, such as a strategy or an allocator; `shape` is the default one."""
-    return field(default_factory=shape, metadata={"option": {"help": help, "flag": flag}})
+def part(make: Callable[[], Any], help: str, *, flag: bool = False) -> Any:  # noqa: A002
+    """An option that is a value of a table, such as a strategy or an allocator; `make` makes the default one."""
+    return field(default_factory=make, metadata={"option": {"help": help, "flag": flag}})
 
 
 def prompts_file() -> Any:

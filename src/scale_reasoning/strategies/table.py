@@ -13,13 +13,20 @@ from typing import Any, get_type_hints
 from scale_reasoning.lm import Strategy
 from scale_reasoning.strategies.allocators import ALLOCATORS, SHORT_NAMES
 from scale_reasoning.strategies.assessors import ASSESSORS
+from scale_reasoning.strategies.cascade import Cascade
 from scale_reasoning.strategies.cot import CoT
 from scale_reasoning.strategies.inftythink import InftyThink
 from scale_reasoning.strategies.scale import Scale
 from scale_reasoning.strategies.subproblem import Allocator, Assessor
 from scale_reasoning.strategies.vote import Vote
 
-STRATEGIES: dict[str, type[Any]] = {"scale": Scale, "cot": CoT, "vote": Vote, "inftythink": InftyThink}
+STRATEGIES: dict[str, type[Any]] = {
+    "scale": Scale,
+    "cot": CoT,
+    "vote": Vote,
+    "cascade": Cascade,
+    "inftythink": InftyThink,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

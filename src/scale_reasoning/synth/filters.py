@@ -101,20 +101,22 @@ def drop_wrong(candidate: Candidate) -> str | None:
 
 def drop_cut_off(candidate: Candidate) -> str | None:
     """Drops an attempt with a step that the token limit cut off, also where a forced answer hides it."""
-    chain = _chain_path(candidate.record.solution)
+    solution = candidate.record.solution
     for call in candidate.record.calls:
-        if call.finish_reason == "length" and call.stage is Stage.SOLVE and call.path.startswith(chain):
+        if call.finish_reason == "length" and call.stage is Stage.SOLVE and _is_learnt(call.path, solution):
             return f"the call {call.path} was cut off by its token limit"
     steps = read_steps(candidate.record)
     short = [number for number, step in enumerate(steps, 1) if step.finish_reason == "length"]
     return f"step {short[0]} of {len(steps)} was cut off by its token limit" if short else None
 
 
-def _chain_path(solution: Solution | None) -> str:
-    """The start of the paths of the trace's calls: the chain that won a vote, else all."""
+def _is_learnt(path: str, solution: Solution | None) -> bool:
+    """Whether the call belongs to the chain that won a vote: the trace has its calls alone. True where no chain won."""
     if solution is None or not solution.chains or solution.selected is None:
-        return ""
-    return f"chain{solution.selected + 1}/"
+        return True
+    chain = re.search(r"(?:^|/)chain(\d+)/", path)  # the outer one
+    # The last chain of a cascade has the paths of its strategy alone.
+    return int(chain[1] if chain else len(solution.chains)) == solution.selected + 1
 
 
 _THINK = re.compile("|".join((*THINK, "<thinking>", "</thinking>")), re.IGNORECASE)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from scale_reasoning.strategies.allocators.threshold import Threshold
-from scale_reasoning.strategies.options import check_options, count
+from scale_reasoning.strategies.options import check_options, count, part
 from scale_reasoning.strategies.subproblem import Allocator, Subproblem
 from scale_reasoning.types import Mode, Step
 
@@ -18,7 +18,7 @@ class Within:
     Decompositions and ratings count as spent, but are not capped.
     """
 
-    then: Allocator = field(default_factory=Threshold)
+    then: Allocator = part(Threshold, "the allocator while tokens last")
     tokens: int = count(4096, "new tokens that an attempt may spend")
     reserve: int = count(128, "new tokens held back for each later step", at_most="tokens")
 

@@ -23,8 +23,9 @@ GRID = tuple(number / 100 for number in range(101))
 
 
 def find_tau(strategy: Strategy) -> float | None:
-    """The strategy's threshold; None if it has none."""
-    return next((part.tau for part in nested(strategy) if isinstance(part, Threshold)), None)
+    """The strategy's threshold; None if it has none, or several."""
+    found = {part.tau for part in nested(strategy) if isinstance(part, Threshold)}
+    return found.pop() if len(found) == 1 else None
 
 
 def set_tau(strategy: T, tau: float) -> T:
