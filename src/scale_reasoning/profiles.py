@@ -31,6 +31,11 @@ Mark: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 Language: TypeAlias = Literal["", "letters"]
 """The only problems that a family solves: chains of arithmetic in letters; "" where it solves any."""
 
+Effort: TypeAlias = Literal["low", "medium", "high"]
+
+EFFORTS: Mapping[str, Mapping[str, JSON]] = {"low": {"tau": 0.8}, "medium": {"tau": 0.5}, "high": {"tau": 0.2}}
+"""What a word of effort sets of SCALE: from the last step alone to three of four steps in System 2 (paper, Table 2)."""
+
 FINAL = "<|channel|>final"
 """Where gpt-oss ends its thought and begins the message for the user."""
 
@@ -93,7 +98,7 @@ class Profile:
     are worth their tokens, `steps_see` what steps should see of a problem; None where the strategy decides. `think` are
     the marks that open and close a thought in the family's text, where they are not `<think>` and `</think>`.
     `language` is that of the only problems which the family solves (see Language); others are refused before the first
-    call.
+    call. `efforts` are the options of SCALE that a word of effort stands for, where they are not the usual ones.
     """
 
     name: str
@@ -105,8 +110,13 @@ class Profile:
     steps_see: Seen | None = None
     think: tuple[Mark, Mark] = THINK
     language: Language = ""
+    efforts: Mapping[Effort, Mapping[str, JSON]] = field(default_factory=dict[Effort, Mapping[str, JSON]])
     system1: ModeProfile | None = None
     system2: ModeProfile | None = None
+
+    def effort(self, word: str) -> Mapping[str, JSON]:
+        """The options of SCALE that a word of effort stands for."""
+        return cast("Mapping[str, Mapping[str, JSON]]", self.efforts).get(word, EFFORTS[word])
 
     def mode(self, mode: Mode) -> ModeProfile | None:
         """The profile of a mode, None if the family does not have the mode."""

@@ -11,7 +11,7 @@ from typing import Any
 from scale_reasoning.cli.flags import StrategyFlags, name_flag
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import Strategy
-from scale_reasoning.strategies import EFFORTS, STRATEGIES, find_option, make, prompts_of, spelling
+from scale_reasoning.strategies import STRATEGIES, find_option, make, prompts_of, spelling
 from scale_reasoning.types import JSON
 
 Options = dict[str, Any]
@@ -60,9 +60,9 @@ def list_changes(flags: StrategyFlags, described: Sequence[Mapping[str, JSON]]) 
 def _list_flags(flags: StrategyFlags) -> list[Flag]:
     """The options that flags set in every strategy that has them. Raises ConfigError."""
     pairs = [_split_pair("--set", text) for text in flags.settings]
-    if flags.effort is not None and "tau" in flags.options:
-        raise ConfigError("--effort and --tau: both set tau; give one of them")
-    effort = [] if flags.effort is None else [("--effort", "tau", str(EFFORTS[flags.effort]))]
+    if twice := [name_flag(name) for name in flags.effort_settings if name in flags.options]:
+        raise ConfigError(f"--effort and {twice[0]}: both set {twice[0][2:]}; give one of them")
+    effort = [(f"--effort {flags.effort}", name, str(value)) for name, value in flags.effort_settings.items()]
     return [
         *((f"--set {key}", key, value) for key, value in pairs),
         *effort,

@@ -6,13 +6,14 @@ None, or an empty value, means that the flag was not given.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scale_reasoning.engines.connection import Access, ModelSpec
 from scale_reasoning.runs.manifest import DatasetSpec
 from scale_reasoning.runs.shard import Shard
+from scale_reasoning.types import JSON
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -23,10 +24,14 @@ SERVER_KEYS = ("base_url", "more_base_urls", "system1_base_url")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StrategyFlags:
-    """Which strategies, as spelled, and their options: `options` with flags of their own, `settings` from --set."""
+    """Which strategies, as spelled, and their options: `options` with flags of their own, `settings` from --set.
+
+    effort_settings: the options that the word of effort stands for in the model's family.
+    """
 
     strategies: tuple[str, ...] = ()
     effort: str | None = None
+    effort_settings: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
     options: Mapping[str, str]
     settings: tuple[str, ...] = ()
 
@@ -74,7 +79,7 @@ class RunFlags:
 
 def pick_given(value: DataclassInstance) -> dict[str, Any]:
     """The fields of a dataclass that hold something."""
-    found = {field.name: getattr(value, field.name) for field in fields(value)}
+    found = {each.name: getattr(value, each.name) for each in fields(value)}
     return {key: each for key, each in found.items() if each not in (None, (), "")}
 
 

@@ -11,12 +11,13 @@ from typing import Any, TypeAlias, TypeVar, cast
 
 from scale_reasoning.cli.flags import ModelFlags, RunFlags, StrategyFlags, name_flag
 from scale_reasoning.engines.catalogue import DEFAULT_MODEL
-from scale_reasoning.engines.connection import Access, ModelSpec
+from scale_reasoning.engines.connection import Access, ModelSpec, find_family
 from scale_reasoning.engines.limit import InFlight
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.profiles import EFFORTS
 from scale_reasoning.runs import shard as shards
 from scale_reasoning.runs.manifest import DatasetSpec
-from scale_reasoning.strategies import EFFORTS, STRATEGIES, Flag, flags
+from scale_reasoning.strategies import STRATEGIES, Flag, flags
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
@@ -49,7 +50,9 @@ def add_strategy(parser: argparse.ArgumentParser, *, without: Collection[str] = 
     group.add_argument(
         "--effort",
         choices=tuple(EFFORTS),
-        help=f"tau by a word: {', '.join(f'{word} {tau}' for word, tau in EFFORTS.items())}",
+        help="the allocation by a word, as the model's family has it (by default tau "
+        + ", ".join(f"{word} {settings['tau']}" for word, settings in EFFORTS.items())
+        + ")",
     )
     for name, flag in flags().items():
         if name not in without:
@@ -77,7 +80,10 @@ def _write_help(flag: Flag) -> str:
 def read_strategy(args: argparse.Namespace, *, without: Collection[str] = ()) -> StrategyFlags:
     """The strategy flags."""
     options = {name: value for name in flags() if name not in without and (value := getattr(args, name)) is not None}
-    return read(StrategyFlags, args, options=options)
+    if not args.effort:
+        return read(StrategyFlags, args, options=options, effort_settings={})
+    family = find_family(read_model(args).model)
+    return read(StrategyFlags, args, options=options, effort_settings=family.effort(args.effort))
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:

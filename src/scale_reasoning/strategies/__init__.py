@@ -16,11 +16,7 @@ from scale_reasoning.strategies.parts import (
 )
 from scale_reasoning.strategies.table import STRATEGIES
 
-EFFORTS = {"low": 0.8, "medium": 0.5, "high": 0.2}
-"""tau by a word: from the last step alone to three of four steps in System 2 (paper, Table 2)."""
-
 __all__ = [
-    "EFFORTS",
     "STRATEGIES",
     "Flag",
     "describe",

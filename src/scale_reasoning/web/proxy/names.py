@@ -12,7 +12,8 @@ from typing import Any, cast
 
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import Strategy
-from scale_reasoning.strategies import EFFORTS, STRATEGIES, find_option, make, spelling
+from scale_reasoning.profiles import EFFORTS
+from scale_reasoning.strategies import STRATEGIES, find_option, make, spelling
 from scale_reasoning.strategies.options import list_parts, nested, options_of
 from scale_reasoning.types import JSON
 from scale_reasoning.web.proxy.refusals import Refusal, invalid
@@ -100,7 +101,7 @@ def _tau(name: Name, effort: str) -> float:
     if name.strategy not in having or effort not in EFFORTS:
         where = ", ".join(f"@{strategy}" for strategy in having)
         raise invalid("reasoning_effort", f"must be one of {', '.join(EFFORTS)}, on {where} only (it sets tau)")
-    return EFFORTS[effort]
+    return cast("float", EFFORTS[effort]["tau"])
 
 
 def _allowed(param: str, name: Name, option: str, value: JSON) -> JSON:
