@@ -218,6 +218,11 @@ class Assessment:
     difficulty: float
     fallback: str = ""
 
+    @property
+    def source(self) -> str:
+        """The assessor, and the fallback if it is one."""
+        return f"{self.assessor}: {self.fallback}" if self.fallback else self.assessor
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:

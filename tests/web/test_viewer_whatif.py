@@ -18,11 +18,12 @@ from scale_reasoning.engines.connection import ModelSpec
 from scale_reasoning.engines.llama import Llama
 from scale_reasoning.engines.sim import Sim, Speeds
 from scale_reasoning.runs.store import reading
+from scale_reasoning.strategies.allocators.threshold import Threshold
 from scale_reasoning.types import Mode, Record
 from scale_reasoning.web.viewer.pages import write_table
 from scale_reasoning.web.viewer.replay import EMBEDDED_WINDOW, StoredAttempt, make_endpoints
 from scale_reasoning.web.viewer.shelf import Shelf
-from scale_reasoning.web.viewer.whatif import GRID, TauRange, find_ranges
+from scale_reasoning.web.viewer.whatif import GRID, Range, find_ranges
 
 CHOSEN = (0.15, 0.4, 0.85)
 
@@ -58,7 +59,7 @@ def test_where_the_journal_has_the_calls_the_answer_is_what_a_run_at_that_thresh
     shelf.close()
 
 
-def at(found: tuple[TauRange, ...], tau: float) -> TauRange:
+def at(found: tuple[Range, ...], tau: float) -> Range:
     (only,) = [stretch for stretch in found if tau in stretch]
     return only
 
@@ -199,7 +200,8 @@ def test_replays_share_what_they_asked_the_journal(tmp_path: Path) -> None:
                     journal=counting,
                     sample=0,
                     seed=0,
-                )
+                ),
+                Threshold.NUMBER,
             )
         )
     shelf.close()

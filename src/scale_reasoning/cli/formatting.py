@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import cast
 
 from scale_reasoning.lm import Strategy
-from scale_reasoning.strategies import describe, shorten
+from scale_reasoning.strategies import describe, label
 from scale_reasoning.types import Mode, Record, Stage, Usage
 
 MODES = {Mode.SYSTEM1: "System 1", Mode.SYSTEM2: "System 2"}
@@ -17,20 +16,12 @@ STAGES = {
     Stage.SUMMARISE: "summarising",
     Stage.SOLVE: "solving",
 }
-SHOWN_OPTIONS = ("tau", "route", "candidates", "base", "samples", "mode", "max_rounds")
 
 
 def format_strategy(strategy: Strategy) -> str:
-    """A strategy's name and its main options."""
-    described = shorten(describe(strategy))
-    shown = {option: described[option] for option in SHOWN_OPTIONS if described.get(option) is not None}
-    options = [f"{option} {_format_option(value)}" for option, value in shown.items()]
-    return ", ".join([str(describe(strategy)["name"]), *options])
-
-
-def _format_option(value: object) -> object:
-    """A strategy's name where the option is a strategy."""
-    return cast("dict[str, object]", value)["name"] if isinstance(value, dict) else value
+    """A strategy's name, and the options that tell it from others."""
+    described = describe(strategy)
+    return ", ".join([str(described["name"]), *(f"{key} {value}" for key, value in label(described).items())])
 
 
 def draw_bar(difficulty: float, width: int = 10) -> str:

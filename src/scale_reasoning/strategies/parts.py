@@ -20,6 +20,7 @@ from scale_reasoning.lm import Strategy
 from scale_reasoning.prompts import Prompts, choose_prompts, load_own
 from scale_reasoning.strategies.allocators import SHORT_NAMES
 from scale_reasoning.strategies.former import modernise
+from scale_reasoning.strategies.number import number_of
 from scale_reasoning.strategies.options import Option, list_parts, options_of
 from scale_reasoning.strategies.table import STRATEGIES, STRATEGY_TABLE, Table, find_name, find_tables
 from scale_reasoning.types import JSON
@@ -101,6 +102,18 @@ def unusual(described: Settings, under: str = "") -> dict[str, JSON]:
     return _unusual(table, described, describe(table.rows[str(described["name"])]()), under)
 
 
+def label(described: Settings) -> dict[str, JSON]:
+    """What tells a described strategy from others, under short names: its allocator with its number, then all other
+    options that differ from the defaults.
+    """
+    found = unusual(described)
+    if (route := modernise(str(described["name"]), described).get("route")) is not None:
+        found = {"route": _abbreviate(cast("Settings", route))[0] if isinstance(route, Mapping) else route, **found}
+    paths = sorted(found, key=lambda path: path.partition(".")[0] != "route")
+    last = Counter(path.rpartition(".")[2] for path in paths)
+    return {path if last[(short := path.rpartition(".")[2])] > 1 else short: found[path] for path in paths}
+
+
 def prompts_of(strategy: object, prompt_set: str = "") -> dict[str, Prompts]:
     """The prompts that a strategy and its parts send, by name, after their prompt set.
 
@@ -124,11 +137,12 @@ def fingerprints(strategy: Strategy, prompt_set: str = "") -> dict[str, str]:
     return {name: prompts.fingerprint for name, prompts in prompts_of(strategy, prompt_set).items()}
 
 
-def _make(table: Table, name: str, settings: Settings, depth: int) -> Any:
+def _make(table: Table, name: str, settings: Settings, depth: int, under: str = "") -> Any:
     if depth > MOST_NESTED:
         raise ConfigError(f"at most {MOST_NESTED} strategies and parts over one another")
     if name not in table.rows:
-        raise ConfigError(f"no {table.kind} {name!r}; there are: {', '.join((*table.rows, *table.short))}")
+        at = f"{under}: " if under else ""
+        raise ConfigError(f"{at}no {table.kind} {name!r}; there are: {', '.join((*table.rows, *table.short))}")
     shape, settings = table.rows[name], modernise(name, settings) if table is STRATEGY_TABLE else settings
     types, parts = get_type_hints(shape), find_tables(shape)
     values: dict[str, Any] = {}
@@ -149,7 +163,7 @@ def _make(table: Table, name: str, settings: Settings, depth: int) -> Any:
             values[key] = _convert(key, value, types[key], options_of(shape).get(key))
     for part, further in inner.items():
         chosen, own = _choose(parts[part], part, settings, shape)
-        values[part] = _make(parts[part], chosen, {**own, **further}, depth + 1)
+        values[part] = _make(parts[part], chosen, {**own, **further}, depth + 1, part)
     return shape(**values)
 
 
@@ -239,7 +253,8 @@ def _abbreviate(described: Settings) -> tuple[JSON, Settings]:
 
 
 def _unusual(table: Table, described: Settings, usual: Settings, under: str) -> dict[str, JSON]:
-    parts = find_tables(table.rows[str(described["name"])])
+    shape = table.rows[str(described["name"])]
+    parts, number = find_tables(shape), number_of(shape)
     found: dict[str, JSON] = {}
     for key, value in described.items():
         if key in parts and isinstance(value, Mapping):
@@ -251,7 +266,7 @@ def _unusual(table: Table, described: Settings, usual: Settings, under: str) -> 
             elif parts[key] is STRATEGY_TABLE:
                 found[under + key] = inner["name"]
             found |= _unusual(parts[key], inner, own, f"{under}{key}.")
-        elif key != "name" and (key == "tau" or usual.get(key) != value):
+        elif key != "name" and (usual.get(key) != value or (number and key == number.option)):
             found[under + key] = value
     return found
 
