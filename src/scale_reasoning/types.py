@@ -257,6 +257,15 @@ class Step:
     trials: tuple[Trial, ...] = ()
 
     @property
+    def own_tokens(self) -> int | None:
+        """New tokens of the solution alone, without those of the trials; None if any is unknown."""
+        tokens = self.usage.completion_tokens
+        for trial in self.trials:
+            tried = trial.usage.completion_tokens
+            tokens = None if tokens is None or tried is None else tokens - tried
+        return tokens
+
+    @property
     def full_text(self) -> str:
         """The text, and the reply to the second question after it."""
         return f"{self.text}\n\n{self.asked}" if self.asked and self.text.strip() else self.text or self.asked

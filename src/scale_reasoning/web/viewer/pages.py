@@ -213,8 +213,8 @@ def _add_ranges(cell: ViewedCell, place: Place, view: View) -> View:
     if _reproduces(ranges, cell.value, view.record):
         return replace(view, ranges=ranges)
     trouble = (
-        f"The journal does not give this attempt again at its own {cell.number.option}: prompts, profiles or the grader "
-        "have changed since the run, so other values would show another run."
+        f"The journal does not give this attempt again at its own {cell.number.option}: prompts, profiles or the "
+        "grader have changed since the run, so other values would show another run."
     )
     return replace(view, trouble=trouble)
 

@@ -1,4 +1,4 @@
-"""The runs in the viewer and their cells: problems, a small mark per attempt, numbers, records, other values of a number.
+"""The runs in the viewer and their cells: problems, a small mark per attempt, numbers, records, what-if.
 
 A run is read again only after something was written to it.
 """
@@ -27,14 +27,11 @@ from scale_reasoning.strategies import describe, label
 from scale_reasoning.strategies.number import Number, find_number
 from scale_reasoning.types import JSON, Problem, Record
 from scale_reasoning.web.viewer.replay import RecordedGrades, Replay, StoredAttempt, make_endpoints, replay
-from scale_reasoning.web.viewer.whatif import Range, Table, find_ranges
+from scale_reasoning.web.viewer.whatif import Range, Table, find_ranges, make_table
 
 T = TypeVar("T")
 Place: TypeAlias = tuple[int, int]
 """An attempt in the grid: the position of its problem in the dataset, and its sample."""
-
-MOST_LOOKED_UP = 1_000_000
-"""Attempts that are replayed for the slider; more would take hours."""
 
 
 class Tokens(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -234,23 +231,16 @@ class ViewedCell:
         """The cell at every value of its number, as far as it is looked up; a thread looks up the rest."""
         with self._lock:
             if self._table is None or (self._table[0] != self._written and self._table[1].ready):
-                self._table = (self._written, self._make_table())
+                self._table = (self._written, make_table(self._require_number(), self.planned))
                 threading.Thread(target=self._fill, args=(self._table[1],), daemon=True).start()
             return self._table[1]
 
     def fill_table(self) -> Table:
         """The cell at every value of its number, complete."""
         if self._table is None:
-            self._table = (self._written, self._make_table())
+            self._table = (self._written, make_table(self._require_number(), self.planned))
             self._fill(self._table[1])
         return self._table[1]
-
-    def _make_table(self) -> Table:
-        """An empty table, or one that says why it stays empty."""
-        if self.planned <= MOST_LOOKED_UP:
-            return Table(self._require_number(), self.planned)
-        error = f"{self.planned:,} attempts; up to {MOST_LOOKED_UP:,} are looked up"
-        return Table(self._require_number(), self.planned, error=error)
 
     def _require_number(self) -> Number:
         if self.number is None:

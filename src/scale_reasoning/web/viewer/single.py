@@ -26,7 +26,7 @@ async def make_single_page(
     seed: int,
     grader: Grader | None,
 ) -> str:
-    """Makes the page of an attempt: the trace, other values of its number, and the recorder's calls with their messages."""
+    """Makes the page of an attempt: the trace, what-if, and the recorder's calls with their messages."""
     number, value = find_number(strategy) or (None, None)
     ranges: tuple[Range, ...] = ()
     if number is not None:

@@ -17,6 +17,8 @@ from scale_reasoning.web.viewer.replay import CachingJournal, StoredAttempt, rep
 
 GRID = tuple(number / 100 for number in range(101))
 """The values that a slider stops at."""
+MOST_LOOKED_UP = 1_000_000
+"""Attempts that are replayed for the slider; more would take hours."""
 MOST_RANGES = 1_000
 """Ranges of one attempt; a vote of 16 over 16 steps has fewer."""
 
@@ -101,6 +103,13 @@ class Table:
             if outcome is not None and not outcome.pending:
                 _add(row, outcome)
         self.done += 1
+
+
+def make_table(number: Number, planned: int) -> Table:
+    """An empty table, or one that says why it stays empty."""
+    if planned <= MOST_LOOKED_UP:
+        return Table(number, planned)
+    return Table(number, planned, error=f"{planned:,} attempts; up to {MOST_LOOKED_UP:,} are looked up")
 
 
 def _add(row: Totals, outcome: Outcome) -> None:
