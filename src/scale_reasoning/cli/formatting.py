@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from scale_reasoning.events import Routed
 from scale_reasoning.lm import Strategy
 from scale_reasoning.strategies import describe, label
 from scale_reasoning.types import Mode, Record, Stage, Usage
@@ -17,6 +18,9 @@ STAGES = {
     Stage.SOLVE: "solving",
 }
 
+RATED = "rated"
+"""The assessor that is not named: the usual one."""
+
 
 def format_strategy(strategy: Strategy) -> str:
     """A strategy's name, and the options that tell it from others."""
@@ -28,6 +32,15 @@ def draw_bar(difficulty: float, width: int = 10) -> str:
     """A difficulty as a bar."""
     full = round(difficulty * width)
     return "█" * full + "░" * (width - full)
+
+
+def format_difficulty(event: Routed) -> str:
+    """A difficulty with its bar, and its source if it is not the rating that the model says."""
+    if event.difficulty is None:
+        return "not assessed"
+    found = event.assessment
+    source = "" if found is None or found.source == RATED else found.source
+    return f"difficulty {event.difficulty:.2f} {draw_bar(event.difficulty)}{f' ({source})' if source else ''}"
 
 
 def indent(text: str) -> str:

@@ -219,10 +219,15 @@ class Subproblem:
             mode=mode,
             reason=reason,
             kept="" if kept is None else kept.path,
-            assessment=None if self.given is not None or not self.assessments else self.assessments[0],
+            assessment=self._source(),
             compared=tuple(self._compared),
         )
         self.lm.tell(routed)
+
+    def _source(self) -> Assessment | None:
+        if self.given is not None:
+            return Assessment(assessor="given", difficulty=self.given)
+        return self.assessments[0] if self.assessments else None
 
     def _choose_draft(self) -> Draft | None:
         return self._kept or next((draft for draft in self._drafts if draft.answer is not None), None)
