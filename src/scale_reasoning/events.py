@@ -74,8 +74,8 @@ class Routed:
     """A sub-problem was given its mode (paper, eqs 3-4); `step` counts from 1, `of` is how many there are.
 
     reason: the allocator's, empty if it gave none. kept: the path of the draft that is its solution, empty if a call
-    follows. assessment: where the difficulty is from ("given" if by the allocator), None if there is none. compared: the values that were
-    compared with the allocator's number.
+    follows. assessment: where the difficulty is from ("given" if from the allocator), None if there is none. compared:
+    the values that were compared with the allocator's number.
     """
 
     location: Location

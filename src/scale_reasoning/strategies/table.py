@@ -46,6 +46,11 @@ def find_tables(shape: type[Any]) -> Mapping[str, Table]:
     return {each.name: _TABLES[types[each.name]] for each in fields(shape) if types[each.name] in _TABLES}
 
 
+def list_shapes() -> tuple[type[Any], ...]:
+    """The classes of all tables."""
+    return tuple(shape for table in _TABLES.values() for shape in table.rows.values())
+
+
 def find_name(shape: type[Any]) -> str:
     """The name of a class in its table, else the class's own."""
     names = {row: name for table in _TABLES.values() for name, row in table.rows.items()}

@@ -11,6 +11,7 @@ import msgspec
 from markupsafe import Markup
 
 from scale_reasoning.report.formats import UNKNOWN, percent
+from scale_reasoning.types import Assessment
 from scale_reasoning.web.viewer.grid import KINDS, name_kind
 from scale_reasoning.web.viewer.mathml import LONGEST, mathml
 from scale_reasoning.web.viewer.text import plain, typeset_line
@@ -101,6 +102,11 @@ def grouped(candidates: Sequence[Sequence[str]], selected: int | None) -> list[G
     ]
 
 
+def shows_sources(assessments: Sequence[Assessment]) -> bool:
+    """Whether there is more to say than that the model rated the step once."""
+    return len(assessments) > 1 or any(each.source != "rated" for each in assessments)
+
+
 def span(found: Range) -> str:
     """A range of values, with its ends in words: "0.20 up to 0.50" is without 0.50, "above 0.20 to 0.50" with it."""
     low, high = _write_end(found.low), "1" if found.high is None else _write_end(found.high)
@@ -134,6 +140,6 @@ def _write_sentence(found: Range) -> str:
 
 
 WORDS: tuple[Callable[..., Any], ...] = (
-    answer, anchor, excerpt, grouped, json, mean, name_kind, one_decimal, percent, ranges_json, seconds, share, span,
-    total, two_decimals, whole,
+    answer, anchor, excerpt, grouped, json, mean, name_kind, one_decimal, percent, ranges_json, seconds, share,
+    shows_sources, span, total, two_decimals, whole,
 )  # fmt: skip
