@@ -18,6 +18,9 @@ from scale_reasoning.strategies.options import check_options, count, option
 from scale_reasoning.strategies.subproblem import Draft, Subproblem
 from scale_reasoning.types import Mode, Step
 
+MOST_SHOWN = 60
+"""Characters of a result in a reason."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Escalate:
@@ -66,7 +69,7 @@ class Escalate:
         if missing := sum(draft.answer is None for draft in drafts):
             return f"{missing} of {len(drafts)} drafts {'has' if missing == 1 else 'have'} no result"
         if len({draft.same for draft in drafts}) > 1:
-            results = ", ".join(draft.answer or "" for draft in drafts)
+            results = ", ".join(map(_write_result, drafts))
             return f"{len(drafts)} drafts disagree: {results}"
         confidence = _average_confidence(drafts)
         if confidence is None:
@@ -78,8 +81,14 @@ class Escalate:
         confidence = _average_confidence(drafts)
         unknown = ", no log-probabilities" if self.accept else ""
         sure = unknown if confidence is None else f", confidence {confidence:.2f}"
-        agree = f"{len(drafts)} drafts agree: {drafts[0].answer}" if len(drafts) > 1 else f"a draft: {drafts[0].answer}"
+        result = _write_result(drafts[0])
+        agree = f"{len(drafts)} drafts agree: {result}" if len(drafts) > 1 else f"a draft: {result}"
         return agree + sure
+
+
+def _write_result(draft: Draft) -> str:
+    result = draft.answer or ""
+    return result if len(result) <= MOST_SHOWN else f"{result[:MOST_SHOWN]}…"
 
 
 def _average_confidence(drafts: Sequence[Draft]) -> float | None:
