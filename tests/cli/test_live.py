@@ -85,6 +85,6 @@ def test_a_strategy_is_named_with_its_allocator_and_what_differs_from_the_defaul
     assert named("scale", route="system1", candidates=2) == "scale, route system1, candidates 2"
     assert named("scale", route="escalate", drafts=3) == "scale, route escalate, drafts 3, accept 0.75"
     assert named("scale", assess="agreement", tau=0.2) == "scale, route threshold, tau 0.2, assess agreement"
-    assert named("scale", route="within", **{"then": "random"}) == "scale, route within, then random, share 0.5"
+    assert named("scale", route="within", then="random") == "scale, route within, then random, share 0.5"
     assert named("vote", base="scale", samples=4, **{"base.tau": 0.2}) == "vote, base scale, tau 0.2, samples 4"
     assert named("cot") == "cot"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, cast, get_type_hints
 
@@ -31,21 +31,23 @@ MOST_NESTED = 8
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """An option with a flag of its own, and the strategies that have it, themselves or in a part."""
+    """An option with a flag of its own, and the strategies that have it, themselves or in a part. `table`: what its
+    values are taken from, if it is a part.
+    """
 
     option: Option
     strategies: tuple[str, ...]
     choices: tuple[str, ...] = ()
+    table: Table | None = None
 
 
 def flags() -> dict[str, Flag]:
     """The options that have a flag of their own, by name; strategies that share a name share the flag."""
     found: dict[str, Flag] = {}
     for strategy, shape in STRATEGIES.items():
-        for name, option, choices in _list_flagged(shape):
-            known = found.get(name, Flag(option, (), choices))
-            strategies = dict.fromkeys((*known.strategies, strategy))
-            found[name] = Flag(known.option, tuple(strategies), known.choices)
+        for name, flag in _list_flagged(shape):
+            known = found.get(name, flag)
+            found[name] = replace(known, strategies=tuple(dict.fromkeys((*known.strategies, strategy))))
     return found
 
 
@@ -217,15 +219,16 @@ def _list_names(table: Table, name: str, settings: Settings) -> Iterator[str]:
             yield from (f"{each.name}.{inner}" for inner in _list_names(*_reach(shape, each.name, settings)))
 
 
-def _list_flagged(shape: type[Any]) -> Iterator[tuple[str, Option, tuple[str, ...]]]:
-    """The options of a strategy that have a flag, with the names of those that are parts; then those of its parts."""
+def _list_flagged(shape: type[Any]) -> Iterator[tuple[str, Flag]]:
+    """The options of a strategy that have a flag, then those of its parts; without strategies."""
     parts = find_tables(shape)
     for name, option in options_of(shape).items():
         if option.flag:
-            yield name, option, (*parts[name].rows, *parts[name].short) if name in parts else option.choices
+            table = parts.get(name)
+            yield name, Flag(option, (), (*table.rows, *table.short) if table else option.choices, table)
     for table in parts.values():
         for row in table.rows.values() if table is not STRATEGY_TABLE else ():
-            yield from ((name, option, option.choices) for name, option in options_of(row).items() if option.flag)
+            yield from ((name, Flag(each, (), each.choices)) for name, each in options_of(row).items() if each.flag)
 
 
 def _list_leaves(described: Settings, under: str = "") -> Iterator[tuple[str, JSON]]:

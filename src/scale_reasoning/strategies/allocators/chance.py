@@ -13,7 +13,10 @@ from scale_reasoning.types import Mode, Step
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Random:
-    """The chance follows the run's seed: the same in every run with it."""
+    """A control: System 2 for a share of the steps, by chance.
+
+    The chance follows the run's seed: the same in every run with it.
+    """
 
     share: float = option(0.5, "share of steps in System 2", low=0, high=1)
 

@@ -24,7 +24,9 @@ MOST_SHOWN = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Escalate:
-    """d <= low: System 1; d > high: System 2; between them, or where there is no bound: drafts that are checked.
+    """Drafts in System 1, and solves again in System 2 where the drafts do not stand a check.
+
+    d <= low: System 1; d > high: System 2; between them, or where there is no bound: drafts that are checked.
 
     Drafts are accepted if all have one result and the mean confidence in them is at least `accept`. Where the server
     gives no log-probabilities, several drafts are accepted by their results alone; one draft never is.

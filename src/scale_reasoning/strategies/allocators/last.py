@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from scale_reasoning.strategies.allocators.threshold import Threshold
-from scale_reasoning.strategies.options import check_options, option
+from scale_reasoning.strategies.options import check_options, option, part
 from scale_reasoning.strategies.subproblem import Allocator, Subproblem
 from scale_reasoning.types import Mode, Step
 
@@ -14,7 +14,7 @@ from scale_reasoning.types import Mode, Step
 class LastThinks:
     """The last sub-problem is solved in System 2 without an assessment."""
 
-    then: Allocator = field(default_factory=Threshold)
+    then: Allocator = part(Threshold, "allocator of the steps before the last")
 
     def assesses(self, number: int, of: int) -> bool:
         """See Allocator."""
@@ -35,7 +35,7 @@ class LastThinks:
 class LastDifficulty:
     """The last sub-problem has a fixed difficulty, as in the code that the paper's authors released."""
 
-    then: Allocator = field(default_factory=Threshold)
+    then: Allocator = part(Threshold, "allocator of all steps, which takes the difficulty of the last one as given")
     difficulty: float = option(0.9, "difficulty of the last step", low=0, high=1)
 
     def __post_init__(self) -> None:

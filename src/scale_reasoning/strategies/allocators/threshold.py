@@ -13,7 +13,7 @@ from scale_reasoning.types import Mode, Step
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Threshold:
-    """Routes by difficulty."""
+    """System 1 for difficulties up to tau, System 2 above."""
 
     tau: float = option(0.5, "difficulty threshold: System 1 if d <= tau, else System 2", flag=True, low=0, high=1)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.strategies.assessors.drafted import Drafted
-from scale_reasoning.strategies.options import check_options, option
+from scale_reasoning.strategies.options import check_options, option, part
 from scale_reasoning.strategies.pairs import read_pairs
 from scale_reasoning.strategies.subproblem import Assessor, Subproblem
 from scale_reasoning.types import Assessment
@@ -16,9 +16,12 @@ from scale_reasoning.types import Assessment
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibrated:
-    """Linear between the points of `map`, and level before the first and after the last one."""
+    """Another assessor's difficulty as the probability that System 1 is wrong.
 
-    of: Assessor = field(default_factory=Drafted)
+    Linear between the points of `map`, and level before the first and after the last one.
+    """
+
+    of: Assessor = part(Drafted, "assessor whose difficulty is mapped")
     map: str = option("0:0 1:1", "points DIFFICULTY:PROBABILITY, as `scale report --assessor` fits them")
 
     def __post_init__(self) -> None:
