@@ -22,10 +22,10 @@ from scale_reasoning.lm import LM, Strategy
 from scale_reasoning.profiles import profile_for
 from scale_reasoning.prompts import load_own
 from scale_reasoning.replies import parse_outline
+from scale_reasoning.strategies import make
 from scale_reasoning.strategies.cot import CoT
 from scale_reasoning.strategies.inftythink import InftyThink
-from scale_reasoning.strategies.scale import Scale
-from scale_reasoning.types import THINK, Attempt, Completion, Message, Mode, OnDelta, Request
+from scale_reasoning.types import JSON, THINK, Attempt, Completion, Message, Mode, OnDelta, Request
 
 END = "<|im_end|>"
 OPENS, CLOSES = THINK
@@ -84,9 +84,9 @@ def make_rows(truth: Chain, strategies: Sequence[Strategy], stages: Sequence[str
     return tuple(rows.values())
 
 
-def scale(**options: object) -> Scale:
+def scale(**options: JSON) -> Strategy:
     """SCALE for these problems, with the prompts of the student's family."""
-    return Scale(max_steps=MAX_STEPS, **options)  # type: ignore[arg-type]
+    return make("scale", {"max_steps": MAX_STEPS, **options})
 
 
 COT = CoT()

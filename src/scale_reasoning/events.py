@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from scale_reasoning.types import Call, Completion, Delta, Mode, Request, Stage
+from scale_reasoning.types import Assessment, Call, Completion, Delta, Mode, Request, Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,9 @@ class Drafting:
 class Routed:
     """A sub-problem was given its mode (paper, eqs 3-4); `step` counts from 1, `of` is how many there are.
 
-    drafted: a draft is its solution, so no call follows. reason: the allocator's, empty if it gave none.
+    reason: the allocator's, empty if it gave none. kept: the path of the draft that is its solution, empty if a call
+    follows. assessment: where the difficulty is from ("given" if from the allocator), None if there is none. compared:
+    the values that were compared with the allocator's number.
     """
 
     location: Location
@@ -83,7 +85,14 @@ class Routed:
     difficulty: float | None
     mode: Mode
     reason: str = ""
-    drafted: bool = False
+    kept: str = ""
+    assessment: Assessment | None = None
+    compared: tuple[float, ...] = ()
+
+    @property
+    def drafted(self) -> bool:
+        """Whether a draft is the solution, so that no call follows."""
+        return bool(self.kept)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -145,7 +145,7 @@ def profile_for(model: str, *, name: str | None = None, file: Path | None = None
 def prompt_sets() -> tuple[str, ...]:
     """The names that a family's `prompts` may have."""
     strategies = Path(__file__).with_name("strategies")
-    return tuple(sorted({file.parent.name for file in strategies.glob("*/*.md")}))
+    return tuple(sorted({file.parent.name for file in strategies.glob("*/scale.md")}))
 
 
 LONGEST_NAME = 100

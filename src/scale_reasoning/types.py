@@ -224,6 +224,11 @@ class Assessment:
     difficulty: float
     fallback: str = ""
 
+    @property
+    def source(self) -> str:
+        """The assessor, and the fallback if it is one."""
+        return f"{self.assessor}: {self.fallback}" if self.fallback else self.assessor
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
@@ -256,6 +261,15 @@ class Step:
     reason: str = ""
     assessments: tuple[Assessment, ...] = ()
     trials: tuple[Trial, ...] = ()
+
+    @property
+    def own_tokens(self) -> int | None:
+        """New tokens of the solution alone, without those of the trials; None if any is unknown."""
+        tokens = self.usage.completion_tokens
+        for trial in self.trials:
+            tried = trial.usage.completion_tokens
+            tokens = None if tokens is None or tried is None else tokens - tried
+        return tokens
 
     @property
     def full_text(self) -> str:

@@ -68,7 +68,7 @@ ROWS: list[tuple[str, dict[str, Any], str, str, str]] = [
     (RATED, ALIKE, "no", "it rates everything alike (0.00 to 0.10)", "--route system2"),
     (
         RATED, {"hard_ratings": GOOD.easy_ratings, "easy_ratings": GOOD.hard_ratings}, "no",
-        "0.05 to 0.70, but several operations are rated above one in 1 of 25 pairs", "random_share",
+        "0.05 to 0.70, but several operations are rated above one in 1 of 25 pairs", "--set share=0.5",
     ),
     (RATED, LOW, "no", "rated above one in 25 of 25 pairs; but none is above tau (0.5)", "--tau 0.22"),
     (RATED, HIGH, "no", "but all are above tau (0.5)", "--tau 0.74"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,9 @@ from scale_reasoning.engines.think import ThinkSplitter
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.runs.attempt import solve
 from scale_reasoning.strategies import make
+from scale_reasoning.synth.bundle import make_row
 from scale_reasoning.synth.trace import LIMO, make_candidate, make_prompt, read_layout, read_student_prompts
-from scale_reasoning.types import Message, Mode, Solution, Tally, Usage
+from scale_reasoning.types import Message, Mode, Solution, Tally, Trial, Usage
 
 EASY = step("How many does she buy?", text=r"She buys 2. \boxed{2}")
 HARD = step("How many has she then?", text=r"She has \boxed{4}.", reasoning="2 and 2 are 4.")
@@ -104,3 +106,16 @@ def test_limos_instruction_is_a_system_prompt() -> None:
     system, user = make_prompt(PROBLEM, read_student_prompts(LIMO))
     assert system == Message("system", r"Please reason step by step, and put your final answer within \boxed{}.")
     assert user == Message("user", PROBLEM.text)
+
+
+def test_what_was_tried_and_not_taken_is_in_no_trace_and_not_in_its_tokens() -> None:
+    tried = Trial(mode=Mode.SYSTEM1, text="TRIED", finish_reason="stop", usage=EASY.usage, answer="5", confidence=0.5,
+                  why="2 drafts disagree")  # fmt: skip
+    spent = Usage(prompt_tokens=30, completion_tokens=15, reasoning_tokens=0, cached_tokens=0)
+    drafted = replace(HARD, trials=(tried, tried), usage=spent, reason="2 drafts disagree")
+    made = make_candidate("d", PROBLEM, record((EASY, drafted), problem=PROBLEM), read_layout())
+    assert made.text == text_of(EASY, HARD)
+    assert made.tokens == 10
+    assert make_row(made, read_student_prompts())["steps"][1]["tokens"] == 5
+    unknown = replace(drafted, trials=(replace(tried, usage=Usage()),))
+    assert make_candidate("d", PROBLEM, record((unknown,), problem=PROBLEM), read_layout()).tokens is None

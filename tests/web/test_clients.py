@@ -51,7 +51,7 @@ def test_the_openai_sdk_gets_an_answer_its_working_its_usage_and_the_record(prox
     assert "difficulty 0.90, System 2" in answer.choices[0].message.reasoning_content
     assert answer.usage.completion_tokens_details.reasoning_tokens == 4
     assert answer.usage.prompt_tokens_details.cached_tokens == 390
-    assert answer.scale["strategy"]["tau"] == 0.3
+    assert answer.scale["strategy"]["route"]["tau"] == 0.3
 
 
 def test_the_openai_sdk_lists_the_models(proxy: Proxy) -> None:

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.servers import ModelServer, reply_to, send, stream
+from tests.servers import ModelServer, reply_to, send, stream, thinks
 from tests.web.proxies import MODEL, Proxy, both, command, listing
 
+from scale_reasoning.strategies import STRATEGIES
 from scale_reasoning.web.proxy.gate import Limits
 
 KEY = "sk-upstream-0123456789"
@@ -41,7 +42,7 @@ def server(pair: tuple[Proxy, ModelServer]) -> ModelServer:
 def test_the_list_of_models_is_the_servers_own_with_the_strategies_of_the_served_one(proxy: Proxy) -> None:
     data = proxy.get("/v1/models").json["data"]
     names = [entry["id"] for entry in data]
-    assert len(names) == len(set(names)) == 3001 + 4
+    assert len(names) == len(set(names)) == 3001 + len(STRATEGIES)
     assert {f"{MODEL}@{name}" for name in ("scale", "vote", "cot", "inftythink")} <= set(names)
     own = next(entry for entry in data if entry["id"] == MODEL)
     assert own == {"id": MODEL, "object": "model", "created": 1, "owned_by": "them", "extra": [1]}
@@ -100,8 +101,64 @@ def test_every_strategy_is_a_model(proxy: Proxy, server: ModelServer, name: str,
 )
 def test_options_come_in_the_body_or_in_the_name(proxy: Proxy, server: ModelServer, how: dict[str, Any]) -> None:
     answer = proxy.ask(**{**how, "scale": {**how.get("scale", {}), "record": True}})
-    assert answer.json["scale"]["strategy"]["tau"] in (0.8, 0.95)
+    assert answer.json["scale"]["strategy"]["route"]["tau"] in (0.8, 0.95)
     assert server.bodies
+
+
+async def drafting(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """The drafts of the first step agree, and those of the last one too if the problem's name says so."""
+    said = "".join(message["content"] for message in body["messages"])
+    if "response_format" in body or thinks(body):
+        return await stream(request, reply_to(body), thinking=thinks(body))
+    last = "What do they cost?" in body["messages"][-1]["content"]
+    result = body["seed"] % 1000 if last and "AGREE" not in said else 6
+    return await stream(request, f"A draft says \\boxed{{{result}}}.")
+
+
+def ask_both(proxy: Proxy, **body: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Content, reasoning and solution of an answer as a whole, and streamed."""
+    body = {"model": f"{MODEL}@scale:route=escalate,candidates=1", "scale": {"record": True}, "seed": 3, **body}
+    whole = proxy.ask(**body).json
+    message = whole["choices"][0]["message"]
+    yield message["content"], message["reasoning"], whole["scale"]["solution"]
+    streamed = proxy.ask(**body, stream=True)
+    yield streamed.told("content"), streamed.told("reasoning"), streamed.events[-1]["scale"]["solution"]
+
+
+def test_drafts_are_working_and_never_the_answer() -> None:
+    with both(drafting) as (proxy, _):
+        for content, reasoning, solution in ask_both(proxy):
+            assert content == "It is \\boxed{12}."
+            assert reasoning.count("### Step 1 of 2: How many groups") == 1
+            assert reasoning.count("### Step 2 of 2: What do they cost?") == 1
+            assert reasoning.count("Draft 1: A draft says") == reasoning.count("Draft 2: A draft says") == 2
+            assert "not assessed, System 1, a draft is kept: 2 drafts agree: 6" in reasoning
+            assert "not assessed, System 2: 2 drafts disagree: " in reasoning
+            first, last = solution["steps"]
+            assert (first["text"], [trial["why"] for trial in first["trials"]]) == (
+                "A draft says \\boxed{6}.", ["it agrees with the draft that was kept"]
+            )  # fmt: skip
+            assert last["reason"] in reasoning
+            assert [trial["why"] for trial in last["trials"]] == [last["reason"]] * 2
+            assert last["usage"]["completion_tokens"] == 30
+
+
+def test_a_kept_draft_of_the_last_step_is_the_answer_once() -> None:
+    with both(drafting) as (proxy, _):
+        for content, reasoning, solution in ask_both(proxy, messages=[{"role": "user", "content": "AGREE?"}]):
+            assert content == "A draft says \\boxed{6}."
+            assert reasoning.count("a draft is kept: 2 drafts agree: 6") == 2
+            assert solution["answer"] == "6"
+
+
+def test_a_difficulty_from_drafts_names_its_source() -> None:
+    with both(drafting) as (proxy, _):
+        asked = ask_both(proxy, model=f"{MODEL}@scale:assess=agreement,candidates=1")
+        for content, reasoning, solution in asked:
+            assert content == "It is \\boxed{12}."
+            assert "difficulty 0.00 (agreement), System 1, a draft is kept" in reasoning
+            assert "difficulty 0.67 (agreement), System 2" in reasoning
+            assert solution["steps"][0]["assessments"] == [{"assessor": "agreement", "difficulty": 0.0, "fallback": ""}]
 
 
 def test_the_record_is_in_the_last_object_when_asked_for_with_the_seed_that_makes_it_again(proxy: Proxy) -> None:

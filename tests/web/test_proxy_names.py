@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import pytest
 
+from scale_reasoning.strategies.allocators.escalate import Escalate
 from scale_reasoning.strategies.allocators.last import LastThinks
 from scale_reasoning.strategies.allocators.threshold import Threshold
+from scale_reasoning.strategies.allocators.within import Within
+from scale_reasoning.strategies.assessors.agreement import Agreement
 from scale_reasoning.strategies.cot import CoT
 from scale_reasoning.strategies.inftythink import InftyThink
 from scale_reasoning.strategies.scale import Scale
 from scale_reasoning.strategies.vote import Vote
 from scale_reasoning.web.proxy.names import Name, capped, parse, strategy_of
 from scale_reasoning.web.proxy.refusals import Refusal
+
+
+def deep(levels: int) -> dict[str, object]:
+    """Allocators over one another."""
+    return {"name": "last-thinks", **({"then": deep(levels - 1)} if levels else {})}
+
 
 SERVED = "org/model@2"
 
@@ -45,6 +54,34 @@ def test_options_come_from_the_name_and_from_the_body_and_read_as_on_the_command
     assert made == Scale(route=LastThinks(then=Threshold(tau=0.3)), system2_max_tokens=99, candidates=2)
 
 
+ESCALATE = Scale(route=Escalate(accept=0.5))
+
+
+@pytest.mark.parametrize(
+    ("options", "settings", "made"),
+    [
+        (("route=escalate", "accept=0.5"), {}, ESCALATE),
+        (("accept=0.5", "route=escalate"), {}, ESCALATE),
+        (("route=escalate",), {"accept": 0.5}, ESCALATE),
+        ((), {"route": {"name": "escalate", "accept": 0.5}}, ESCALATE),
+        ((), {"route": {"tau": 0.2}}, Scale(route=Threshold(tau=0.2))),
+        (("assess=agreement",), {}, Scale(assess=Agreement())),
+        ((), {"assess": {"name": "agreement", "drafts": 2}}, Scale(assess=Agreement(drafts=2))),
+        ((), {"route": {"name": "within", "tokens": 900, "then": {"name": "escalate", "accept": 0.5}}},
+         Scale(route=Within(tokens=900, then=Escalate(accept=0.5)))),
+    ],
+)  # fmt: skip
+def test_an_allocator_is_a_name_with_options_beside_it_or_a_table(
+    options: tuple[str, ...], settings: dict[str, object], made: Scale
+) -> None:
+    assert strategy_of(Name("m", "scale", options), settings) == made
+
+
+def test_a_table_may_be_the_strategy_under_another() -> None:
+    made = strategy_of(Name("m", "vote"), {"samples": 2, "base": {"name": "scale", "route": {"name": "escalate"}}})
+    assert made == Vote(samples=2, base=Scale(route=Escalate()))
+
+
 def test_an_option_of_the_strategy_under_another_is_reached_by_base() -> None:
     made = strategy_of(Name("m", "vote", ("samples=2", "base=scale", "base.tau=0.2")), {})
     assert made == Vote(samples=2, base=Scale(route=Threshold(tau=0.2)))
@@ -74,6 +111,23 @@ def test_reasoning_effort_sets_tau_of_scale() -> None:
         (Name("m", "vote"), {"base": "vote"}, None, "scale.base"),
         (Name("m", "vote"), {"base": {"name": "vote"}}, None, "scale.base"),
         (Name("m", "scale"), {"prompts": "/etc/passwd"}, None, "scale.prompts"),
+        (Name("m", "vote"), {"base": {"name": "scale", "prompts": "/etc/passwd"}}, None, "scale.base.prompts"),
+        (Name("m", "vote"), {"base": {"name": "scale", "route": {"name": "escalate", "drafts": 17}}}, None, "scale"),
+        (Name("m", "scale", ("route=escalate", "drafts=17")), {}, None, "scale"),
+        (Name("m", "scale"), {"route": {"name": "escalate", "drafts": 17}}, None, "scale"),
+        (Name("m", "scale"), {"assess": {"name": "agreement", "drafts": 17}}, None, "scale"),
+        (
+            Name("m", "scale"),
+            {"assess": {"name": "calibrated", "of": {"name": "agreement", "drafts": 17}}},
+            None,
+            "scale",
+        ),
+        (Name("m", "scale"), {"route": {"name": {"name": "escalate"}}}, None, "scale.route"),
+        (Name("m", "scale"), {"route": {"name": "escalate"}, "route.accept": 2}, None, "scale"),
+        (Name("m", "scale", ("accept=0.5",)), {"route": {"name": "escalate", "accept": 0.5}}, None, "scale"),
+        (Name("m", "scale"), {"candidates": {"name": "many"}}, None, "scale"),
+        (Name("m", "scale"), {"candidates": {"most": 4}}, None, "scale"),
+        (Name("m", "scale"), {"route": deep(9)}, None, "scale"),
         (Name("m", "vote", ("base.prompts=/etc/passwd",)), {}, None, "model"),
     ],
 )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scale_reasoning.events import Event, Finished, Location, RoundBegan, Routed, Started, Streamed
+from scale_reasoning.events import Drafting, Event, Finished, Location, RoundBegan, Routed, Started, Streamed
 from scale_reasoning.spending import spending
 from scale_reasoning.types import (
     NO_USAGE,
+    Assessment,
     Attempt,
     Call,
     Completion,
@@ -185,3 +188,43 @@ def test_an_answer_that_was_cut_off_ends_by_length_and_a_vote_of_nobody_shows_th
     assert finish_reason(Solution(answer=None, steps=(step("x", "eos"),))) == "stop"
     nobody = Solution(answer=None, chains=(Solution(answer=None, steps=(step("a", "length"),)), Solution(answer=None)))
     assert (answer_text(nobody), finish_reason(nobody)) == ("a", "length")
+
+
+def drafting(number: int, of: int, drafts: int) -> Drafting:
+    location = Location(path=f"step{number}")
+    return Drafting(location=location, step=number, of=of, subproblem="what?", drafts=drafts)
+
+
+def ended(path: str) -> Finished:
+    return Finished(location=Location(path=path), request=REQUEST, call=None, completion=None)
+
+
+def test_drafts_at_once_are_told_one_after_the_other_and_the_step_has_one_heading() -> None:
+    drafts = [Location(path=f"step1/draft{n}") for n in (1, 2)]
+    routed_again = replace(routed(1, 1), mode=Mode.SYSTEM2, reason="2 drafts disagree: 4, 5")
+    pieces = told(
+        [drafting(1, 1, 2), *said(drafts[0], "It ")[:2], *said(drafts[1], "Is ", "it 5")[:3],
+         Streamed(location=drafts[0], delta=Delta(text="is 4")), ended("step1/draft2"), ended("step1/draft1"),
+         routed_again, *said(stepped(1, final=True), "4")],
+        Solution(answer="4", steps=(step("4"),)),
+    )  # fmt: skip
+    assert reasoning(pieces) == (
+        "\n### Step 1 of 1: what?\n\n2 drafts in System 1\n\nDraft 2: Is it 5\n\nDraft 1: It is 4\n\n"
+        "\n\ndifficulty 0.25, System 2: 2 drafts disagree: 4, 5\n\n"
+    )
+    assert content(pieces) == "4"
+
+
+def test_a_single_draft_streams_and_further_drafts_are_announced() -> None:
+    first = Location(path="step1/draft1")
+    source = Assessment(assessor="draft", difficulty=0.25, fallback="no log-probabilities")
+    pieces = told(
+        [drafting(1, 1, 1), *said(first, "It ", "is 4"), drafting(1, 1, 2), *said(Location(path="step1/draft2"), "4"),
+         ended("step1/draft2"), replace(routed(1, 1), kept="step1/draft1", assessment=source)],
+        Solution(answer="4", steps=(step("It is 4"),)),
+    )  # fmt: skip
+    assert reasoning(pieces) == (
+        "\n### Step 1 of 1: what?\n\n1 draft in System 1\n\nIt is 4\n\n2 drafts more in System 1\n\nDraft 2: 4\n\n"
+        "\n\ndifficulty 0.25 (draft: no log-probabilities), System 1, a draft is kept\n\n"
+    )
+    assert content(pieces) == "It is 4"

@@ -20,13 +20,14 @@ from scale_reasoning.engines.sim import Sim, Speeds
 from scale_reasoning.runs.store import reading
 from scale_reasoning.strategies.allocators.threshold import Threshold
 from scale_reasoning.strategies.cascade import Cascade
+from scale_reasoning.strategies.number import find_number, set_number
 from scale_reasoning.strategies.scale import Scale
 from scale_reasoning.strategies.vote import Vote
 from scale_reasoning.types import Mode, Record
 from scale_reasoning.web.viewer.pages import write_table
 from scale_reasoning.web.viewer.replay import EMBEDDED_WINDOW, StoredAttempt, make_endpoints
 from scale_reasoning.web.viewer.shelf import Shelf
-from scale_reasoning.web.viewer.whatif import GRID, TauRange, find_ranges, find_tau, set_tau
+from scale_reasoning.web.viewer.whatif import GRID, Range, find_ranges
 
 CHOSEN = (0.15, 0.4, 0.85)
 
@@ -62,7 +63,7 @@ def test_where_the_journal_has_the_calls_the_answer_is_what_a_run_at_that_thresh
     shelf.close()
 
 
-def at(found: tuple[TauRange, ...], tau: float) -> TauRange:
+def at(found: tuple[Range, ...], tau: float) -> Range:
     (only,) = [stretch for stretch in found if tau in stretch]
     return only
 
@@ -203,7 +204,8 @@ def test_replays_share_what_they_asked_the_journal(tmp_path: Path) -> None:
                     journal=counting,
                     sample=0,
                     seed=0,
-                )
+                ),
+                Threshold.NUMBER,
             )
         )
     shelf.close()
@@ -213,11 +215,11 @@ def test_replays_share_what_they_asked_the_journal(tmp_path: Path) -> None:
 def test_a_cascade_has_the_threshold_that_its_stages_have_in_common() -> None:
     low, high = Scale(route=Threshold(tau=0.3)), Scale(route=Threshold(tau=0.4))
     scaled = Vote(base=low, samples=2)
-    assert find_tau(Cascade(then=high)) == 0.4
-    assert find_tau(Cascade(first=scaled, then=low)) == 0.3
-    assert find_tau(Cascade(first=scaled, then=high)) is None
-    assert find_tau(Cascade(then=Vote(samples=4))) is None
+    assert find_number(Cascade(then=high)) == (Threshold.NUMBER, 0.4)
+    assert find_number(Cascade(first=scaled, then=low)) == (Threshold.NUMBER, 0.3)
+    assert find_number(Cascade(first=scaled, then=high)) is None
+    assert find_number(Cascade(then=Vote(samples=4))) is None
     longer = Cascade(first=scaled, then=Vote(base=low, samples=4))
-    changed = set_tau(longer, 0.6)
-    assert find_tau(changed) == 0.6
+    changed = set_number(longer, Threshold.NUMBER, 0.6)
+    assert find_number(changed) == (Threshold.NUMBER, 0.6)
     assert changed.most_calls() == longer.most_calls() == longer.then.most_calls()

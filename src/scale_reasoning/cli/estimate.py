@@ -11,7 +11,7 @@ from pathlib import Path
 
 from scale_reasoning.report import paper
 from scale_reasoning.runs.manifest import CellSpec, Manifest
-from scale_reasoning.strategies import shorten
+from scale_reasoning.strategies import label
 from scale_reasoning.types import JSON, Problem
 
 DEFAULT_MODEL = "Qwen3-32B"
@@ -82,9 +82,7 @@ def _format_cell(cell: CellSpec) -> str:
 
 def _format_strategy(strategy: Mapping[str, JSON]) -> str:
     """A strategy with the options that tell it from the others of a run."""
-    shown = ", ".join(
-        f"{key} {value}" for key, value in shorten(strategy).items() if key in ("tau", "samples", "route")
-    )
+    shown = ", ".join(f"{key} {value}" for key, value in label(strategy).items())
     return f"{strategy['name']} ({shown})" if shown else str(strategy["name"])
 
 

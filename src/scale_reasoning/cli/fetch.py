@@ -1,28 +1,25 @@
-"""`scale fetch` and `scale list models`: the models that SCALE can fetch and run on this machine."""
+"""`scale fetch`, and the list of the models that SCALE can fetch and run on this machine."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scale_reasoning.cli.options import Commands
 from scale_reasoning.engines.catalogue import CATALOGUE, DEFAULT_MODEL, EMBEDDED_MODELS, SMOLLM2, STUDENT
 from scale_reasoning.errors import ConfigError
 
-LINE = 140
-"""Characters of a line where there is no terminal."""
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 def add(commands: Commands) -> None:
-    """Adds the verbs."""
+    """Adds the verb."""
     parser = commands.add_parser("fetch", help="fetch a model before its first use")
     words = f"a name of `scale list models` (default: {DEFAULT_MODEL})"
     parser.add_argument("model", nargs="?", default=DEFAULT_MODEL, metavar="NAME", help=words)
     parser.set_defaults(run=run)
-    parser = commands.add_parser("list", help="list the models that SCALE can fetch")
-    parser.add_argument("what", choices=["models"], metavar="models")
-    parser.set_defaults(run=list_models)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -55,9 +52,8 @@ def fetch_visibly(name: str) -> Path:
         return fetch_embedded(name, reporter)
 
 
-def list_models(_: argparse.Namespace) -> int:
-    """Prints the catalogue."""
-    from rich.console import Console
+def list_models() -> Table:
+    """The catalogue."""
     from rich.table import Table
 
     from scale_reasoning.engines import fetching, student
@@ -75,5 +71,4 @@ def list_models(_: argparse.Namespace) -> int:
         source = ", ".join(name for name, has in (("index", row.wheels), ("Hub", row.hub)) if has)
         use = f"the default; {row.use}" if name == DEFAULT_MODEL else row.use
         table.add_row(name, here, f"{row.size / 1e6:,.0f}", str(row.window), thinks, row.licence, source, use)
-    Console(highlight=False, width=None if sys.stdout.isatty() else LINE).print(table)
-    return 0
+    return table

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import cast
 
+from scale_reasoning.events import Routed
 from scale_reasoning.lm import Strategy
-from scale_reasoning.strategies import describe, shorten
+from scale_reasoning.strategies import describe, label
 from scale_reasoning.types import Mode, Record, Stage, Usage
 
 MODES = {Mode.SYSTEM1: "System 1", Mode.SYSTEM2: "System 2"}
@@ -17,26 +17,30 @@ STAGES = {
     Stage.SUMMARISE: "summarising",
     Stage.SOLVE: "solving",
 }
-SHOWN_OPTIONS = ("tau", "route", "candidates", "base", "samples", "mode", "max_rounds")
+
+RATED = "rated"
+"""The assessor that is not named: the usual one."""
 
 
 def format_strategy(strategy: Strategy) -> str:
-    """A strategy's name and its main options."""
-    described = shorten(describe(strategy))
-    shown = {option: described[option] for option in SHOWN_OPTIONS if described.get(option) is not None}
-    options = [f"{option} {_format_option(value)}" for option, value in shown.items()]
-    return ", ".join([str(describe(strategy)["name"]), *options])
-
-
-def _format_option(value: object) -> object:
-    """A strategy's name where the option is a strategy."""
-    return cast("dict[str, object]", value)["name"] if isinstance(value, dict) else value
+    """A strategy's name, and the options that tell it from others."""
+    described = describe(strategy)
+    return ", ".join([str(described["name"]), *(f"{key} {value}" for key, value in label(described).items())])
 
 
 def draw_bar(difficulty: float, width: int = 10) -> str:
     """A difficulty as a bar."""
     full = round(difficulty * width)
     return "█" * full + "░" * (width - full)
+
+
+def format_difficulty(event: Routed) -> str:
+    """A difficulty with its bar, and its source if it is not the rating that the model says."""
+    if event.difficulty is None:
+        return "not assessed"
+    found = event.assessment
+    source = "" if found is None or found.source == RATED else found.source
+    return f"difficulty {event.difficulty:.2f} {draw_bar(event.difficulty)}{f' ({source})' if source else ''}"
 
 
 def indent(text: str) -> str:

@@ -69,12 +69,15 @@ def add_strategy(parser: argparse.ArgumentParser, *, without: Collection[str] = 
 
 
 def _choose_metavar(flag: Flag) -> str:
+    if flag.table is not None:
+        return "NAME"
     return "|".join(flag.choices) if flag.choices else "FILE" if flag.option.name == "prompts" else "X"
 
 
 def _write_help(flag: Flag) -> str:
+    names = f": {', '.join(flag.choices)}; see scale list {flag.table.kind}s" if flag.table else ""
     default = "" if flag.option.default in (None, "") else f"; default {flag.option.default}"
-    return f"{flag.option.help} ({', '.join(flag.strategies)}{default})"
+    return f"{flag.option.help}{names} ({', '.join(flag.strategies)}{default})"
 
 
 def read_strategy(args: argparse.Namespace, *, without: Collection[str] = ()) -> StrategyFlags:

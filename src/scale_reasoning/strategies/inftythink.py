@@ -31,7 +31,7 @@ EMPTY_THOUGHT_TOKENS = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InftyThink:
-    """InftyThink's options.
+    """Rounds of System 2 with a summary after each: thinking without a limit.
 
     Every round that does not answer, the last one too, is summarised; the forced answer sees the newest summary only.
     `solve` raises ConfigError when a round that must be summarised hid its thought.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, cast, get_type_hints
 
@@ -20,7 +20,8 @@ from scale_reasoning.lm import Strategy
 from scale_reasoning.prompts import Prompts, choose_prompts, load_own
 from scale_reasoning.strategies.allocators import SHORT_NAMES
 from scale_reasoning.strategies.former import modernise
-from scale_reasoning.strategies.options import Option, list_parts, options_of
+from scale_reasoning.strategies.number import number_of
+from scale_reasoning.strategies.options import Option, list_parts, nested, options_of
 from scale_reasoning.strategies.table import STRATEGIES, STRATEGY_TABLE, Table, find_name, find_tables
 from scale_reasoning.types import JSON
 
@@ -30,21 +31,23 @@ MOST_NESTED = 8
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """An option with a flag of its own, and the strategies that have it, themselves or in a part."""
+    """An option with a flag of its own, and the strategies that have it, themselves or in a part. `table`: what its
+    values are taken from, if it is a part.
+    """
 
     option: Option
     strategies: tuple[str, ...]
     choices: tuple[str, ...] = ()
+    table: Table | None = None
 
 
 def flags() -> dict[str, Flag]:
     """The options that have a flag of their own, by name; strategies that share a name share the flag."""
     found: dict[str, Flag] = {}
     for strategy, shape in STRATEGIES.items():
-        for name, option, choices in _list_flagged(shape):
-            known = found.get(name, Flag(option, (), choices))
-            strategies = dict.fromkeys((*known.strategies, strategy))
-            found[name] = Flag(known.option, tuple(strategies), known.choices)
+        for name, flag in _list_flagged(shape):
+            known = found.get(name, flag)
+            found[name] = replace(known, strategies=tuple(dict.fromkeys((*known.strategies, strategy))))
     return found
 
 
@@ -66,8 +69,8 @@ def find_option(name: str, settings: Settings, key: str) -> str | None:
 
 
 def needs_both_modes(name: str) -> bool:
-    """Whether the strategy called `name` needs System 1 and System 2, whatever its options are."""
-    return bool(getattr(STRATEGIES[name], "NEEDS_BOTH_MODES", False))
+    """Whether the strategy called `name`, or a part that it has by default, needs System 1 and System 2."""
+    return any(getattr(part, "NEEDS_BOTH_MODES", False) for part in nested(STRATEGIES[name]()))
 
 
 def describe(strategy: object) -> dict[str, JSON]:
@@ -101,6 +104,18 @@ def unusual(described: Settings, under: str = "") -> dict[str, JSON]:
     return _unusual(table, described, describe(table.rows[str(described["name"])]()), under)
 
 
+def label(described: Settings) -> dict[str, JSON]:
+    """What tells a described strategy from others, under short names: its allocator with its number, then all other
+    options that differ from the defaults.
+    """
+    found = unusual(described)
+    if (route := modernise(str(described["name"]), described).get("route")) is not None:
+        found = {"route": _abbreviate(cast("Settings", route))[0] if isinstance(route, Mapping) else route, **found}
+    paths = sorted(found, key=lambda path: path.partition(".")[0] != "route")
+    last = Counter(path.rpartition(".")[2] for path in paths)
+    return {path if last[(short := path.rpartition(".")[2])] > 1 else short: found[path] for path in paths}
+
+
 def prompts_of(strategy: object, prompt_set: str = "") -> dict[str, Prompts]:
     """The prompts that a strategy and its parts send, by name, after their prompt set.
 
@@ -124,11 +139,12 @@ def fingerprints(strategy: Strategy, prompt_set: str = "") -> dict[str, str]:
     return {name: prompts.fingerprint for name, prompts in prompts_of(strategy, prompt_set).items()}
 
 
-def _make(table: Table, name: str, settings: Settings, depth: int) -> Any:
+def _make(table: Table, name: str, settings: Settings, depth: int, under: str = "") -> Any:
     if depth > MOST_NESTED:
         raise ConfigError(f"at most {MOST_NESTED} strategies and parts over one another")
     if name not in table.rows:
-        raise ConfigError(f"no {table.kind} {name!r}; there are: {', '.join((*table.rows, *table.short))}")
+        at = f"{under}: " if under else ""
+        raise ConfigError(f"{at}no {table.kind} {name!r}; there are: {', '.join((*table.rows, *table.short))}")
     shape, settings = table.rows[name], modernise(name, settings) if table is STRATEGY_TABLE else settings
     types, parts = get_type_hints(shape), find_tables(shape)
     values: dict[str, Any] = {}
@@ -149,7 +165,10 @@ def _make(table: Table, name: str, settings: Settings, depth: int) -> Any:
             values[key] = _convert(key, value, types[key], options_of(shape).get(key))
     for part, further in inner.items():
         chosen, own = _choose(parts[part], part, settings, shape)
-        values[part] = _make(parts[part], chosen, {**own, **further}, depth + 1)
+        if chosen not in parts[part].rows:
+            known = ", ".join((*parts[part].rows, *parts[part].short))
+            raise ConfigError(f"{part}: no {parts[part].kind} {chosen!r}; there are: {known}")
+        values[part] = _make(parts[part], chosen, {**own, **further}, depth + 1, part)
     return shape(**values)
 
 
@@ -203,15 +222,16 @@ def _list_names(table: Table, name: str, settings: Settings) -> Iterator[str]:
             yield from (f"{each.name}.{inner}" for inner in _list_names(*_reach(shape, each.name, settings)))
 
 
-def _list_flagged(shape: type[Any]) -> Iterator[tuple[str, Option, tuple[str, ...]]]:
-    """The options of a strategy that have a flag, with the names of those that are parts; then those of its parts."""
+def _list_flagged(shape: type[Any]) -> Iterator[tuple[str, Flag]]:
+    """The options of a strategy that have a flag, then those of its parts; without strategies."""
     parts = find_tables(shape)
     for name, option in options_of(shape).items():
         if option.flag:
-            yield name, option, (*parts[name].rows, *parts[name].short) if name in parts else option.choices
+            table = parts.get(name)
+            yield name, Flag(option, (), (*table.rows, *table.short) if table else option.choices, table)
     for table in parts.values():
         for row in table.rows.values() if table is not STRATEGY_TABLE else ():
-            yield from ((name, option, option.choices) for name, option in options_of(row).items() if option.flag)
+            yield from ((name, Flag(each, (), each.choices)) for name, each in options_of(row).items() if each.flag)
 
 
 def _list_leaves(described: Settings, under: str = "") -> Iterator[tuple[str, JSON]]:
@@ -239,7 +259,8 @@ def _abbreviate(described: Settings) -> tuple[JSON, Settings]:
 
 
 def _unusual(table: Table, described: Settings, usual: Settings, under: str) -> dict[str, JSON]:
-    parts = find_tables(table.rows[str(described["name"])])
+    shape = table.rows[str(described["name"])]
+    parts, number = find_tables(shape), number_of(shape)
     found: dict[str, JSON] = {}
     for key, value in described.items():
         if key in parts and isinstance(value, Mapping):
@@ -251,7 +272,7 @@ def _unusual(table: Table, described: Settings, usual: Settings, under: str) -> 
             elif parts[key] is STRATEGY_TABLE:
                 found[under + key] = inner["name"]
             found |= _unusual(parts[key], inner, own, f"{under}{key}.")
-        elif key != "name" and (key == "tau" or usual.get(key) != value):
+        elif key != "name" and (usual.get(key) != value or (number and key == number.option)):
             found[under + key] = value
     return found
 

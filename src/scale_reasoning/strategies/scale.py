@@ -45,7 +45,7 @@ CANDIDATES = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """SCALE's options.
+    """Decomposes the problem, assesses each step, and spends System 2 where it counts.
 
     With n sub-problems the paper's method makes candidates + 1 + 2n model calls when every reply parses. Other
     assessors and allocators make other numbers of calls, and none makes more than `most_calls()`.

@@ -61,9 +61,10 @@ class Allocator(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """A System 1 solution that may be kept. `answer` is its result, `same` the name of the class of equal results; both
-    are None if it has none. logprobs: those of its text, None if the server gave none.
+    are None if it has none. logprobs: those of its text, None if the server gave none. path: that of its call.
     """
 
+    path: str
     run: StepRun
     answer: str | None
     same: str | None
@@ -115,6 +116,7 @@ class Subproblem:
     unparsed: bool = False
     _drafts: list[Draft] = field(default_factory=list[Draft])
     _kept: Draft | None = None
+    _compared: list[float] = field(default_factory=list[float])
     _reasons: dict[int, str] = field(default_factory=dict[int, str])
 
     @property
@@ -152,6 +154,11 @@ class Subproblem:
             self._drafts += await together((self._draft(number) for number in missing), turn=self.lm.turn)
         return self._drafts[:count]
 
+    def compare(self, value: float) -> float:
+        """Returns a value that is compared with the allocator's number, and tells listeners of it (see number.py)."""
+        self._compared.append(value)
+        return value
+
     def keep(self, draft: Draft) -> None:
         """Makes this draft the System 1 solution. By default it is the first draft that has a result."""
         self._kept = draft
@@ -173,7 +180,7 @@ class Subproblem:
         """The solution in a mode (eqs 5-6): in System 1 a draft, if one has a result. `reason`: why this solution."""
         kept = self._choose_draft() if mode is Mode.SYSTEM1 else None
         difficulty = self.known_difficulty
-        self.lm.tell(Routed(**self._where(), difficulty=difficulty, mode=mode, reason=reason, drafted=kept is not None))
+        self._tell_routed(mode, reason, kept)
         run = kept.run if kept else await self._solve(self.lm.at("solve"), mode, self.rules.second)
         if run.note:
             self.notes.append(run.note)
@@ -205,13 +212,31 @@ class Subproblem:
     def _where(self) -> dict[str, Any]:
         return {"location": self.lm.location(), "step": self.number, "of": self.of, "subproblem": self.text}
 
+    def _tell_routed(self, mode: Mode, reason: str, kept: Draft | None) -> None:
+        routed = Routed(
+            **self._where(),
+            difficulty=self.known_difficulty,
+            mode=mode,
+            reason=reason,
+            kept="" if kept is None else kept.path,
+            assessment=self._source(),
+            compared=tuple(self._compared),
+        )
+        self.lm.tell(routed)
+
+    def _source(self) -> Assessment | None:
+        if self.given is not None:
+            return Assessment(assessor="given", difficulty=self.given)
+        return self.assessments[0] if self.assessments else None
+
     def _choose_draft(self) -> Draft | None:
         return self._kept or next((draft for draft in self._drafts if draft.answer is not None), None)
 
     async def _draft(self, number: int) -> Draft:
-        run = await self._solve(self.lm.at(f"draft{number}"), Mode.SYSTEM1, None)
+        lm = self.lm.at(f"draft{number}")
+        run = await self._solve(lm, Mode.SYSTEM1, None)
         answer = read_answer(run.step, self.context.answers).text
-        return Draft(run=run, answer=answer, same=None if answer is None else answer_class(answer))
+        return Draft(path=lm.path, run=run, answer=answer, same=None if answer is None else answer_class(answer))
 
     async def _solve(self, lm: LM, mode: Mode, second: SecondCalls | None) -> StepRun:
         """A solution; without `second`, a draft: it is not asked for its result, and its log-probabilities are kept."""

@@ -39,21 +39,27 @@ class Table:
 
 
 STRATEGY_TABLE = Table(kind="strategy", rows=STRATEGIES)
-_TABLES: Mapping[object, Table] = {
+TABLES: Mapping[object, Table] = {
     Strategy: STRATEGY_TABLE,
     Allocator: Table(kind="allocator", rows=ALLOCATORS, short=SHORT_NAMES),
     Assessor: Table(kind="assessor", rows=ASSESSORS),
 }
+"""By the type of the options that are taken from it."""
 
 
 @cache
 def find_tables(shape: type[Any]) -> Mapping[str, Table]:
     """The options of a class that are parts, by name, each with the table that it is taken from."""
     types = get_type_hints(shape)
-    return {each.name: _TABLES[types[each.name]] for each in fields(shape) if types[each.name] in _TABLES}
+    return {each.name: TABLES[types[each.name]] for each in fields(shape) if types[each.name] in TABLES}
+
+
+def list_shapes() -> tuple[type[Any], ...]:
+    """The classes of all tables."""
+    return tuple(shape for table in TABLES.values() for shape in table.rows.values())
 
 
 def find_name(shape: type[Any]) -> str:
     """The name of a class in its table, else the class's own."""
-    names = {row: name for table in _TABLES.values() for name, row in table.rows.items()}
+    names = {row: name for table in TABLES.values() for name, row in table.rows.items()}
     return names.get(shape, shape.__name__)

@@ -126,7 +126,7 @@ def make_row(one: Candidate, student: Prompts) -> dict[str, JSON]:
                 "subproblem": step.subproblem,
                 "mode": step.mode.value,
                 "difficulty": step.difficulty,
-                "tokens": step.usage.completion_tokens,
+                "tokens": step.own_tokens,
             }
             for step in read_steps(record)
         ],

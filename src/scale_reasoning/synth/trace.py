@@ -74,5 +74,6 @@ def _write_step(step: Step) -> str:
 
 
 def _count_tokens(steps: tuple[Step, ...]) -> int | None:
-    counts = [step.usage.completion_tokens for step in steps]
+    """The new tokens of the solutions. What was tried and not taken is not in the trace."""
+    counts = [step.own_tokens for step in steps]
     return None if None in counts else sum(count for count in counts if count is not None)

@@ -117,10 +117,10 @@ def test_the_slider_of_a_run_tells_recorded_shares_from_what_the_journal_has(run
     with viewing(run) as viewer:
         page.goto(viewer.url + "r0-c0.html")
         page.locator("#whatif-exact", has_text="12 of 12 attempts").wait_for()
-        page.locator("#tau").fill("0.8")
+        page.locator("#number").fill("0.8")
         assert "Exactly, from the journal: 12 of 12 attempts" in page.text_content("#whatif-exact")
         assert "recorded difficulties are above τ" in page.text_content("#whatif-share")
-        page.locator("#tau").fill("0.5")
+        page.locator("#number").fill("0.5")
         assert "not run" in page.text_content("#whatif-exact").lower()
         page.goto("about:blank")
         watched.assert_quiet(viewer.url, "data:,", "about:")
@@ -131,9 +131,9 @@ def test_the_slider_of_an_attempt_marks_the_stretch_and_works_from_the_keyboard(
     page = watched.page
     with viewing(run) as viewer:
         page.goto(viewer.url + "r0-c0-p1-s1.html")
-        page.focus("#tau")
+        page.focus("#number")
         page.keyboard.press("Home")
-        assert page.text_content("#tau-value") == "0.00"
+        assert page.text_content("#number-value") == "0.00"
         assert page.locator(".whatif tbody tr").first.get_attribute("class") == "chosen"
         page.keyboard.press("End")
         assert page.locator(".whatif tbody tr").last.get_attribute("class") == "chosen"
@@ -215,7 +215,7 @@ def test_an_export_opens_from_the_disk_with_its_slider(run: Path, tmp_path: Path
     page = watched.page
     page.goto((tmp_path / "out" / "index.html").as_uri())
     page.click("table.runs tbody tr:first-child a")
-    page.locator("#tau").fill("0.8")
+    page.locator("#number").fill("0.8")
     assert "12 of 12 attempts" in page.text_content("#whatif-exact")
     page.click("nav.filters a:has-text('Wrong')")
     page.click("table.grid a.box:not(.dim) >> nth=0")
@@ -234,6 +234,6 @@ def test_a_solved_problem_s_one_file_is_styled_and_its_slider_works(tmp_path: Pa
     page = watched.page
     page.goto(file.as_uri())
     assert page.evaluate("getComputedStyle(document.querySelector('.mode')).borderRadius") == "99px"
-    page.locator("#tau").fill("1")
+    page.locator("#number").fill("1")
     assert "Not run" in page.text_content("#whatif-said")
     watched.assert_quiet("file://", "data:,")

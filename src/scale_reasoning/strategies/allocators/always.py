@@ -11,7 +11,7 @@ from scale_reasoning.types import Mode, Step
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Always:
-    """All System 1, or all System 2."""
+    """A control: all steps in one mode."""
 
     mode: Mode = option(Mode.SYSTEM2, "mode of all steps")
 

@@ -13,7 +13,10 @@ from scale_reasoning.types import Mode, Step
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Graded:
-    """Of the levels, the first whose number is not below the difficulty decides."""
+    """The difficulty decides how many tokens a step may have.
+
+    Of the levels, the first whose number is not below the difficulty decides.
+    """
 
     levels: str = option(
         "0.3:none 0.7:2048 1:max",

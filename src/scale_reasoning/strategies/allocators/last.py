@@ -14,7 +14,7 @@ from scale_reasoning.types import Mode, Step
 class LastThinks:
     """The last sub-problem is solved in System 2 without an assessment."""
 
-    then: Allocator = part(Threshold, "the allocator of the other steps")
+    then: Allocator = part(Threshold, "allocator of the steps before the last")
 
     def assesses(self, number: int, of: int) -> bool:
         """See Allocator."""
@@ -35,7 +35,7 @@ class LastThinks:
 class LastDifficulty:
     """The last sub-problem has a fixed difficulty, as in the code that the paper's authors released."""
 
-    then: Allocator = part(Threshold, "the allocator of the other steps")
+    then: Allocator = part(Threshold, "allocator of all steps, which takes the difficulty of the last one as given")
     difficulty: float = option(0.9, "difficulty of the last step", low=0, high=1)
 
     def __post_init__(self) -> None:

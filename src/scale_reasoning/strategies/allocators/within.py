@@ -12,13 +12,14 @@ from scale_reasoning.types import Mode, Step
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Within:
-    """Caps each solution by what is left of `tokens` after `reserve` for each later step.
+    """Another allocator while the tokens of the attempt last.
 
-    A step with less than twice the reserve is solved in System 1. What earlier steps did not use goes to later ones.
-    Decompositions and ratings count as spent, but are not capped.
+    Caps each solution by what is left of `tokens` after `reserve` for each later step. A step with less than twice the
+    reserve is solved in System 1. What earlier steps did not use goes to later ones. Decompositions and ratings count
+    as spent, but are not capped.
     """
 
-    then: Allocator = part(Threshold, "the allocator while tokens last")
+    then: Allocator = part(Threshold, "allocator of the steps for which enough tokens are left")
     tokens: int = count(4096, "new tokens that an attempt may spend")
     reserve: int = count(128, "new tokens held back for each later step", at_most="tokens")
 

@@ -14,7 +14,10 @@ from scale_reasoning.types import Assessment
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """k drafts vote. The first draft of the largest class is the System 1 solution."""
+    """One minus the share of System 1 drafts that agree.
+
+    k drafts vote. The first draft of the largest class is the System 1 solution.
+    """
 
     drafts: int = count(3, "System 1 drafts that vote", client_most=16)
     weigh: Literal["votes", "confidence"] = option(

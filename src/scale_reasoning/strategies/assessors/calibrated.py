@@ -16,9 +16,12 @@ from scale_reasoning.types import Assessment
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibrated:
-    """Linear between the points of `map`, and level before the first and after the last one."""
+    """Another assessor's difficulty as the probability that System 1 is wrong.
 
-    of: Assessor = part(Drafted, "the assessor whose difficulty is mapped")
+    Linear between the points of `map`, and level before the first and after the last one.
+    """
+
+    of: Assessor = part(Drafted, "assessor whose difficulty is mapped")
     map: str = option("0:0 1:1", "points DIFFICULTY:PROBABILITY, as `scale report --assessor` fits them")
 
     def __post_init__(self) -> None:

@@ -16,7 +16,7 @@ UNKNOWN = Rated()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drafted:
-    """The draft's own probabilities. A draft without a result has difficulty 1."""
+    """One minus the confidence in a System 1 draft, by its own probabilities; 1 for a draft without a result."""
 
     over: Over = option("digits", "tokens of the draft that count: those with digits, or all")
 

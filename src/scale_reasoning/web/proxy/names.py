@@ -6,7 +6,7 @@ without bound. Does not know the rest of a request.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -15,6 +15,8 @@ from scale_reasoning.lm import Strategy
 from scale_reasoning.profiles import EFFORTS
 from scale_reasoning.strategies import STRATEGIES, find_option, make, spelling
 from scale_reasoning.strategies.options import list_parts, nested, options_of
+from scale_reasoning.strategies.parts import MOST_NESTED
+from scale_reasoning.strategies.table import list_shapes
 from scale_reasoning.types import JSON
 from scale_reasoning.web.proxy.refusals import Refusal, invalid
 
@@ -51,7 +53,7 @@ def strategy_of(name: Name, settings: Mapping[str, JSON], effort: str | None = N
     """
     options: dict[str, JSON] = {}
     written: list[tuple[str, str, JSON]] = [("model", *_pair(option)) for option in name.options]
-    written += [("scale", key, value) for key, value in settings.items()]
+    written += [("scale", *setting) for setting in _flatten(settings)]
     if effort is not None:
         written.append(("reasoning_effort", "tau", _tau(name, effort)))
     for where, key, value in written:
@@ -89,6 +91,20 @@ def _token_limits(strategy: Strategy) -> dict[str, int | None]:
     return {name: getattr(strategy, name) for name, option in options.items() if option.limits_tokens}
 
 
+def _flatten(settings: Mapping[str, JSON], under: str = "", depth: int = 0) -> Iterator[tuple[str, JSON]]:
+    """The settings by path: `{"route": {"name": "escalate", "accept": 0.5}}` is route=escalate, route.accept=0.5."""
+    if depth > MOST_NESTED:
+        raise invalid("scale", f"at most {MOST_NESTED} tables in one another")
+    for key, value in settings.items():
+        if not isinstance(value, Mapping):
+            yield under + key, value
+            continue
+        inner = dict(cast("Mapping[str, JSON]", value))
+        if "name" in inner:
+            yield under + key, inner.pop("name")
+        yield from _flatten(inner, f"{under}{key}.", depth + 1)
+
+
 def _pair(option: str) -> tuple[str, str]:
     try:
         return spelling.pair(option)
@@ -117,7 +133,7 @@ def _allowed(param: str, name: Name, option: str, value: JSON) -> JSON:
 def _refusal(option: str) -> str | None:
     """Why a client may not set the option, of whichever strategy it is; None if it may."""
     last = option.rsplit(".", 1)[-1]
-    described = (options_of(shape).get(last) for shape in STRATEGIES.values())
+    described = (options_of(shape).get(last) for shape in list_shapes())
     return next((each.client_refusal for each in described if each is not None and each.client_refusal), None)
 
 

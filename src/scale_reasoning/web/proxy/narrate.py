@@ -10,9 +10,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from scale_reasoning.answers import final_answer, stated_answer
-from scale_reasoning.events import Decomposed, Event, Finished, Location, RoundBegan, Routed, Started, Streamed
+from scale_reasoning.events import (
+    Decomposed,
+    Drafting,
+    Event,
+    Finished,
+    Location,
+    RoundBegan,
+    Routed,
+    Started,
+    Streamed,
+)
 from scale_reasoning.types import Call, Completion, Delta, Mode, Record, Solution, Stage
 
+RATED = "rated"
+"""The assessor that is not named: the usual one."""
 NAMES = {Mode.SYSTEM1: "System 1", Mode.SYSTEM2: "System 2"}
 
 
@@ -36,6 +48,8 @@ class Narrator:
         self._head = ""
         self._sent: list[str] = []
         self._kept_back: list[str] = []
+        self._headed = self._drafting = ""
+        self._together: dict[str, list[str]] | None = None
         self._begin_draft()
 
     @property
@@ -53,12 +67,16 @@ class Narrator:
                 pass
             case Decomposed():
                 self._tell_decomposition(event)
+            case Drafting():
+                self._tell_drafts(event)
             case Routed():
                 self._tell_route(event)
             case RoundBegan():
                 self._tell_round(event)
             case Started() if location.final:
                 self._begin_draft()
+            case Streamed() | Finished() if self._together is not None and self._is_draft(location):
+                self._tell_together(self._together, event)
             case Streamed() if location.stage is Stage.SOLVE:
                 self._tell_delta(location, event.delta)
             case _:
@@ -84,8 +102,39 @@ class Narrator:
         self._reason(f"Decomposition {event.selected + 1} of {len(event.candidates)}:\n{listed}\n")
 
     def _tell_route(self, event: Routed) -> None:
-        rated = "not assessed" if event.difficulty is None else f"difficulty {event.difficulty:.2f}"
-        self._reason(f"\n### Step {event.step} of {event.of}: {event.subproblem}\n\n{rated}, {NAMES[event.mode]}\n\n")
+        found = event.assessment
+        source = "" if found is None or found.source == RATED else f" ({found.source})"
+        rated = "not assessed" if event.difficulty is None else f"difficulty {event.difficulty:.2f}{source}"
+        kept = ", a draft is kept" if event.kept else ""
+        self._tell_head(event, f"{rated}, {NAMES[event.mode]}{kept}{f': {event.reason}' if event.reason else ''}")
+        self._drafting, self._together = "", None
+
+    def _tell_drafts(self, event: Drafting) -> None:
+        drafts = f"{event.drafts} draft{'' if event.drafts == 1 else 's'}"
+        more = "" if self._headed != event.location.path.removesuffix("/short") else " more"
+        self._tell_head(event, f"{drafts}{more} in System 1")
+        self._drafting, self._together = event.location.path, {} if event.drafts > 1 else None
+
+    def _tell_head(self, event: Drafting | Routed, line: str) -> None:
+        """Tells a line on a step, below the step's heading the first time."""
+        path = event.location.path.removesuffix("/short")  # a step that is repeated because of the window
+        head = "\n" if self._headed == path else f"### Step {event.step} of {event.of}: {event.subproblem}\n\n"
+        self._headed = path
+        self._reason(f"\n{head}{line}\n\n")
+
+    def _is_draft(self, location: Location) -> bool:
+        return bool(self._drafting) and location.path.startswith(f"{self._drafting}/draft")
+
+    def _tell_together(self, together: dict[str, list[str]], event: Streamed | Finished) -> None:
+        """Tells a draft that is made with others at once when it has ended, because their texts would be mixed up."""
+        path = event.location.path
+        held = together.setdefault(path, [])
+        if isinstance(event, Streamed):
+            if event.delta.restarted:
+                held.clear()
+            held.append(event.delta.reasoning + event.delta.text)
+        else:
+            self._reason(f"Draft {path.removeprefix(f'{self._drafting}/draft')}: {''.join(held)}\n\n")
 
     def _tell_round(self, event: RoundBegan) -> None:
         head = "The answer is forced" if event.number is None else f"Round {event.number}"

@@ -36,7 +36,7 @@ def name_losses(cell: ViewedCell) -> str:
 
 
 def name_table(cell: ViewedCell) -> str:
-    """The address of a cell's numbers at every threshold."""
+    """The address of what a cell did at every value of its number."""
     return f"{name_cell(cell)}-whatif.json"
 
 

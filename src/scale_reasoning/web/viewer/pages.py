@@ -24,7 +24,7 @@ from scale_reasoning.web.viewer.losses import LossFinder, can_lose, make_loss_pa
 from scale_reasoning.web.viewer.rendering import POLICY, render
 from scale_reasoning.web.viewer.shelf import Place, Shelf, ViewedCell
 from scale_reasoning.web.viewer.views import View, find_messages, make_view
-from scale_reasoning.web.viewer.whatif import GRID, TauRange, ThresholdTable
+from scale_reasoning.web.viewer.whatif import GRID, Range, Table
 
 PATIENCE = 0.3
 """Seconds that a live page waits for numbers; an export waits until they are there."""
@@ -78,11 +78,12 @@ class Pages:
             name_trace=name_trace,
             planned=cell.planned,
             summary=summary,
-            tau=cell.tau,
+            number=cell.number,
+            value=cell.value,
             histogram=cell.histogram,
             source=name_table(cell),
             losses=name_losses(cell) if can_lose(self.shelf.list_cells(cell.run)) else None,
-            table=None if self.live or cell.tau is None else write_table(cell.fill_table()),
+            table=None if self.live or cell.number is None else write_table(cell.fill_table()),
             grid=grid,
             chosen=chosen,
             filters=[(word, title, name_run(cell, replace(chosen, show=word))) for word, title in filters.items()],
@@ -176,13 +177,13 @@ def count_compared_samples(shelf: Shelf) -> int:
     return next((samples for samples in (most, 1) if pairs * samples <= COMPARISONS), 0)
 
 
-def write_table(table: ThresholdTable) -> dict[str, JSON]:
-    """The table as JSON for the slider: a row per tau at which the numbers change."""
+def write_table(table: Table) -> dict[str, JSON]:
+    """The table as JSON for the slider: a row per value, named as the option is, at which the numbers change."""
     rows: list[dict[str, JSON]] = []
-    for tau, row in zip(GRID, table.rows, strict=True):
-        values = asdict(row)
-        if not rows or {**rows[-1], "tau": tau} != {"tau": tau, **values}:
-            rows.append({"tau": tau, **values})
+    for value, row in zip(GRID, table.rows, strict=True):
+        at, values = {table.number.option: value}, asdict(row)
+        if not rows or {**rows[-1], **at} != {**at, **values}:
+            rows.append({**at, **values})
     return {"planned": table.planned, "done": table.done, "error": table.error, "rows": rows}
 
 
@@ -202,25 +203,25 @@ def _label(cell: ViewedCell) -> str:
 
 
 def _add_ranges(cell: ViewedCell, place: Place, view: View) -> View:
-    """Adds what other thresholds would have done, or why this is unknown."""
-    if cell.tau is None or view.record is None:
+    """Adds what other values would have done, or why this is unknown."""
+    if cell.number is None or cell.value is None or view.record is None:
         return view
     try:
         ranges = cell.find_ranges(place)
     except ScaleError as error:
         return replace(view, trouble=f"The attempt cannot be replayed: {error}.")
-    if _reproduces(ranges, cell.tau, view.record):
+    if _reproduces(ranges, cell.value, view.record):
         return replace(view, ranges=ranges)
     trouble = (
-        "The journal does not give this attempt again at its own threshold: prompts, profiles or the grader have "
-        "changed since the run, so other thresholds would show another run."
+        f"The journal does not give this attempt again at its own {cell.number.option}: prompts, profiles or the "
+        "grader have changed since the run, so other values would show another run."
     )
     return replace(view, trouble=trouble)
 
 
-def _reproduces(ranges: Sequence[TauRange], tau: float, record: Record) -> bool:
+def _reproduces(ranges: Sequence[Range], value: float, record: Record) -> bool:
     """Whether the journal gives what was recorded; a pending attempt has no outcome to compare."""
-    own = next(each.outcome for each in ranges if tau in each)
+    own = next(each.outcome for each in ranges if value in each)
     recorded = outcome_of(record)
     if recorded.pending:
         return True

@@ -1,4 +1,4 @@
-"""Replays an attempt from the journal alone: its calls with their messages, and the effect of another threshold.
+"""Replays an attempt from the journal alone: its calls with their messages, and the effect of another number.
 
 The engine refuses every new call, so a replay is exact: an attempt either completes from the journal, or is not run.
 """
@@ -55,7 +55,7 @@ class Recorder:
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
-        self.difficulties: list[float] = []
+        self.compared: list[float] = []
         self._exchanges: dict[str, Exchange] = {}
 
     async def get(self, key: str, request: Request) -> Completion | None:
@@ -71,8 +71,8 @@ class Recorder:
         match event:
             case Finished(call=Call() as call, completion=Completion() as completion):
                 self._exchanges[call.path] = Exchange(call=call, request=event.request, completion=completion)
-            case Routed(difficulty=float() as difficulty):
-                self.difficulties.append(difficulty)
+            case Routed():
+                self.compared += event.compared
             case _:
                 pass
 
@@ -82,7 +82,7 @@ class Recorder:
 
 
 class CachingJournal:
-    """A journal that asks another once per key, because replays at many thresholds share most of their calls."""
+    """A journal that asks another once per key, because replays at many values share most of their calls."""
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
@@ -119,11 +119,11 @@ class _RefusingEngine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """The result of a replay; `difficulties` are all that were assessed."""
+    """The result of a replay; `compared` are the values that its allocator compared with its number."""
 
     record: Record
     exchanges: tuple[Exchange, ...]
-    difficulties: tuple[float, ...]
+    compared: tuple[float, ...]
 
     @property
     def complete(self) -> bool:
@@ -166,7 +166,7 @@ async def replay(stored: StoredAttempt) -> Replay:
         journal=recorder,
         listener=recorder.hear,
     )
-    return Replay(record=record, exchanges=recorder.exchanges(record), difficulties=tuple(recorder.difficulties))
+    return Replay(record=record, exchanges=recorder.exchanges(record), compared=tuple(recorder.compared))
 
 
 def _make_replaying(endpoint: Endpoint) -> Endpoint:

@@ -1,4 +1,4 @@
-"""The runs in the viewer and their cells: problems, a small mark per attempt, numbers, records, other thresholds.
+"""The runs in the viewer and their cells: problems, a small mark per attempt, numbers, records, what-if.
 
 A run is read again only after something was written to it.
 """
@@ -23,17 +23,15 @@ from scale_reasoning.report.metrics import Summary, summarise
 from scale_reasoning.runs.folder import DAMAGED, MANIFEST
 from scale_reasoning.runs.manifest import CellSpec, Manifest
 from scale_reasoning.runs.store import Store, model_of, read_cell, reading
-from scale_reasoning.strategies import describe, unusual
+from scale_reasoning.strategies import describe, label
+from scale_reasoning.strategies.number import Number, find_number
 from scale_reasoning.types import JSON, Problem, Record
 from scale_reasoning.web.viewer.replay import RecordedGrades, Replay, StoredAttempt, make_endpoints, replay
-from scale_reasoning.web.viewer.whatif import TauRange, ThresholdTable, find_ranges, find_tau
+from scale_reasoning.web.viewer.whatif import Range, Table, find_ranges, make_table
 
 T = TypeVar("T")
 Place: TypeAlias = tuple[int, int]
 """An attempt in the grid: the position of its problem in the dataset, and its sample."""
-
-MOST_LOOKED_UP = 1_000_000
-"""Attempts that are replayed for the slider; more would take hours."""
 
 
 class Tokens(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -115,7 +113,7 @@ class ViewedCell:
         self._lock = threading.Lock()
         self._written = -1
         self._summed: tuple[int, Future[Summary]] | None = None
-        self._table: tuple[int, ThresholdTable] | None = None
+        self._table: tuple[int, Table] | None = None
         self.marks: dict[Place, Mark] = {}
         self.histogram: dict[str, int] = {}
         """How often each difficulty was recorded."""
@@ -126,6 +124,8 @@ class ViewedCell:
         """Attempts that the manifest asks for."""
         self.positions = {problem.id: place for place, problem in enumerate(self.problems)}
         self.strategy = self.spec.make_strategy()
+        self.number, self.value = find_number(self.strategy) or (None, None)
+        """The number that its slider moves, with its value; None if its strategy has none."""
 
     @property
     def spec(self) -> CellSpec:
@@ -144,13 +144,13 @@ class ViewedCell:
 
     @property
     def tau(self) -> float | None:
-        """Its threshold; None if its strategy has none."""
-        return find_tau(self.strategy)
+        """Its difficulty threshold; None if its strategy has none."""
+        return self.value if self.number and self.number.option == "tau" else None
 
     @property
     def options(self) -> dict[str, JSON]:
-        """Its options that are not the defaults, and tau."""
-        return unusual(describe(self.strategy))
+        """The options that tell its strategy from others."""
+        return label(describe(self.strategy))
 
     def refresh(self) -> int:
         """Reads what was written since the last call; returns a number that grows with every attempt."""
@@ -196,13 +196,14 @@ class ViewedCell:
         with reading(self.folder) as store:
             return asyncio.run(replay(self._open_attempt(place, store)))
 
-    def find_ranges(self, place: Place) -> tuple[TauRange, ...]:
-        """Replays the attempt at every threshold. Raises ScaleError."""
+    def find_ranges(self, place: Place) -> tuple[Range, ...]:
+        """Replays the attempt at every value of its number. Raises ScaleError."""
         with reading(self.folder) as store:
             return asyncio.run(self._find_ranges(store, place))
 
-    async def _find_ranges(self, store: Store, place: Place) -> tuple[TauRange, ...]:
-        return await find_ranges(replace(self._open_attempt(place, store), grader=self._make_grader(place[0])))
+    async def _find_ranges(self, store: Store, place: Place) -> tuple[Range, ...]:
+        stored = replace(self._open_attempt(place, store), grader=self._make_grader(place[0]))
+        return await find_ranges(stored, self._require_number())
 
     def _open_attempt(self, place: Place, store: Store) -> StoredAttempt:
         return StoredAttempt(
@@ -226,22 +227,27 @@ class ViewedCell:
         }
         return RecordedGrades(grades, grader_for(gold, name))
 
-    def start_table(self) -> ThresholdTable:
-        """The cell at every threshold, as far as it is looked up; a thread looks up the rest."""
+    def start_table(self) -> Table:
+        """The cell at every value of its number, as far as it is looked up; a thread looks up the rest."""
         with self._lock:
             if self._table is None or (self._table[0] != self._written and self._table[1].ready):
-                self._table = (self._written, _make_table(self.planned))
+                self._table = (self._written, make_table(self._require_number(), self.planned))
                 threading.Thread(target=self._fill, args=(self._table[1],), daemon=True).start()
             return self._table[1]
 
-    def fill_table(self) -> ThresholdTable:
-        """The cell at every threshold, complete."""
+    def fill_table(self) -> Table:
+        """The cell at every value of its number, complete."""
         if self._table is None:
-            self._table = (self._written, _make_table(self.planned))
+            self._table = (self._written, make_table(self._require_number(), self.planned))
             self._fill(self._table[1])
         return self._table[1]
 
-    def _fill(self, table: ThresholdTable) -> None:
+    def _require_number(self) -> Number:
+        if self.number is None:
+            raise ConfigError("its strategy has no number to move")
+        return self.number
+
+    def _fill(self, table: Table) -> None:
         async def fill() -> None:
             if table.error is not None:
                 return
@@ -274,13 +280,6 @@ def _open_cells(number: int, folder: Path, pool: ThreadPoolExecutor) -> list[Vie
             ViewedCell(store, run=number, cell=place, problems=problems[spec.dataset.name], pool=pool)
             for place, spec in enumerate(store.manifest.cells)
         ]
-
-
-def _make_table(planned: int) -> ThresholdTable:
-    """An empty table, or one that says why it stays empty."""
-    if planned <= MOST_LOOKED_UP:
-        return ThresholdTable(planned)
-    return ThresholdTable(planned, error=f"{planned:,} attempts; up to {MOST_LOOKED_UP:,} are looked up")
 
 
 def _find_runs(folder: Path) -> list[Path]:

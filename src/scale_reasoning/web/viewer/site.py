@@ -44,8 +44,8 @@ class Site:
             return self.pages.make_losses(cells), "text/html"
         if match := TABLE.fullmatch(name):
             cell = self._find_cell(match)
-            if cell.tau is None:
-                raise NotFound("This strategy has no threshold.")
+            if cell.number is None:
+                raise NotFound("This strategy has no number to move.")
             cell.refresh()
             return msgspec.json.encode(write_table(cell.start_table())).decode(), "application/json"
         if match := TRACE.fullmatch(name):

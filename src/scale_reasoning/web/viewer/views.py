@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from scale_reasoning.errors import ScaleError
+from scale_reasoning.strategies.number import Number
 from scale_reasoning.types import JSON, Problem, Record, Solution, Step
 from scale_reasoning.web.viewer.grid import name_kind
 from scale_reasoning.web.viewer.replay import Exchange
 from scale_reasoning.web.viewer.shelf import Place, ViewedCell
-from scale_reasoning.web.viewer.whatif import TauRange
+from scale_reasoning.web.viewer.whatif import Range
 
 SIBLINGS = 200
 """Samples that an attempt's page links to."""
@@ -28,7 +29,10 @@ class Sibling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """One attempt. `prefix` makes its anchors differ from those of another attempt on the same page."""
+    """One attempt. `prefix` makes its anchors differ from those of another attempt on the same page.
+
+    number, value: what the slider moves and where it stands; None if the strategy has no such number.
+    """
 
     problem: Problem
     sample: int
@@ -37,13 +41,19 @@ class View:
     strategy: str
     options: Mapping[str, JSON]
     model: str
-    tau: float | None
+    number: Number | None
+    value: float | None
     run: str = ""
     href: str = ""
     prefix: str = ""
-    ranges: Sequence[TauRange] = ()
+    ranges: Sequence[Range] = ()
     trouble: str | None = None
     siblings: Sequence[Sibling] = ()
+
+    @property
+    def tau(self) -> float | None:
+        """The difficulty threshold; None if the strategy has none."""
+        return self.value if self.number and self.number.option == "tau" else None
 
     @property
     def answer(self) -> str | None:
@@ -75,7 +85,8 @@ def make_view(cell: ViewedCell, place: Place, href: Callable[[int], str], prefix
         strategy=str(cell.spec.strategy["name"]),
         options=cell.options,
         model=cell.model,
-        tau=cell.tau,
+        number=cell.number,
+        value=cell.value,
         run=cell.folder.name,
         href=href(sample),
         prefix=prefix,

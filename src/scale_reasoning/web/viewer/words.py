@@ -1,4 +1,4 @@
-"""Filters of the templates: how a page writes numbers, shares, answers and ranges of thresholds."""
+"""Filters of the templates: how a page writes numbers, shares, answers and ranges."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import msgspec
 from markupsafe import Markup
 
 from scale_reasoning.report.formats import UNKNOWN, percent
+from scale_reasoning.types import Assessment
 from scale_reasoning.web.viewer.grid import KINDS, name_kind
 from scale_reasoning.web.viewer.mathml import LONGEST, mathml
 from scale_reasoning.web.viewer.text import plain, typeset_line
-from scale_reasoning.web.viewer.whatif import TauRange
+from scale_reasoning.web.viewer.whatif import Range
 
 EXCERPT = 300
 """Characters of a problem in the grid."""
@@ -101,19 +102,33 @@ def grouped(candidates: Sequence[Sequence[str]], selected: int | None) -> list[G
     ]
 
 
-def span(found: TauRange) -> str:
-    """A range of thresholds."""
-    if found.high is None or found.high > 1:
-        return f"{found.low:.2f} to 1"
-    return f"{found.low:.2f} up to {found.high:.2f}"
+def shows_sources(assessments: Sequence[Assessment]) -> bool:
+    """Whether there is more to say than that the model rated the step once."""
+    return len(assessments) > 1 or any(each.source != "rated" for each in assessments)
 
 
-def ranges_json(ranges: Sequence[TauRange]) -> str:
+def span(found: Range) -> str:
+    """A range of values, with its ends in words: "0.20 up to 0.50" is without 0.50, "above 0.20 to 0.50" with it."""
+    low, high = _write_end(found.low), "1" if found.high is None else _write_end(found.high)
+    if found.low == found.high:
+        return low
+    if found.closed == "low":
+        return f"{low} {'to' if found.high is None else 'up to'} {high}"
+    return f"{'above ' if found.first > found.low else ''}{low} to {high}"
+
+
+def _write_end(value: float) -> str:
+    return f"{value:.2f}" if round(value, 2) == value else f"{value:.4f}"
+
+
+def ranges_json(ranges: Sequence[Range]) -> str:
     """The ranges for the slider, each with its sentence."""
-    return json([{"low": one.low, "high": one.high, "text": _write_sentence(one)} for one in ranges])
+    return json(
+        [{"first": one.first, "high": one.high, "closed": one.closed, "text": _write_sentence(one)} for one in ranges]
+    )
 
 
-def _write_sentence(found: TauRange) -> str:
+def _write_sentence(found: Range) -> str:
     outcome = found.outcome
     if outcome is None:
         return f"Not run: the journal does not have the call {found.missing or ''}".rstrip() + "."
@@ -125,6 +140,6 @@ def _write_sentence(found: TauRange) -> str:
 
 
 WORDS: tuple[Callable[..., Any], ...] = (
-    answer, anchor, excerpt, grouped, json, mean, name_kind, one_decimal, percent, ranges_json, seconds, share, span,
-    total, two_decimals, whole,
+    answer, anchor, excerpt, grouped, json, mean, name_kind, one_decimal, percent, ranges_json, seconds, share,
+    shows_sources, span, total, two_decimals, whole,
 )  # fmt: skip

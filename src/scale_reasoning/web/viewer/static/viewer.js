@@ -9,7 +9,7 @@ function slide() {
   const slider = section.querySelector("input[type=range]");
   section.querySelector(".slider").hidden = false;
   const show = () => {
-    section.querySelector("#tau-value").textContent = Number(slider.value).toFixed(2);
+    section.querySelector("#number-value").textContent = Number(slider.value).toFixed(2);
     if (section.dataset.whatif === "attempt") showAttempt(section, Number(slider.value));
     else showRun(section, Number(slider.value));
   };
@@ -19,16 +19,28 @@ function slide() {
   show();
 }
 
-// An attempt: the range of thresholds that contains tau.
-function showAttempt(section, tau) {
+// An attempt: the range that contains the value. Of its ends, the one that `closed` names belongs to it.
+function showAttempt(section, value) {
   const ranges = JSON.parse(section.dataset.ranges);
-  const here = ranges.findIndex((one) => one.low <= tau && (one.high === null || tau < one.high));
+  const before = (value, one) => one.high === null || value < one.high || (one.closed === "high" && value === one.high);
+  const here = ranges.findIndex((one) => one.first <= value && before(value, one));
   section.querySelector("#whatif-said").textContent = ranges[here].text;
   section.querySelectorAll("tbody tr").forEach((row, number) => row.classList.toggle("chosen", number === here));
 }
 
-// A run: the share of the recorded difficulties, and apart from it what the journal has.
-function showRun(section, tau) {
+// A run: the share of the recorded difficulties if it is the threshold, and apart from it what the journal has.
+function showRun(section, value) {
+  if (section.dataset.difficulties) showShare(section, value);
+  const table = section.whatif;
+  if (!table) return say(section, "whatif-exact", "Looking up the attempts in the journal…");
+  if (table.error) return say(section, "whatif-exact", `The journal cannot be read: ${table.error}`);
+  const row = table.rows.filter((each) => each[section.dataset.option] <= value + 1e-9).pop();
+  const looked = table.done < table.planned
+    ? `Looked up so far: ${table.done.toLocaleString("en")} of ${table.planned.toLocaleString("en")} attempts. ` : "";
+  say(section, "whatif-exact", looked + exactly(row, table.done, section.dataset.symbol));
+}
+
+function showShare(section, tau) {
   const counts = Object.entries(JSON.parse(section.dataset.difficulties));
   const all = counts.reduce((sum, [, times]) => sum + times, 0);
   const hard = counts.reduce((sum, [difficulty, times]) => sum + (Number(difficulty) > tau ? times : 0), 0);
@@ -36,18 +48,11 @@ function showRun(section, tau) {
     ? `${percent(hard / all)} of the ${all.toLocaleString("en")} recorded difficulties are above τ and would go to System 2. `
       + "(After a step in another mode, later steps see another solution and may be assessed differently.)"
     : "No difficulty was recorded.");
-  const table = section.whatif;
-  if (!table) return say(section, "whatif-exact", "Looking up the attempts in the journal…");
-  if (table.error) return say(section, "whatif-exact", `The journal cannot be read: ${table.error}`);
-  const row = table.rows.filter((each) => each.tau <= tau + 1e-9).pop();
-  const looked = table.done < table.planned
-    ? `Looked up so far: ${table.done.toLocaleString("en")} of ${table.planned.toLocaleString("en")} attempts. ` : "";
-  say(section, "whatif-exact", looked + exactly(row, table.done));
 }
 
-function exactly(row, done) {
+function exactly(row, done, symbol) {
   const missing = done - row.ran;
-  if (!row.ran) return `Not run: the journal has no complete attempt at this τ (0 of ${done.toLocaleString("en")}).`;
+  if (!row.ran) return `Not run: the journal has no complete attempt at this ${symbol} (0 of ${done.toLocaleString("en")}).`;
   const parts = [`Exactly, from the journal: ${row.ran.toLocaleString("en")} of ${done.toLocaleString("en")} attempts`];
   if (row.graded) parts.push(`Acc ${percent(row.right / row.graded)} (${row.right} of ${row.graded})`);
   parts.push(row.tokens === null ? "tokens unknown" : `${Math.round(row.tokens / row.ran).toLocaleString("en")} tokens each`);
@@ -96,7 +101,7 @@ async function watch() {
 function replaceMain(page) {
   const was = document.querySelector("main"), is = page.querySelector("main");
   if (!is || was.innerHTML === is.innerHTML) return;
-  const tau = was.querySelector("input[type=range]")?.value;
+  const value = was.querySelector("input[type=range]")?.value;
   const open = [...was.querySelectorAll("details[id]")].map((one) => [one.id, one.open]);
   const focus = document.activeElement?.getAttribute("href");
   was.replaceWith(document.adoptNode(is));
@@ -104,7 +109,7 @@ function replaceMain(page) {
     const one = document.getElementById(id);
     if (one) one.open = wasOpen;
   }
-  if (tau !== undefined && is.querySelector("input[type=range]")) is.querySelector("input[type=range]").value = tau;
+  if (value !== undefined && is.querySelector("input[type=range]")) is.querySelector("input[type=range]").value = value;
   if (focus) is.querySelector(`a[href="${CSS.escape(focus)}"]`)?.focus({ preventScroll: true });
   slide();
 }
