@@ -89,6 +89,8 @@ def test_an_option_of_the_strategy_under_another_is_reached_by_base() -> None:
 
 def test_reasoning_effort_sets_tau_of_scale() -> None:
     assert strategy_of(Name("m", "scale"), {}, "high") == Scale(route=Threshold(tau=0.2))
+    by_family = {"high": {"route": "escalate", "accept": 0.5}}
+    assert strategy_of(Name("m", "scale"), {}, "high", by_family) == Scale(route=Escalate(accept=0.5))
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from aiohttp import web
 from tests.commands import scale
 from tests.web.proxies import MODEL, both, command, proxied, serving, until
 
+from scale_reasoning.strategies import STRATEGIES
 from scale_reasoning.web.proxy import readiness
 
 
@@ -53,7 +54,7 @@ def test_it_is_ready_as_soon_as_the_server_answers(monkeypatch: pytest.MonkeyPat
         assert proxy.get("/v1/models").json["data"] == []
         up.append(1)
         until(lambda: proxy.get("/readyz").status == 200)
-        until(lambda: len(proxy.get("/v1/models").json["data"]) == 5)
+        until(lambda: len(proxy.get("/v1/models").json["data"]) == 1 + len(STRATEGIES))
 
 
 def both_listing(handler: Any) -> Any:

@@ -182,7 +182,7 @@ class App:
                 request[KIND], request[NAME] = "passthrough", printable_word(envelope.model)
                 return await self.upstream.relay(content, envelope.body, request, share)
             request[KIND], request[NAME] = name.strategy, f"{printable_word(self.upstream.model)}@{name.strategy}"
-            asked = chat.read_chat(envelope.body, name, max_calls=self.limits.max_calls)
+            asked = chat.read_chat(envelope.body, name, max_calls=self.limits.max_calls, efforts=self.upstream.efforts)
             return await self.solver.answer(asked, request, share)
 
     async def _decode(self, content: bytes) -> dict[str, JSON]:

@@ -15,6 +15,7 @@ from typing import Annotated, Any, TypeAlias, cast
 import msgspec
 
 from scale_reasoning.lm import Strategy
+from scale_reasoning.profiles import EFFORTS
 from scale_reasoning.runs.attempt import problem_of
 from scale_reasoning.types import JSON, Problem
 from scale_reasoning.web.proxy.conversation import problem_text
@@ -142,14 +143,20 @@ def read_envelope(body: Mapping[str, JSON], *, most_messages: int) -> Envelope:
     return Envelope(model=model, body=body)
 
 
-def read_chat(content: Mapping[str, JSON], name: Name, *, max_calls: int) -> Chat:
+def read_chat(
+    content: Mapping[str, JSON],
+    name: Name,
+    *,
+    max_calls: int,
+    efforts: Mapping[str, Mapping[str, JSON]] = EFFORTS,
+) -> Chat:
     """Reads the whole request. Raises Refusal that names a wrong or unsupported parameter, and if the request could
-    make more than `max_calls` model calls.
+    make more than `max_calls` model calls. `efforts`: see strategy_of.
     """
     said: dict[str, Any] = {key: value for key, value in content.items() if value is not None}
     body = _body(said)
     record, budget, options = _scale_object(body.scale or {})
-    strategy = strategy_of(name, options, body.reasoning_effort)
+    strategy = strategy_of(name, options, body.reasoning_effort, efforts)
     limits = [limit for limit in (body.max_tokens, body.max_completion_tokens) if limit is not None]
     choices = body.n or 1
     if record and choices > 1:

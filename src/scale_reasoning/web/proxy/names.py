@@ -6,7 +6,7 @@ without bound. Does not know the rest of a request.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -46,16 +46,22 @@ def parse(name: str, served: str) -> Name:
     return Name(served, spelled.name, spelled.settings)
 
 
-def strategy_of(name: Name, settings: Mapping[str, JSON], effort: str | None = None) -> Strategy:
+def strategy_of(
+    name: Name,
+    settings: Mapping[str, JSON],
+    effort: str | None = None,
+    efforts: Mapping[str, Mapping[str, JSON]] = EFFORTS,
+) -> Strategy:
     """The strategy of a request, from its model's name, its `scale` object and `reasoning_effort`.
 
-    Raises Refusal that names an option that is unknown, out of range, set twice or not allowed for clients.
+    `efforts` are the options that a word of effort stands for in the model's family. Raises Refusal that names an
+    option that is unknown, out of range, set twice or not allowed for clients.
     """
     options: dict[str, JSON] = {}
     written: list[tuple[str, str, JSON]] = [("model", *_pair(option)) for option in name.options]
     written += [("scale", *setting) for setting in _flatten(settings)]
     if effort is not None:
-        written.append(("reasoning_effort", "tau", _tau(name, effort)))
+        written += [("reasoning_effort", *setting) for setting in _list_of_effort(name, effort, efforts)]
     for where, key, value in written:
         option = key.replace("-", "_")
         param = where if where != "scale" else f"scale.{key}"
@@ -112,12 +118,12 @@ def _pair(option: str) -> tuple[str, str]:
         raise invalid("model", f"in the name, {error}") from None
 
 
-def _tau(name: Name, effort: str) -> float:
-    having = [strategy for strategy in STRATEGIES if find_option(strategy, {}, "tau")]
-    if name.strategy not in having or effort not in EFFORTS:
+def _list_of_effort(name: Name, effort: str, efforts: Mapping[str, Mapping[str, JSON]]) -> Iterable[tuple[str, JSON]]:
+    having = [strategy for strategy in STRATEGIES if find_option(strategy, {}, "route")]
+    if name.strategy not in having or effort not in efforts:
         where = ", ".join(f"@{strategy}" for strategy in having)
-        raise invalid("reasoning_effort", f"must be one of {', '.join(EFFORTS)}, on {where} only (it sets tau)")
-    return cast("float", EFFORTS[effort]["tau"])
+        raise invalid("reasoning_effort", f"must be one of {', '.join(efforts)}, on {where} only (it sets the route)")
+    return efforts[effort].items()
 
 
 def _allowed(param: str, name: Name, option: str, value: JSON) -> JSON:

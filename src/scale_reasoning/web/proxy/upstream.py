@@ -16,7 +16,7 @@ import msgspec
 from aiohttp import web
 
 from scale_reasoning.endpoint import Endpoints
-from scale_reasoning.engines.connection import Connection
+from scale_reasoning.engines.connection import Connection, find_family
 from scale_reasoning.engines.http import Client, read_some
 from scale_reasoning.engines.limit import CEILING, Fixed, Slots, take_slot
 from scale_reasoning.engines.listing import read_list
@@ -26,6 +26,7 @@ from scale_reasoning.engines.policy import Limited, Retrying
 from scale_reasoning.engines.spread import Spread
 from scale_reasoning.engines.values import value_at
 from scale_reasoning.errors import ConfigError, EngineError, Rejected
+from scale_reasoning.profiles import EFFORTS
 from scale_reasoning.strategies import STRATEGIES, needs_both_modes
 from scale_reasoning.types import JSON, Mode
 from scale_reasoning.web.proxy.budget import within
@@ -61,6 +62,7 @@ class Upstream:
     def __init__(self, connection: Connection, endpoints: Endpoints, token_budget: int | None = None) -> None:
         endpoint = endpoints.get(Mode.SYSTEM2) or endpoints[Mode.SYSTEM1]
         self.model = endpoint.model
+        self.efforts = {**EFFORTS, **find_family(connection).efforts}
         targets = [Target(server, each.model) for each in endpoints.values() for _, server in _servers(each.engine)]
         self.targets = tuple(dict.fromkeys(targets))
         self._budget, self._limit_key = token_budget, endpoint.profile.limit_key
