@@ -20,7 +20,7 @@ from scale_reasoning.types import Completion, Mode, Problem, Request, Token
 PROBLEM = Problem(id="p", text="What is 3 + 4?", answer="7")
 
 
-def make_run(folder: Path, strategy: dict[str, Any], *, said: str = "A draft. ", results: int = 1000) -> Path:
+def make_run(folder: Path, *strategies: dict[str, Any], said: str = "A draft. ", results: int = 1000) -> Path:
     """A run of one attempt with two steps; `results` is how many different results drafts have."""
 
     def solve(request: Request) -> Completion:
@@ -30,7 +30,7 @@ def make_run(folder: Path, strategy: dict[str, Any], *, said: str = "A draft. ",
         return Completion(text=text, finish_reason="stop", logprobs=known)
 
     rules = [("decomposition", '{"subproblems": ["One?", "Two?"]}'), ("difficulty", '{"difficulty": 0.7}'), ("", solve)]
-    with create(folder, manifest([strategy], samples=1), {"d": [PROBLEM]}) as store:
+    with create(folder, manifest(strategies, samples=1), {"d": [PROBLEM]}) as store:
         go(store, Scripted(rules))
     return folder
 

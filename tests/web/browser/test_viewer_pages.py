@@ -17,6 +17,7 @@ from tests.cli.test_solve import PROBLEM
 from tests.commands import scale
 from tests.runs.simulated import Broken, Fuse, again, fresh, manifest
 from tests.servers import serving
+from tests.web.test_viewer_trials import make_run
 from tests.web.viewed import hostile, sweep, viewing
 
 from scale_reasoning.engines.sim import Sim, Speeds
@@ -137,6 +138,31 @@ def test_the_slider_of_an_attempt_marks_the_stretch_and_works_from_the_keyboard(
         assert page.locator(".whatif tbody tr").first.get_attribute("class") == "chosen"
         page.keyboard.press("End")
         assert page.locator(".whatif tbody tr").last.get_attribute("class") == "chosen"
+        page.goto("about:blank")
+        watched.assert_quiet(viewer.url, "data:,", "about:")
+
+
+def test_the_slider_of_another_number_works_and_trials_unfold(tmp_path: Path, opened: Any) -> None:
+    strategies = [{"name": "scale", "candidates": 1, "route": "escalate", "accept": value} for value in (0.2, 0.9)]
+    elsewhere(make_run, tmp_path, *strategies, results=1)
+    watched = opened()
+    page = watched.page
+    with viewing(tmp_path) as viewer:
+        page.goto(viewer.url + "r0-c0.html")
+        page.locator("#whatif-exact", has_text="1 of 1 attempts").wait_for()
+        for value, share in (("0.5", "0.0 %"), ("0.51", "100.0 %")):
+            page.locator("#number").fill(value)
+            assert f"{share} of steps in System 2" in page.text_content("#whatif-exact")
+        assert page.locator("#whatif-share").count() == 0
+        page.goto(viewer.url + "r0-c1-p0-s0.html")
+        rows = page.locator(".whatif tbody tr")
+        assert rows.locator("th").all_text_contents() == ["0.00 to 0.50", "above 0.50 to 1 recorded"]
+        for value, chosen in (("0.5", 0), ("0.51", 1)):
+            page.locator("#number").fill(value)
+            assert rows.nth(chosen).get_attribute("class") == "chosen"
+        assert not page.locator("#step1-trials .trial").first.is_visible()
+        page.locator("#step1-trials > summary").click()
+        assert "confidence 0.50" in page.locator("#step1-trials .trial").first.text_content()
         page.goto("about:blank")
         watched.assert_quiet(viewer.url, "data:,", "about:")
 
