@@ -10,7 +10,21 @@ import re
 import sys
 from collections.abc import Sequence
 
-from scale_reasoning.cli import doctor, evaluate, example, fetch, plot, records, report, serve, sft, solve, synth, view
+from scale_reasoning.cli import (
+    doctor,
+    draft,
+    evaluate,
+    example,
+    fetch,
+    plot,
+    records,
+    report,
+    serve,
+    sft,
+    solve,
+    synth,
+    view,
+)
 from scale_reasoning.errors import ConfigError, EngineError, ScaleError
 from scale_reasoning.printable import printable
 
@@ -57,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for group in (solve, example, serve, evaluate, synth, sft, report, plot, records, view, doctor, fetch):
+    for group in (solve, example, serve, evaluate, draft, synth, sft, report, plot, records, view, doctor, fetch):
         group.add(commands)
     return parser
 
