@@ -1,0 +1,1 @@
+"""How good assessors are: does a step's difficulty say whether System 1 fails on it?"""
