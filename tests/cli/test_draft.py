@@ -54,7 +54,9 @@ def added(old: Path, new: Path) -> list[int | None]:
 
 
 def solutions(found: list[Record]) -> list[list[Any]]:
-    return [[(step.mode, step.text, step.difficulty) for step in each.solution.steps] for each in found if each.solution]
+    return [
+        [(step.mode, step.text, step.difficulty) for step in each.solution.steps] for each in found if each.solution
+    ]
 
 
 def test_only_drafts_and_assessments_are_paid_for(run: Path, server: ModelServer, tmp_path: Path) -> None:
@@ -82,9 +84,7 @@ def test_only_drafts_and_assessments_are_paid_for(run: Path, server: ModelServer
     assert "agreement" in table.stdout
 
 
-def test_options_of_the_drafts_can_be_chosen_and_a_second_look_pays_only_for_more(
-    run: Path, tmp_path: Path
-) -> None:
+def test_options_of_the_drafts_can_be_chosen_and_a_second_look_pays_only_for_more(run: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     assert scale("draft", str(run), "--out", str(first), "--drafts", "1", "--assessors", "draft").returncode == 0
     done = scale("draft", str(first), "--out", str(second), "--drafts", "2", "--assessors", "draft")

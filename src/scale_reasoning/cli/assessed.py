@@ -1,4 +1,4 @@
-"""`scale report --assessor`: whether difficulties say that System 1 would fail. report.assessors decides the numbers."""
+"""`scale report --assessor`: whether difficulties say that System 1 fails. report.assessors decides the numbers."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""How good assessors are: does a step's difficulty say whether System 1 fails on it?"""
+"""How good assessors are: whether a step's difficulty says that System 1 fails on it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +18,7 @@ from scale_reasoning.report.assessors.measures import (
     compute_risk,
     count_levels,
 )
-from scale_reasoning.report.assessors.resampling import Measure, Measured, Rated, average, draw_problems, measure_all
+from scale_reasoning.report.assessors.resampling import Measure, Measured, average, draw_problems, measure_all
 from scale_reasoning.report.assessors.steps import CellSteps, read_steps
 from scale_reasoning.report.assessors.truths import GOLD, SYSTEM2, read_truth
 from scale_reasoning.report.intervals import estimate_share
@@ -194,18 +193,11 @@ def _share(found: Sequence[tuple[str, bool]]) -> Measured:
 
 def _list_left_out(each: AssessedCell) -> Iterable[LeftOut]:
     found, cell = each.found, each.cell
-    compared = max(map(len, found.assessors.values()))
-    counts = [
-        (count, compared + sum(found.left_out.values()), f"steps: {why}") for why, count in found.left_out.items()
-    ]
+    steps = max(map(len, found.assessors.values())) + sum(found.left_out.values())
+    counts = [(count, steps, f"steps: {why}") for why, count in found.left_out.items()]
     pending = [(found.pending, cell.planned, "attempts: they are pending; resume the run")] if found.pending else []
     for count, of, why in counts + pending:
         yield LeftOut(dataset=cell.dataset, model=cell.model, run=cell.run, row=each.row, count=count, of=of, why=why)
-
-
-def count_fallbacks(steps: Sequence[Rated]) -> Counter[str]:
-    """How many steps fell back, by reason."""
-    return Counter(step.fallback for step in steps if step.fallback)
 
 
 def describe_truth(truth: str) -> str:

@@ -7,7 +7,6 @@ are never put in an order. docs/statistics.md has the definitions and their sour
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import accumulate
 from math import fsum
 from typing import NamedTuple
 
@@ -94,13 +93,6 @@ def compute_risk(levels: Sequence[Level], coverage: float) -> float | None:
         failing += fails * min(1.0, left / steps)
         left -= steps
     return failing / wanted if wanted else None
-
-
-def trace_risk(levels: Sequence[Level]) -> list[tuple[float, float]]:
-    """The coverage after each level and the share that fails among the steps up to it."""
-    steps, fails = accumulate(level.steps for level in levels), accumulate(level.fails for level in levels)
-    total = sum(level.steps for level in levels)
-    return [(n / total, failing / n) for n, failing in zip(steps, fails, strict=True)]
 
 
 def compute_aurc(levels: Sequence[Level]) -> float | None:

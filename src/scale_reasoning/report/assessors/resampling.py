@@ -30,7 +30,7 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rated:
+class AssessedStep:
     """A step: its difficulty, whether it fails, and what the difficulty costs (tokens None: unknown)."""
 
     problem_id: str
@@ -48,13 +48,17 @@ def draw_problems(count: int, seed: int, draws: int = DRAWS) -> list[Mapping[int
 
 
 def measure_all(
-    steps: Sequence[Rated], measures: Mapping[str, Measure], draws: Sequence[Mapping[int, int]]
+    steps: Sequence[AssessedStep], measures: Mapping[str, Measure], draws: Sequence[Mapping[int, int]]
 ) -> dict[str, Measured]:
-    """Each measure of the steps' difficulties, with its interval. `draws` number the problems in the steps' order."""
+    """Each measure of the steps' difficulties, with its interval. `draws` number the problems in the steps' order.
+
+    There is no interval if all draws are equal: drawing again what never fails does not show how rare failures are.
+    """
     grouped = _group(steps)
     levels = _count(grouped, dict.fromkeys(range(len(grouped.problems)), 1))
     drawn = [_count(grouped, draw) for draw in draws] if len(grouped.problems) > 1 else []
-    return {name: _measure(measure(levels), map(measure, drawn)) for name, measure in measures.items()}
+    found = {name: _measure(measure(levels), map(measure, drawn)) for name, measure in measures.items()}
+    return {name: Measured(value=each.value) if each.low == each.high else each for name, each in found.items()}
 
 
 def average(values: Sequence[tuple[str, int | None]], draws: Sequence[Mapping[int, int]]) -> Measured:
@@ -78,13 +82,13 @@ def average(values: Sequence[tuple[str, int | None]], draws: Sequence[Mapping[in
 
 @dataclass(frozen=True, slots=True)
 class _Grouped:
-    """The difficulties from the easiest on, and for each problem its steps: the place of the difficulty, and failure."""
+    """The difficulties from the easiest on; for each problem its steps: the difficulty's place, and failure."""
 
     difficulties: Sequence[float]
     problems: Sequence[Sequence[tuple[int, bool]]]
 
 
-def _group(steps: Sequence[Rated]) -> _Grouped:
+def _group(steps: Sequence[AssessedStep]) -> _Grouped:
     difficulties = sorted({step.difficulty for step in steps})
     places = {difficulty: place for place, difficulty in enumerate(difficulties)}
     problems: dict[str, list[tuple[int, bool]]] = {}

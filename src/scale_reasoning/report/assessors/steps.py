@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from scale_reasoning.answers import answer_class
-from scale_reasoning.report.assessors.resampling import Rated
+from scale_reasoning.report.assessors.resampling import AssessedStep
 from scale_reasoning.report.assessors.truths import Truth, grade_all
 from scale_reasoning.runs.regrade import answers_of
 from scale_reasoning.runs.store import Store
@@ -22,7 +22,7 @@ class CellSteps:
     compared, by reason. pending: attempts that have no record yet.
     """
 
-    assessors: dict[str, list[Rated]] = field(default_factory=dict[str, list[Rated]])
+    assessors: dict[str, list[AssessedStep]] = field(default_factory=dict[str, list[AssessedStep]])
     system2: list[tuple[str, bool]] | None = None
     left_out: Counter[str] = field(default_factory=Counter[str])
     pending: int = 0
@@ -43,9 +43,8 @@ def read_steps(store: Store, cell: int, truth: Truth | None) -> CellSteps:
     """The steps of a cell that have drafts and assessments. `truth` None: System 2's result is the right one."""
     found = CellSteps(system2=None if truth is None else [])
     seen = list(_list_seen(store, cell, truth, found))
-    graded = {} if truth is None else grade_all(
-        [(each.right, answer) for each in seen for answer in (*each.drafts, each.result) if answer is not None]
-    )  # fmt: skip
+    answers = [(each.right, answer) for each in seen for answer in (*each.drafts, each.result) if answer is not None]
+    graded = grade_all(answers if truth is not None else ())
 
     def is_wrong(right: str, answer: str | None) -> bool:
         if answer is None:
@@ -61,8 +60,8 @@ def read_steps(store: Store, cell: int, truth: Truth | None) -> CellSteps:
     return found
 
 
-def _rate(problem_id: str, assessment: Assessment, wrong: bool) -> Rated:  # noqa: FBT001
-    return Rated(
+def _rate(problem_id: str, assessment: Assessment, wrong: bool) -> AssessedStep:  # noqa: FBT001
+    return AssessedStep(
         problem_id=problem_id,
         difficulty=assessment.difficulty,
         fails=wrong,
