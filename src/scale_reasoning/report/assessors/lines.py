@@ -41,7 +41,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
     fails: share of steps on which System 1 fails. auroc: None if no step fails, or all do. aurc: area under risk by
     coverage; risk50, risk80: share that fails among the easiest half, and four fifths. calls, tokens: what it costs per
-    step. fallback: share of its difficulties that are not what it computes. map: the fitted map, and how it was fitted.
+    step. fallback: share of its difficulties that are not what it computes. map: the fitted map, as `assess.map`.
     system2_fails: of the `system2_steps` solved by System 2, the share with a wrong result.
     """
 
@@ -168,7 +168,7 @@ def _measure_cell(each: AssessedCell, truth: str, seed: int) -> Iterable[Line]:
             steps=len(steps),
             problems=problems,
             system2_steps=None if system2 is None else len(system2),
-            map=fit_map(levels),
+            map=None if is_calibrated(assessor) else fit_map(levels),
             map_fit="isotonic" if len(steps) >= ISOTONIC_FROM else "Platt",
             **_flatten(measured),
         )
@@ -198,6 +198,11 @@ def _list_left_out(each: AssessedCell) -> Iterable[LeftOut]:
     pending = [(found.pending, cell.planned, "attempts: they are pending; resume the run")] if found.pending else []
     for count, of, why in counts + pending:
         yield LeftOut(dataset=cell.dataset, model=cell.model, run=cell.run, row=each.row, count=count, of=of, why=why)
+
+
+def is_calibrated(assessor: str) -> bool:
+    """Whether an assessor's difficulties are another's by a map."""
+    return assessor.startswith("calibrated ")
 
 
 def describe_truth(truth: str) -> str:

@@ -6,7 +6,7 @@ from typing import cast
 
 import msgspec
 
-from scale_reasoning.report.assessors.lines import Assessed, Line, describe_truth
+from scale_reasoning.report.assessors.lines import Assessed, Line, describe_truth, is_calibrated
 from scale_reasoning.report.formats import NOTHING, UNKNOWN, WRITERS, Column, Grid, count, percent, span
 from scale_reasoning.report.tables import Format, build_flat
 from scale_reasoning.types import JSON
@@ -19,7 +19,7 @@ LEGEND = (
     "share that fails among the easiest steps. Calls and tokens: per step, shared drafts included. 95 % intervals over "
     "problems."
 )
-MAP = "Fitted on all these steps; for other steps of this model:"
+MAPS = "The maps are fitted on these steps, for other problems with the same model and the assessor's own options."
 
 
 def render_assessed(found: Assessed, format: Format) -> str:  # noqa: A002 - the flag's name
@@ -81,6 +81,7 @@ def list_notes(found: Assessed) -> list[str]:
 def list_maps(found: Assessed) -> list[str]:
     """The fitted map of each line, as options of `scale`."""
     return [
+        *([MAPS] if any(line.map for line in found.lines) else []),
         f"{line.dataset}, {line.model}, row {line.row}, {line.assessor} ({line.map_fit}): {write_map(line)}"
         for line in found.lines
     ]
@@ -88,10 +89,11 @@ def list_maps(found: Assessed) -> list[str]:
 
 def write_map(line: Line) -> str:
     """The options that use a line's map; why there is none where there is none."""
+    if is_calibrated(line.assessor):
+        return "no map, because it has one"
     if line.map is None:
         return "no map, because System 1 fails on no step, or on all"
-    of = line.assessor.split()[-1]
-    return f"--assess calibrated --set assess.of={of} --set 'assess.map={line.map}'"
+    return f"--assess calibrated --set assess.of={line.assessor} --set 'assess.map={line.map}'"
 
 
 def _write_share(share: float | None, low: float | None, high: float | None) -> str:
