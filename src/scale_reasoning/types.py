@@ -217,12 +217,14 @@ class Engine(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
     """A difficulty in [0, 1] and the assessor that found it. `fallback` says why it is not what that assessor computes;
-    empty if it is.
+    empty if it is. `calls` and new `tokens` (None: unknown) are what it needs, drafts that others need too included.
     """
 
     assessor: str
     difficulty: float
     fallback: str = ""
+    calls: int = 0
+    tokens: int | None = None
 
     @property
     def source(self) -> str:
@@ -247,7 +249,8 @@ class Trial:
 class Step:
     """One sub-problem, solved (paper, eqs 3-6). `difficulty` is None where it was not assessed. `asked` is the reply to
     a second question, for the result alone; empty if the text has a result. `usage` is that of both calls and of the
-    `trials`. `reason` says why this solution was taken, where the allocator gave one.
+    `trials`. `reason` says why this solution was taken, where the allocator gave one. `trials` are drafts in the order
+    of their numbers; `draft` is the number of the one that this solution is, from 1, None if it is no draft.
     """
 
     subproblem: str
@@ -261,6 +264,7 @@ class Step:
     reason: str = ""
     assessments: tuple[Assessment, ...] = ()
     trials: tuple[Trial, ...] = ()
+    draft: int | None = None
 
     @property
     def own_tokens(self) -> int | None:

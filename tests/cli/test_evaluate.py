@@ -259,7 +259,7 @@ def test_a_run_whose_dataset_is_gone_resumes_with_its_own_copy(tmp_path: Path) -
     with serving() as server:
         done = scale("eval", "--resume", out, "--base-url", server.base_url)
     assert done.returncode == 0
-    assert "resuming with the problems that the run has" in done.stderr
+    assert "using the problems that the run has" in done.stderr
     assert rows_of(out)[0]["completed"] == 2
 
 

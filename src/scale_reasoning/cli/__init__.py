@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from scale_reasoning.cli import (
     doctor,
+    draft,
     evaluate,
     example,
     fetch,
@@ -71,7 +72,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for group in (solve, example, serve, evaluate, synth, sft, report, plot, records, view, doctor, fetch, listing):
+    for group in (
+        solve,
+        example,
+        serve,
+        evaluate,
+        draft,
+        synth,
+        sft,
+        report,
+        plot,
+        records,
+        view,
+        doctor,
+        fetch,
+        listing,
+    ):
         group.add(commands)
     return parser
 

@@ -196,6 +196,16 @@ def add_denominator(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_truth(parser: argparse.ArgumentParser) -> None:
+    """Adds the flag that says when System 1 fails on a step."""
+    parser.add_argument(
+        "--truth",
+        metavar="system2|gold|FILE",
+        help="of assessors: what the right result of a step is: System 2's (default); gold: the value in a chain of "
+        "arithmetic; or a file of JSON Lines with problem, subproblem and answer",
+    )
+
+
 def add_answers(parser: argparse.ArgumentParser) -> None:
     """Adds the flag that has stored answers read in another way."""
     parser.add_argument(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
-from scale_reasoning.cli.options import Commands, add_denominator, say
+from scale_reasoning.cli.options import Commands, add_denominator, add_truth, say
 from scale_reasoning.cli.report import RUN, read_all_cells, split_name
 from scale_reasoning.errors import ConfigError
 
@@ -18,6 +19,8 @@ KINDS = {
 }
 LOSS = "loss"
 """The kind that takes folders of fine-tuned models instead of runs."""
+RELIABILITY = "reliability"
+"""The kind that needs the steps of runs that `scale draft` made."""
 
 
 def add(commands: Commands) -> None:
@@ -26,10 +29,13 @@ def add(commands: Commands) -> None:
         "plot",
         help="pictures of runs",
         description="Draws stored runs: " + "; ".join(f"{kind}: {meaning}" for kind, meaning in KINDS.items()) + "; "
+        "reliability: failures of System 1 by difficulty, of runs that `scale draft` made; "
         "loss: training loss by step, of folders that `scale sft` made. "
         "Exit codes: 0 done, 1 attempts are pending (the caption says how many), 2 usage or configuration.",
     )
-    parser.add_argument("kind", choices=(*KINDS, LOSS), metavar="KIND", help=", ".join([*KINDS, LOSS]))
+    parser.add_argument(
+        "kind", choices=(*KINDS, RELIABILITY, LOSS), metavar="KIND", help=", ".join([*KINDS, RELIABILITY, LOSS])
+    )
     parser.add_argument("runs", nargs="+", metavar="RUN", help=RUN)
     parser.add_argument(
         "--out",
@@ -41,6 +47,7 @@ def add(commands: Commands) -> None:
         "--with-paper", action="store_true", help="the paper's numbers for the same models, dashed and hollow"
     )
     add_denominator(parser)
+    add_truth(parser)
     parser.set_defaults(run=run)
 
 
@@ -56,6 +63,10 @@ def run(args: argparse.Namespace) -> int:
         draw_loss([Path(name) for name in names], file)
         print(file, flush=True)
         return 0
+    if args.kind == RELIABILITY:
+        return _draw_reliability(names, file, args.truth)
+    if args.truth is not None:
+        raise ConfigError(f"--truth {args.truth}: belongs to {RELIABILITY}")
     numbered = read_all_cells(names)
     rows, cells = [row for row, _ in numbered], [cell for _, cell in numbered]
     papers = draw(args.kind, cells, file, rows=rows, denominator=args.denominator, with_paper=args.with_paper)
@@ -64,3 +75,14 @@ def run(args: argparse.Namespace) -> int:
     print(file, flush=True)
     pending = any(outcome.pending for cell in cells for outcome in cell.outcomes)
     return 1 if pending or any(len(cell.outcomes) < cell.planned for cell in cells) else 0
+
+
+def _draw_reliability(names: Sequence[str], file: Path, truth: str | None) -> int:
+    from scale_reasoning.cli.assessed import read_all_assessed
+    from scale_reasoning.report.assessors.truths import SYSTEM2
+    from scale_reasoning.report.plots import draw_reliability
+
+    cells = read_all_assessed(names, truth or SYSTEM2)
+    draw_reliability(cells, file, truth or SYSTEM2)
+    print(file, flush=True)
+    return 1 if any(each.found.pending for each in cells if each.found.assessors) else 0

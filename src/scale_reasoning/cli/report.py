@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from scale_reasoning.cli.options import Commands, add_answers, add_denominator, say
+from scale_reasoning.cli.options import Commands, add_answers, add_denominator, add_truth, say
 from scale_reasoning.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -65,6 +65,12 @@ def _add_report(commands: Commands) -> None:
         help="where attempts are lost: by decomposition (chain of thought against all System 2), by routing (all "
         "System 2 against a threshold), by the answer's form; names the problems",
     )
+    parser.add_argument(
+        "--assessor",
+        action="store_true",
+        help="how well difficulties predict that System 1 fails, per assessor, of a run that scale draft made",
+    )
+    add_truth(parser)
     parser.add_argument("--out", type=Path, metavar="FILE", help="write there; an existing file is an error")
     parser.set_defaults(run=report)
 
@@ -90,6 +96,12 @@ def report(args: argparse.Namespace) -> int:
     from scale_reasoning.report.metrics import summarise
     from scale_reasoning.report.tables import render
 
+    if args.assessor:
+        from scale_reasoning.cli.assessed import report_assessors
+
+        return report_assessors(args)
+    if args.truth is not None:
+        raise ConfigError(f"--truth {args.truth}: belongs to --assessor")
     if args.losses:
         return _report_losses(args)
     prices = None if args.prices is None else _prices(args.prices)
@@ -100,7 +112,7 @@ def report(args: argparse.Namespace) -> int:
     papers = paper.find_counterparts(summaries) if args.with_paper else ()
     if args.with_paper and not papers:
         say("the paper has no numbers for these models on these datasets")
-    _write(render([*summaries, *papers], args.format, args.layout), args.out)
+    write_text(render([*summaries, *papers], args.format, args.layout), args.out)
     for folder in dict.fromkeys(folder for folder, row in map(split_name, args.runs) if row is None):
         _print_savings(folder, [cell for _, cell in numbered if cell.run == str(folder)])
     return 1 if any(summary.pending for summary in summaries) else 0
@@ -111,20 +123,25 @@ def _report_losses(args: argparse.Namespace) -> int:
     from scale_reasoning.report.losses import find_losses
     from scale_reasoning.report.losses_table import render_losses
 
-    usual = {"layout": "auto", "denominator": "planned", "with_paper": False, "prices": None}
-    if given := [f"--{name.replace('_', '-')}" for name, value in usual.items() if getattr(args, name) != value]:
-        raise ConfigError(f"--losses has its own table, so leave out {', '.join(given)}")
+    refuse_flags_of_tables(args, "--losses")
     numbered = read_all_cells(args.runs, args.answers)
     _refuse_other_problems([cell for _, cell in numbered])
     found = find_losses(numbered)
     if not found.losses:
         raise ConfigError("--losses needs rows of chain of thought and of SCALE: name runs that have them")
     on_terminal = args.out is None and sys.stdout.isatty()
-    _write(render_losses(found, args.format, most=MOST_NAMED if on_terminal else None), args.out)
+    write_text(render_losses(found, args.format, most=MOST_NAMED if on_terminal else None), args.out)
     if args.format == "csv":
         for note in found.missing:
             say(note)
     return 1 if found.pending else 0
+
+
+def refuse_flags_of_tables(args: argparse.Namespace, flag: str) -> None:
+    """Raises ConfigError for flags of the tables of rows together with a flag that has its own table."""
+    usual = {"layout": "auto", "denominator": "planned", "with_paper": False, "prices": None}
+    if given := [f"--{name.replace('_', '-')}" for name, value in usual.items() if getattr(args, name) != value]:
+        raise ConfigError(f"{flag} has its own table, so leave out {', '.join(given)}")
 
 
 def _refuse_other_problems(cells: Sequence[Cell]) -> None:
@@ -182,7 +199,7 @@ def compare(args: argparse.Namespace) -> int:
         text = msgspec.json.format(msgspec.json.encode(comparisons), indent=2).decode() + "\n"
     else:
         text = WRITERS["md"](paired.build_grid(comparisons))
-    _write(text, None)
+    write_text(text, None)
     return 0 if all(comparison.complete for comparison in comparisons) else 1
 
 
@@ -259,7 +276,8 @@ def _prices(text: str) -> Prices:
     return Prices(prompt=prompt, cached=cached, completion=completion)
 
 
-def _write(text: str, file: Path | None) -> None:
+def write_text(text: str, file: Path | None) -> None:
+    """Prints a text, or writes it to a new file. Raises ConfigError."""
     if file is None:
         print(text, end="", flush=True)
         return

@@ -51,14 +51,24 @@ def open_resumed(folder: Path) -> Generator[Store]:
     from scale_reasoning.runs.store import resume
 
     with resume(folder) as store:
-        try:
-            now, _ = _prepare(store.manifest)
-        except ConfigError as error:  # the run has its problems; whether they changed meanwhile stays unknown
-            say(f"{error}; resuming with the problems that the run has")
-            now = store.manifest
-        if changes := manifests.list_differences(store.manifest.normalise(), now):
-            raise ConfigError(f"{folder}: the run has changed since it began; start a new one: {'; '.join(changes)}")
+        require_unchanged_code(folder, store.manifest)
         yield store
+
+
+def require_unchanged_code(folder: Path, manifest: Manifest) -> None:
+    """Raises ConfigError when code or data of the run have changed since it began."""
+    now = prepare_stored(manifest)
+    if changes := manifests.list_differences(manifest.normalise(), now):
+        raise ConfigError(f"{folder}: the run has changed since it began; start a new one: {'; '.join(changes)}")
+
+
+def prepare_stored(manifest: Manifest) -> Manifest:
+    """The manifest, resolved now, of a run that has its problems; as it is where they cannot be loaded again."""
+    try:
+        return _prepare(manifest)[0]
+    except ConfigError as error:  # whether the problems changed meanwhile stays unknown
+        say(f"{error}; using the problems that the run has")
+        return manifest
 
 
 def work(flags: RunFlags, store: Store, *, again: str, after: str, goal: Goal | None = None) -> int:

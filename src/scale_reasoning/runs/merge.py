@@ -25,6 +25,12 @@ from scale_reasoning.types import Completion, Problem, Record
 if TYPE_CHECKING:
     import sqlite3
 
+ODD_COMPLETIONS = """SELECT 1 FROM other.completions
+    WHERE typeof(key) || typeof(loose) || typeof(cut) || typeof(request) || typeof(completion)
+          != 'texttextintegerblobblob' OR typeof(tokens) NOT IN ('integer', 'null') LIMIT 1"""
+"""Finds a completion of the attached run `other` with a value of the wrong type."""
+TAKE_COMPLETIONS = "INSERT OR IGNORE INTO completions SELECT * FROM other.completions"
+
 
 def merge(out: Path, folders: Sequence[Path]) -> None:
     """Merges the folders into `out`, atomically. The folders are only read.
@@ -33,10 +39,7 @@ def merge(out: Path, folders: Sequence[Path]) -> None:
     Raises ConfigError if they are not parts of one run, or have different results for one attempt or call; StoreError
     if `out` is not empty or a folder cannot be read.
     """
-    with store_errors(out):
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise StoreError(f"{out} is not empty: name another folder for the merged run")
-        out.parent.mkdir(parents=True, exist_ok=True)
+    require_empty(out)
     whole = _one_run(folders)
     problems = _problems(folders, whole)
     with store_errors(out), workspace(out.parent, f".{out.name}-") as place:
@@ -49,6 +52,14 @@ def merge(out: Path, folders: Sequence[Path]) -> None:
                 with attached(connection, folder, "other"), store_errors(folder):
                     _merge_into(connection, folder)
         part.rename(out)
+
+
+def require_empty(out: Path) -> None:
+    """Raises StoreError unless a run can be put at `out`; makes the folder above it."""
+    with store_errors(out):
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise StoreError(f"{out} is not empty: name another folder for the new run")
+        out.parent.mkdir(parents=True, exist_ok=True)
 
 
 def _one_run(folders: Sequence[Path]) -> Manifest:
@@ -96,7 +107,7 @@ def _merge_into(connection: sqlite3.Connection, folder: Path) -> None:
         conflict = next(_conflicts(connection), None)
         if conflict is not None:
             raise ConfigError(f"{folder}: {conflict} differs from that of a run named before it; leave one of them out")
-        connection.execute("INSERT OR IGNORE INTO completions SELECT * FROM other.completions")
+        connection.execute(TAKE_COMPLETIONS)
         connection.execute(_ATTEMPTS)
 
 
@@ -116,13 +127,11 @@ def _timeless(record: Record) -> Record:
     return replace(record, seconds=0.0, calls=tuple(replace(call, seconds=0.0) for call in record.calls))
 
 
-_OF_OTHER_TYPES = """
+_OF_OTHER_TYPES = f"""
     SELECT 1 FROM other.attempts
     WHERE typeof(cell) || typeof(problem) || typeof(sample) || typeof(owed) || typeof(outcome) || typeof(record)
           != 'integertextintegerintegerblobblob'
-    UNION ALL SELECT 1 FROM other.completions
-    WHERE typeof(key) || typeof(loose) || typeof(cut) || typeof(request) || typeof(completion)
-          != 'texttextintegerblobblob' OR typeof(tokens) NOT IN ('integer', 'null') LIMIT 1"""
+    UNION ALL {ODD_COMPLETIONS}"""  # noqa: S608  our words
 
 _TWICE_MADE = """
     SELECT cell, problem, sample, ours.record, theirs.record

@@ -19,6 +19,7 @@ from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import Strategy
 from scale_reasoning.prompts import Prompts, choose_prompts, load_own
 from scale_reasoning.strategies.allocators import SHORT_NAMES
+from scale_reasoning.strategies.allocators.probe import Probe
 from scale_reasoning.strategies.former import modernise
 from scale_reasoning.strategies.number import number_of
 from scale_reasoning.strategies.options import Option, list_parts, nested, options_of
@@ -129,7 +130,8 @@ def prompts_of(strategy: object, prompt_set: str = "") -> dict[str, Prompts]:
         prompts = choose_prompts(str(getattr(strategy, "prompts", "")), own)
         name = find_name(type(strategy))
         found[f"{prompt_set}/{name}" if prompt_set else name] = prompts
-    for _, inner in list_parts(strategy):
+    asked = strategy.list_assessors() if isinstance(strategy, Probe) else ()
+    for inner in (*(inner for _, inner in list_parts(strategy)), *asked):
         found |= prompts_of(inner, prompt_set)
     return found
 

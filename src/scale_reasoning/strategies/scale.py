@@ -17,6 +17,7 @@ from scale_reasoning.lm import LM
 from scale_reasoning.profiles import Seen
 from scale_reasoning.prompts import choose_prompts, load_own
 from scale_reasoning.replies import choice_schema, outline_schema, read_choice, read_outline
+from scale_reasoning.strategies.allocators.probe import Probe
 from scale_reasoning.strategies.allocators.threshold import Threshold
 from scale_reasoning.strategies.assessors.rated import Rated
 from scale_reasoning.strategies.options import (
@@ -26,6 +27,7 @@ from scale_reasoning.strategies.options import (
     SYSTEM2_LIMIT,
     check_options,
     count,
+    nested,
     option,
     part,
     prompts_file,
@@ -37,7 +39,7 @@ from scale_reasoning.strategies.scale_context import Context, Outline, Structure
 from scale_reasoning.strategies.solving import Answers, OnLimit, read_answer, second_calls
 from scale_reasoning.strategies.subproblem import Allocator, Assessor, Rules, Subproblem
 from scale_reasoning.together import together
-from scale_reasoning.types import Assessment, Mode, Problem, Solution, Stage, Step
+from scale_reasoning.types import Mode, Problem, Solution, Stage, Step
 
 CANDIDATES = 8
 """Decompositions, where neither the options nor the model's family say how many."""
@@ -100,12 +102,13 @@ class Scale:
         ratings = self.assess.most_calls(tries)
         drafts = max(self.route.most_drafts(), self.assess.most_drafts() if assessed else 0)
         second = self.answers == "any" or self.on_limit == "force"
+        observed = sum(each.most_observed(tries) for each in nested(self.route) if isinstance(each, Probe))
         # One step may be repeated because its context overflows; not the first, which has no earlier solutions.
         repeated = 0
         if self.context == "solutions" and steps > 1:
             repeated = 1 + drafts + (ratings if assessed > 1 and not self.assess.is_ahead() else 0)
         whole = decompose + 1 + second
-        return max(whole, decompose + select + assessed * ratings + steps * (1 + drafts + second) + repeated)
+        return max(whole, decompose + select + assessed * ratings + steps * (1 + drafts + second + observed) + repeated)
 
     async def solve(self, problem: Problem, lm: LM) -> Solution:
         """See Strategy."""
@@ -131,6 +134,7 @@ class _Run:
         self.whole: Outline = (problem.text,)
         self.notes: list[str] = []
         self.unparsed = False
+        self.aside: set[str] = set()
 
     async def solve(self) -> Solution:
         candidates = await self.decompose()
@@ -223,17 +227,18 @@ class _Run:
             structured=self.structured,
             rules=self.rules,
             whole=outline == self.whole,
+            aside=self.aside,
         )
 
-    async def assess_ahead(self, outline: Outline) -> dict[int, Assessment]:
-        """All difficulties at once, if the assessor needs no earlier solution; else {}."""
+    async def assess_ahead(self, outline: Outline) -> dict[int, Subproblem]:
+        """The sub-problems with their difficulties, all at once, if the assessor needs no earlier solution; else {}."""
         numbers = range(1, len(outline) + 1) if self.options.assess.is_ahead() else ()
         steps = [self.at_step(outline, n) for n in numbers if self.options.route.assesses(n, len(outline))]
         await together((step.assess(self.options.assess) for step in steps), turn=self.lm.turn)
         self.note(steps)
-        return {step.number: step.assessments[0] for step in steps}
+        return {step.number: step for step in steps}
 
-    async def solve_step(self, outline: Outline, number: int, assessed: Assessment | None) -> Step:
+    async def solve_step(self, outline: Outline, number: int, assessed: Subproblem | None) -> Step:
         step = self.at_step(outline, number)
         try:
             return await self.allocate(step, assessed)
@@ -244,8 +249,9 @@ class _Run:
         self.notes.append(f"step{number}: earlier solutions did not fit the window: from here their answers only")
         return await self.allocate(self.at_step(outline, number, step.lm.at("short")), assessed)
 
-    async def allocate(self, step: Subproblem, assessed: Assessment | None) -> Step:
-        step.assessments += [assessed] if assessed else []
+    async def allocate(self, step: Subproblem, assessed: Subproblem | None) -> Step:
+        if assessed is not None:
+            step.adopt(assessed)
         try:
             return await self.options.route.allocate(step)
         finally:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from scale_reasoning.answers import answer_class
+from scale_reasoning.errors import ContextOverflow
 from scale_reasoning.events import Drafting, Routed
 from scale_reasoning.lm import LM
 from scale_reasoning.strategies.confidence import compute_confidence
@@ -99,7 +100,8 @@ class Subproblem:
     """Sub-problem `number` of an outline, counted from 1. `lm` is the model at its path.
 
     whole: it is the undivided problem. given: a difficulty that no assessor has to find. cap: most new tokens of each
-    solution, if that is fewer than the rules allow. notes: what departed from the method, in order.
+    solution, if that is fewer than the rules allow. notes: what departed from the method, in order. aside: the paths of
+    the problem's calls that only show what else would have happened.
     """
 
     outline: Outline
@@ -114,10 +116,15 @@ class Subproblem:
     assessments: list[Assessment] = field(default_factory=list[Assessment])
     notes: list[str] = field(default_factory=list[str])
     unparsed: bool = False
+    aside: set[str] = field(default_factory=set[str])
     _drafts: list[Draft] = field(default_factory=list[Draft])
     _kept: Draft | None = None
     _compared: list[float] = field(default_factory=list[float])
     _reasons: dict[int, str] = field(default_factory=dict[int, str])
+    _asked: dict[type[Any], tuple[Assessment, frozenset[str]]] = field(
+        default_factory=dict[type[Any], tuple[Assessment, frozenset[str]]]
+    )
+    _needed: set[str] = field(default_factory=set[str])
 
     @property
     def text(self) -> str:
@@ -144,7 +151,48 @@ class Subproblem:
 
     async def assess(self, assessor: Assessor) -> None:
         """Adds an assessor's assessment. The first one is the difficulty."""
-        self.assessments.append(await assessor.assess(self))
+        self.assessments.append(await self.ask(assessor))
+
+    async def ask(self, assessor: Assessor) -> Assessment:
+        """An assessor's assessment with what it costs. One of each kind is asked once: calls have one path each."""
+        if type(assessor) not in self._asked:
+            before, outer, self._needed = self._list_paths(), self._needed, set()
+            found = await assessor.assess(self)
+            needed = frozenset(self._needed | (self._list_paths() - before))
+            usages = [call.usage for call in self.lm.calls if call.path in needed]
+            costed = replace(found, calls=len(usages), tokens=sum(usages, NO_USAGE).completion_tokens)
+            self._asked[type(assessor)], self._needed = (costed, needed), outer
+        assessment, needed = self._asked[type(assessor)]
+        self._needed |= needed
+        return assessment
+
+    def adopt(self, assessed: Subproblem) -> None:
+        """Takes over what assessors said of the same sub-problem ahead of time."""
+        self.assessments += assessed.assessments
+        self._asked |= assessed._asked
+
+    async def observe(self, step: Step, drafts: int, assessors: Sequence[Assessor]) -> Step:
+        """The solved step with this many drafts and these assessments, which change nothing else.
+
+        What does not fit the window is left out.
+        """
+        before, tried = self._list_paths(), len(self._drafts)
+        seen = replace(self, cap=None, assessments=[])
+        try:
+            seen.reject((await seen.draft(drafts))[tried:], "made to see what System 1 does")
+            for assessor in assessors:
+                if (found := await seen.ask(assessor)) not in step.assessments:
+                    seen.assessments.append(found)
+        except ContextOverflow:
+            self.notes.append("the drafts or assessments that were to be compared did not fit the window")
+        self.aside |= self._list_paths() - before
+        new = self._drafts[tried:]
+        return replace(
+            step,
+            assessments=(*step.assessments, *seen.assessments),
+            trials=(*step.trials, *(self._describe_trial(draft, step.mode) for draft in new)),
+            usage=sum((draft.step.usage for draft in new), step.usage),
+        )
 
     async def draft(self, count: int) -> Sequence[Draft]:
         """The first `count` System 1 drafts; those that are missing are made concurrently."""
@@ -152,6 +200,7 @@ class Subproblem:
         if missing:
             self.lm.tell(Drafting(**self._where(), drafts=len(missing)))
             self._drafts += await together((self._draft(number) for number in missing), turn=self.lm.turn)
+        self._needed |= {self.lm.at(f"draft{number}").path for number in range(1, count + 1)}
         return self._drafts[:count]
 
     def compare(self, value: float) -> float:
@@ -191,6 +240,7 @@ class Subproblem:
             reason=reason,
             assessments=tuple(self.assessments),
             trials=tuple(self._describe_trial(draft, mode) for draft in others),
+            draft=None if kept is None else self._drafts.index(kept) + 1,
             usage=sum((draft.step.usage for draft in others), run.step.usage),
         )
 
@@ -199,9 +249,11 @@ class Subproblem:
         return self.lm.at("route").draw()
 
     def spent(self) -> int | None:
-        """The new tokens of this solution of the problem so far; None if the server does not count them."""
+        """The new tokens of this solution of the problem so far, without those that only show something else; None if
+        the server does not count them.
+        """
         root = self.lm.path.rpartition(f"step{self.number}")[0]
-        usages = (call.usage for call in self.lm.calls if call.path.startswith(root))
+        usages = (call.usage for call in self.lm.calls if call.path.startswith(root) and call.path not in self.aside)
         return sum(usages, NO_USAGE).completion_tokens
 
     def note_unparsed(self, note: str) -> None:
@@ -228,6 +280,10 @@ class Subproblem:
         if self.given is not None:
             return Assessment(assessor="given", difficulty=self.given)
         return self.assessments[0] if self.assessments else None
+
+    def _list_paths(self) -> set[str]:
+        """The paths of its finished calls."""
+        return {call.path for call in self.lm.calls if call.path.startswith(f"{self.lm.path}/")}
 
     def _choose_draft(self) -> Draft | None:
         return self._kept or next((draft for draft in self._drafts if draft.answer is not None), None)

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.report.assessors.lines import AssessedCell
 from scale_reasoning.report.metrics import Denominator
-from scale_reasoning.report.plots import loss
+from scale_reasoning.report.plots import loss, reliability
 from scale_reasoning.report.plots.difficulty import draw_difficulty
 from scale_reasoning.report.plots.frontier import draw_frontier
 from scale_reasoning.report.plots.page import FORMATS, Page, house_style
@@ -73,9 +74,18 @@ def draw_loss(folders: Sequence[Path], file: Path) -> None:
         page.write(file)
 
 
+def draw_reliability(cells: Sequence[AssessedCell], file: Path, truth: str) -> None:
+    """Draws how well the cells' assessors say that System 1 fails. Raises what `draw` raises."""
+    _check_ending(file)
+    with house_style():
+        page = Page()
+        reliability.draw_reliability(page, [each for each in cells if each.found.assessors], truth)
+        page.write(file)
+
+
 def _check_ending(file: Path) -> None:
     if file.suffix.lower().lstrip(".") not in FORMATS:
         raise ConfigError(f"{file}: must end in {', '.join('.' + each for each in FORMATS)}")
 
 
-__all__ = ["FORMATS", "KINDS", "draw", "draw_loss"]
+__all__ = ["FORMATS", "KINDS", "draw", "draw_loss", "draw_reliability"]

@@ -94,6 +94,11 @@ class Panel:
         """Draws a line across the panel, named in the legend."""
         self._axes.axvline(x, color="black", linewidth=0.9, linestyle=(0, (4, 2)), zorder=3, label=label)
 
+    def draw_diagonal(self, start: tuple[float, float], end: tuple[float, float], label: str) -> None:
+        """Draws a straight line between two places, named in the legend."""
+        x, y = zip(start, end, strict=True)
+        self._axes.plot(x, y, color=QUIET, linewidth=0.9, linestyle=(0, (4, 2)), zorder=1, label=label)
+
     def set_title(self, text: str) -> None:
         """Writes above the panel what it shows."""
         self._axes.set_title(shorten(text), loc="left", pad=3)

@@ -13,6 +13,7 @@ from scale_reasoning.strategies.allocators.chance import Random
 from scale_reasoning.strategies.allocators.escalate import Escalate
 from scale_reasoning.strategies.allocators.graded import Graded
 from scale_reasoning.strategies.allocators.last import LastDifficulty, LastThinks
+from scale_reasoning.strategies.allocators.probe import Probe
 from scale_reasoning.strategies.allocators.threshold import Threshold
 from scale_reasoning.strategies.allocators.within import Within
 
@@ -25,6 +26,7 @@ ALLOCATORS: dict[str, type[Any]] = {
     "escalate": Escalate,
     "graded": Graded,
     "within": Within,
+    "probe": Probe,
 }
 SHORT_NAMES: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "system1": ("always", {"mode": "system1"}),

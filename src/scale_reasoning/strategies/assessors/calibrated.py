@@ -46,7 +46,7 @@ class Calibrated:
 
     async def assess(self, subproblem: Subproblem) -> Assessment:
         """See Assessor."""
-        found = await self.of.assess(subproblem)
+        found = await subproblem.ask(self.of)
         return replace(found, assessor=f"calibrated {found.assessor}", difficulty=self._map(found.difficulty))
 
     def _map(self, difficulty: float) -> float:

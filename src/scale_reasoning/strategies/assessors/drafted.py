@@ -42,6 +42,6 @@ class Drafted:
             return Assessment(assessor="draft", difficulty=HARDEST, fallback="the draft has no result")
         confidence = compute_confidence(draft.logprobs, self.over)
         if confidence is None:
-            rated = await UNKNOWN.assess(subproblem)
+            rated = await subproblem.ask(UNKNOWN)
             return replace(rated, assessor="draft", fallback="no log-probabilities: the rating that the model says")
         return Assessment(assessor="draft", difficulty=1 - confidence)
