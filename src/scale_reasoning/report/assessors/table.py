@@ -80,11 +80,11 @@ def list_notes(found: Assessed) -> list[str]:
 
 def list_maps(found: Assessed) -> list[str]:
     """The fitted map of each line, as options of `scale`."""
-    return [
-        *([MAPS] if any(line.map for line in found.lines) else []),
+    maps = [
         f"{line.dataset}, {line.model}, row {line.row}, {line.assessor} ({line.map_fit}): {write_map(line)}"
         for line in found.lines
     ]
+    return [MAPS, *maps] if any(line.map for line in found.lines) else maps
 
 
 def write_map(line: Line) -> str:
