@@ -283,3 +283,27 @@ def test_a_prompts_file_without_a_hole_is_refused_before_a_call_and_leaves_no_ru
             assert "'## subproblem' lacks {{subproblem}}" in done.stderr
         assert server.bodies == []
     assert not out.exists()
+
+
+def test_a_new_run_takes_the_completions_that_others_have_paid_for(tmp_path: Path) -> None:
+    file, old, new = problems(tmp_path, 2), tmp_path / "old", tmp_path / "new"
+    with serving() as server:
+        at = ("--base-url", server.base_url, "--model", "Qwen/Qwen3-32B", "--samples", "1")
+        assert (
+            scale("eval", str(file), *at, "--strategy", "cot", "--strategy", "scale", "--out", str(old)).returncode == 0
+        )
+        paid = len(server.bodies)
+        words = ("eval", str(file), *at, "--strategy", "scale:tau=0.9", "--strategy", "vote:samples=2")
+        done = scale(*words, "--out", str(new), "--take-from", str(old))
+        assert done.returncode == 0, done.stderr
+        shared = len(server.bodies) - paid
+        alone = scale(*words, "--out", str(tmp_path / "alone"))
+        assert alone.returncode == 0
+        assert 0 < shared < len(server.bodies) - paid - shared
+    refused = scale("eval", "--resume", str(new), "--take-from", str(old))
+    assert refused.returncode == 2
+    assert "--take-from: only a new run can start with completions of others" in refused.stderr
+    missing = scale(*words, "--out", str(tmp_path / "other"), "--take-from", str(tmp_path / "none"))
+    assert missing.returncode == 2
+    assert "is not a run" in missing.stderr
+    assert not (tmp_path / "other").exists()

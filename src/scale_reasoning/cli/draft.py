@@ -38,7 +38,8 @@ def add(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Makes the new run; exit code 1 when attempts are pending."""
     from scale_reasoning.runs.folder import read_manifest
-    from scale_reasoning.runs.probing import probe_manifest, start_from
+    from scale_reasoning.runs.merge import start_from
+    from scale_reasoning.runs.probing import probe_manifest
     from scale_reasoning.runs.store import reading, resume
 
     folder, flags = args.run_folder, _read_flags(args)
@@ -54,7 +55,9 @@ def run(args: argparse.Namespace) -> int:
         print(estimate.estimate(new, problems))
         print(f"the {paid:,} calls that {folder} has paid for are not made again")
         return 0
-    start_from(folder, args.out, running.prepare_stored(new))
+    with reading(folder) as store:
+        problems = {cell.dataset.name: store.problems(cell.dataset.name) for cell in new.cells}
+    start_from([folder], args.out, running.prepare_stored(new), problems)
     again, after = f"scale eval --resume {args.out}", f"scale report --assessor {args.out}"
     with resume(args.out) as store:
         return running.work(flags, store, again=again, after=after)

@@ -26,23 +26,38 @@ def add(commands: Commands) -> None:
     evaluate = commands.add_parser("eval", help="evaluate strategies on datasets; resumable")
     evaluate.add_argument("what", nargs="*", help="dataset names or files, or one recipe (.toml) or manifest (.json)")
     evaluate.add_argument("--resume", type=Path, metavar="RUN", help="resume a run with its settings")
+    _add_take_from(evaluate)
     options.add_run(evaluate, several=True)
     evaluate.set_defaults(run=run_eval)
     sweep = commands.add_parser("sweep", help="evaluate at several values of an option; shared calls are paid once")
     sweep.add_argument("option", help="tau, system2-max-tokens, or any other option of the strategy")
     sweep.add_argument("values", nargs="+", help="its values")
     sweep.add_argument("--dataset", nargs="+", required=True, metavar="NAME", help="dataset names or files")
+    _add_take_from(sweep)
     options.add_run(sweep)
     sweep.set_defaults(run=run_sweep)
+
+
+def _add_take_from(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--take-from",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="RUN",
+        help="start with the completions that RUN has paid for; once for each run",
+    )
 
 
 def run_eval(args: argparse.Namespace) -> int:
     """Starts or resumes a run; exit code 1 when attempts are pending."""
     flags, what = options.read_run(args), tuple(args.what)
     if args.resume is not None:
+        if args.take_from:
+            raise ConfigError("--take-from: only a new run can start with completions of others; leave out --resume")
         return _resume(args.resume, what, flags)
     manifest, title = _read_what(what, flags)
-    return _start(manifest, title, flags)
+    return _start(manifest, title, flags, args.take_from)
 
 
 def run_sweep(args: argparse.Namespace) -> int:
@@ -52,7 +67,8 @@ def run_sweep(args: argparse.Namespace) -> int:
         raise ConfigError(f"--{args.option}: the sweep sets this option; leave the flag out")
     settings = ((*flags.strategy.settings, f"{key}={value}") for value in args.values)
     strategies = [chosen.make_strategy(replace(flags.strategy, settings=each)) for each in settings]
-    return _start(make_manifest(flags, args.dataset, strategies), f"sweep-{args.option}", flags)
+    manifest = make_manifest(flags, args.dataset, strategies)
+    return _start(manifest, f"sweep-{args.option}", flags, args.take_from)
 
 
 def _read_what(what: Sequence[str], flags: RunFlags) -> tuple[Manifest, str]:
@@ -69,9 +85,10 @@ def _read_what(what: Sequence[str], flags: RunFlags) -> tuple[Manifest, str]:
     return manifest, "-".join([*(Path(name).stem for name in what), *names])
 
 
-def _start(manifest: Manifest, title: str, flags: RunFlags) -> int:
+def _start(manifest: Manifest, title: str, flags: RunFlags, take_from: Sequence[Path]) -> int:
     """Makes a new run in a folder of its own."""
-    from scale_reasoning.runs.store import create
+    from scale_reasoning.runs.merge import start_from
+    from scale_reasoning.runs.store import create, resume
 
     if flags.out is not None:
         _require_free(flags.out)
@@ -80,7 +97,12 @@ def _start(manifest: Manifest, title: str, flags: RunFlags) -> int:
         print(estimate.estimate(manifest, problems))
         return 0
     time = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    with create(flags.out or Path("runs") / f"{title}-{time}", manifest, problems) as store:
+    out = flags.out or Path("runs") / f"{title}-{time}"
+    if not take_from:
+        with create(out, manifest, problems) as store:
+            return _work(flags, store)
+    start_from(take_from, out, manifest, problems)
+    with resume(out) as store:
         return _work(flags, store)
 
 

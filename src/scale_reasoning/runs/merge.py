@@ -1,12 +1,12 @@
-"""Merges several runs: the shards of a run, or copies of it that were resumed separately.
+"""Merges several runs: the shards of a run, or copies of it that were resumed separately. Starts runs from others.
 
 Decides what counts as the same run and as the same result. Attempts that none of them has are pending in the merged
-run.
+run. A run that starts from others has their completions, and none of their attempts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,6 +51,30 @@ def merge(out: Path, folders: Sequence[Path]) -> None:
             for folder in folders:
                 with attached(connection, folder, "other"), store_errors(folder):
                     _merge_into(connection, folder)
+        part.rename(out)
+
+
+def start_from(
+    folders: Sequence[Path], out: Path, manifest: Manifest, problems: Mapping[str, Sequence[Problem]]
+) -> None:
+    """Puts a new run at `out`, atomically, with the completions that other runs have paid for. They are only read.
+
+    Raises StoreError if `out` is not empty or a folder cannot be read.
+    """
+    require_empty(out)
+    with store_errors(out), workspace(out.parent, f".{out.name}-") as place:
+        part = place / "run"
+        with create(part, manifest, problems):
+            pass
+        with opened(part, new=False) as connection:
+            database.bound(connection)
+            for folder in folders:
+                read_manifest(folder)
+                with attached(connection, folder, "other"), store_errors(folder), connection:
+                    connection.execute("BEGIN")  # one state of the other run, which may be in progress
+                    if connection.execute(ODD_COMPLETIONS).fetchone():
+                        raise StoreError(f"{folder}: a row has a value of the wrong type: {DAMAGED}")
+                    connection.execute(TAKE_COMPLETIONS)
         part.rename(out)
 
 

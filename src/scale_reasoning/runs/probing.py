@@ -7,16 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import cast
 
-from scale_reasoning.errors import ConfigError, StoreError
-from scale_reasoning.files import workspace
-from scale_reasoning.runs import database
-from scale_reasoning.runs.folder import DAMAGED, attached, opened, store_errors
+from scale_reasoning.errors import ConfigError
 from scale_reasoning.runs.manifest import CellSpec, Manifest
-from scale_reasoning.runs.merge import ODD_COMPLETIONS, TAKE_COMPLETIONS, require_empty
-from scale_reasoning.runs.store import create, reading
 from scale_reasoning.types import JSON
 
 
@@ -37,25 +31,3 @@ def _probe(cell: CellSpec, options: Mapping[str, JSON]) -> CellSpec:
     route = cast("Mapping[str, JSON]", cell.strategy["route"])
     then = route["then"] if route["name"] == "probe" else route
     return replace(cell, strategy={**cell.strategy, "route": {"name": "probe", "then": then, **options}})
-
-
-def start_from(folder: Path, out: Path, manifest: Manifest) -> None:
-    """Puts a new run at `out`, atomically, with the problems and the completions of the run in `folder`.
-
-    Raises StoreError if `out` is not empty or the folder cannot be read.
-    """
-    require_empty(out)
-    with reading(folder) as store:
-        problems = {name: store.problems(name) for name in dict.fromkeys(each.dataset.name for each in manifest.cells)}
-    with store_errors(out), workspace(out.parent, f".{out.name}-") as place:
-        part = place / "run"
-        with create(part, manifest, problems):
-            pass
-        with opened(part, new=False) as connection:
-            database.bound(connection)
-            with attached(connection, folder, "other"), store_errors(folder), connection:
-                connection.execute("BEGIN")  # one state of the other run, which may be in progress
-                if connection.execute(ODD_COMPLETIONS).fetchone():
-                    raise StoreError(f"{folder}: a row has a value of the wrong type: {DAMAGED}")
-                connection.execute(TAKE_COMPLETIONS)
-        part.rename(out)
