@@ -17,6 +17,7 @@ from scale_reasoning.lm import LM
 from scale_reasoning.profiles import Seen
 from scale_reasoning.prompts import choose_prompts, load_own
 from scale_reasoning.replies import choice_schema, outline_schema, read_choice, read_outline
+from scale_reasoning.strategies.allocation import Allocator, Assessor
 from scale_reasoning.strategies.allocators.probe import Probe
 from scale_reasoning.strategies.allocators.threshold import Threshold
 from scale_reasoning.strategies.assessors.rated import Rated
@@ -37,7 +38,7 @@ from scale_reasoning.strategies.question import question_of, split_problem
 from scale_reasoning.strategies.quorum import hedged
 from scale_reasoning.strategies.scale_context import Context, Outline, Structured, drop_repeats
 from scale_reasoning.strategies.solving import Answers, OnLimit, read_answer, second_calls
-from scale_reasoning.strategies.subproblem import Allocator, Assessor, Rules, Subproblem
+from scale_reasoning.strategies.subproblem import Rules, Subproblem
 from scale_reasoning.together import together
 from scale_reasoning.types import Mode, Problem, Solution, Stage, Step
 

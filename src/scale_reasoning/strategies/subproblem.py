@@ -7,56 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 from scale_reasoning.answers import answer_class
 from scale_reasoning.errors import ContextOverflow
 from scale_reasoning.events import Drafting, Routed
 from scale_reasoning.lm import LM
+from scale_reasoning.strategies.allocation import Allocator, Assessor
 from scale_reasoning.strategies.confidence import compute_confidence
 from scale_reasoning.strategies.scale_context import Context, Outline, Structured
 from scale_reasoning.strategies.solving import SecondCalls, StepRun, read_answer, run_step
 from scale_reasoning.together import together
 from scale_reasoning.types import NO_USAGE, Assessment, Mode, Step, Token, Trial
-
-HARDEST = 1.0
-"""The difficulty where none can be assessed: System 2 in case of doubt."""
-
-
-class Assessor(Protocol):
-    """How difficult a sub-problem is (eq 3): a frozen dataclass whose fields are its options."""
-
-    def is_ahead(self) -> bool:
-        """Whether it needs no earlier solution, so that all sub-problems are assessed at once."""
-        ...
-
-    def most_calls(self, tries: int) -> int:
-        """How many calls it makes per sub-problem at most, without drafts; `tries` is the option of SCALE."""
-        ...
-
-    def most_drafts(self) -> int:
-        """How many System 1 drafts of a sub-problem it asks for at most."""
-        ...
-
-    async def assess(self, subproblem: Subproblem) -> Assessment:
-        """Assesses the difficulty, in [0, 1]. What cannot be assessed has difficulty `HARDEST` and a note."""
-        ...
-
-
-class Allocator(Protocol):
-    """What is spent on a sub-problem (eq 4): a frozen dataclass whose fields are its options."""
-
-    def assesses(self, number: int, of: int) -> bool:
-        """Whether it may ask for the difficulty of sub-problem `number` of `of`."""
-        ...
-
-    def most_drafts(self) -> int:
-        """How many System 1 drafts of a sub-problem it asks for at most."""
-        ...
-
-    async def allocate(self, subproblem: Subproblem) -> Step:
-        """Solves the sub-problem and returns one of its solutions."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

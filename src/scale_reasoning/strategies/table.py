@@ -11,13 +11,13 @@ from functools import cache
 from typing import Any, get_type_hints
 
 from scale_reasoning.lm import Strategy
+from scale_reasoning.strategies.allocation import Allocator, Assessor
 from scale_reasoning.strategies.allocators import ALLOCATORS, SHORT_NAMES
 from scale_reasoning.strategies.assessors import ASSESSORS
 from scale_reasoning.strategies.cascade import Cascade
 from scale_reasoning.strategies.cot import CoT
 from scale_reasoning.strategies.inftythink import InftyThink
 from scale_reasoning.strategies.scale import Scale
-from scale_reasoning.strategies.subproblem import Allocator, Assessor
 from scale_reasoning.strategies.vote import Vote
 
 STRATEGIES: dict[str, type[Any]] = {

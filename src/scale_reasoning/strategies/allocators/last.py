@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from scale_reasoning.strategies.allocation import Allocator
 from scale_reasoning.strategies.allocators.threshold import Threshold
 from scale_reasoning.strategies.options import check_options, option, part
-from scale_reasoning.strategies.subproblem import Allocator, Subproblem
+from scale_reasoning.strategies.subproblem import Subproblem
 from scale_reasoning.types import Mode, Step
 
 

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.strategies.allocation import Allocator, Assessor
 from scale_reasoning.strategies.allocators.always import Always
 from scale_reasoning.strategies.assessors import ASSESSORS
 from scale_reasoning.strategies.options import check_options, count, option, part
-from scale_reasoning.strategies.subproblem import Allocator, Assessor, Subproblem
+from scale_reasoning.strategies.subproblem import Subproblem
 from scale_reasoning.types import Step
 
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from scale_reasoning.strategies.allocation import HARDEST
 from scale_reasoning.strategies.confidence import compute_confidence
 from scale_reasoning.strategies.options import check_options, count, option
-from scale_reasoning.strategies.subproblem import HARDEST, Draft, Subproblem
+from scale_reasoning.strategies.subproblem import Draft, Subproblem
 from scale_reasoning.types import Assessment
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.strategies.allocation import Assessor
 from scale_reasoning.strategies.assessors.drafted import Drafted
 from scale_reasoning.strategies.options import check_options, option, part
 from scale_reasoning.strategies.pairs import read_pairs
-from scale_reasoning.strategies.subproblem import Assessor, Subproblem
+from scale_reasoning.strategies.subproblem import Subproblem
 from scale_reasoning.types import Assessment
 
 

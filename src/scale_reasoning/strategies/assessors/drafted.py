@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from scale_reasoning.strategies.allocation import HARDEST
 from scale_reasoning.strategies.assessors.rated import Rated
 from scale_reasoning.strategies.confidence import Over, compute_confidence
 from scale_reasoning.strategies.options import check_options, option
-from scale_reasoning.strategies.subproblem import HARDEST, Subproblem
+from scale_reasoning.strategies.subproblem import Subproblem
 from scale_reasoning.types import Assessment
 
 UNKNOWN = Rated()

@@ -11,7 +11,8 @@ from typing import ClassVar
 from scale_reasoning.ask import ask_completion
 from scale_reasoning.errors import ParseError
 from scale_reasoning.prompts import load_own
-from scale_reasoning.strategies.subproblem import HARDEST, Subproblem
+from scale_reasoning.strategies.allocation import HARDEST
+from scale_reasoning.strategies.subproblem import Subproblem
 from scale_reasoning.types import Assessment, Completion, Mode, Stage
 
 ALTERNATIVES = 20

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from scale_reasoning.replies import NUMBER, read_number
+from scale_reasoning.strategies.allocation import HARDEST
 from scale_reasoning.strategies.options import check_options, option
-from scale_reasoning.strategies.subproblem import HARDEST, Subproblem
+from scale_reasoning.strategies.subproblem import Subproblem
 from scale_reasoning.types import Assessment, Stage
 
 
