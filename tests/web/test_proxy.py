@@ -158,7 +158,8 @@ def test_a_difficulty_from_drafts_names_its_source() -> None:
             assert content == "It is \\boxed{12}."
             assert "difficulty 0.00 (agreement), System 1, a draft is kept" in reasoning
             assert "difficulty 0.67 (agreement), System 2" in reasoning
-            assert solution["steps"][0]["assessments"] == [{"assessor": "agreement", "difficulty": 0.0, "fallback": ""}]
+            (assessment,) = solution["steps"][0]["assessments"]
+            assert (assessment["assessor"], assessment["difficulty"], assessment["calls"]) == ("agreement", 0.0, 3)
 
 
 def test_the_record_is_in_the_last_object_when_asked_for_with_the_seed_that_makes_it_again(proxy: Proxy) -> None:

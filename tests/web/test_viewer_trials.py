@@ -91,7 +91,7 @@ def test_an_export_has_trials_assessments_and_reasons(tmp_path: Path) -> None:
     (line,) = (run / "records.jsonl").read_text().splitlines()
     step = json.loads(line)["solution"]["steps"][0]
     assert step["reason"].startswith("2 drafts disagree: ")
-    assert step["assessments"] == [{"assessor": "rated", "difficulty": 0.7, "fallback": ""}]
+    assert step["assessments"] == [{"assessor": "rated", "difficulty": 0.7, "fallback": "", "calls": 1, "tokens": 2}]
     assert [sorted(trial) for trial in step["trials"]] == [
         ["answer", "confidence", "finish_reason", "mode", "text", "usage", "why"]
     ] * 2

@@ -31,8 +31,10 @@ def modernise(name: str, settings: Mapping[str, JSON]) -> dict[str, JSON]:
     route = today.get("route", "threshold")
     if isinstance(route, str):
         tau, share = today.pop("tau", None), settings.get("random_share")
-        used = {"threshold": ("tau", tau), "random": ("share", share)}.get(route)
-        table: dict[str, JSON] = {"name": route, **({used[0]: used[1]} if used and used[1] is not None else {})}
+        used: Mapping[str, JSON] = {"threshold": {"tau": tau}, "random": {"share": share}}.get(route, {})
+        table: dict[str, JSON] = {"name": route, **{key: value for key, value in used.items() if value is not None}}
+        if route in ("system1", "system2"):
+            table = {"name": "always", "mode": route}
         last_thinks = settings.get("last_mode") == "system2"
         today["route"] = {"name": "last-thinks", "then": table} if last_thinks else table
     if "assess_context" in settings:

@@ -100,9 +100,7 @@ def unusual(described: Settings, under: str = "") -> dict[str, JSON]:
 
     They are settings that make the strategy again.
     """
-    described = modernise(str(described["name"]), described)
-    table = STRATEGY_TABLE
-    return _unusual(table, described, describe(table.rows[str(described["name"])]()), under)
+    return _unusual(STRATEGY_TABLE, modernise(str(described.get("name")), described), {}, under)
 
 
 def label(described: Settings) -> dict[str, JSON]:
@@ -110,7 +108,7 @@ def label(described: Settings) -> dict[str, JSON]:
     options that differ from the defaults.
     """
     found = unusual(described)
-    if (route := modernise(str(described["name"]), described).get("route")) is not None:
+    if (route := modernise(str(described.get("name")), described).get("route")) is not None:
         found = {"route": _abbreviate(cast("Settings", route))[0] if isinstance(route, Mapping) else route, **found}
     paths = sorted(found, key=lambda path: path.partition(".")[0] != "route")
     last = Counter(path.rpartition(".")[2] for path in paths)
@@ -261,15 +259,20 @@ def _abbreviate(described: Settings) -> tuple[JSON, Settings]:
 
 
 def _unusual(table: Table, described: Settings, usual: Settings, under: str) -> dict[str, JSON]:
-    shape = table.rows[str(described["name"])]
-    parts, number = find_tables(shape), number_of(shape)
+    """See unusual. `usual` is what the options are compared with: by default the class's defaults. The name of a class
+    that this version does not have is no error: all its options are unusual.
+    """
+    shape = table.rows.get(str(described.get("name")))
+    usual = usual or ({} if shape is None else describe(shape()))
+    parts: Mapping[str, Table] = {} if shape is None else find_tables(shape)
+    number = None if shape is None else number_of(shape)
     found: dict[str, JSON] = {}
     for key, value in described.items():
         if key in parts and isinstance(value, Mapping):
             inner = cast("Settings", value)
-            own = cast("Settings", usual.get(key) or {})
-            if own.get("name") != inner["name"]:
-                own = describe(parts[key].rows[str(inner["name"])]())
+            own: Settings = cast("Settings", usual.get(key) or {})
+            if own.get("name") != inner.get("name"):
+                own = {}
                 found[under + key], inner = _abbreviate(inner)
             found |= _unusual(parts[key], inner, own, f"{under}{key}.")
         elif key != "name" and (usual.get(key) != value or (number and key == number.option)):
