@@ -14,7 +14,9 @@ def exact_tail(n: int, most: int, share: float) -> float:
     return sum(comb(n, k) * share**k * (1 - share) ** (n - k) for k in range(min(n, most) + 1))
 
 
-@pytest.mark.parametrize(("n", "most", "share"), [(1, 0, 0.5), (45, 0, 0.05), (100, 3, 0.1), (333, 20, 0.05), (5, 5, 0.2)])
+@pytest.mark.parametrize(
+    ("n", "most", "share"), [(1, 0, 0.5), (45, 0, 0.05), (100, 3, 0.1), (333, 20, 0.05), (5, 5, 0.2)]
+)
 def test_the_binomial_tail_is_exact(n: int, most: int, share: float) -> None:
     assert binomial_tail(n, most, share) == pytest.approx(exact_tail(n, most, share))
 
@@ -53,7 +55,7 @@ def test_a_bound_for_several_samples_is_valid_and_not_vacuous() -> None:
 
 
 @pytest.mark.parametrize("several", [False, True])
-def test_the_promised_loss_is_exceeded_in_at_most_one_of_ten_calibrations(several: bool) -> None:  # noqa: FBT001
+def test_the_promised_loss_is_exceeded_in_at_most_one_of_ten_calibrations(several: bool) -> None:
     random, alpha, exceeded, certified = Random(7), 0.1, 0, 0
     risks = {0.1: 0.03, 0.2: 0.06, 0.3: 0.11, 0.4: 0.2}
     for _ in range(600):

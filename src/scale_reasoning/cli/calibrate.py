@@ -69,7 +69,9 @@ def _render(found: Calibration, grid: Grid, format: str) -> str:  # noqa: A002 -
     lines: list[list[str]] = []
     for each in found.tested:
         ratio = compare(grid.base, cells[each.value, each.row])
-        tokens = "-" if ratio.token_ratio is None else f"{ratio.token_ratio:.3f} {span(ratio.token_low, ratio.token_high)}"
+        tokens = (
+            "-" if ratio.token_ratio is None else f"{ratio.token_ratio:.3f} {span(ratio.token_low, ratio.token_high)}"
+        )
         verdict = "yes" if each.certified else "no"
         lines.append([str(each.row), f"{each.value:g}", percent(each.loss), f"{each.p_value:.4f}", verdict, tokens])
     heads = ("row", grid.number.option, "loss", "p", "certified", "Tok / all System 2")
