@@ -60,7 +60,7 @@ def _render(found: Calibration, grid: Grid, format: str) -> str:  # noqa: A002 -
     import msgspec
 
     from scale_reasoning.report.compare import compare
-    from scale_reasoning.report.formats import WRITERS, Column, percent, span
+    from scale_reasoning.report.formats import NOTHING, WRITERS, Column, percent
     from scale_reasoning.report.formats import Grid as Table
 
     if format == "json":
@@ -69,9 +69,8 @@ def _render(found: Calibration, grid: Grid, format: str) -> str:  # noqa: A002 -
     lines: list[list[str]] = []
     for each in found.tested:
         ratio = compare(grid.base, cells[each.value, each.row])
-        tokens = (
-            "-" if ratio.token_ratio is None else f"{ratio.token_ratio:.3f} {span(ratio.token_low, ratio.token_high)}"
-        )
+        interval = "" if ratio.token_low is None else f" [{ratio.token_low:.3f}, {ratio.token_high:.3f}]"
+        tokens = NOTHING if ratio.token_ratio is None else f"{ratio.token_ratio:.3f}{interval}"
         verdict = "yes" if each.certified else "no"
         lines.append([str(each.row), f"{each.value:g}", percent(each.loss), f"{each.p_value:.4f}", verdict, tokens])
     heads = ("row", grid.number.option, "loss", "p", "certified", "Tok / all System 2")
@@ -80,21 +79,26 @@ def _render(found: Calibration, grid: Grid, format: str) -> str:  # noqa: A002 -
 
 
 def _explain(found: Calibration, grid: Grid) -> list[str]:
+    """What the table means, and what follows from it."""
+    loss, confidence = f"{found.alpha:.0%}", f"{found.confidence:.0%}"
     legend = (
-        f"loss: % of {found.tested[0].problems} problems that all System 2 solves and the row does not. p: of a loss above "
-        f"{found.alpha:.0%}; the tests go from the safest value on and end at the first p above {1 - found.confidence:g}."
+        f"loss: % of {found.tested[0].problems} problems that all System 2 solves and the row does not. p: of a loss of "
+        f"{loss} or more. The tests go from the safest value on and end at the first p above {1 - found.confidence:g}."
     )
     if found.chosen is not None:
-        return [
-            legend,
-            f"{grid.number.option} {found.chosen.value:g} loses at most {found.alpha:.0%} of problems like these, with "
-            f"{found.confidence:.0%} confidence. This holds for this model, these prompts and problems of this kind only.",
-        ]
-    how = "no number of problems would do at this loss" if found.needed is None else (
-        f"it would take about {found.needed:,} problems at this loss"
-    )  # fmt: skip
-    return [legend, f"Nothing can be certified: the safest value, {found.tested[0].value:g}, is not shown to lose less than "
-            f"{found.alpha:.0%}; {how}."]  # fmt: skip
+        promise = (
+            f"{grid.number.option} {found.chosen.value:g} loses at most {loss} of problems like these, with {confidence} "
+            "confidence. This holds for this model, these prompts and problems of this kind only."
+        )
+        return [legend, promise]
+    needed = "no number of problems would do at this loss"
+    if found.needed is not None:
+        needed = f"it would take about {found.needed:,} problems at this loss"
+    lack = (
+        f"Cannot certify: the safest value, {found.tested[0].value:g}, is not shown to lose less than {loss} of problems; "
+        f"{needed}."
+    )
+    return [legend, lack]
 
 
 def _write(found: Calibration, chosen: Tested, grid: Grid, out: Path) -> None:

@@ -17,7 +17,7 @@ from scale_reasoning.types import JSON
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grid:
-    """The rows of a calibration: `base` is all System 2; `values` are the others with their number, the safest first."""
+    """The rows of a calibration: `base` is all System 2; `values` are the others with number and row, safest first."""
 
     number: Number
     base: Cell

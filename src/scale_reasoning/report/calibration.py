@@ -1,8 +1,8 @@
 """A threshold with a guarantee: Learn-then-Test with a fixed sequence (Angelopoulos et al. 2021, arXiv 2110.01052).
 
-The loss of a problem is the share of its samples that all System 2 solves and the routed row does not. Values are tested
-from the safest on, until one is not shown to lose less than `alpha`. The last one that was shown is certified: with the
-given confidence its expected loss on further problems of this kind is at most `alpha`. Knows nothing of files.
+The loss of a problem is the share of its samples that all System 2 solves and the routed row does not. Values are
+tested from the safest on, until one is not shown to lose less than `alpha`. The last one that was shown is certified:
+with the given confidence its expected loss on further problems of this kind is at most `alpha`.
 """
 
 from __future__ import annotations
