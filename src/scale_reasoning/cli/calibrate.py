@@ -82,21 +82,21 @@ def _explain(found: Calibration, grid: Grid) -> list[str]:
     """What the table means, and what follows from it."""
     loss, confidence = f"{found.alpha:.0%}", f"{found.confidence:.0%}"
     legend = (
-        f"loss: % of {found.tested[0].problems} problems that all System 2 solves and the row does not. p: of a loss of "
-        f"{loss} or more. The tests go from the safest value on and end at the first p above {1 - found.confidence:g}."
+        f"loss: % of {found.tested[0].problems} problems that all System 2 solves and the row does not. p: of a loss "
+        f"of {loss} or more. The tests go from the safest value on and end at the first p above {1 - found.confidence:g}."
     )
     if found.chosen is not None:
         promise = (
-            f"{grid.number.option} {found.chosen.value:g} loses at most {loss} of problems like these, with {confidence} "
-            "confidence. This holds for this model, these prompts and problems of this kind only."
+            f"{grid.number.option} {found.chosen.value:g} loses at most {loss} of problems like these, with "
+            f"{confidence} confidence. This holds for this model, these prompts and problems of this kind only."
         )
         return [legend, promise]
     needed = "no number of problems would do at this loss"
     if found.needed is not None:
         needed = f"it would take about {found.needed:,} problems at this loss"
     lack = (
-        f"Cannot certify: the safest value, {found.tested[0].value:g}, is not shown to lose less than {loss} of problems; "
-        f"{needed}."
+        f"Cannot certify: the safest value, {found.tested[0].value:g}, is not shown to lose less than {loss} of "
+        f"problems; {needed}."
     )
     return [legend, lack]
 

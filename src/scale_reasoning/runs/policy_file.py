@@ -45,8 +45,8 @@ class Policy:
     def require_model(self, file: Path, model: str, prompts: Mapping[str, str]) -> None:
         """Raises ConfigError for another model than the policy's, or other prompts."""
         if model != self.model:
-            raise ConfigError(f"--policy {file}: it was chosen for {self.model}, not for {model}: calibrate for that, or "
-                              "name a strategy")  # fmt: skip
+            raise ConfigError(f"--policy {file}: it was chosen for {self.model}, not for {model}: calibrate for that, "
+                              "or name a strategy")  # fmt: skip
         if changed := [name for name, digest in self.prompts.items() if prompts.get(name) != digest]:
             raise ConfigError(f"--policy {file}: the prompts of {', '.join(changed)} have changed since it was chosen: "
                               "choose again")  # fmt: skip
