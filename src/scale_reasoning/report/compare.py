@@ -24,7 +24,7 @@ from scale_reasoning.report.intervals import (
 )
 from scale_reasoning.report.metrics import group_by_problem
 from scale_reasoning.runs.outcome import Cell
-from scale_reasoning.strategies import shorten
+from scale_reasoning.strategies import label
 from scale_reasoning.types import Problem
 
 NAMED, LONGEST = 5, 60
@@ -241,10 +241,10 @@ def _list_missing(a: Cell, b: Cell, compared: int) -> list[str]:
 
 
 def _name_cell(cell: Cell, other: Cell) -> str:
-    """Run, strategy and model of a cell, and the options in which it differs from another of the same strategy."""
-    own, theirs = shorten(cell.strategy), shorten(other.strategy)
-    name = str(cell.strategy.get("name", ""))
-    apart = [f"{k} {v}" for k, v in own.items() if theirs.get(k) != v] if name == other.strategy.get("name") else []
+    """Run, strategy and model of a cell, and what tells its strategy from the other's."""
+    own, theirs, name = label(cell.strategy), label(other.strategy), str(cell.strategy.get("name", ""))
+    alike = name == other.strategy.get("name")
+    apart = [f"{key} {value}" for key, value in own.items() if not alike or theirs.get(key) != value]
     return f"{cell.run}: {' '.join([name, *apart])}, {cell.model}"
 
 

@@ -15,7 +15,7 @@ from scale_reasoning.answers import answer_class
 from scale_reasoning.report.estimators import Ballot, maj_at_k, pass_at_k, sample_maj_at_k
 from scale_reasoning.report.intervals import Estimate, estimate_share
 from scale_reasoning.runs.outcome import Cell, Outcome
-from scale_reasoning.strategies import shorten
+from scale_reasoning.strategies import label, shorten
 from scale_reasoning.types import JSON, NO_USAGE, Form, Mode, Stage, Usage
 
 Denominator: TypeAlias = Literal["planned", "completed"]
@@ -33,10 +33,11 @@ class Prices:
 class Summary(msgspec.Struct, frozen=True, kw_only=True, rename={"pending": "owed", "options": "knobs"}):
     """The metrics of one cell. Shares are in [0, 1]; tokens are means per attempt; None is unknown.
 
-    row: the number of the cell's row in its run's report. completed: final attempts. scored: attempts in the
-    denominator of acc. pending: attempts without a final record (planned - completed). uncounted: attempts whose server
-    reported no response tokens; any makes the means unknown. tpi, hard: tokens, and System 2 iterations, over
-    iterations; ratios of sums. prices: those that `cost` was computed with.
+    row: the number of the cell's row in its run's report. label: the options that tell the strategy from others.
+    completed: final attempts. scored: attempts in the denominator of acc. pending: attempts without a final record
+    (planned - completed). uncounted: attempts whose server reported no response tokens; any makes the means unknown.
+    tpi, hard: tokens, and System 2 iterations, over iterations; ratios of sums. prices: those that `cost` was computed
+    with.
     """
 
     run: str
@@ -45,6 +46,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, rename={"pending": "owe
     model: str
     strategy: str
     options: Mapping[str, JSON]
+    label: Mapping[str, JSON] = {}
     denominator: Denominator
     acc: float | None
     acc_low: float | None
@@ -141,6 +143,7 @@ def summarise(
         model=cell.model,
         strategy=str(cell.strategy.get("name", "")),
         options=shorten(cell.strategy),
+        label=label(cell.strategy),
         denominator=denominator,
         acc=acc.value if acc else None,
         acc_low=acc.low if acc else None,

@@ -70,7 +70,7 @@ def _choose_layout(summaries: Sequence[Summary]) -> Literal["table1", "table2", 
 def _find_swept(summaries: Sequence[Summary]) -> list[str]:
     """The options that differ between summaries of one strategy and model."""
     mine = [summary for summary in summaries if not is_from_paper(summary)]
-    return sorted(find_swept(((s.strategy, s.model), flatten(s.options)) for s in mine))
+    return sorted(find_swept(((s.strategy, s.model), s.label) for s in mine))
 
 
 def _build_table1(summaries: Sequence[Summary]) -> Grid:
@@ -265,8 +265,9 @@ def _name_model(summary: Summary) -> str:
 
 
 def _name_strategy(summary: Summary, swept: Sequence[str]) -> str:
-    options = flatten(summary.options)
-    shown = ", ".join(f"{option} {options[option]}" for option in swept if option in options)
+    numbers = {option: value for option, value in summary.options.items() if isinstance(value, int | float)}
+    known = numbers | dict(summary.label)  # a number is shown at its default too, beside rows with another
+    shown = ", ".join(f"{option} {known[option]}" for option in swept if option in known)
     return f"{summary.strategy} ({shown})" if shown else summary.strategy
 
 

@@ -271,8 +271,6 @@ def _unusual(table: Table, described: Settings, usual: Settings, under: str) -> 
             if own.get("name") != inner["name"]:
                 own = describe(parts[key].rows[str(inner["name"])]())
                 found[under + key], inner = _abbreviate(inner)
-            elif parts[key] is STRATEGY_TABLE:
-                found[under + key] = inner["name"]
             found |= _unusual(parts[key], inner, own, f"{under}{key}.")
         elif key != "name" and (usual.get(key) != value or (number and key == number.option)):
             found[under + key] = value
