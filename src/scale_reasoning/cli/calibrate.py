@@ -83,7 +83,7 @@ def _explain(found: Calibration, grid: Grid) -> list[str]:
     loss, confidence = f"{found.alpha:.0%}", f"{found.confidence:.0%}"
     legend = (
         f"loss: % of {found.tested[0].problems} problems that all System 2 solves and the row does not. p: of a loss "
-        f"of {loss} or more. The tests go from the safest value on and end at the first p above {1 - found.confidence:g}."
+        f"of {loss} or more. The tests begin at the safest value and end at the first p above {1 - found.confidence:g}."
     )
     if found.chosen is not None:
         promise = (

@@ -19,7 +19,7 @@ from scale_reasoning.lm import Strategy
 from scale_reasoning.strategies import make
 from scale_reasoning.types import JSON
 
-HEAD = "# A strategy that was chosen on data. Use it with --policy, in scale solve, eval, synth and serve.\n"
+HEAD = "# A strategy that was chosen on data. Use it with --policy, in scale solve, eval and synth.\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
