@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from scale_reasoning.cli import (
+    calibrate,
     doctor,
     draft,
     evaluate,
@@ -78,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
         serve,
         evaluate,
         draft,
+        calibrate,
         synth,
         sft,
         report,

@@ -11,6 +11,7 @@ from typing import Any
 from scale_reasoning.cli.flags import StrategyFlags, name_flag
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import Strategy
+from scale_reasoning.runs.policy_file import read_policy
 from scale_reasoning.strategies import STRATEGIES, find_option, make, prompts_of, spelling
 from scale_reasoning.types import JSON
 
@@ -30,6 +31,10 @@ def make_strategy(flags: StrategyFlags) -> Strategy:
 
 def make_strategies(flags: StrategyFlags) -> list[Strategy]:
     """The strategies that the flags describe, SCALE where none is named. Raises ConfigError."""
+    if flags.policy is not None:
+        if given := [flag for flag in flags.list_given() if flag != "--policy"]:
+            raise ConfigError(f"--policy and {given[0]}: a policy is a whole strategy; leave one of them out")
+        return [read_policy(flags.policy).make_strategy()]
     named = [_read_strategy(text) for text in flags.strategies or ["scale"]]
     strategies = [make(*each) for each in _set_options(named, _list_flags(flags))]
     for number, strategy in enumerate(strategies):

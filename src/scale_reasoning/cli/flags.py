@@ -31,13 +31,14 @@ class StrategyFlags:
 
     strategies: tuple[str, ...] = ()
     effort: str | None = None
+    policy: Path | None = None
     effort_settings: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
     options: Mapping[str, str]
     settings: tuple[str, ...] = ()
 
     def list_given(self) -> list[str]:
         """The flags that were given, as messages name them."""
-        named = {"--strategy": self.strategies, "--effort": self.effort}
+        named = {"--strategy": self.strategies, "--effort": self.effort, "--policy": self.policy}
         flags = [flag for flag, value in named.items() if value]
         return [*flags, *map(name_flag, self.options), *(f"--set {each}" for each in self.settings)]
 

@@ -22,6 +22,7 @@ from scale_reasoning.errors import ConfigError, Unreachable
 from scale_reasoning.events import Listener
 from scale_reasoning.runs import manifest as manifests
 from scale_reasoning.runs.manifest import Manifest
+from scale_reasoning.runs.policy_file import read_policy
 
 if TYPE_CHECKING:
     from scale_reasoning.runs.outcome import Outcome
@@ -36,7 +37,23 @@ def prepare_new(flags: RunFlags, manifest: Manifest) -> tuple[Manifest, dict[str
     """The manifest of a new run, resolved, and its problems. A server names its model where none was named."""
     if not flags.dry_run:
         manifest = name_models(manifest, make_connections(flags, manifest))
-    return _prepare(manifest)
+    manifest, problems = _prepare(manifest)
+    if flags.strategy.policy is not None:
+        _require_policy(flags.strategy.policy, manifest)
+    return manifest, problems
+
+
+def _require_policy(file: Path, manifest: Manifest) -> None:
+    """Refuses a policy for another model or other prompts; says where the problems are others."""
+    from scale_reasoning.runs.store import model_of
+
+    policy = read_policy(file)
+    for cell in manifest.cells:
+        policy.require_model(file, model_of(cell.model), manifest.resolved["prompts"])
+        source = manifest.resolved["datasets"][cell.dataset.name]
+        if source.get("text_sha256") != policy.text_sha256:
+            say(f"--policy {file}: it was chosen on {policy.dataset}; what it promises is not known to hold on "
+                f"{cell.dataset.name}")  # fmt: skip
 
 
 def _prepare(manifest: Manifest) -> tuple[Manifest, dict[str, tuple[Problem, ...]]]:

@@ -1,0 +1,90 @@
+"""policy.toml: a strategy that was chosen on data, with the model, the prompts and the data that it was chosen on.
+
+A policy is refused for another model or other prompts, because nothing is known about them. Does not know how it was
+chosen: `evidence` is shown, never obeyed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import cast
+
+import msgspec
+
+from scale_reasoning.errors import ConfigError, refuse_unknown_keys
+from scale_reasoning.files import read_toml, why, write_file
+from scale_reasoning.lm import Strategy
+from scale_reasoning.strategies import make
+from scale_reasoning.types import JSON
+
+HEAD = "# A strategy that was chosen on data. Use it with --policy, in scale solve, eval and synth.\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """A strategy as `describe` shows it, and what it was chosen for.
+
+    prompts: sha256 of the prompts that it sends, by name. text_sha256: of the problems' texts, None where unknown.
+    evidence: how it was chosen, and what was found.
+    """
+
+    strategy: Mapping[str, JSON]
+    model: str
+    prompts: Mapping[str, str]
+    dataset: str
+    text_sha256: str | None = None
+    evidence: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
+
+    def make_strategy(self) -> Strategy:
+        """The strategy. Raises ConfigError."""
+        settings = dict(self.strategy)
+        return make(str(settings.pop("name", "")), settings)
+
+    def require_model(self, file: Path, model: str, prompts: Mapping[str, str]) -> None:
+        """Raises ConfigError for another model than the policy's, or other prompts."""
+        if model != self.model:
+            raise ConfigError(f"--policy {file}: it was chosen for {self.model}, not for {model}: calibrate for that, "
+                              "or name a strategy")  # fmt: skip
+        if changed := [name for name, digest in self.prompts.items() if prompts.get(name) != digest]:
+            raise ConfigError(f"--policy {file}: the prompts of {', '.join(changed)} have changed since it was chosen: "
+                              "choose again")  # fmt: skip
+
+
+def write_policy(file: Path, policy: Policy) -> None:
+    """Writes a policy. Raises ConfigError if there is a file already."""
+    import tomli_w
+
+    if file.exists():
+        raise ConfigError(f"--out {file}: it exists already; name another file, or remove it")
+    content = cast("dict[str, JSON]", _without_none(msgspec.to_builtins(policy)))
+    write_file(file, (HEAD + tomli_w.dumps(content)).encode())
+
+
+def read_policy(file: Path) -> Policy:
+    """Reads a policy. Raises ConfigError if it is none, or its strategy cannot be made."""
+    try:
+        table = read_toml(file)
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"policy {file}: {why(error)}") from error
+    refuse_unknown_keys(f"policy {file}", table, {each.name for each in fields(Policy)})
+    try:
+        policy = msgspec.convert(table, Policy)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"policy {file}: {error}") from error
+    try:
+        policy.make_strategy()
+    except ConfigError as error:
+        raise ConfigError(f"policy {file}: {error}") from error
+    return policy
+
+
+def _without_none(value: JSON) -> JSON:
+    """The value for TOML, which has no null: options that are None are left out, and are None again when it is read."""
+    if isinstance(value, Mapping):
+        table = cast("Mapping[str, JSON]", value)
+        return {key: _without_none(each) for key, each in table.items() if each is not None}
+    if isinstance(value, list | tuple):
+        return [_without_none(each) for each in cast("list[JSON]", value)]
+    return value
