@@ -54,7 +54,7 @@ class Slow:
         again = [calls for calls in self.calls.values() if len(calls) > 1]
         for calls in again:
             for began, *ended in calls[:-1]:
-                assert any(began <= then + after and (not ended or then - 0.5 < ended[0]) for then in killed)
+                assert any(began <= then + after and (not ended or then - 2.0 < ended[0]) for then in killed)
         return sum(len(calls) - 1 for calls in again)
 
 
