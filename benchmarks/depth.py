@@ -3,7 +3,7 @@
     python benchmarks/depth.py
 
 With m sub-problems of which h go on to System 2 after a draft: the paper's way 2 + 2m, rated by titles 3 + m, drafted
-first 2 + m + h. The bound of each is printed beside it.
+first 2 + m + h. The bound of each is printed in the next column.
 """
 
 from __future__ import annotations

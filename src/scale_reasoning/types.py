@@ -231,6 +231,11 @@ class Assessment:
         """The assessor, and the fallback if it is one."""
         return f"{self.assessor}: {self.fallback}" if self.fallback else self.assessor
 
+    @property
+    def unusual_source(self) -> str:
+        """The source if it is not the rating that the model says, which goes without saying; else empty."""
+        return "" if self.source == "rated" else self.source
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:

@@ -18,9 +18,6 @@ STAGES = {
     Stage.SOLVE: "solving",
 }
 
-RATED = "rated"
-"""The assessor that is not named: the usual one."""
-
 
 def format_strategy(strategy: Strategy) -> str:
     """A strategy's name, and the options that tell it from others."""
@@ -38,8 +35,7 @@ def format_difficulty(event: Routed) -> str:
     """A difficulty with its bar, and its source if it is not the rating that the model says."""
     if event.difficulty is None:
         return "not assessed"
-    found = event.assessment
-    source = "" if found is None or found.source == RATED else found.source
+    source = event.assessment.unusual_source if event.assessment else ""
     return f"difficulty {event.difficulty:.2f} {draw_bar(event.difficulty)}{f' ({source})' if source else ''}"
 
 

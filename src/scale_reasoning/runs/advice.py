@@ -137,7 +137,10 @@ class Rule:
 ONE, TWO = Mode.SYSTEM1, Mode.SYSTEM2
 OTHER_SYSTEM1 = "--system1-model NAME of a model that answers briefly, or --strategy cot"
 OTHER_SENTENCE = "a family of your own with another sentence (--profiles, see docs/engines.md), or --system1-model NAME"
-OTHER_ROUTE = "route in another way: --route system2, or a fixed share (--route random --set share=0.5)"
+OTHER_ROUTE = (
+    "assess in another way: --assess draft, or --route escalate, which rates nothing; or route without difficulties: "
+    "--route system2, or a fixed share (--route random --set share=0.5)"
+)
 
 RULES: tuple[Rule, ...] = (
     Rule(name=CHEAPER, holds=lambda f: f.share is None,

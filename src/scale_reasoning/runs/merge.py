@@ -6,7 +6,7 @@ run. A run that starts from others has their completions, and none of their atte
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,17 +41,7 @@ def merge(out: Path, folders: Sequence[Path]) -> None:
     """
     require_empty(out)
     whole = _one_run(folders)
-    problems = _problems(folders, whole)
-    with store_errors(out), workspace(out.parent, f".{out.name}-") as place:
-        part = place / "run"
-        with create(part, whole, problems):
-            pass
-        with opened(part, new=False) as connection:
-            database.bound(connection)
-            for folder in folders:
-                with attached(connection, folder, "other"), store_errors(folder):
-                    _merge_into(connection, folder)
-        part.rename(out)
+    _build(folders, out, whole, _problems(folders, whole), _merge_into)
 
 
 def start_from(
@@ -62,6 +52,19 @@ def start_from(
     Raises StoreError if `out` is not empty or a folder cannot be read.
     """
     require_empty(out)
+    for folder in folders:
+        read_manifest(folder)
+    _build(folders, out, manifest, problems, _take_completions)
+
+
+def _build(
+    folders: Sequence[Path],
+    out: Path,
+    manifest: Manifest,
+    problems: Mapping[str, Sequence[Problem]],
+    take: Callable[[sqlite3.Connection, Path], None],
+) -> None:
+    """Puts a run at `out`, atomically. `take` takes rows of each folder, whose database is attached as `other`."""
     with store_errors(out), workspace(out.parent, f".{out.name}-") as place:
         part = place / "run"
         with create(part, manifest, problems):
@@ -69,13 +72,17 @@ def start_from(
         with opened(part, new=False) as connection:
             database.bound(connection)
             for folder in folders:
-                read_manifest(folder)
-                with attached(connection, folder, "other"), store_errors(folder), connection:
-                    connection.execute("BEGIN")  # one state of the other run, which may be in progress
-                    if connection.execute(ODD_COMPLETIONS).fetchone():
-                        raise StoreError(f"{folder}: a row has a value of the wrong type: {DAMAGED}")
-                    connection.execute(TAKE_COMPLETIONS)
+                with attached(connection, folder, "other"), store_errors(folder):
+                    take(connection, folder)
         part.rename(out)
+
+
+def _take_completions(connection: sqlite3.Connection, folder: Path) -> None:
+    with connection:
+        connection.execute("BEGIN")  # one state of the other run, which may be in progress
+        if connection.execute(ODD_COMPLETIONS).fetchone():
+            raise StoreError(f"{folder}: a row has a value of the wrong type: {DAMAGED}")
+        connection.execute(TAKE_COMPLETIONS)
 
 
 def require_empty(out: Path) -> None:

@@ -90,9 +90,7 @@ def shorten(described: Settings) -> dict[str, JSON]:
     An allocator or an assessor is its name, followed by its options: `{"route": "threshold", "tau": 0.5}`. A strategy
     under another keeps a table of its own.
     """
-    paths = list(_list_leaves(modernise(str(described.get("name")), described)))
-    last = Counter(path.rpartition(".")[2] for path, _ in paths)
-    return {path if last[(short := path.rpartition(".")[2])] > 1 else short: value for path, value in paths}
+    return _shorten_paths(dict(_list_leaves(modernise(str(described.get("name")), described))))
 
 
 def unusual(described: Settings, under: str = "") -> dict[str, JSON]:
@@ -111,8 +109,7 @@ def label(described: Settings) -> dict[str, JSON]:
     if (route := modernise(str(described.get("name")), described).get("route")) is not None:
         found = {"route": _abbreviate(cast("Settings", route))[0] if isinstance(route, Mapping) else route, **found}
     paths = sorted(found, key=lambda path: path.partition(".")[0] != "route")
-    last = Counter(path.rpartition(".")[2] for path in paths)
-    return {path if last[(short := path.rpartition(".")[2])] > 1 else short: found[path] for path in paths}
+    return _shorten_paths({path: found[path] for path in paths})
 
 
 def prompts_of(strategy: object, prompt_set: str = "") -> dict[str, Prompts]:
@@ -123,7 +120,7 @@ def prompts_of(strategy: object, prompt_set: str = "") -> dict[str, Prompts]:
     found: dict[str, Prompts] = {}
     module = sys.modules[type(strategy).__module__].__file__ or ""
     if Path(module).with_suffix(".md").exists():
-        has_set = (Path(module).parent / prompt_set).with_suffix("").is_dir()
+        has_set = (Path(module).parent / prompt_set).is_dir()
         own = load_own(module, prompt_set if has_set else "")
         prompts = choose_prompts(str(getattr(strategy, "prompts", "")), own)
         name = find_name(type(strategy))
@@ -165,9 +162,6 @@ def _make(table: Table, name: str, settings: Settings, depth: int, under: str = 
             values[key] = _convert(key, value, types[key], options_of(shape).get(key))
     for part, further in inner.items():
         chosen, own = _choose(parts[part], part, settings, shape)
-        if chosen not in parts[part].rows:
-            known = ", ".join((*parts[part].rows, *parts[part].short))
-            raise ConfigError(f"{part}: no {parts[part].kind} {chosen!r}; there are: {known}")
         values[part] = _make(parts[part], chosen, {**own, **further}, depth + 1, part)
     return shape(**values)
 
@@ -232,6 +226,12 @@ def _list_flagged(shape: type[Any]) -> Iterator[tuple[str, Flag]]:
     for table in parts.values():
         for row in table.rows.values() if table is not STRATEGY_TABLE else ():
             yield from ((name, Flag(each, (), each.choices)) for name, each in options_of(row).items() if each.flag)
+
+
+def _shorten_paths(options: Settings) -> dict[str, JSON]:
+    """The options without the parts before their own names, where no other option has the same name."""
+    last = Counter(path.rpartition(".")[2] for path in options)
+    return {path if last[(own := path.rpartition(".")[2])] > 1 else own: value for path, value in options.items()}
 
 
 def _list_leaves(described: Settings, under: str = "") -> Iterator[tuple[str, JSON]]:

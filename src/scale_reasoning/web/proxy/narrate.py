@@ -23,8 +23,6 @@ from scale_reasoning.events import (
 )
 from scale_reasoning.types import Call, Completion, Delta, Mode, Record, Solution, Stage
 
-RATED = "rated"
-"""The assessor that is not named: the usual one."""
 NAMES = {Mode.SYSTEM1: "System 1", Mode.SYSTEM2: "System 2"}
 
 
@@ -102,8 +100,8 @@ class Narrator:
         self._reason(f"Decomposition {event.selected + 1} of {len(event.candidates)}:\n{listed}\n")
 
     def _tell_route(self, event: Routed) -> None:
-        found = event.assessment
-        source = "" if found is None or found.source == RATED else f" ({found.source})"
+        named = event.assessment.unusual_source if event.assessment else ""
+        source = f" ({named})" if named else ""
         rated = "not assessed" if event.difficulty is None else f"difficulty {event.difficulty:.2f}{source}"
         kept = ", a draft is kept" if event.kept else ""
         self._tell_head(event, f"{rated}, {NAMES[event.mode]}{kept}{f': {event.reason}' if event.reason else ''}")
