@@ -78,6 +78,14 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, rename={"pending": "owe
     uncounted: int = 0
     prices: Prices | None = None
 
+    @property
+    def named_options(self) -> dict[str, JSON]:
+        """The options that a name may show: those of the label, and numbers at their defaults, because other rows may
+        have others.
+        """
+        numbers = {option: value for option, value in self.options.items() if isinstance(value, int | float)}
+        return numbers | dict(self.label)
+
 
 def flatten(tree: Mapping[str, JSON], prefix: str = "") -> dict[str, JSON]:
     """A tree as one table; keys are joined by dots."""

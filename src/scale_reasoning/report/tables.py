@@ -265,8 +265,7 @@ def _name_model(summary: Summary) -> str:
 
 
 def _name_strategy(summary: Summary, swept: Sequence[str]) -> str:
-    numbers = {option: value for option, value in summary.options.items() if isinstance(value, int | float)}
-    known = numbers | dict(summary.label)  # a number at its default is shown where other rows have another one
+    known = summary.named_options
     shown = ", ".join(f"{option} {known[option]}" for option in swept if option in known)
     return f"{summary.strategy} ({shown})" if shown else summary.strategy
 

@@ -49,8 +49,8 @@ class Series:
 
 def find_options(points: Iterable[Point]) -> list[str]:
     """The options that differ between our cells of one strategy on one dataset with one model."""
-    mine = [(point.summary, point.options) for point in select_ours(points)]
-    return find_swept(((s.strategy, s.dataset, s.model), options) for s, options in mine)
+    mine = [point.summary for point in select_ours(points)]
+    return find_swept(((s.strategy, s.dataset, s.model), s.label) for s in mine)
 
 
 def find_main_option(points: Sequence[Point]) -> str | None:
@@ -86,7 +86,7 @@ def group_series(points: Sequence[Point], inner: Collection[str], *, panels: boo
 
 
 def _identify(point: Point, outer: Sequence[str], runs: dict[str, str]) -> Identity:
-    summary, options = point.summary, point.options
+    summary, options = point.summary, point.summary.named_options
     identity = {"dataset": summary.dataset, "strategy": summary.strategy, "model": summary.model}
     if is_from_paper(summary):
         return {**identity, "paper": "paper"}
@@ -158,6 +158,8 @@ def write_caption(points: Sequence[Point], *notes: str) -> str:
         counts = f"n = {sizes[0][1]} problems × {sizes[0][2]} samples"
     else:
         counts = "n = problems × samples: " + ", ".join(f"{name} {n} × {samples}" for name, n, samples in sizes)
+    if any(each.planned < each.problems * each.samples for each in summaries):
+        counts += ", of which these are a share"
     pending, planned = sum(each.pending for each in summaries), sum(each.planned for each in summaries)
     incomplete = f"INCOMPLETE: {pending} of {planned} attempts pending, not scored"
     printed = dict.fromkeys(point.summary.model for point in points if is_from_paper(point.summary))
