@@ -12,10 +12,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.patience import ends_in_time, until
 from tests.speed import mark_slow
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="processes are looked for in /proc")
@@ -29,15 +30,6 @@ def named(marker: str) -> list[int]:
             if marker.encode() in entry.read_bytes() and int(entry.parent.name) != os.getpid():
                 found.append(int(entry.parent.name))
     return found
-
-
-def until(true: Callable[[], object], seconds: float = 15) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if true():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 PARENT = """
@@ -64,10 +56,10 @@ def test_a_command_and_all_it_started_end_with_the_parent_however_that_ends(end:
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as parent:
         assert parent.stdout is not None
         assert parent.stdout.readline() == b"started\n"
-        assert until(lambda: len(named(marker)) >= 5)
+        until(lambda: len(named(marker)) >= 5)
         parent.send_signal(end)
         parent.wait(20)
-        assert until(lambda: not named(marker))
+        until(lambda: not named(marker))
 
 
 @LINUX
@@ -78,11 +70,11 @@ def test_the_watcher_s_own_death_ends_the_command_too() -> None:
     ) as parent:
         assert parent.stdout is not None
         parent.stdout.readline()
-        assert until(lambda: len(named(marker)) == 3)
+        until(lambda: len(named(marker)) == 3)
         (watch,) = (pid for pid in named(marker) if b"watch.py" in Path(f"/proc/{pid}/cmdline").read_bytes())
         os.kill(watch, signal.SIGKILL)
         assert parent.wait(20) == 0
-        assert until(lambda: not named(marker))
+        until(lambda: not named(marker))
 
 
 def test_a_command_s_status_is_told() -> None:
@@ -132,16 +124,15 @@ def test_a_fetch_that_is_ended_leaves_no_process_and_the_next_start_no_folder(
         env |= {"PIP_INDEX_URL": index, "PIP_TIMEOUT": "60"}
         command = [sys.executable, "-m", "scale_reasoning", *words]
         with subprocess.Popen(command, env=env, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-            assert until(lambda: any(b"pip" in Path(f"/proc/{p}/cmdline").read_bytes() for p in named(str(cache))), 30)
+            until(lambda: any(b"pip" in Path(f"/proc/{p}/cmdline").read_bytes() for p in named(str(cache))), 30)
             assert list(cache.glob(".fetch-*"))
             time.sleep(0.5)
-            asked = time.monotonic()
-            process.send_signal(end)
-            code = process.wait(30)
-            assert time.monotonic() - asked < 5
+            with ends_in_time(time.monotonic):
+                process.send_signal(end)
+                code = process.wait(30)
             assert process.stderr is not None
             said = process.stderr.read().decode()
-        assert until(lambda: not named(str(cache)), 10)
+        until(lambda: not named(str(cache)), 10)
         assert "Traceback" not in said
         assert list(temporary.iterdir()) == []
         if end is signal.SIGINT:

@@ -1,8 +1,7 @@
-import time
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.patience import ends_in_time
 from tests.speed import limit_examples
 
 from scale_reasoning.arithmetic.chains import SPLITS, Level, Turn
@@ -66,10 +65,9 @@ def test_what_the_facts_do_not_settle_or_the_grammar_does_not_say_is_not_read(te
 
 def test_no_text_takes_long():
     hostile = ("a" * 300_000, "Ada has " * 50_000, "Ben has 5 cards. " * 50_000, "." * 300_000, "? " * 200_000)
-    started = time.perf_counter()
-    assert [truth_in(text) for text in hostile] == [None] * len(hostile)
-    assert [find_question_owner(text) for text in hostile] == [None] * len(hostile)
-    assert time.perf_counter() - started < 2
+    with ends_in_time():
+        assert [truth_in(text) for text in hostile] == [None] * len(hostile)
+        assert [find_question_owner(text) for text in hostile] == [None] * len(hostile)
 
 
 def test_a_sub_problem_asks_for_one_quantity():

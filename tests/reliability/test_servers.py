@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from tests.engines.faults import MODELS, TEXT, Faults, FaultServer, running
+from tests.patience import TOO_LONG
 from tests.reliability.pages import table
 
 from scale_reasoning.cli.solve import choose_exit_code
@@ -203,7 +204,7 @@ def test_every_fault_class_has_its_row() -> None:
 
 def test_retry_after_is_waited_for(bench: Bench) -> None:
     assert bench.mended["429-for-a-second"].record.seconds > 1
-    assert bench.seen["429-for-hours"].record.seconds < 1
+    assert bench.seen["429-for-hours"].record.seconds < TOO_LONG
 
 
 def test_a_redirect_takes_neither_key_nor_prompt_to_another_host(bench: Bench) -> None:

@@ -17,6 +17,7 @@ import pytest
 from aiohttp import web
 from tests.cli.test_evaluate import problems
 from tests.commands import SCALE, scale
+from tests.patience import until
 from tests.runs.simulated import content
 from tests.servers import ModelServer, reply_to, serving, stream, thinks
 
@@ -105,13 +106,6 @@ def alive(pid: int) -> bool:
         return False
 
 
-def until(true: Any, seconds: float = 120.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def pending(folder: Path) -> int:
     with reading(folder) as store:
         return store.planned - len(store.done())
@@ -149,7 +143,7 @@ def test_a_killed_worker_costs_its_calls_in_flight_alone(tmp_path: Path, ray_fil
         process = start(
             str(file), *HOW, *RAY, "--base-url", server.base_url, "--in-flight", "12", "--out", str(tmp_path / "ray")
         )
-        until(lambda: slow.made() > 60)
+        until(lambda: slow.made() > 60, 120)
         workers = [pid for pid, name in under(process.pid).items() if name.startswith("ray::Worker")]
         assert len(workers) == 2
         os.kill(workers[0], signal.SIGKILL)
@@ -169,13 +163,13 @@ def test_a_killed_driver_is_gone_on_with_on_ray_and_without(tmp_path: Path, ray_
         for sitting in (words, ("--resume", str(out))):
             made = slow.made()
             process = start(*sitting, *RAY, "--in-flight", "12")
-            until(lambda made=made: slow.made() > made + 40)
+            until(lambda made=made: slow.made() > made + 40, 120)
             others = under(process.pid)
             process.kill()
             killed.append(time.monotonic())
             process.communicate()
             workers = [pid for pid, name in others.items() if name.startswith("ray::Worker")]
-            until(lambda workers=workers: not any(map(alive, workers)))
+            until(lambda workers=workers: not any(map(alive, workers)), 120)
             for pid in filter(alive, others):  # Ray's own agents take a minute to see it
                 os.kill(pid, signal.SIGKILL)
         assert pending(out) > 0

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import random
-import time
 
 import pytest
+from tests.patience import ends_in_time
 
 from scale_reasoning.synth.repetition import find_repetition
 
@@ -83,6 +83,5 @@ def test_honest_mathematics_passes(text: str):
 )
 def test_a_hostile_trace_takes_no_time(text: str):
     find_repetition("warm")
-    started = time.process_time()
-    find_repetition(text)
-    assert time.process_time() - started < 1.5
+    with ends_in_time():
+        find_repetition(text)

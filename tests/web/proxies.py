@@ -11,8 +11,7 @@ import queue
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -202,12 +201,3 @@ async def endless(request: web.Request, body: dict[str, Any]) -> web.StreamRespo
 async def mute(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
     await asyncio.sleep(60)
     return web.Response()
-
-
-def until(condition: Callable[[], bool], seconds: float = 5.0) -> float:
-    """Waits for a condition; how long that took."""
-    started = time.monotonic()
-    while not condition():
-        assert time.monotonic() - started < seconds, "it did not happen in time"
-        time.sleep(0.01)
-    return time.monotonic() - started

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 from tests.commands import scale
+from tests.patience import until
 from tests.servers import Handler, send
-from tests.web.proxies import MODEL, both, command, endless, mute, opened, proxied, serving, until
+from tests.web.proxies import MODEL, both, command, endless, mute, opened, proxied, serving
 
 from scale_reasoning.engines.http import Timeouts
 from scale_reasoning.web.proxy.gate import Limits, read_keys
@@ -138,7 +139,7 @@ def test_requests_past_the_limit_are_told_to_come_back() -> None:
                 answer = proxy.ask(model)
                 assert (answer.status, answer.headers["retry-after"]) == (429, "1")
                 assert answer.json["error"]["type"] == "rate_limit_error"
-        until(lambda: server.open == 0, 1)
+        until(lambda: server.open == 0)
         with contextlib.closing(proxy.begin(COT)):
             until(lambda: server.open == 1)
 

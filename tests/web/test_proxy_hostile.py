@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from tests.patience import ends_in_time, until
 from tests.servers import Handler
 from tests.speed import mark_slow
-from tests.web.proxies import MODEL, PROBLEM, Proxy, both, endless, opened, proxied, until
+from tests.web.proxies import MODEL, PROBLEM, Proxy, both, endless, opened, proxied
 
 from scale_reasoning.engines import reply as replies
 from scale_reasoning.events import Location, Started, Streamed
@@ -48,10 +49,9 @@ def half_open(proxy: Proxy, count: int, sent: bytes = HEAD) -> Iterator[list[soc
 def test_half_sent_heads_beyond_the_limit_make_room_for_whole_ones() -> None:
     with both(limits=Limits(max_connections=20)) as (proxy, _), half_open(proxy, 60):
         for _ in range(5):
-            started = time.monotonic()
-            assert proxy.get("/healthz").status == 200
-            assert proxy.ask(COT).status == 200
-            assert time.monotonic() - started < 2
+            with ends_in_time(time.monotonic):
+                assert proxy.get("/healthz").status == 200
+                assert proxy.ask(COT).status == 200
 
 
 def test_a_head_that_does_not_come_in_time_is_told_so_and_closed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,7 +204,7 @@ def test_others_are_answered_while_a_server_sends_all_it_can(handler: Handler, m
             assert proxy.get("/healthz").status == 200
             waits.append(time.monotonic() - started)
             time.sleep(0.05)
-        assert sorted(waits)[-2] < 1.0, waits  # 250 ms on a machine that does nothing else: benchmarks/hostile.py
+        assert sorted(waits)[-2] < 5.0, waits  # 250 ms on a machine that does nothing else: benchmarks/hostile.py
 
 
 def test_a_reply_has_a_largest_size(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,10 +231,8 @@ def test_a_whole_reply_of_a_million_choices_is_refused_quickly() -> None:
             body=b'{"choices":[' + b",".join([b"{}"] * 600_000) + b"]}", content_type="application/json"
         )
 
-    with both(many, retries=0) as (proxy, _):
-        started = time.monotonic()
+    with both(many, retries=0) as (proxy, _), ends_in_time(time.monotonic):
         assert proxy.ask(COT).json["error"]["code"] == "upstream_malformed"
-        assert time.monotonic() - started < 3
 
 
 @pytest.mark.parametrize("value", ["a\x0bb", "a\x01b", "a\x7fb", "a\tb"])
@@ -281,12 +279,6 @@ def raw_server(handle: Any) -> Iterator[str]:
 ANSWER = Location(path="solve", final=True)
 
 
-def seconds(work: Any) -> float:
-    started = time.process_time()
-    work()
-    return time.process_time() - started
-
-
 @pytest.mark.slow
 def test_telling_an_answer_takes_time_in_proportion_to_it() -> None:
     def tell(pieces: int) -> None:
@@ -297,7 +289,8 @@ def test_telling_an_answer_takes_time_in_proportion_to_it() -> None:
             narrator.hear(Streamed(location=ANSWER, delta=Delta(text="some more ")))
         assert "".join(piece.content for piece in told) == "some more " * pieces
 
-    assert seconds(lambda: tell(100_000)) < 2, "it was quadratic: 14 s for twice as much"
+    with ends_in_time():
+        tell(400_000)  # a quadratic one took 14 s for half as much
 
 
 @pytest.mark.parametrize("stop", ["a" * 499 + "b", "a" * 250 + "b" + "a" * 249])
@@ -307,7 +300,8 @@ def test_looking_for_stops_takes_time_in_proportion_to_the_text(stop: str) -> No
         shown = "".join(stops.feed("aa") for _ in range(10_000))
         assert shown + stops.end() == "a" * 20_000
 
-    assert seconds(look) < 2
+    with ends_in_time():
+        look()
 
 
 @pytest.mark.parametrize("cut", [1, 2, 3, 5, 100])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import socket
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests.patience import ends_in_time
 from tests.servers import ModelServer
 from tests.web.proxies import MODEL, PROBLEM, Proxy, both
 
@@ -233,10 +233,8 @@ def test_a_value_that_asks_for_nothing_is_accepted(key: str) -> None:
 @pytest.mark.parametrize("filler", ["{},", "[],", "1,", '"",', '{"a":1},'])
 def test_a_body_of_millions_of_values_is_refused_before_it_is_read(filler: str) -> None:
     content = HEAD.encode() + b'"x": [' + filler.encode() * (4_000_000 // len(filler)) + b"1]}"
-    began = time.process_time()
-    with pytest.raises(Refusal, match="50,000 values"):
+    with ends_in_time(), pytest.raises(Refusal, match="50,000 values"):
         decode_object(content)
-    assert time.process_time() - began < 0.7
 
 
 def test_commas_and_brackets_in_texts_are_no_values() -> None:
@@ -246,7 +244,5 @@ def test_commas_and_brackets_in_texts_are_no_values() -> None:
 
 
 def test_a_text_without_an_end_is_refused_in_time_in_proportion_to_it() -> None:
-    started = time.monotonic()
-    with pytest.raises(Refusal):
+    with ends_in_time(), pytest.raises(Refusal):
         decode_object(b'{"a":[' + b"," * 60_000 + b'"' + b'\\"' * 500_000)
-    assert time.monotonic() - started < 1

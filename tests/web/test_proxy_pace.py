@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.web.proxies import MODEL, PROBLEM, both, command, endless, serving, until
+from tests.patience import until
+from tests.web.proxies import MODEL, PROBLEM, both, command, endless, serving
 
 from scale_reasoning.endpoint import Endpoint
 from scale_reasoning.engines.limit import Fixed, Slots

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 from tests.commands import scale
-from tests.web.proxies import MODEL, both, command, proxied, serving, until
+from tests.patience import until
+from tests.web.proxies import MODEL, both, command, proxied, serving
 
 from scale_reasoning.strategies import STRATEGIES
 from scale_reasoning.web.proxy import readiness
