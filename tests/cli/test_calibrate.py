@@ -10,6 +10,7 @@ import pytest
 from tests.cli.test_evaluate import problems
 from tests.commands import scale
 from tests.servers import ModelServer, serving
+from tests.web.proxies import command
 
 from scale_reasoning.runs.policy_file import read_policy
 
@@ -95,6 +96,16 @@ def test_a_policy_is_used_for_its_model_only(run: Path, tmp_path: Path, server: 
     assert "what it promises is not known to hold on" in evaluated.stderr
     (cell,) = json.loads((new / "manifest.json").read_text())["cells"]
     assert cell["strategy"]["route"] == {"name": "threshold", "tau": 0.4}
+
+
+def test_a_policy_is_served_as_a_model_of_its_own(run: Path, tmp_path: Path, server: ModelServer) -> None:
+    out, at = tmp_path / "policy.toml", ("--base-url", server.base_url)
+    assert scale("calibrate", str(run), "--out", str(out)).returncode == 0
+    with command(*at, "--model", MODEL, "--policy", str(out)) as proxy:
+        answer = proxy.ask(f"{MODEL}@tuned", scale={"record": True})
+    assert answer.json["scale"]["strategy"]["route"] == {"name": "threshold", "tau": 0.4}
+    other = scale("serve", "--port", "0", *at, "--model", "Qwen/Qwen3-8B", "--policy", str(out))
+    assert (other.returncode, f"it was chosen for {MODEL}" in other.stderr) == (2, True)
 
 
 def test_a_policy_that_is_none_is_refused(tmp_path: Path) -> None:

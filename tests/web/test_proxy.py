@@ -16,6 +16,7 @@ from tests.servers import ModelServer, reply_to, send, stream, thinks
 from tests.web.proxies import MODEL, Proxy, both, command, listing
 
 from scale_reasoning.strategies import STRATEGIES
+from scale_reasoning.strategies.vote import Vote
 from scale_reasoning.web.proxy.gate import Limits
 
 KEY = "sk-upstream-0123456789"
@@ -94,6 +95,15 @@ def test_every_strategy_is_a_model(proxy: Proxy, server: ModelServer, name: str,
         answer = proxy.ask(f"{MODEL}@{name}", stream=streams)
         content = answer.told("content") if streams else answer.json["choices"][0]["message"]["content"]
         assert (content, len(server.bodies)) == ("It is \\boxed{12}.", calls)
+
+
+def test_the_strategy_of_a_policy_is_a_model_too() -> None:
+    tuned = f"{MODEL}@tuned"
+    with both(tuned=Vote(samples=3)) as (proxy, server):
+        assert [entry["id"] for entry in proxy.get("/v1/models").json["data"]].count(tuned) == 1
+        answer = proxy.ask(tuned, scale={"record": True})
+        assert (answer.status, len(server.bodies)) == (200, 3)
+        assert answer.json["scale"]["strategy"]["name"] == "vote"
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,26 @@ def test_a_strategy_that_is_not_there_is_not_found_and_never_passed_through(writ
     assert (refused.value.status, refused.value.code, refused.value.param) == (404, "model_not_found", "model")
 
 
+def test_the_strategy_of_a_policy_has_a_name_where_the_server_has_a_policy() -> None:
+    assert parse(f"{SERVED}@tuned", SERVED, tuned=True) == Name(SERVED, "tuned")
+    assert strategy_of(Name(SERVED, "tuned"), {}, tuned=Vote(samples=2)) == Vote(samples=2)
+    with pytest.raises(Refusal, match="no policy") as refused:
+        parse(f"{SERVED}@tuned", SERVED)
+    assert (refused.value.status, refused.value.code) == (404, "model_not_found")
+
+
+@pytest.mark.parametrize(
+    ("options", "settings", "effort", "param"),
+    [(("samples=2",), {}, None, "model"), ((), {"tau": 0.2}, None, "scale"), ((), {}, "low", "reasoning_effort")],
+)
+def test_a_policy_is_a_whole_strategy(
+    options: tuple[str, ...], settings: dict[str, object], effort: str | None, param: str
+) -> None:
+    with pytest.raises(Refusal, match="takes no options") as refused:
+        strategy_of(Name(SERVED, "tuned", options), settings, effort, tuned=CoT())
+    assert (refused.value.status, refused.value.param) == (400, param)
+
+
 def test_options_come_from_the_name_and_from_the_body_and_read_as_on_the_command_line() -> None:
     made = strategy_of(
         Name("m", "scale", ("tau=0.3", "system2-max-tokens=99")), {"candidates": 2, "route": "last-thinks"}

@@ -6,13 +6,16 @@ Decides which strategies a flag sets: all that have the option, and at least one
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from scale_reasoning.cli.flags import StrategyFlags, name_flag
+from scale_reasoning.engines.catalogue import DEFAULT_MODEL
+from scale_reasoning.engines.connection import Connection, derive_system1, find_family
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import Strategy
 from scale_reasoning.runs.policy_file import read_policy
-from scale_reasoning.strategies import STRATEGIES, find_option, make, prompts_of, spelling
+from scale_reasoning.strategies import STRATEGIES, find_option, fingerprints, make, prompts_of, spelling
 from scale_reasoning.types import JSON
 
 Options = dict[str, Any]
@@ -42,6 +45,21 @@ def make_strategies(flags: StrategyFlags) -> list[Strategy]:
             raise ConfigError(f"--strategy {flags.strategies[number]}: the same strategy is named before it")
         prompts_of(strategy)  # a prompts file that cannot be used is refused before anything starts
     return strategies
+
+
+def require_policy(file: Path, connection: Connection) -> Strategy:
+    """The strategy of a policy. Raises ConfigError for another model than the policy's, or other prompts.
+
+    A model that only its server names is not known here, and is not compared.
+    """
+    policy = read_policy(file)
+    strategy = policy.make_strategy()
+    sets = {find_family(each).prompts for each in (connection, derive_system1(connection)) if each is not None}
+    prompts = fingerprints(strategy, sets.pop() if len(sets) == 1 else "")
+    if connection.model or not connection.base_url:
+        models = " + ".join(filter(None, (connection.model or DEFAULT_MODEL, connection.system1_model)))
+        policy.require_model(file, models, prompts)
+    return strategy
 
 
 def list_changes(flags: StrategyFlags, described: Sequence[Mapping[str, JSON]]) -> list[str]:

@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     strategy = chosen.make_strategy(options.read_strategy(args))
     connection = make_connection(options.read_model(args))
     if args.policy is not None:
-        _require_policy(args.policy, strategy, connection)
+        chosen.require_policy(args.policy, connection)
     problem = problem_of(_read_problem(args.problem), args.answer)
     require_language_of(connection, [problem])
     job = options.read(Job, args, problem=problem, strategy=strategy, connection=connection, seed=args.seed or 0)
@@ -103,20 +103,6 @@ def run(args: argparse.Namespace) -> int:
 
         print(printable(record.solution.answer), flush=True)
     return choose_exit_code(record)
-
-
-def _require_policy(file: Path, strategy: Strategy, connection: Connection) -> None:
-    """Refuses a policy for another model or other prompts. A model that only the server names is not known here."""
-    from scale_reasoning.engines.catalogue import DEFAULT_MODEL
-    from scale_reasoning.engines.connection import derive_system1, find_family
-    from scale_reasoning.runs.policy_file import read_policy
-    from scale_reasoning.strategies import fingerprints
-
-    sets = {find_family(each).prompts for each in (connection, derive_system1(connection)) if each is not None}
-    prompts = fingerprints(strategy, sets.pop() if len(sets) == 1 else "")
-    if connection.model or not connection.base_url:
-        models = " + ".join(filter(None, (connection.model or DEFAULT_MODEL, connection.system1_model)))
-        read_policy(file).require_model(file, models, prompts)
 
 
 async def _attempt(job: Job) -> Record:

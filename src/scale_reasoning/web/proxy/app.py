@@ -177,12 +177,14 @@ class App:
         with self.gate.slot(share):
             content = await _body(request)
             envelope = chat.read_envelope(await self._decode(content), most_messages=self.limits.max_messages)
-            name = parse(envelope.model, self.upstream.model)
+            tuned = self.upstream.tuned
+            name = parse(envelope.model, self.upstream.model, tuned=tuned is not None)
             if name.strategy is None:
                 request[KIND], request[NAME] = "passthrough", printable_word(envelope.model)
                 return await self.upstream.relay(content, envelope.body, request, share)
             request[KIND], request[NAME] = name.strategy, f"{printable_word(self.upstream.model)}@{name.strategy}"
-            asked = chat.read_chat(envelope.body, name, max_calls=self.limits.max_calls, efforts=self.upstream.efforts)
+            efforts, most = self.upstream.efforts, self.limits.max_calls
+            asked = chat.read_chat(envelope.body, name, max_calls=most, efforts=efforts, tuned=tuned)
             return await self.solver.answer(asked, request, share)
 
     async def _decode(self, content: bytes) -> dict[str, JSON]:

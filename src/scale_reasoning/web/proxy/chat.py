@@ -149,14 +149,15 @@ def read_chat(
     *,
     max_calls: int,
     efforts: Mapping[str, Mapping[str, JSON]] = EFFORTS,
+    tuned: Strategy | None = None,
 ) -> Chat:
     """Reads the whole request. Raises Refusal that names a wrong or unsupported parameter, and if the request could
-    make more than `max_calls` model calls. `efforts`: see strategy_of.
+    make more than `max_calls` model calls. `efforts`, `tuned`: see strategy_of.
     """
     said: dict[str, Any] = {key: value for key, value in content.items() if value is not None}
     body = _body(said)
     record, budget, options = _scale_object(body.scale or {})
-    strategy = strategy_of(name, options, body.reasoning_effort, efforts)
+    strategy = strategy_of(name, options, body.reasoning_effort, efforts, tuned)
     limits = [limit for limit in (body.max_tokens, body.max_completion_tokens) if limit is not None]
     choices = body.n or 1
     if record and choices > 1:

@@ -1,4 +1,5 @@
-"""What a model's name asks for: `MODEL` itself, or `MODEL@STRATEGY:option=value,…`; options may also be in the body.
+"""What a model's name asks for: `MODEL` itself, `MODEL@STRATEGY:option=value,…` (options may also be in the body), or
+`MODEL@tuned`, the strategy of the server's policy.
 
 Decides which options a client may set, and to which values: a request must not read files of this machine or make calls
 without bound. Does not know the rest of a request.
@@ -20,29 +21,37 @@ from scale_reasoning.strategies.table import list_shapes
 from scale_reasoning.types import JSON
 from scale_reasoning.web.proxy.refusals import Refusal, invalid
 
+TUNED = "tuned"
+"""The strategy of the server's policy, as names have it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """The parts of a model's name: the strategy, and its options as written; None for the model itself."""
+    """The parts of a model's name: the strategy, or TUNED, and its options as written; None for the model itself."""
 
     model: str
     strategy: str | None = None
     options: tuple[str, ...] = ()
 
 
-def parse(name: str, served: str) -> Name:
-    """Parses a model's name. A strategy is always over the `served` model; raises Refusal (404, 400) otherwise."""
+def parse(name: str, served: str, *, tuned: bool = False) -> Name:
+    """Parses a model's name. A strategy is always over the `served` model; raises Refusal (404, 400) otherwise.
+
+    tuned: whether the server has a policy.
+    """
+    names = (*STRATEGIES, TUNED) if tuned else tuple(STRATEGIES)
     if not name.startswith(f"{served}@"):
         model, at, rest = name.rpartition("@")
         strategy = rest.partition(":")[0]
-        if at and strategy in STRATEGIES:
-            known = ", ".join(f"{served}@{strategy}" for strategy in STRATEGIES)
+        if at and strategy in names:
+            known = ", ".join(f"{served}@{strategy}" for strategy in names)
             raise Refusal(404, "model_not_found", f"{model!r} has no strategies here; there are: {known}", "model")
         return Name(name)
     spelled = spelling.split(name.removeprefix(f"{served}@"))
-    if spelled.name not in STRATEGIES:
-        known = ", ".join(STRATEGIES)
-        raise Refusal(404, "model_not_found", f"no strategy {spelled.name!r}; there are: {known}", "model")
+    if spelled.name not in names:
+        lack = "this server has no policy (scale serve --policy FILE)" if spelled.name == TUNED else ""
+        told = lack or f"no strategy {spelled.name!r}; there are: {', '.join(names)}"
+        raise Refusal(404, "model_not_found", told, "model")
     return Name(served, spelled.name, spelled.settings)
 
 
@@ -51,12 +60,15 @@ def strategy_of(
     settings: Mapping[str, JSON],
     effort: str | None = None,
     efforts: Mapping[str, Mapping[str, JSON]] = EFFORTS,
+    tuned: Strategy | None = None,
 ) -> Strategy:
     """The strategy of a request, from its model's name, its `scale` object and `reasoning_effort`.
 
-    `efforts` are the options that a word of effort stands for in the model's family. Raises Refusal that names an
-    option that is unknown, out of range, set twice or not allowed for clients.
+    `efforts` are the options that a word of effort stands for in the model's family; `tuned` is the policy's strategy.
+    Raises Refusal that names an option that is unknown, out of range, set twice or not allowed for clients.
     """
+    if name.strategy == TUNED and tuned is not None:
+        return _require_whole(tuned, name, settings, effort)
     options: dict[str, JSON] = {}
     written: list[tuple[str, str, JSON]] = [("model", *_pair(option)) for option in name.options]
     written += [("scale", *setting) for setting in _flatten(settings)]
@@ -75,6 +87,14 @@ def strategy_of(
         raise invalid("scale" if settings else "model", str(error)) from None
     _require_bounded(strategy)
     return strategy
+
+
+def _require_whole(tuned: Strategy, name: Name, settings: Mapping[str, JSON], effort: str | None) -> Strategy:
+    given = {"model": name.options, "scale": settings, "reasoning_effort": effort}
+    for param, value in given.items():
+        if value:
+            raise invalid(param, f"@{TUNED} is a whole strategy and takes no options; name another one to set them")
+    return tuned
 
 
 def capped(strategy: Strategy, most: int) -> Strategy:

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from scale_reasoning.engines import Connection, connect
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.lm import Strategy
 from scale_reasoning.web.proxy.answer import Solver
 from scale_reasoning.web.proxy.app import App
 from scale_reasoning.web.proxy.door import Door, Site
@@ -32,7 +33,9 @@ SPARE_FILES = 128
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The settings of a server. `keys` are those of clients; without keys only loopback may be bound."""
+    """The settings of a server. `keys` are those of clients; without keys only loopback may be bound. `tuned` is the
+    strategy of a policy, served as `MODEL@tuned`.
+    """
 
     host: str = "127.0.0.1"
     port: int = 9000
@@ -40,6 +43,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     keep_alive_seconds: float = 15.0
     drain_seconds: float = 30.0
+    tuned: Strategy | None = None
 
     def __post_init__(self) -> None:
         for name in ("keep_alive_seconds", "drain_seconds"):
@@ -76,7 +80,7 @@ async def serving(
     lines, budget = Log(log), settings.limits.token_budget
     async with AsyncExitStack() as stack:
         endpoints = await stack.enter_async_context(connect(connection))
-        upstream = await stack.enter_async_context(Upstream(connection, endpoints, budget))
+        upstream = await stack.enter_async_context(Upstream(connection, endpoints, budget, settings.tuned))
         stack.enter_context(lines.of_loop())
         readiness, metrics = Readiness(upstream.targets), Metrics()
         in_flight = upstream.in_flight

@@ -26,10 +26,12 @@ from scale_reasoning.engines.policy import Limited, Retrying
 from scale_reasoning.engines.spread import Spread
 from scale_reasoning.engines.values import value_at
 from scale_reasoning.errors import ConfigError, EngineError, Rejected
+from scale_reasoning.lm import Strategy
 from scale_reasoning.profiles import EFFORTS
 from scale_reasoning.strategies import STRATEGIES, needs_both_modes
 from scale_reasoning.types import JSON, Mode
 from scale_reasoning.web.proxy.budget import within
+from scale_reasoning.web.proxy.names import TUNED
 from scale_reasoning.web.proxy.pace import Share
 from scale_reasoning.web.proxy.readiness import NO_LIST, PROBE_SECONDS, Target
 from scale_reasoning.web.proxy.refusals import KEY_REFUSED, Refusal, refusal_of
@@ -59,9 +61,17 @@ LISTED_SECONDS = 60.0
 class Upstream:
     """The model server behind `endpoints`, or several, used in turn. Use as an async context manager."""
 
-    def __init__(self, connection: Connection, endpoints: Endpoints, token_budget: int | None = None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        endpoints: Endpoints,
+        token_budget: int | None = None,
+        tuned: Strategy | None = None,
+    ) -> None:
+        """`token_budget` limits the new tokens of a relayed request; `tuned` is the strategy of a policy."""
         endpoint = endpoints.get(Mode.SYSTEM2) or endpoints[Mode.SYSTEM1]
         self.model = endpoint.model
+        self.tuned = tuned
         self.efforts = {**EFFORTS, **find_family(connection).efforts}
         targets = [Target(server, each.model) for each in endpoints.values() for _, server in _servers(each.engine)]
         self.targets = tuple(dict.fromkeys(targets))
@@ -81,7 +91,8 @@ class Upstream:
             for _, server in self._servers
         }
         runnable = [name for name in STRATEGIES if len(endpoints) == len(Mode) or not needs_both_modes(name)]
-        own = [self.model, *(f"{self.model}@{name}" for name in runnable)]
+        names = runnable if tuned is None else [*runnable, TUNED]
+        own = [self.model, *(f"{self.model}@{name}" for name in names)]
         self._own = {name: _entry(name) for name in own}
         self._entries: dict[str, JSON] = {}
         self._listed_until = 0.0
