@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from scale_reasoning.report.calibration import binomial_tail, bound_p_value, calibrate, count_needed
+from scale_reasoning.report.calibration import bet_p_value, binomial_tail, calibrate, count_needed
 
 
 def exact_tail(n: int, most: int, share: float) -> float:
@@ -29,7 +29,7 @@ def test_so_many_problems_certify_none_to_three_losses(alpha: float, needed: tup
         enough, fewer = ([1.0] * lost + [0.0] * (size - lost) for size in (n, n - 1))
         assert calibrate({(0.5, 1): enough}, alpha, 0.9, several=False).chosen is not None
         assert calibrate({(0.5, 1): fewer}, alpha, 0.9, several=False).chosen is None
-    assert count_needed(0.0, alpha, 0.9) == needed[0]
+    assert count_needed([0.0], alpha, 0.9, several=False) == needed[0]
 
 
 def test_the_tests_end_at_the_first_value_that_is_not_certified() -> None:
@@ -48,10 +48,21 @@ def test_what_cannot_be_certified_says_how_many_problems_it_would_take() -> None
     assert (lossy.chosen, lossy.needed) == (None, None)
 
 
-def test_a_bound_for_several_samples_is_valid_and_not_vacuous() -> None:
-    assert bound_p_value([0.0] * 100, 0.05) < 0.01
-    assert bound_p_value([0.25] * 4 + [0.0] * 96, 0.05) < 0.1
-    assert bound_p_value([0.05] * 100, 0.05) == 1.0
+def test_a_bet_on_several_samples_is_valid_and_needs_fewer_problems_than_one_sample_does() -> None:
+    assert bet_p_value([0.0] * 100, 0.05, 0.1) < 0.05
+    assert bet_p_value([0.05] * 100, 0.05, 0.1) == 1.0
+    fraction, whole = [0.25] * 10 + [0.0] * 90, [1.0] * 3 + [0.0] * 97
+    assert bet_p_value(fraction, 0.05, 0.1) < 0.1 < binomial_tail(len(whole), 3, 0.05)
+    assert bet_p_value(fraction[::-1], 0.05, 0.1) == pytest.approx(bet_p_value(fraction, 0.05, 0.1), rel=0.5)
+
+
+def test_the_problems_it_would_take_are_counted_for_several_samples_too() -> None:
+    found = calibrate({(0.1, 1): [0.0, 0.0, 0.0, 0.25] * 10}, 0.1, 0.9, several=True)
+    assert found.chosen is None
+    assert found.needed is not None
+    assert 40 < found.needed < 400
+    enough = [0.0, 0.0, 0.0, 0.25] * (found.needed // 2)
+    assert calibrate({(0.1, 1): enough}, 0.1, 0.9, several=True).chosen is not None
 
 
 @pytest.mark.parametrize("several", [False, True])

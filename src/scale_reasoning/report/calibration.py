@@ -8,13 +8,17 @@ with the given confidence its expected loss on further problems of this kind is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import ceil, exp, floor, lgamma, log, log1p
+from math import exp, lgamma, log, log1p, sqrt
+from random import Random
 from statistics import fmean
 
 import msgspec
 
 MOST_NEEDED = 100_000
 """Problems up to which it is computed how many a certificate would take."""
+
+MOST_BET = 0.9
+"""Of the capital, that a problem which is lost in full may take."""
 
 
 class Tested(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +55,7 @@ def calibrate(
     """
     tested: list[Tested] = []
     for (value, row), each in losses.items():
-        p_value = bound_p_value(each, alpha) if several else binomial_tail(len(each), round(sum(each)), alpha)
+        p_value = find_p_value(each, alpha, confidence, several=several)
         certified = p_value <= 1 - confidence
         tested.append(
             Tested(value=value, row=row, problems=len(each), loss=fmean(each), p_value=p_value, certified=certified)
@@ -59,23 +63,35 @@ def calibrate(
         if not certified:
             break
     certified = [each for each in tested if each.certified]
-    needed = None if certified else count_needed(tested[0].loss, alpha, confidence)
+    needed = None
+    if not certified:
+        needed = count_needed(next(iter(losses.values())), alpha, confidence, several=several)
     return Calibration(
         alpha=alpha, confidence=confidence, tested=tested, chosen=certified[-1] if certified else None, needed=needed
     )
 
 
-def bound_p_value(losses: Sequence[float], alpha: float) -> float:
-    """A valid p-value of "the expected loss is above alpha" for losses in [0, 1]: Hoeffding's and Bentkus' bounds, the
-    smaller one (Bates et al. 2021, arXiv 2101.02703).
+def find_p_value(losses: Sequence[float], alpha: float, confidence: float, *, several: bool) -> float:
+    """A valid p-value of "the expected loss is above alpha": exact for losses of 0 or 1, of one sample per problem."""
+    if several:
+        return bet_p_value(losses, alpha, 1 - confidence)
+    return binomial_tail(len(losses), round(sum(losses)), alpha)
+
+
+def bet_p_value(losses: Sequence[float], alpha: float, level: float) -> float:
+    """A valid p-value of "the expected loss is above alpha" for losses in [0, 1]: the inverse of the most that is won
+    by bets on a smaller loss, sized for tests at `level` (Waudby-Smith and Ramdas 2024, arXiv 2010.09686).
     """
-    n, mean = len(losses), fmean(losses)
-    if mean >= alpha:
-        return 1.0
-    hoeffding = exp(-n * _divergence(mean, alpha))
-    # ceil, against rounding: 0.1 + 0.2 is above 0.3.
-    bentkus = exp(1) * binomial_tail(n, ceil(sum(losses) - 1e-9), alpha)
-    return min(1.0, hoeffding, bentkus)
+    capital = most = 1.0
+    total, squares = 0.5, 0.25
+    # In a drawn order, because the bets need problems that come in no order.
+    for count, loss in enumerate(Random(0).sample(losses, len(losses)), start=1):
+        bet = min(MOST_BET / (1 - alpha), sqrt(2 * log(1 / level) / (len(losses) * squares / count)))
+        capital *= 1 - bet * (loss - alpha)
+        most = max(most, capital)
+        total += loss
+        squares += (loss - total / (count + 1)) ** 2
+    return 1 / most
 
 
 def binomial_tail(n: int, most: int, share: float) -> float:
@@ -89,24 +105,20 @@ def binomial_tail(n: int, most: int, share: float) -> float:
     return min(1.0, sum(map(exp, logs)))
 
 
-def count_needed(loss: float, alpha: float, confidence: float) -> int | None:
-    """The fewest problems with this share of losses that are a certificate; None if there is none up to MOST_NEEDED."""
-    if loss >= alpha:
+def count_needed(losses: Sequence[float], alpha: float, confidence: float, *, several: bool) -> int | None:
+    """The fewest problems with losses like these that are a certificate; None if there is none up to MOST_NEEDED."""
+    if fmean(losses) >= alpha:
         return None
+    ordered = sorted(losses)
+
+    def certifies(problems: int) -> bool:
+        alike = [ordered[number * len(ordered) // problems] for number in range(problems)]
+        return find_p_value(alike, alpha, confidence, several=several) <= 1 - confidence
+
     low, high = 0, MOST_NEEDED
-    if not _certifies(high, loss, alpha, confidence):
+    if not certifies(high):
         return None
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if _certifies(middle, loss, alpha, confidence) else (middle, high)
+        low, high = (low, middle) if certifies(middle) else (middle, high)
     return high
-
-
-def _certifies(n: int, loss: float, alpha: float, confidence: float) -> bool:
-    return binomial_tail(n, floor(n * loss + 1e-9), alpha) <= 1 - confidence
-
-
-def _divergence(a: float, b: float) -> float:
-    """The relative entropy of two events with these probabilities, in nats."""
-    first = a * log(a / b) if a else 0.0
-    return first + (1 - a) * log((1 - a) / (1 - b)) if a < 1 else first
