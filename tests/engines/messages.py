@@ -11,11 +11,12 @@ from typing import Any
 
 from aiohttp import web
 from tests.engines.faults import PAGE, TEXT, Ask, Behaviour, answers, events, raw, reset, stall
-from tests.servers import reply_to
+from tests.servers import reply_to, stream
 
-READ, WRITTEN, FRESH, NEW, THOUGHT = 5, 2, 7, 40, 30
-"""Tokens: of the prompt from the cache, to it, and neither; of the reply; of its thought."""
+READ, WRITTEN, FRESH, NEW, THOUGHT, BRIEF = 5, 2, 7, 40, 30, 9
+"""Tokens: of the prompt from the cache, to it, and neither; of the reply; of its thought; of one without."""
 
+CLAUDE = "claude-sonnet-4-5"
 INPUT = {"input_tokens": FRESH, "cache_read_input_tokens": READ, "cache_creation_input_tokens": WRITTEN}
 PING = 'event: ping\ndata: {"type": "ping"}\n\n'
 STOP = 'event: message_stop\ndata: {"type": "message_stop"}\n\n'
@@ -214,18 +215,20 @@ BEHAVIOURS: dict[str, Behaviour] = {
 
 
 class Messages:
-    """A handler (see tests.servers) that does what the model's name says; "claude" solves a problem."""
+    """A handler (see tests.servers) that does what the model's name says; CLAUDE solves a problem."""
 
     def __init__(self) -> None:
         self.asked = Counter[str]()
 
     async def __call__(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         if request.path.endswith("/models"):
-            entry = {"type": "model", "id": "served", "display_name": "Served", "max_input_tokens": 200_000}
-            return web.json_response({"data": [entry], "has_more": False})
+            entries = [{"type": "model", "id": name, "max_input_tokens": 200_000} for name in ("served", CLAUDE)]
+            return web.json_response({"data": entries, "has_more": False})
+        if request.path.endswith("/chat/completions"):  # the service's other layer
+            return await stream(request, "It is 12.")
         name = body["model"]
         self.asked[name] += 1
-        return await (solve if name.startswith("claude") else BEHAVIOURS[name])(Ask(request, body, self.asked[name]))
+        return await (solve if name == CLAUDE else BEHAVIOURS[name])(Ask(request, body, self.asked[name]))
 
 
 async def solve(ask: Ask) -> web.StreamResponse:
@@ -236,5 +239,5 @@ async def solve(ask: Ask) -> web.StreamResponse:
     schema = next((names[key] for key in properties), None)
     said = reply_to({**body, "seed": ask.nth, "response_format": {"json_schema": {"name": schema}}})
     thinks = body.get("thinking", {}).get("type") in ("enabled", "adaptive")
-    before = thought("Let me think.") if thinks else []
-    return await events(start(), *before, *text(said, index=bool(before)), *end(**(DETAILS if thinks else {})))(ask)
+    before, usage = (thought("Let me think."), DETAILS) if thinks else ([], {"output_tokens": BRIEF})
+    return await events(start(), *before, *text(said, index=bool(before)), *end(**usage))(ask)

@@ -15,6 +15,8 @@ import pytest
 from tests.engines.faults import TEXT, FaultServer, events, running
 from tests.engines.messages import (
     BEHAVIOURS,
+    BRIEF,
+    CLAUDE,
     FRESH,
     NEW,
     READ,
@@ -27,14 +29,17 @@ from tests.engines.messages import (
     thought,
 )
 from tests.patience import TOO_LONG, ends_in_time
+from tests.servers import serving
 
-from scale_reasoning import Scale, endpoints, solve
+from scale_reasoning import Scale, connect, solve
+from scale_reasoning.engines import table
 from scale_reasoning.engines.anthropic import Anthropic, Events
 from scale_reasoning.engines.chunks import Unreadable
 from scale_reasoning.engines.connection import Connection, ModelSpec
 from scale_reasoning.engines.http import Timeouts
 from scale_reasoning.engines.openai import OpenAI
 from scale_reasoning.engines.policy import Retrying
+from scale_reasoning.engines.probe import is_complete, probe
 from scale_reasoning.engines.table import choose_engine, is_on_server, make_server
 from scale_reasoning.errors import (
     ConfigError,
@@ -47,7 +52,7 @@ from scale_reasoning.errors import (
     Unreachable,
 )
 from scale_reasoning.replies import NUMBER, outline_schema
-from scale_reasoning.types import Completion, Delta, Message, Mode, Request, Sampling, Usage
+from scale_reasoning.types import Completion, Delta, Message, Mode, Record, Request, Sampling, Usage
 
 KEY = "sk-ant-secret-0123456789"
 QUICK = Timeouts(connect=5, first_byte=0.3, silence=0.2)
@@ -254,7 +259,7 @@ def test_a_server_that_says_when_to_come_back_is_heard() -> None:
 
 def test_an_unknown_model_is_refused_with_the_names_that_there_are() -> None:
     error, _ = failed("404")
-    assert str(error).endswith("; the server has served")
+    assert str(error).endswith("; the server has served, claude-sonnet-4-5")
 
 
 def test_what_came_before_a_stream_broke_was_told() -> None:
@@ -526,16 +531,26 @@ def test_the_table_opens_the_engine_of_the_protocol() -> None:
         Anthropic("api.anthropic.com")
 
 
+@pytest.fixture
+def loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server on loopback counts as the service."""
+    monkeypatch.setattr(table, "ANTHROPIC_HOST", "127.0.0.1")
+
+
+@pytest.mark.usefixtures("loopback")
 def test_a_problem_is_solved_with_thoughts_for_its_hard_step_only() -> None:
-    async def run() -> tuple[Any, list[dict[str, Any]]]:
-        async with engine_on() as (engine, server):
-            model = "claude-sonnet-4-5"
-            record = await solve("What do 12 groups cost?", Scale(), endpoints=endpoints(engine, model), answer="12")
+    async def run() -> tuple[Record, list[dict[str, Any]]]:
+        async with running(Messages()) as server:
+            connection = Connection(model=CLAUDE, base_url=server.base_url, api_key=KEY)
+            async with connect(connection) as endpoints:
+                record = await solve("What do 12 groups cost?", Scale(), endpoints=endpoints, answer="12")
             return record, server.bodies
 
     record, bodies = asyncio.run(run())
     assert record.failure is None
-    assert record.solution.answer == "12"
+    assert record.solution is not None
+    assert record.grade is not None
+    assert record.grade.correct
     assert [step.mode for step in record.solution.steps] == [Mode.SYSTEM1, Mode.SYSTEM2]
     assert record.solution.steps[1].reasoning == "Let me think."
     assert not record.solution.unparsed
@@ -543,5 +558,15 @@ def test_a_problem_is_solved_with_thoughts_for_its_hard_step_only() -> None:
     assert len(thinking) == 1
     assert all(body["thinking"]["budget_tokens"] < body["max_tokens"] for body in thinking)
     assert all(body["messages"][-1]["role"] == "user" and "system" in body for body in bodies)
-    assert record.usage.total.completion_tokens == NEW * len(bodies)
+    assert record.usage.total.completion_tokens == NEW + BRIEF * (len(bodies) - 1)
     assert record.usage.by_mode[Mode.SYSTEM2].reasoning_tokens == THOUGHT
+
+
+@pytest.mark.usefixtures("loopback")
+def test_the_doctor_asks_in_this_protocol_and_no_more_than_that() -> None:
+    with serving(Messages()) as server:
+        findings = asyncio.run(probe(Connection(model=CLAUDE, base_url=server.base_url, api_key=KEY)))
+    assert is_complete(findings)
+    found = {finding.name: finding.verdict for finding in findings}
+    assert {name for name, verdict in found.items() if verdict == "no"} == {"logprobs", "n", "seed repeatable"}
+    assert set(server.paths) == {"/v1/models", "/v1/messages"}

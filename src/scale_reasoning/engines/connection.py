@@ -48,7 +48,7 @@ class ModelSpec:
 class Access:
     """How a model is reached now. It never stands in a manifest.
 
-    api_key: sent as a bearer token. in_flight: requests that a server gets at a time. retries: of a failed request.
+    api_key: sent as the protocol of the server has it. in_flight: requests that a server gets at a time. retries: of a failed request.
     say: gets one line for each thing that the user should know.
     """
 
