@@ -43,7 +43,7 @@ class ModelServer:
             return web.json_response({"object": "list", "data": entries})
         self.headers.append(dict(request.headers))
         body = await request.json() if request.can_read_body else {}
-        if request.path.endswith("/chat/completions"):
+        if request.path.endswith(("/chat/completions", "/messages")):
             self.bodies.append(body)
         self.open += 1
         try:

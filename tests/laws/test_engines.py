@@ -9,7 +9,9 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 from tests.engines.faults import running
+from tests.engines.messages import Messages
 
+from scale_reasoning.engines.anthropic import Anthropic
 from scale_reasoning.engines.limit import Fixed
 from scale_reasoning.engines.openai import OpenAI
 from scale_reasoning.engines.policy import Limited, Retrying
@@ -25,6 +27,12 @@ INSTANT = Speeds(prefill_tokens_per_second=1e9, decode_tokens_per_second=1e9)
 @contextlib.asynccontextmanager
 async def served() -> AsyncIterator[Engine]:
     async with running() as server, OpenAI(server.base_url) as engine:
+        yield engine
+
+
+@contextlib.asynccontextmanager
+async def served_by_anthropic() -> AsyncIterator[Engine]:
+    async with running(Messages()) as server, Anthropic(server.base_url) as engine:
         yield engine
 
 
@@ -49,6 +57,7 @@ async def over_two_servers() -> AsyncIterator[Engine]:
 ENGINES: dict[str, Callable[[], AbstractAsyncContextManager[Engine]]] = {
     "openai": served,
     "openai under policies": under_policies,
+    "anthropic": served_by_anthropic,
     "openai over two servers": over_two_servers,
     "scripted": shipped(
         lambda: Scripted([("", Completion(text="  Two  words ", reasoning="Hm.", finish_reason="stop"))])

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.servers import ModelServer, reply_to, send, stream, thinks
-from tests.web.proxies import MODEL, Proxy, both, command, listing
+from tests.engines.messages import CLAUDE, Messages
+from tests.servers import ModelServer, reply_to, send, serving, stream, thinks
+from tests.web.proxies import MODEL, Proxy, both, command, listing, proxied
 
+from scale_reasoning.engines import table
 from scale_reasoning.strategies import STRATEGIES
 from scale_reasoning.strategies.vote import Vote
 from scale_reasoning.web.proxy.gate import Limits
@@ -381,3 +383,16 @@ def test_the_model_in_the_box_is_served_without_a_server() -> None:
         assert "518" in solved.json["choices"][0]["message"]["content"]
         assert solved.json["usage"]["completion_tokens"] <= 400
         assert "student@scale" in [entry["id"] for entry in proxy.get("/v1/models").json["data"]]
+
+
+def test_before_anthropic_a_strategy_uses_its_own_protocol_and_a_plain_request_its_chats(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(table, "ANTHROPIC_HOST", "127.0.0.1")
+    with serving(Messages()) as server, proxied(server.base_url, model=CLAUDE, api_key="sk-ant") as proxy:
+        assert proxy.ask(f"{CLAUDE}@scale").status == 200
+        assert {path for path in server.paths if path != "/v1/models"} == {"/v1/messages"}
+        answer = proxy.ask(CLAUDE, stream=True)
+        assert answer.told("content") == "It is 12."
+        assert server.paths[-1] == "/v1/chat/completions"
+        assert server.headers[-1]["Authorization"] == "Bearer sk-ant"

@@ -18,7 +18,7 @@ from scale_reasoning.cli.flags import SERVER_KEYS, ModelFlags, RunFlags, pick_gi
 from scale_reasoning.cli.options import say
 from scale_reasoning.engines import listing, name_model
 from scale_reasoning.engines.connection import Connection, ModelSpec, derive_system1
-from scale_reasoning.engines.table import choose_engine
+from scale_reasoning.engines.table import is_on_server
 from scale_reasoning.errors import ConfigError, EngineError
 from scale_reasoning.runs.manifest import Manifest, name_unnamed
 from scale_reasoning.types import JSON
@@ -104,7 +104,7 @@ def runs_here(model: str | None, is_served: Callable[[str], bool] = lambda _: Tr
         return False
     if model.lower().endswith(".gguf") and not Path(model).is_file():
         return not is_served(model)
-    return choose_engine(ModelSpec(model=model, base_url="http://server")) != "openai"
+    return not is_on_server(ModelSpec(model=model, base_url="http://server"))
 
 
 def read_api_key(variable: str | None) -> str | None:
@@ -139,7 +139,7 @@ def explain_unlisted(connections: Iterable[Connection]) -> list[str]:
     lines: dict[str, None] = {}
     for connection in connections:
         for each in filter(None, (connection, derive_system1(connection))):
-            if each.model is None or choose_engine(each) != "openai":
+            if each.model is None or not is_on_server(each):
                 continue
             finding = listing.check_model(each.model, asyncio.run(_fetch_entries(each)))
             if finding.verdict == "no":

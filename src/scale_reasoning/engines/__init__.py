@@ -13,7 +13,7 @@ from scale_reasoning.engines.connection import Connection, ModelSpec, derive_sys
 from scale_reasoning.engines.limit import Slots, limit_of
 from scale_reasoning.engines.policy import Limited, Retrying
 from scale_reasoning.engines.spread import SharedServers, Spread
-from scale_reasoning.engines.table import OpenEngine, choose_engine, open_engine
+from scale_reasoning.engines.table import OpenEngine, is_on_server, open_engine
 from scale_reasoning.types import Engine, Mode
 
 
@@ -68,7 +68,7 @@ def make_endpoint(spec: ModelSpec, opened: OpenEngine, mode: Mode) -> dict[Mode,
 
 
 async def _open_with_policies(connection: Connection, shared: SharedServers, stack: AsyncExitStack) -> OpenEngine:
-    if choose_engine(connection) != "openai" or connection.base_url is None:  # on this machine, for this connection
+    if not is_on_server(connection) or connection.base_url is None:  # on this machine, for this connection
         opened = await open_engine(connection, stack)
         engine = Limited(opened.engine, slots=Slots(limit_of(connection.in_flight)))
         return replace(opened, engine=Retrying(engine, retries=connection.retries))

@@ -102,7 +102,7 @@ def _read_tolerantly(data: bytes, refused: str) -> list[Chunk]:
     """Reads what is almost JSON, or almost a chunk; `refused` is the reason of the strict reader."""
     text = data.decode("utf-8-sig", "replace").strip()
     try:
-        value = _loads(text)
+        value = loads(text)
     except (ValueError, RecursionError):
         value = None
     try:
@@ -110,7 +110,7 @@ def _read_tolerantly(data: bytes, refused: str) -> list[Chunk]:
             lines = [line.strip().removeprefix("data:").strip() for line in text.split("\n")]
             if lines == [text] != [""]:
                 raise Unreadable
-            value = [_loads(line) for line in _check_count(lines) if line not in ("", "[DONE]")]
+            value = [loads(line) for line in _check_count(lines) if line not in ("", "[DONE]")]
         values = _check_count(as_list(value)) if isinstance(value, list) else [value]
         return [_read_chunk(each) for each in values if each is not None]
     except (ValueError, RecursionError) as error:
@@ -123,8 +123,11 @@ def _check_count(values: list[T]) -> list[T]:
     return values
 
 
-def _loads(text: str) -> JSON:
-    """JSON, and NaN, Infinity and halves of surrogate pairs, which are no JSON but are sent."""
+def loads(text: str) -> JSON:
+    """JSON, and NaN, Infinity and halves of surrogate pairs, which are no JSON but are sent.
+
+    Raises ValueError, or RecursionError.
+    """
     return json.loads(text, strict=False, parse_int=_read_integer)
 
 
@@ -151,12 +154,12 @@ def _read_chunk(value: JSON) -> Chunk:
     return Chunk(
         choices=[_read_choice(choice) for choice in choices if choice is not None],
         usage=usage,
-        model=_clean(model) if isinstance(model, str) else None,
-        error=_clean(error),
+        model=clean(model) if isinstance(model, str) else None,
+        error=clean(error),
     )
 
 
-def _clean(value: JSON) -> JSON:
+def clean(value: JSON) -> JSON:
     """The value without halves of surrogate pairs, which cannot be encoded."""
     return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
 
@@ -253,4 +256,4 @@ def _read_index(value: JSON) -> int:
 def _read_reason(value: JSON) -> str | None:
     """A finish reason: a string, or an object (SGLang)."""
     value = as_table(value).get("type", value)
-    return str(_clean(value))[:100] if value else None
+    return str(clean(value))[:100] if value else None

@@ -48,8 +48,8 @@ class ModelSpec:
 class Access:
     """How a model is reached now. It never stands in a manifest.
 
-    api_key: sent as a bearer token. in_flight: requests that a server gets at a time. retries: of a failed request.
-    say: gets one line for each thing that the user should know.
+    api_key: sent as the server's protocol has it. in_flight: requests that a server gets at a time. retries: of a
+    failed request. say: gets one line for each thing that the user should know.
     """
 
     api_key: str | None = field(default=None, repr=False)

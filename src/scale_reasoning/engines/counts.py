@@ -20,6 +20,7 @@ _COMPLETION = (("completion_tokens",), ("output_tokens",), ("generated_tokens",)
 _REASONING = (
     ("completion_tokens_details", "reasoning_tokens"),
     ("output_tokens_details", "reasoning_tokens"),
+    ("output_tokens_details", "thinking_tokens"),  # Anthropic
     ("reasoning_tokens",),
 )
 _CACHED = (
@@ -75,12 +76,21 @@ class Counts:
 def read_counts(usage: JSON) -> Counts:
     """The counts of a `usage` object; all unknown when it is no object."""
     return Counts(
-        prompt=_find(usage, _PROMPT),
+        prompt=_count_prompt(usage),
         completion=_find(usage, _COMPLETION),
         reasoning=_find(usage, _REASONING),
         cached=_find(usage, _CACHED),
         total=_find(usage, (("total_tokens",),)),
     )
+
+
+def _count_prompt(usage: JSON) -> int | None:
+    """All prompt tokens: Anthropic's `input_tokens` lack those that its cache was read for or written with."""
+    prompt = _find(usage, _PROMPT)
+    if prompt is None or value_at(usage, "prompt_tokens") is not None:
+        return prompt
+    apart = (_find(usage, ((key,),)) for key in ("cache_read_input_tokens", "cache_creation_input_tokens"))
+    return prompt + sum(filter(None, apart))
 
 
 def _count_new(counts: Counts) -> int | None:

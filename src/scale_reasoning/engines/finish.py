@@ -22,7 +22,7 @@ _REASONS: dict[Ending, str] = {
         """,
     "gave up": """
         abort aborted cancel cancelled canceled error failed failure internal_error internal_server_error server_error
-        network_error insufficient_system_resource overloaded timeout time_limit preempted load unload
+        network_error insufficient_system_resource overloaded timeout time_limit preempted load unload pause_turn
         """,
     "filtered": """
         content_filter content_filtered content_filter_error guardrail_intervened error_toxic sensitive safety

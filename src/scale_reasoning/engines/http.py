@@ -60,8 +60,12 @@ class Client:
         timeouts: Timeouts | None = None,
         where: str = "",
         relay: bool = False,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Connects nothing yet. Raises ConfigError for a `base_url` that is no http(s) URL, or an impossible key."""
+        """Connects nothing yet. Raises ConfigError for a `base_url` that is no http(s) URL, or an impossible key.
+
+        `headers`, if given, are sent in place of the key as a bearer token.
+        """
         try:
             parts = urlsplit(base_url)
             host, port = parts.hostname, parts.port
@@ -82,7 +86,9 @@ class Client:
         self._relay = relay
         self._loopback = host in ("localhost", "::1") or host.startswith("127.")
         self._headers = {"content-type": "application/json"}
-        if api_key:
+        if headers is not None:
+            self._headers |= headers
+        elif api_key:
             self._headers["authorization"] = f"Bearer {api_key}"
         self._sessions: dict[Pool, aiohttp.ClientSession] = {}
 

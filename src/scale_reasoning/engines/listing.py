@@ -35,6 +35,7 @@ _WINDOW_KEYS = (
     ("context_length",),  # OpenRouter, Together
     ("context_window",),  # Groq
     ("max_context_length",),  # Mistral
+    ("max_input_tokens",),  # Anthropic
     ("meta", "n_ctx"),  # llama.cpp
 )
 
@@ -65,10 +66,10 @@ async def fetch_list(connection: Connection, *, seconds: float) -> dict[str, JSO
     Raises EngineError, or ConfigError for a URL or key that cannot be used.
     """
     from scale_reasoning.engines.http import Timeouts
-    from scale_reasoning.engines.openai import OpenAI
+    from scale_reasoning.engines.table import make_server
 
     timeouts = Timeouts(connect=min(seconds, Timeouts().connect), first_byte=seconds)
-    async with OpenAI(connection.base_url or "", api_key=connection.api_key, timeouts=timeouts) as server:
+    async with make_server(connection, timeouts) as server:
         return read_list(await server.fetch("/models"))
 
 

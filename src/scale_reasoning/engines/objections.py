@@ -27,7 +27,7 @@ _KEYWORDS = {
 
 _OTHER_WORDS = {
     "response_format": r"response[_ ]?(?:format|schema)|json[_ ](?:schema|mode|output|object)|structured.output"
-    r"|\bschema\b|guided|grammar",
+    r"|\bschema\b|guided|grammar|output_(?:config|format)",
     "stream_options": r"include[_ ]usage",
     "stream": r"\bstreaming\b",
     **dict.fromkeys(LIMITS, r"max(?:imum)? (?:new |output |completion )?tokens|(?:completion|output) tokens"),

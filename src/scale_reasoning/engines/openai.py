@@ -10,17 +10,17 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
 import msgspec
 
-from scale_reasoning.engines import listing
+from scale_reasoning.engines import chunks, listing
 from scale_reasoning.engines.adapting import Adaptations, Trial
-from scale_reasoning.engines.changes import apply_changes
+from scale_reasoning.engines.changes import Body, apply_changes
 from scale_reasoning.engines.http import Client, Timeouts, read_rest, read_some
 from scale_reasoning.engines.overflow import correct_window
 from scale_reasoning.engines.policy import Listener
-from scale_reasoning.engines.reply import Reply
+from scale_reasoning.engines.reply import Dialect, Reply
 from scale_reasoning.errors import ContextOverflow, EngineError, Rejected
 from scale_reasoning.types import JSON, Completion, Mode, OnDelta, Request
 
@@ -40,7 +40,12 @@ T = TypeVar("T")
 
 
 class OpenAI:
-    """An engine over one base URL (`http://host:8000/v1`). Close it, or use it as an async context manager."""
+    """An engine over one base URL (`http://host:8000/v1`). Close it, or use it as an async context manager.
+
+    A subclass for another protocol changes what is sent (`_body`, `_encode`) and how replies are read (`_dialect`).
+    """
+
+    _path: ClassVar[str] = "/chat/completions"
 
     def __init__(
         self,
@@ -49,12 +54,13 @@ class OpenAI:
         api_key: str | None = None,
         timeouts: Timeouts | None = None,
         say: Callable[[str], None] = lambda _: None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         """Connects nothing yet. Raises ConfigError for a `base_url` that is no http(s) URL, or an impossible key.
 
-        `say` is called once for each thing that the server refuses.
+        `say` is called once for each thing that the server refuses. `headers`: see Client.
         """
-        self._client = Client(base_url, api_key=api_key, timeouts=timeouts)
+        self._client = Client(base_url, api_key=api_key, timeouts=timeouts, headers=headers)
         self.base_url = self._client.base_url
         self.adaptations = Adaptations(self._client.where, say)
         self.reasoning_is_apart = False
@@ -66,7 +72,7 @@ class OpenAI:
         self._names: Mapping[str, JSON] | None = None
         self._listing = asyncio.Lock()
 
-    async def __aenter__(self) -> OpenAI:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -109,13 +115,13 @@ class OpenAI:
         except Exception as error:  # noqa: BLE001  every failure of the client becomes one of ours
             raise client.engine_error(error) from None
 
-    def adapt(self, body: dict[str, JSON], mode: Mode) -> dict[str, JSON]:
+    def adapt(self, body: Body, mode: Mode) -> Body:
         """A body for `fetch`, without what the server is known to refuse."""
         return apply_changes(body, self.adaptations.changes_for(body["model"], mode))
 
-    def _body(self, request: Request) -> dict[str, JSON]:
+    def _body(self, request: Request) -> Body:
         sampling = request.sampling
-        body: dict[str, JSON] = {
+        body: Body = {
             "model": request.model,
             "messages": tuple(message for message in request.messages if message.content or message.role != "system"),
             "stream": True,
@@ -135,7 +141,15 @@ class OpenAI:
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
         return {**{key: value for key, value in body.items() if value is not None}, **request.extras}
 
-    async def _post(self, request: Request, body: dict[str, JSON], on_delta: OnDelta | None) -> Completion:
+    def _encode(self, body: Body) -> bytes:
+        """The body as it is sent, after all changes for a strict server."""
+        return msgspec.json.encode(body)
+
+    def _dialect(self) -> Dialect:
+        """The reader of one reply."""
+        return chunks
+
+    async def _post(self, request: Request, body: Body, on_delta: OnDelta | None) -> Completion:
         client = self._client
         reply = Reply(
             on_delta,
@@ -144,11 +158,12 @@ class OpenAI:
             logprobs=request.logprobs,
             where=client.where,
             secrets=client.secrets,
+            dialect=self._dialect(),
         )
         deadline = asyncio.timeout(client.timeouts.first_byte)
         self._deadlines.add(deadline)
         try:
-            async with deadline, await client.send("/chat/completions", msgspec.json.encode(body)) as response:
+            async with deadline, await client.send(self._path, self._encode(body)) as response:
                 if response.status != 200:
                     raise client.refusal(response, await read_some(response, LARGEST_REFUSAL))
                 await self._read(response, reply, deadline)

@@ -17,7 +17,7 @@ from scale_reasoning.engines.connection import Connection, derive_system1
 from scale_reasoning.engines.findings import Finding, no, unknown, yes
 from scale_reasoning.engines.probed import ProbedEngine, open_probed
 from scale_reasoning.engines.refusals import quote
-from scale_reasoning.engines.table import choose_engine
+from scale_reasoning.engines.table import is_on_server
 from scale_reasoning.errors import EngineError, Rejected, Unreachable
 from scale_reasoning.types import Mode
 
@@ -123,7 +123,7 @@ async def _check_reachable(engine: ProbedEngine) -> Finding:
 
 async def _check_model(engine: ProbedEngine) -> Finding:
     """Whether the server lists the model."""
-    if choose_engine(engine.connection) != "openai":
+    if not is_on_server(engine.connection):
         return yes(f"{engine.model}, run on this machine")
     finding = listing.check_model(engine.model, engine.names)
     if finding.verdict == "no" and engine.refusal is None:

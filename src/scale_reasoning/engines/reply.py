@@ -6,6 +6,7 @@ Decides what is text, what is reasoning and which counts are used. Knows nothing
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -33,6 +34,18 @@ LARGEST_ERROR = 2**16
 """Bytes of an error in a reply; a longer error is not quoted."""
 
 
+class Dialect(Protocol):
+    """Reads the chunks of one reply. Both methods raise Unreadable."""
+
+    def read(self, data: bytes) -> Chunk | list[Chunk] | None:
+        """What the data of one event says; None: the reply is complete, and nothing after it counts."""
+        ...
+
+    def read_body(self, data: bytes) -> list[Chunk]:
+        """What a whole body says."""
+        ...
+
+
 class Reply:
     """A completion while it arrives. Its first byte decides whether it is a stream of events or one JSON body."""
 
@@ -45,13 +58,14 @@ class Reply:
         secrets: Sequence[str],
         think: Marks = THINK,
         logprobs: int | None = None,
+        dialect: Dialect = chunks,
     ) -> None:
         """`logprobs` is the number of alternatives per token that were asked for; None: no log-probabilities."""
         self.began = self.done = False
         """Whether a byte has arrived, and whether the reply is complete, so that nothing more counts."""
         self.listener_error: Exception | None = None
         """What the listener raised, which is no failure of the server."""
-        self._on_delta, self._where, self._secrets = on_delta, where, secrets
+        self._on_delta, self._where, self._secrets, self._dialect = on_delta, where, secrets, dialect
         self._inside, self._marks = inside, think
         self._events, self._splitter = EventReader(), ThinkSplitter(inside=inside, think=think)
         self._text, self._thought = Pieces(), Pieces()
@@ -121,7 +135,7 @@ class Reply:
         """Reads what is left of the body; whether it was complete."""
         if self.whole:
             try:
-                found = chunks.read_body(bytes(self._body))
+                found = self._dialect.read_body(bytes(self._body))
             except Unreadable as error:
                 raise self._malformed(error) from None
             for chunk in found:
@@ -137,13 +151,15 @@ class Reply:
             self.done = True  # nothing after it counts, in any chunk
             return
         try:
-            found = chunks.read(data)
+            found = self._dialect.read(data)
         except Unreadable as error:
             self.done = data.strip(b'" \t') == b"[DONE]"
             if not self.done and not self._finish_reason:  # after the end of a reply nothing counts
                 raise self._malformed(error) from None
             return
-        if isinstance(found, Chunk):
+        if found is None:
+            self.done = True
+        elif isinstance(found, Chunk):
             self._add_chunk(found)
         else:
             for chunk in found:

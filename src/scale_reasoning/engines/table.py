@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import urlsplit
 
 from scale_reasoning.arithmetic.teacher import TEACHER, Teacher
 from scale_reasoning.engines.catalogue import CATALOGUE, DEFAULT_MODEL, EMBEDDED_MODELS, SMOLLM2, STUDENT
@@ -21,6 +22,8 @@ from scale_reasoning.types import Engine
 
 if TYPE_CHECKING:
     from scale_reasoning.engines.fetching import Reporter
+    from scale_reasoning.engines.http import Timeouts
+    from scale_reasoning.engines.openai import OpenAI
 
 
 WINDOW, GENERAL_WINDOW, THINKING_WINDOW = 4096, 8192, 16384
@@ -39,9 +42,7 @@ class OpenEngine:
 Opener: TypeAlias = Callable[[Connection, AsyncExitStack], Awaitable[OpenEngine]]
 
 
-async def _open_openai(connection: Connection, stack: AsyncExitStack) -> OpenEngine:
-    from scale_reasoning.engines.openai import OpenAI
-
+async def _open_server(connection: Connection, stack: AsyncExitStack) -> OpenEngine:
     if connection.base_url is None or connection.model is None:
         raise ConfigError(
             f"base URL {connection.base_url}: which model? --model NAME"
@@ -49,8 +50,25 @@ async def _open_openai(connection: Connection, stack: AsyncExitStack) -> OpenEng
             else f"model {connection.model!r} is not in the catalogue ({', '.join(EMBEDDED_MODELS)}), nor a "
             "GGUF file nor a checkpoint folder (with a config.json): name its server, --base-url http://HOST:PORT/v1"
         )
-    server = OpenAI(connection.base_url, api_key=connection.api_key, timeouts=connection.timeouts, say=connection.say)
-    return OpenEngine(engine=await stack.enter_async_context(server), model=connection.model)
+    server = await stack.enter_async_context(make_server(connection))
+    return OpenEngine(engine=server, model=connection.model)
+
+
+def make_server(connection: Connection, timeouts: Timeouts | None = None) -> OpenAI:
+    """The engine for the server at the connection's base URL, by its protocol; with these time-outs, if given.
+
+    Raises ConfigError for a URL or a key that cannot be used.
+    """
+    from scale_reasoning.engines.anthropic import Anthropic
+    from scale_reasoning.engines.openai import OpenAI
+
+    kind = Anthropic if choose_protocol(connection) == "anthropic" else OpenAI
+    return kind(
+        connection.base_url or "",
+        api_key=connection.api_key,
+        timeouts=timeouts or connection.timeouts,
+        say=connection.say,
+    )
 
 
 async def _open_llama(connection: Connection, stack: AsyncExitStack) -> OpenEngine:
@@ -114,11 +132,32 @@ async def _open_transformers(connection: Connection, stack: AsyncExitStack) -> O
 
 
 ENGINES: dict[str, Opener] = {
-    "openai": _open_openai,
+    "openai": _open_server,
+    "anthropic": _open_server,
     "llama": _open_llama,
     "teacher": _open_teacher,
     "transformers": _open_transformers,
 }
+
+
+SERVED = ("openai", "anthropic")
+"""Rows of ENGINES for models on a server: the protocols."""
+
+ANTHROPIC_HOST = "api.anthropic.com"
+
+
+def choose_protocol(spec: ModelSpec) -> str:
+    """The row of SERVED for the server at the spec's base URL, by its host: the one place that decides it."""
+    try:
+        host = urlsplit(spec.base_url or "").hostname
+    except ValueError:  # the engine says what is wrong with the URL
+        host = None
+    return "anthropic" if host == ANTHROPIC_HOST else "openai"
+
+
+def is_on_server(spec: ModelSpec) -> bool:
+    """Whether a server runs the model, not this machine."""
+    return choose_engine(spec) in SERVED
 
 
 def choose_engine(spec: ModelSpec) -> str:
@@ -135,7 +174,8 @@ def choose_engine(spec: ModelSpec) -> str:
     if str(model).lower().endswith(".gguf") and (base_url is None or Path(str(model)).is_file()):
         return "llama"  # else it is a server's name for its model
     # A server, too, may know a checkpoint by its path.
-    return "transformers" if model and base_url is None and Path(model, "config.json").is_file() else "openai"
+    is_folder = model and base_url is None and Path(model, "config.json").is_file()
+    return "transformers" if is_folder else choose_protocol(spec)
 
 
 async def open_engine(connection: Connection, stack: AsyncExitStack) -> OpenEngine:

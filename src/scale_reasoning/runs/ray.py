@@ -22,7 +22,7 @@ from scale_reasoning.engines.catalogue import DEFAULT_MODEL
 from scale_reasoning.engines.connection import Connection, ModelSpec, derive_system1
 from scale_reasoning.engines.limit import InFlight
 from scale_reasoning.engines.spread import SharedServers
-from scale_reasoning.engines.table import choose_engine
+from scale_reasoning.engines.table import SERVED, choose_engine
 from scale_reasoning.errors import ConfigError, Unreachable, first_line
 from scale_reasoning.runs.manifest import Manifest
 from scale_reasoning.runs.pace import Goal
@@ -40,7 +40,7 @@ HOPELESS = 8
 OBJECT_STORE_BYTES = 100 << 20
 """For a cluster that is started here; the messages of workers are small."""
 
-OPENABLE_ENGINES = ("openai", "teacher")
+OPENABLE_ENGINES = (*SERVED, "teacher")
 """Engines that a worker can open at no cost; every worker would have to load any other."""
 
 
