@@ -311,7 +311,7 @@ GOOD = "[mine]\nsystem1 = { temperature = 0.5 }\n"
         ("[mine]\nsystem1 = 3", r"\[mine\]: .*\.system1"),
         ("[mine]\nsystem1 = 'off'", r"\[mine\]: .*\.system1"),
         ("[mine.system3]\ntemperature = 1", r"\[mine\]: unknown key 'system3'"),
-        ("[mine.system1]\ntemprature = 1", r"\[mine\]\.system1: unknown key 'temprature'; known: .*temperature, top_k"),
+        ("[mine.system1]\ntemprature = 1", r"\[mine\]\.system1: unknown key 'temprature'; known: .*thinking, top_k"),
         ("[mine.system1]\nsampling = { temperature = 1 }", r"\[mine\]\.system1: unknown key 'sampling'"),
         ("[mine.system1]\npair_hint = 'x'", r"\[mine\]\.system1: unknown key 'pair_hint'"),
         ("[mine.system1]\ntemperature = 'hot'", r"\[mine\]: .*\.system1.*\.temperature"),

@@ -33,6 +33,12 @@ Language: TypeAlias = Literal["", "letters"]
 
 Effort: TypeAlias = Literal["low", "medium", "high"]
 
+Word: TypeAlias = Literal["minimal", "low", "medium", "high", "xhigh", "max"]
+"""A word of effort that a model takes."""
+
+Thinking: TypeAlias = Literal["", "off", "on", "always", "none", "minimal", "low", "medium", "high", "xhigh", "max"]
+"""How a mode thinks: see ModeProfile."""
+
 EFFORTS: Mapping[str, Mapping[str, JSON]] = {"low": {"tau": 0.8}, "medium": {"tau": 0.5}, "high": {"tau": 0.2}}
 """What a word of effort sets of SCALE: from the last step alone to three of four steps in System 2 (paper, Table 2)."""
 
@@ -72,8 +78,9 @@ class ModeProfile:
     `extras` are body keys (the switch). `suffix` are words at the end of every request (a switch in the prompt; earlier
     turns lack it), `sentence` words at the end of every turn that asks for a solution: how much to write (by default,
     BRIEF and THOROUGH in a family that has both modes and no switch). `max_tokens` is the cap on new tokens,
-    `limit_key` the body's name for it, `starts_thinking` whether the chat template opens the thought itself. See
-    Profile for `pair_hint`, `prompts`, `candidates`, `steps_see`, `think` and `language`.
+    `limit_key` the body's name for it, `starts_thinking` whether the chat template opens the thought itself. `thinking`
+    says what `extras` do, for servers that are told otherwise (servers.py): off, on, always (nothing is sent), or a
+    word of effort; "" where the mode does not think or nothing is known. See Profile for the other fields.
     """
 
     sampling: Sampling = field(default_factory=Sampling)
@@ -89,6 +96,15 @@ class ModeProfile:
     steps_see: Seen | None = None
     think: tuple[Mark, Mark] = THINK
     language: Language = ""
+    thinking: Thinking = ""
+    thinking_efforts: tuple[Word, ...] = ()
+    effort_key: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
+    takes_budget: bool = True
+
+    @property
+    def thinks(self) -> bool:
+        """Whether the model is known to think before it answers."""
+        return self.starts_thinking or self.thinking not in ("", "off", "none")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +115,9 @@ class Profile:
     the marks that open and close a thought in the family's text, where they are not `<think>` and `</think>`.
     `language` is that of the only problems which the family solves (see Language); others are refused before the first
     call. `efforts` are the options of SCALE that a word of effort stands for, where they are not the usual ones.
+    `thinking_efforts` are the words of effort that the model itself takes, `effort_key` the body keys that tell it one
+    ("$effort" stands for the word; `reasoning_effort` by default), `takes_budget` whether it takes a budget of thinking
+    tokens where its server has a key for one.
     """
 
     name: str
@@ -110,6 +129,9 @@ class Profile:
     steps_see: Seen | None = None
     think: tuple[Mark, Mark] = THINK
     language: Language = ""
+    thinking_efforts: tuple[Word, ...] = ()
+    effort_key: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
+    takes_budget: bool = True
     efforts: Mapping[Effort, Mapping[str, JSON]] = field(default_factory=dict[Effort, Mapping[str, JSON]])
     system1: ModeProfile | None = None
     system2: ModeProfile | None = None
@@ -130,7 +152,7 @@ def profile_for(model: str, *, name: str | None = None, file: Path | None = None
     checkpoint (`.../final`, `.../checkpoint-120`) the folder above is used. Raises ConfigError for an unknown
     `name` or an invalid file.
     """
-    families = (*(_read(file) if file else ()), *_read(Path(__file__).with_suffix(".toml")))
+    families = (*(_read(file) if file else ()), *list_families())
     if name is not None:
         for family in families:
             if family.name == name:
@@ -139,6 +161,11 @@ def profile_for(model: str, *, name: str | None = None, file: Path | None = None
     telling = [part for part in model.lower().split("/") if part and not _CHECKPOINT.fullmatch(part)]
     bare = telling[-1] if telling else model.lower()
     return next(f for f in families if any(re.search(pattern, bare[-LONGEST_NAME:]) for pattern in f.match))
+
+
+def list_families() -> tuple[Profile, ...]:
+    """The families of profiles.toml, in the order in which they are tried."""
+    return _read(Path(__file__).with_suffix(".toml"))
 
 
 @cache
@@ -208,8 +235,11 @@ def _profile(file: Path, name: str, table: JSON) -> Profile:
     return profile
 
 
-_SWITCHES = {"extras", "suffix", "starts_thinking"}
+_SWITCHES = {"extras", "suffix", "starts_thinking", "thinking"}
 _SAMPLING_KEYS = {field.name for field in fields(Sampling)}
-_SHARED_KEYS = {"pair_hint", "prompts", "candidates", "steps_see", "think", "language"}
+_SHARED_KEYS = {
+    "pair_hint", "prompts", "candidates", "steps_see", "think", "language", "thinking_efforts", "effort_key",
+    "takes_budget",
+}  # fmt: skip
 _MODE_KEYS = {field.name for field in fields(ModeProfile)} - {"sampling", *_SHARED_KEYS} | _SAMPLING_KEYS
 _FAMILY_KEYS = {field.name for field in fields(Profile)} - {"name"}

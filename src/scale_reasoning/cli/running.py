@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from scale_reasoning.cli.flags import RunFlags
 from scale_reasoning.cli.options import say
-from scale_reasoning.cli.reach import explain_unlisted, make_connections, name_models
+from scale_reasoning.cli.reach import explain_unlisted, make_connections, name_models, name_servers
 from scale_reasoning.endpoint import Endpoints
 from scale_reasoning.engines import connect, list_adaptations
 from scale_reasoning.engines.connection import Connection, ModelSpec
@@ -37,6 +37,7 @@ def prepare_new(flags: RunFlags, manifest: Manifest) -> tuple[Manifest, dict[str
     """The manifest of a new run, resolved, and its problems. A server names its model where none was named."""
     if not flags.dry_run:
         manifest = name_models(manifest, make_connections(flags, manifest))
+        manifest = name_servers(manifest, make_connections(flags, manifest))
     manifest, problems = _prepare(manifest)
     if flags.strategy.policy is not None:
         _require_policy(flags.strategy.policy, manifest)
