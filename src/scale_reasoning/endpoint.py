@@ -13,8 +13,8 @@ from scale_reasoning.servers import GENERIC, Server, add_budget, add_effort, fin
 from scale_reasoning.types import JSON, MOST_LOGPROBS, Engine, Message, Mode, Request, Schema, SolveMessage
 
 ANSWER_TOKENS = 512
-"""New tokens that are held back for an answer where a thought has a budget, and the limit of a second call for one: enough
-for a result, not for going on thinking."""
+"""New tokens that are held back for an answer where a thought has a budget, and the limit of a second call for one:
+enough for a result, not for going on thinking."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +100,7 @@ def request_for(
     *earlier, last = (_write_turn(endpoints, message) for message in messages)
     if profile.suffix:
         last = Message(last.role, f"{last.content}\n\n{profile.suffix}")
-    messages = (*earlier, last)
+    messages = _switch_in_system((*earlier, last), profile.system_suffix)
     limits = [limit for limit in (max_tokens, profile.max_tokens) if limit is not None]
     if endpoint.window is not None:
         # Hopeful first, so that a long prompt loses no room to an estimate; fit.py answers a refusal.
@@ -124,9 +124,35 @@ def request_for(
     )
 
 
+def explain_budget(endpoints: Endpoints) -> str | None:
+    """What enforces a thinking budget where System 2's server is not known to; None where it is known to."""
+    endpoint = endpoints.get(Mode.SYSTEM2)
+    if endpoint is None or endpoint.keeps_budget:
+        return None
+    if not endpoint.profile.thinks:
+        why = "the model is not known to think"
+    elif endpoint.profile.takes_budget:
+        why = f"kind of server {endpoint.server}: no key for it"
+    else:
+        why = "the model refuses one"
+    return (
+        f"no server enforces the thinking budget of {endpoint.model} ({why}): a thought that reaches it is cut off, "
+        "and its answer asked for in a second call"
+    )
+
+
 def hold_back(budget: int, most: int | None) -> int:
     """The budget of a thought, so that of `most` new tokens ANSWER_TOKENS, or half if that is less, are left."""
     return budget if most is None else max(1, min(budget, max(most - ANSWER_TOKENS, most // 2)))
+
+
+def _switch_in_system(messages: tuple[Message, ...], suffix: str) -> tuple[Message, ...]:
+    """The messages with these words at the end of the system prompt, which is added where there is none."""
+    if not suffix:
+        return messages
+    system = messages[0].content if messages[0].role == "system" else ""
+    rest = messages[1:] if messages[0].role == "system" else messages
+    return (Message("system", f"{system}\n\n{suffix}".strip()), *rest)
 
 
 def _write_turn(endpoints: Endpoints, message: Message) -> Message:

@@ -1,6 +1,7 @@
 """Model families: how to switch each one to System 1 and System 2, its sampling and its window.
 
-A family is a table in profiles.toml, matched on the model's name; a user's file of the same shape comes first.
+A family is a table in profiles.toml or profiles_plain.toml, matched on the model's name; a user's file of the same
+shape comes first.
 The result is keys of a request body; servers are not known here.
 """
 
@@ -80,7 +81,8 @@ class ModeProfile:
     BRIEF and THOROUGH in a family that has both modes and no switch). `max_tokens` is the cap on new tokens,
     `limit_key` the body's name for it, `starts_thinking` whether the chat template opens the thought itself. `thinking`
     says what `extras` do, for servers that are told otherwise (servers.py): off, on, always (nothing is sent), or a
-    word of effort; "" where the mode does not think or nothing is known. See Profile for the other fields.
+    word of effort; "" where the mode does not think or nothing is known. `system_suffix` are words at the end of the
+    system prompt (a switch there). See Profile for the other fields.
     """
 
     sampling: Sampling = field(default_factory=Sampling)
@@ -97,6 +99,7 @@ class ModeProfile:
     think: tuple[Mark, Mark] = THINK
     language: Language = ""
     thinking: Thinking = ""
+    system_suffix: str = ""
     thinking_efforts: tuple[Word, ...] = ()
     effort_key: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
     takes_budget: bool = True
@@ -164,8 +167,9 @@ def profile_for(model: str, *, name: str | None = None, file: Path | None = None
 
 
 def list_families() -> tuple[Profile, ...]:
-    """The families of profiles.toml, in the order in which they are tried."""
-    return _read(Path(__file__).with_suffix(".toml"))
+    """The project's own families, in the order in which they are tried."""
+    folder = Path(__file__).parent
+    return tuple(family for name in FILES for family in _read(folder / name))
 
 
 @cache
@@ -175,6 +179,8 @@ def prompt_sets() -> tuple[str, ...]:
     return tuple(sorted({file.parent.name for file in strategies.glob("*/scale.md")}))
 
 
+FILES = ("profiles.toml", "profiles_plain.toml")
+"""Families that think or can, then those that never do and the fallback."""
 LONGEST_NAME = 100
 """Characters of a model's name that patterns are searched in, from its end."""
 MOST_REPEATS, MOST_CHOICES = 3, 6
@@ -235,7 +241,7 @@ def _profile(file: Path, name: str, table: JSON) -> Profile:
     return profile
 
 
-_SWITCHES = {"extras", "suffix", "starts_thinking", "thinking"}
+_SWITCHES = {"extras", "suffix", "starts_thinking", "thinking", "system_suffix"}
 _SAMPLING_KEYS = {field.name for field in fields(Sampling)}
 _SHARED_KEYS = {
     "pair_hint", "prompts", "candidates", "steps_see", "think", "language", "thinking_efforts", "effort_key",
