@@ -10,7 +10,7 @@ from scale_reasoning.engines.scripted import Scripted
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.journal import key
 from scale_reasoning.profiles import ModeProfile, profile_for
-from scale_reasoning.servers import EFFORTS, adapt_mode, find_by_host, find_server, list_efforts, list_servers
+from scale_reasoning.servers import EFFORTS, Server, adapt_mode, find_by_host, find_server, list_efforts, list_servers
 from scale_reasoning.types import Message, Mode, Request, SolveMessage
 
 # What completions of stored runs are filed under, by family: System 1, System 2. These never change.
@@ -254,3 +254,47 @@ def test_every_family_of_the_table_can_be_told_to_every_kind() -> None:
                     told = adapt_mode(own, server)
                     assert set(told.thinking_efforts) <= set(EFFORTS)
                     assert "$effort" not in str(told.extras)
+
+
+DOCS = Path(__file__).parents[1] / "docs" / "engines.md"
+
+
+def words(keys: object, under: str = "") -> str:
+    """Body keys as the documentation has them: `a.b = c`."""
+    if not isinstance(keys, dict):
+        return f"{under} = {str(keys).lower()}"
+    return ", ".join(words(value, f"{under}.{key}" if under else key) for key, value in keys.items())
+
+
+def first_path(keys: object) -> str:
+    """The path of the first value among body keys."""
+    path: list[str] = []
+    while isinstance(keys, dict):
+        key, keys = next((key, value) for key, value in keys.items() if "$" in str(value))
+        path.append(key)
+    return ".".join(path)
+
+
+def row(kind: Server) -> str:
+    switch = f"`{words(kind.off)}` / `{words(kind.on)}`" if kind.off is not None else "the family's"
+    effort = f"`{first_path(kind.effort)}`" if kind.effort is not None else "the family's"
+    effort += f": {', '.join(kind.efforts)}" if kind.efforts else ""
+    budget = f"`{first_path(kind.budget)}`" if kind.budget is not None else "a second call"
+    budget += f", at least {kind.least_budget:,}" if kind.least_budget > 1 else ""
+    return f"| `{kind.name}` | {kind.title} | {switch} | {effort} | {budget} | {kind.logprobs} |"
+
+
+def test_the_documentation_has_every_kind_as_the_table_has_it() -> None:
+    lines = DOCS.read_text(encoding="utf-8").splitlines()
+    for kind in list_servers().values():
+        assert row(kind) in lines
+        assert not kind.needs or f"| `{kind.name}` | {kind.needs} |" in lines
+    assert sum(line.startswith("| `") and line.endswith((" yes |", " no |", " unknown |")) for line in lines) == len(
+        list_servers()
+    )
+
+
+def test_the_documentation_names_every_family() -> None:
+    text = DOCS.read_text(encoding="utf-8")
+    special = {"traces", "student", "smollm2", "arithmetic-teacher"}
+    assert {family.name for family in profiles.list_families() if f"`{family.name}`" not in text} <= special
