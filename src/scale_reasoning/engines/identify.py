@@ -42,7 +42,8 @@ async def name_server(connection: Connection) -> Connection:
     connection = replace(connection, server=identity.name)
     if second is None or second.server is not None:
         return connection
-    other = identity if second.base_url == connection.base_url else await identify(second)
+    alike = second.base_url == connection.base_url and choose_engine(second) == choose_engine(connection)
+    other = identity if alike else await identify(second)
     return replace(connection, system1_server=other.name)
 
 

@@ -114,6 +114,9 @@ def _without_servers(manifest: Manifest) -> Manifest:
 
 
 def _without_addresses(model: ModelSpec) -> ModelSpec:
+    """The model without the addresses of its servers, and without kinds of servers that are told as a generic one is:
+    one of several machines may not have found out what its server is.
+    """
     served = "a server" if model.base_url else None
     system1 = "a server" if model.system1_base_url else None
     return replace(

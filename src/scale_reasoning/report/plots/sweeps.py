@@ -55,7 +55,8 @@ def draw_budget(page: Page, points: Sequence[Point]) -> None:
     sweep = _find_sweep("budget", points, tuple(LIMITS), command)
     axis = " or ".join(dict.fromkeys(LIMITS[name.rpartition(".")[2]] for name in sweep.swept))
     page.title = f"Accuracy by {axis.removesuffix(' (tokens)')}"
-    page.caption = write_caption(sweep.points, INTERVALS, note_left_out(sweep.unplaced, "no limit, or nothing scored"))
+    left_out = note_left_out(sweep.unplaced, "no limit, or nothing scored")
+    page.caption = write_caption(sweep.points, INTERVALS, left_out, _note_enforcers(sweep.points))
     (panel,) = page.add_panels([1.9])
     sweep.draw(panel, lambda point: point.acc)
     panel.set_y("accuracy (%)", lowest=0, highest=100)
@@ -76,6 +77,12 @@ def draw_tau(page: Page, points: Sequence[Point]) -> None:
     middle.set_y("tokens", lowest=0, tokens=True)
     bottom.set_y("hard (%)", lowest=0, highest=100)
     bottom.set_x("threshold τ", sweep.xs)
+
+
+def _note_enforcers(points: Sequence[Point]) -> str:
+    """What enforced the thinking budgets of the points; empty if they have none."""
+    found = dict.fromkeys(str(each) for point in points if (each := point.summary.label.get("budget_by")))
+    return f"thinking budgets enforced by: {', '.join(found)}" if found else ""
 
 
 def _find_sweep(kind: str, points: Sequence[Point], wanted: Sequence[str], command: str) -> _Sweep:
