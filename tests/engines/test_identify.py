@@ -15,6 +15,7 @@ from tests.commands import scale
 from tests.servers import ModelServer, serving, stream, thinks
 
 from scale_reasoning.engines import Connection, connect, identify
+from scale_reasoning.engines.connection import derive_system1
 from scale_reasoning.engines.identify import Identity, name_server
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.types import Message, Mode, Request
@@ -117,6 +118,11 @@ def test_a_named_kind_and_a_known_host_ask_nothing() -> None:
 def test_models_on_this_machine_are_llama_cpps_or_generic() -> None:
     for model, kind in ((None, "llama.cpp"), ("student", "llama.cpp"), ("arithmetic-teacher", "generic")):
         assert asyncio.run(identify.identify(Connection(model=model))).name == kind
+
+
+def test_a_system_1_on_this_machine_is_not_told_as_the_server_of_system_2() -> None:
+    there = Connection(base_url="http://127.0.0.1:9/v1", model="m", server="ollama", system1_model="student")
+    assert [identify.kind_of(each) for each in (there, derive_system1(there)) if each] == ["ollama", "llama.cpp"]
 
 
 def test_system_1s_server_has_a_kind_of_its_own() -> None:

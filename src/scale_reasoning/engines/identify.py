@@ -50,10 +50,12 @@ async def name_server(connection: Connection) -> Connection:
 async def identify(connection: Connection) -> Identity:
     """The kind of a connection's server. Raises ConfigError for a kind that there is not."""
     if connection.server is not None:
-        return Identity(name=find_server(connection.server).name, shown_by="by --server, or the run's manifest")
-    engine, url = choose_engine(connection), connection.base_url
-    if engine != "openai" or url is None:
-        return Identity(name=LLAMA if engine == "llama" else GENERIC, shown_by="it runs on this machine")
+        find_server(connection.server)
+    url = connection.base_url
+    if choose_engine(connection) != "openai":
+        return Identity(name=kind_of(connection), shown_by="it runs on this machine")
+    if connection.server is not None or url is None:
+        return Identity(name=kind_of(connection), shown_by="by --server, or the run's manifest")
     if (named := find_by_host(url)) is not None:
         return Identity(name=named, shown_by="by the host of its URL")
     try:
@@ -64,8 +66,9 @@ async def identify(connection: Connection) -> Identity:
 
 
 def kind_of(spec: ModelSpec) -> str:
-    """The kind that a spec names, or means without naming one."""
-    return spec.server or (LLAMA if choose_engine(spec) == "llama" else GENERIC)
+    """The kind that a spec names, or means without naming one; what runs on this machine has one of its own."""
+    engine = choose_engine(spec)
+    return LLAMA if engine == "llama" else (spec.server or GENERIC) if engine == "openai" else GENERIC
 
 
 async def _ask(connection: Connection, url: str) -> Identity:
