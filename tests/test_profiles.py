@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scale_reasoning.endpoint import Endpoint, request_for
+from scale_reasoning.engines.scripted import Scripted
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.profiles import BRIEF, THOROUGH, ModeProfile, Profile, profile_for
-from scale_reasoning.types import Mode, Sampling
+from scale_reasoning.profiles import BRIEF, THOROUGH, ModeProfile, Profile, list_families, profile_for
+from scale_reasoning.types import Message, Mode, Sampling
 
 FAMILIES = {
     "Qwen/Qwen3-32B": "qwen3",
@@ -47,19 +49,47 @@ FAMILIES = {
     "gpt-5-mini-2025-08-07": "openai-reasoning-minimal",
     "gpt-5-chat-latest": "instruct",
     "gpt-5.1": "openai-reasoning-none",
+    "gpt-5.1-chat-latest": "openai-chat",
+    "gpt-5.2-chat-latest": "openai-chat",
+    "gpt-5.3-chat": "openai-chat",
+    "gpt-5-codex": "openai-codex",
+    "gpt-5.1-codex-max": "openai-codex",
+    "gpt-5-pro": "openai-pro",
+    "gpt-5.2-pro": "openai-pro",
+    "gpt-5.4-pro-2026-03-05": "openai-pro",
+    "gpt-5.5": "openai-reasoning-none",
+    "gpt-5.6": "openai-reasoning-max",
     "openai/gpt-5.2": "openai-reasoning-none",
     "o3-mini": "openai-o",
     "o4-mini": "openai-o",
     "gpt-4o": "instruct",
     "gpt-4.1-mini": "instruct",
     "claude-opus-4-1": "anthropic",
+    "claude-opus-4-5-20251101": "anthropic",
+    "claude-haiku-4-5": "anthropic",
+    "claude-sonnet-4-20250514": "anthropic",
+    "claude-opus-4-6": "claude-4.6",
+    "anthropic/claude-sonnet-4.6": "claude-4.6",
+    "claude-opus-4-7": "claude-4.7",
+    "anthropic/claude-opus-4.8": "claude-4.7",
+    "claude-opus-5": "claude-5",
+    "claude-sonnet-5-20260801": "claude-5",
+    "claude-opus-5-5": "claude-opus-5.5",
+    "anthropic/claude-opus-5.5": "claude-opus-5.5",
+    "claude-fable-5": "claude-always",
+    "claude-mythos-5": "claude-always",
     "anthropic/claude-sonnet-4.5": "anthropic",
     "claude-3-7-sonnet-20250219": "anthropic",
     "anthropic/claude-3.7-sonnet": "anthropic",
     "claude-3-5-sonnet-20241022": "instruct",
     "gemini-2.5-flash": "gemini",
     "models/gemini-2.5-flash-lite": "gemini",
-    "gemini-2.5-pro": "gemini-always",
+    "gemini-2.5-pro": "gemini-2.5-pro",
+    "gemini-flash-latest": "gemini-always",
+    "gemini-3.7-flash": "gemini-always",
+    "gemini-3-flash-preview": "gemini-minimal",
+    "gemini-3.5-flash-lite": "gemini-minimal",
+    "gemini-3.6-flash": "gemini-minimal",
     "gemini-3-pro-preview": "gemini-always",
     "gemini-2.0-flash": "instruct",
     "Qwen2.5-32B-Instruct": "qwen2.5",
@@ -97,7 +127,41 @@ FAMILIES = {
     "gemma2:2b": "gemma-2",
     "google/gemma-2-2b-it": "gemma-2",
     "google/gemma-2b-it": "instruct",
-    "google/gemma-4-31b-it": "instruct",
+    "google/gemma-4-31b-it": "gemma-4",
+    "gemma4:12b": "gemma-4",
+    "Qwen/Qwen3.8-27B": "qwen3.8",
+    "qwen/qwen3.8-27b": "qwen3.8",
+    "Qwen/Qwen3.5-35B-A3B": "qwen3.5",
+    "Qwen/Qwen3.6-27B": "qwen3.6",
+    "qwen-plus": "qwen-hosted",
+    "qwen-max-latest": "qwen-hosted",
+    "qwen-flash": "qwen-hosted",
+    "deepseek-flash": "deepseek-v4",
+    "deepseek-ai/DeepSeek-V4": "deepseek-v4",
+    "zai-org/GLM-4.5-Air": "glm",
+    "glm-4.7": "glm",
+    "glm-5.1": "glm",
+    "zai-org/GLM-5.2": "glm-5.2",
+    "glm-5.3": "effort-always",
+    "moonshotai/Kimi-K3": "effort-always",
+    "kimi-k3.1": "effort-always",
+    "moonshotai/Kimi-K2-Thinking": "kimi-thinking",
+    "kimi-k2.7-code": "kimi-thinking",
+    "moonshotai/Kimi-K2.5": "kimi-k2.5",
+    "kimi-k2.6": "kimi-k2.5",
+    "moonshotai/Kimi-K2-Instruct": "instruct",
+    "nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16": "nemotron-3",
+    "nvidia/Llama-3_3-Nemotron-Super-49B-v1_5": "nemotron-prompt",
+    "nvidia/NVIDIA-Nemotron-Nano-9B-v2": "nemotron-prompt",
+    "MiniMaxAI/MiniMax-M2.5": "minimax-m2",
+    "MiniMax-M3": "minimax-m3",
+    "ibm-granite/granite-3.2-8b-instruct": "granite-3.2",
+    "ibm-granite/granite-4.2-micro": "granite-4.2",
+    "tencent/Hy3": "hy3",
+    "tencent/Hunyuan-A13B-Instruct": "hunyuan-a13b",
+    "x-ai/grok-4.5": "grok-4.5",
+    "grok-4.6": "grok-4.6",
+    "mistral-medium-3.5": "mistral-hybrid",
     "microsoft/phi-4": "phi",
     "microsoft/Phi-4-mini-instruct": "phi",
     "microsoft/Phi-3.5-mini-instruct": "phi",
@@ -168,8 +232,12 @@ def test_qwen3_sends_its_switch_as_true_and_as_false() -> None:
 
 
 @pytest.mark.parametrize(
-    "family", ["qwq", "deepseek-r1", "qwen3-thinking-2507", "openai-o", "phi-reasoning", "magistral", "lfm-thinking"]
-)
+    "family",
+    [
+        "qwq", "deepseek-r1", "qwen3-thinking-2507", "openai-o", "phi-reasoning", "magistral", "lfm-thinking",
+        "kimi-thinking", "minimax-m2", "openai-pro",
+    ],
+)  # fmt: skip
 def test_a_family_that_always_thinks_has_no_system_1_and_says_what_to_do(family: str) -> None:
     profile = profile_for("any", name=family)
     assert profile.mode(Mode.SYSTEM1) is None
@@ -178,12 +246,16 @@ def test_a_family_that_always_thinks_has_no_system_1_and_says_what_to_do(family:
     assert "--system1-model" in system2.pair_hint
 
 
+def told(mode: ModeProfile) -> tuple[object, ...]:
+    return mode.extras, mode.suffix, mode.sentence, mode.system_suffix
+
+
 @pytest.mark.parametrize("family", sorted(set(FAMILIES.values())))
 def test_the_two_modes_of_a_family_differ_in_what_is_sent_and_not_in_a_token_cap_alone(family: str) -> None:
     profile = profile_for("any", name=family)
     if profile.system1 is not None:
         fast, slow = both(profile)
-        assert (fast.extras, fast.suffix, fast.sentence) != (slow.extras, slow.suffix, slow.sentence)
+        assert told(fast) != told(slow)
         assert (fast.max_tokens or 0) < (slow.max_tokens or 0)
 
 
@@ -232,6 +304,38 @@ def test_hosted_reasoning_models_are_sent_no_temperature_and_their_own_cap() -> 
             assert own.sampling == Sampling()
             assert own.limit_key == "max_completion_tokens"
             assert "reasoning_effort" in own.extras
+
+
+def test_every_family_of_the_tables_is_named_by_a_test_and_says_how_its_modes_think() -> None:
+    families = {family.name: family for family in list_families()}
+    assert set(families) - set(FAMILIES.values()) == {"student", "arithmetic-teacher"}
+    for family in families.values():
+        for own in (family.system1, family.system2):
+            if own is not None and (own.extras or own.starts_thinking or own.system_suffix):
+                assert own.thinking, family.name
+
+
+def test_claude_from_4_7_on_is_sent_no_sampling_and_no_budget() -> None:
+    for model in ("claude-opus-4-7", "claude-opus-5", "claude-sonnet-5", "claude-opus-5-5", "claude-mythos-5"):
+        for own in both(profile_for(model)):
+            assert own.sampling == Sampling()
+            assert "budget_tokens" not in str(own.extras)
+            assert not own.takes_budget
+    assert both(profile_for("claude-opus-4-7"))[0].extras == {}
+    assert both(profile_for("claude-opus-4-6"))[1].takes_budget
+
+
+def test_a_switch_in_the_system_prompt_ends_it_or_is_all_of_it() -> None:
+    profile = profile_for("NVIDIA-Nemotron-Nano-9B-v2").system1
+    assert profile is not None
+    endpoint = Endpoint(engine=Scripted([]), model="m", profile=profile)
+    asked = Message("user", "?")
+    for messages, system in (
+        ((Message("system", "Be brief."), asked), "Be brief.\n\n/no_think"),
+        ((asked,), "/no_think"),
+    ):
+        request = request_for({Mode.SYSTEM1: endpoint}, messages, Mode.SYSTEM1, 1, None, None)
+        assert request.messages == (Message("system", system), asked)
 
 
 def test_a_family_may_be_named_whatever_the_model_is_called() -> None:
@@ -311,7 +415,7 @@ GOOD = "[mine]\nsystem1 = { temperature = 0.5 }\n"
         ("[mine]\nsystem1 = 3", r"\[mine\]: .*\.system1"),
         ("[mine]\nsystem1 = 'off'", r"\[mine\]: .*\.system1"),
         ("[mine.system3]\ntemperature = 1", r"\[mine\]: unknown key 'system3'"),
-        ("[mine.system1]\ntemprature = 1", r"\[mine\]\.system1: unknown key 'temprature'; known: .*temperature, top_k"),
+        ("[mine.system1]\ntemprature = 1", r"\[mine\]\.system1: unknown key 'temprature'; known: .*thinking, top_k"),
         ("[mine.system1]\nsampling = { temperature = 1 }", r"\[mine\]\.system1: unknown key 'sampling'"),
         ("[mine.system1]\npair_hint = 'x'", r"\[mine\]\.system1: unknown key 'pair_hint'"),
         ("[mine.system1]\ntemperature = 'hot'", r"\[mine\]: .*\.system1.*\.temperature"),

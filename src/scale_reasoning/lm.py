@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from scale_reasoning.endpoint import Endpoint, Endpoints, request_for
+from scale_reasoning.endpoint import Endpoint, Endpoints, Thinking, request_for
 from scale_reasoning.errors import ConfigError, ContextOverflow, ScaleError
 from scale_reasoning.events import Event, Finished, Listener, Location, Started, Streamed
 from scale_reasoning.fit import Fit
@@ -162,6 +162,15 @@ class LM:
         """Whether there is a model for the mode."""
         return mode in self._ledger.endpoints
 
+    def keeps_budget(self, mode: Mode) -> bool:
+        """Whether the mode's server is known to enforce a budget of thinking tokens."""
+        return self.has(mode) and self._ledger.endpoints[mode].keeps_budget
+
+    def check_thinking(self, mode: Mode, thinking: Thinking) -> None:
+        """Raises ConfigError where the mode's model or server cannot think like this."""
+        if self.has(mode):
+            self._ledger.endpoints[mode].check_thinking(thinking)
+
     def tell(self, event: Event) -> None:
         """Passes an event to the listener, if there is one."""
         if self._ledger.listener is not None:
@@ -181,12 +190,14 @@ class LM:
         max_tokens: int | None = None,
         schema: Schema | None = None,
         logprobs: int | None = None,
+        thinking: Thinking | None = None,
     ) -> Completion:
         """One completion in the given mode; with a journal it is paid for at most once.
 
         Its tokens are accounted to `stage`; `final` is for listeners (see events.Location). `max_tokens` caps new
-        tokens and is clipped to the window; `logprobs`: see Request. Raises RuntimeError when this path was called
-        before, ConfigError when the mode has no endpoint, ContextOverflow when the prompt leaves no room, and the
+        tokens and is clipped to the window; `logprobs`: see Request. A budget of `thinking` is left out where
+        `keeps_budget` is false. Raises RuntimeError when this path was called before, ConfigError when the mode has no
+        endpoint or cannot think like this, ContextOverflow when the prompt leaves no room, and the
         engine's EngineErrors.
         """
         ledger = self._ledger
@@ -194,7 +205,8 @@ class LM:
             raise RuntimeError(f"two calls at one path: {self.path!r}; give each its own lm.at(name)")
         ledger.paths.add(self.path)
         endpoint = self._endpoint(mode)
-        request = request_for(ledger.endpoints, messages, mode, self.derived_seed(), max_tokens, schema, logprobs)
+        seed = self.derived_seed()
+        request = request_for(ledger.endpoints, messages, mode, seed, max_tokens, schema, logprobs, thinking)
         started, location = _now(), self.location(stage, final=final)
         self.tell(Started(location=location, mode=mode))
         try:

@@ -1,6 +1,7 @@
 """Model families: how to switch each one to System 1 and System 2, its sampling and its window.
 
-A family is a table in profiles.toml, matched on the model's name; a user's file of the same shape comes first.
+A family is a table in profiles.toml or profiles_plain.toml, matched on the model's name; a user's file of the same
+shape comes first.
 The result is keys of a request body; servers are not known here.
 """
 
@@ -32,6 +33,12 @@ Language: TypeAlias = Literal["", "letters"]
 """The only problems that a family solves: chains of arithmetic in letters; "" where it solves any."""
 
 Effort: TypeAlias = Literal["low", "medium", "high"]
+
+Word: TypeAlias = Literal["minimal", "low", "medium", "high", "xhigh", "max"]
+"""A word of effort that a model takes."""
+
+Thinking: TypeAlias = Literal["", "off", "on", "always", "none", "minimal", "low", "medium", "high", "xhigh", "max"]
+"""How a mode thinks: see ModeProfile."""
 
 EFFORTS: Mapping[str, Mapping[str, JSON]] = {"low": {"tau": 0.8}, "medium": {"tau": 0.5}, "high": {"tau": 0.2}}
 """What a word of effort sets of SCALE: from the last step alone to three of four steps in System 2 (paper, Table 2)."""
@@ -72,8 +79,10 @@ class ModeProfile:
     `extras` are body keys (the switch). `suffix` are words at the end of every request (a switch in the prompt; earlier
     turns lack it), `sentence` words at the end of every turn that asks for a solution: how much to write (by default,
     BRIEF and THOROUGH in a family that has both modes and no switch). `max_tokens` is the cap on new tokens,
-    `limit_key` the body's name for it, `starts_thinking` whether the chat template opens the thought itself. See
-    Profile for `pair_hint`, `prompts`, `candidates`, `steps_see`, `think` and `language`.
+    `limit_key` the body's name for it, `starts_thinking` whether the chat template opens the thought itself. `thinking`
+    says what `extras` do, for servers that are told otherwise (servers.py): off, on, always (nothing is sent), or a
+    word of effort; "" where the mode does not think or nothing is known. `system_suffix` are words at the end of the
+    system prompt (a switch there). See Profile for the other fields.
     """
 
     sampling: Sampling = field(default_factory=Sampling)
@@ -89,6 +98,16 @@ class ModeProfile:
     steps_see: Seen | None = None
     think: tuple[Mark, Mark] = THINK
     language: Language = ""
+    thinking: Thinking = ""
+    system_suffix: str = ""
+    thinking_efforts: tuple[Word, ...] = ()
+    effort_key: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
+    takes_budget: bool = True
+
+    @property
+    def thinks(self) -> bool:
+        """Whether the model is known to think before it answers."""
+        return self.starts_thinking or self.thinking not in ("", "off", "none")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +118,9 @@ class Profile:
     the marks that open and close a thought in the family's text, where they are not `<think>` and `</think>`.
     `language` is that of the only problems which the family solves (see Language); others are refused before the first
     call. `efforts` are the options of SCALE that a word of effort stands for, where they are not the usual ones.
+    `thinking_efforts` are the words of effort that the model itself takes, `effort_key` the body keys that tell it one
+    ("$effort" stands for the word; `reasoning_effort` by default), `takes_budget` whether it takes a budget of thinking
+    tokens where its server has a key for one.
     """
 
     name: str
@@ -110,6 +132,9 @@ class Profile:
     steps_see: Seen | None = None
     think: tuple[Mark, Mark] = THINK
     language: Language = ""
+    thinking_efforts: tuple[Word, ...] = ()
+    effort_key: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
+    takes_budget: bool = True
     efforts: Mapping[Effort, Mapping[str, JSON]] = field(default_factory=dict[Effort, Mapping[str, JSON]])
     system1: ModeProfile | None = None
     system2: ModeProfile | None = None
@@ -130,7 +155,7 @@ def profile_for(model: str, *, name: str | None = None, file: Path | None = None
     checkpoint (`.../final`, `.../checkpoint-120`) the folder above is used. Raises ConfigError for an unknown
     `name` or an invalid file.
     """
-    families = (*(_read(file) if file else ()), *_read(Path(__file__).with_suffix(".toml")))
+    families = (*(_read(file) if file else ()), *list_families())
     if name is not None:
         for family in families:
             if family.name == name:
@@ -141,6 +166,12 @@ def profile_for(model: str, *, name: str | None = None, file: Path | None = None
     return next(f for f in families if any(re.search(pattern, bare[-LONGEST_NAME:]) for pattern in f.match))
 
 
+def list_families() -> tuple[Profile, ...]:
+    """The project's own families, in the order in which they are tried."""
+    folder = Path(__file__).parent
+    return tuple(family for name in FILES for family in _read(folder / name))
+
+
 @cache
 def prompt_sets() -> tuple[str, ...]:
     """The names that a family's `prompts` may have."""
@@ -148,6 +179,8 @@ def prompt_sets() -> tuple[str, ...]:
     return tuple(sorted({file.parent.name for file in strategies.glob("*/scale.md")}))
 
 
+FILES = ("profiles.toml", "profiles_plain.toml")
+"""Families that think or can, then those that never do and the fallback."""
 LONGEST_NAME = 100
 """Characters of a model's name that patterns are searched in, from its end."""
 MOST_REPEATS, MOST_CHOICES = 3, 6
@@ -208,8 +241,11 @@ def _profile(file: Path, name: str, table: JSON) -> Profile:
     return profile
 
 
-_SWITCHES = {"extras", "suffix", "starts_thinking"}
+_SWITCHES = {"extras", "suffix", "starts_thinking", "thinking", "system_suffix"}
 _SAMPLING_KEYS = {field.name for field in fields(Sampling)}
-_SHARED_KEYS = {"pair_hint", "prompts", "candidates", "steps_see", "think", "language"}
+_SHARED_KEYS = {
+    "pair_hint", "prompts", "candidates", "steps_see", "think", "language", "thinking_efforts", "effort_key",
+    "takes_budget",
+}  # fmt: skip
 _MODE_KEYS = {field.name for field in fields(ModeProfile)} - {"sampling", *_SHARED_KEYS} | _SAMPLING_KEYS
 _FAMILY_KEYS = {field.name for field in fields(Profile)} - {"name"}

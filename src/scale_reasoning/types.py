@@ -59,6 +59,9 @@ class Attempt:
     sample: int = 0
 
 
+BudgetBy: TypeAlias = Literal["", "server", "second call"]
+"""What enforced a thinking budget: the server, or a second call that asked for the answer; "" where there was none."""
+
 Form: TypeAlias = Literal["boxed", "stated", "asked"]
 """Where an answer was read: in a box, in what the text calls its answer, or in the reply to a second question."""
 
@@ -256,6 +259,7 @@ class Step:
     a second question, for the result alone; empty if the text has a result. `usage` is that of both calls and of the
     `trials`. `reason` says why this solution was taken, where the allocator gave one. `trials` are drafts in the order
     of their numbers; `draft` is the number of the one that this solution is, from 1, None if it is no draft.
+    `budget_by` says what enforced its thinking budget.
     """
 
     subproblem: str
@@ -270,6 +274,7 @@ class Step:
     assessments: tuple[Assessment, ...] = ()
     trials: tuple[Trial, ...] = ()
     draft: int | None = None
+    budget_by: BudgetBy = ""
 
     @property
     def own_tokens(self) -> int | None:

@@ -34,6 +34,8 @@ class Server:
     async def __call__(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         if request.path.endswith("/models"):
             return web.json_response({"object": "list", "data": [{"id": name} for name in self.names]})
+        if not request.path.endswith("/chat/completions"):
+            raise web.HTTPNotFound
         self.left -= 1
         if self.left < 0:
             return web.json_response({"error": {"message": "not today"}}, status=self.status)

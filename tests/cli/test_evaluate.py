@@ -141,8 +141,8 @@ def answers_once() -> Handler:
 def test_a_server_that_goes_away_leaves_attempts_pending_and_says_how_to_go_on(tmp_path: Path) -> None:
     file, out = problems(tmp_path), str(tmp_path / "run")
     with serving(answers_once()) as server:
-        at = ("--base-url", server.base_url, "--model", "q", "--retries", "0", "--strategy", "cot")
-        done = scale("eval", str(file), "--samples", "1", "--out", out, *at)
+        at = ("--base-url", server.base_url, "--server", "generic", "--model", "q", "--retries", "0")
+        done = scale("eval", str(file), "--samples", "1", "--out", out, "--strategy", "cot", *at)
     assert done.returncode == 1
     assert "3 attempts are pending: scale eval --resume" in done.stderr
     assert scale("eval", "--resume", out, "--retries", "0").returncode == 1
@@ -255,7 +255,8 @@ def test_a_run_whose_dataset_is_gone_resumes_with_its_own_copy(tmp_path: Path) -
     file, out = problems(tmp_path, 2), str(tmp_path / "run")
     words = ("--samples", "1", "--out", out, "--model", "q", "--strategy", "cot", "--retries", "0")
     with serving(answers_once()) as server:
-        assert scale("eval", str(file), *words, "--base-url", server.base_url).returncode == 1
+        at = ("--base-url", server.base_url, "--server", "generic")
+        assert scale("eval", str(file), *words, *at).returncode == 1
     file.unlink()
     with serving() as server:
         done = scale("eval", "--resume", out, "--base-url", server.base_url)

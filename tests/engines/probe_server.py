@@ -10,14 +10,14 @@ from aiohttp import web
 from tests.servers import send, thinks
 
 NAME = "Qwen/Qwen3-32B"
-THOUGHT = "The user wants a sum, so I add the two numbers."
+THOUGHT = "The user wants a sum, so I add the two numbers. " * 8
 
 
 @dataclass(kw_only=True)
 class Endpoint:
     """A handler that behaves as a Qwen3 on a good server does, but for what is said otherwise."""
 
-    models: Any = field(default_factory=lambda: [{"id": NAME, "max_model_len": 40960}])
+    models: Any = field(default_factory=lambda: [{"id": NAME, "max_model_len": 40960, "owned_by": "sglang"}])
     """The `data` of GET /models, or a status to answer it with."""
     system1: str = "quiet"
     """quiet, apart, tags, marks, hidden (in the token count alone), swallowed (the answer as reasoning), rambling."""
@@ -26,6 +26,8 @@ class Endpoint:
     """honoured, ignored, refused."""
     choices: str = "n"
     """n, one, refused."""
+    budget: str = "kept"
+    """kept, ignored."""
     seed: str = "repeatable"
     """repeatable, ignored (always another text), constant (always one text)."""
     usage: bool = True
@@ -94,12 +96,14 @@ class Endpoint:
         }[self.seed]
         text = f"The answer to that is 42, I believe {words}. {self.key}"
         how = self.system2 if thinks(body) else self.system1
+        budget = body.get("custom_params", {}).get("thinking_budget") if self.budget == "kept" else None
+        thought = " ".join(THOUGHT.split()[:budget])
         return {
             "quiet": (text, ""),
             "hidden": ("42", ""),
-            "apart": (text, THOUGHT),
-            "tags": (f"<think>\n{THOUGHT}\n</think>\n\n{text}", ""),
-            "marks": (f"[THINK]{THOUGHT}[/THINK]{text}", ""),
+            "apart": (text, thought),
+            "tags": (f"<think>\n{thought}\n</think>\n\n{text}", ""),
+            "marks": (f"[THINK]{thought}[/THINK]{text}", ""),
             "swallowed": ("", text),
             "rambling": ("Let me see. " * 20, ""),
         }[how]

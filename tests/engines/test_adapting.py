@@ -205,7 +205,10 @@ def test_the_names_of_a_server_that_does_not_know_the_model_are_told_and_asked_f
         return web.json_response(openai(f"The model `{body['model']}` does not exist."), status=400)
 
     async def run() -> tuple[list[str], list[str]]:
-        async with running(strict) as server, connect(Connection(model=QWEN3, base_url=server.base_url)) as endpoints:
+        async with (
+            running(strict) as server,
+            connect(Connection(model=QWEN3, base_url=server.base_url, server="generic")) as endpoints,
+        ):
             lm = LM(endpoints, attempt=Attempt(problem_id="p"))
             told: list[str] = []
             for place in "abc":

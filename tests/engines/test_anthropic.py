@@ -522,6 +522,14 @@ def test_the_host_decides_the_protocol(base_url: str, row: str) -> None:
     assert is_on_server(spec)
 
 
+@pytest.mark.parametrize(
+    ("base_url", "kind", "row"),
+    [("http://gateway:8080", "anthropic", "anthropic"), ("https://api.anthropic.com", "generic", "openai")],
+)
+def test_a_kind_that_is_said_decides_before_the_host(base_url: str, kind: str, row: str) -> None:
+    assert choose_engine(ModelSpec(model="claude-opus-4-5", base_url=base_url, server=kind)) == row
+
+
 def test_the_table_opens_the_engine_of_the_protocol() -> None:
     for url, kind in (("https://api.anthropic.com", Anthropic), ("http://127.0.0.1:8000/v1", OpenAI)):
         server = make_server(Connection(model="m", base_url=url, api_key=KEY))

@@ -17,6 +17,7 @@ from tests.servers import ModelServer, serving
 
 from scale_reasoning.engines import Connection
 from scale_reasoning.engines.catalogue import SMOLLM2
+from scale_reasoning.engines.check_budget import BUDGET
 from scale_reasoning.engines.fetching import find
 from scale_reasoning.engines.http import Timeouts
 from scale_reasoning.engines.probe import LEAK, MODEL, REACHABLE, Finding, is_complete, probe
@@ -50,21 +51,20 @@ def test_a_good_endpoint_is_all_yes() -> None:
     assert is_complete(list(findings.values()))
     assert {name: f.verdict for name, f in findings.items() if f.verdict != "yes"} == {}
     assert list(findings) == [
-        REACHABLE, MODEL, "window", "profile", LEAK, REASONS, "schema honoured", "logprobs", "n", "seed repeatable",
-        "cached tokens", "request keys", "usage", "streaming",
+        REACHABLE, MODEL, "server", "window", "profile", LEAK, REASONS, BUDGET, "schema honoured", "logprobs", "n",
+        "seed repeatable", "cached tokens", "request keys", "usage", "streaming",
     ]  # fmt: skip
 
 
-def test_a_probe_is_twelve_small_requests_at_most() -> None:
+def test_a_probe_is_fourteen_small_requests_at_most() -> None:
     endpoint = Endpoint(schema="ignored")
     with serving(endpoint) as server:
         heard: list[str] = []
         asyncio.run(probe(Connection(base_url=server.base_url, model=NAME), heard.append))
-        assert len(server.paths) == 12
-        assert max(body["max_tokens"] for body in server.bodies) == 512
-        assert sorted(body["max_tokens"] for body in server.bodies)[-2] <= 256
+        assert len(server.paths) == 14
+        assert [body["max_tokens"] for body in server.bodies if body["max_tokens"] > 256] == [512, 544]
     assert heard[0] == REACHABLE
-    assert len(heard) == 14
+    assert len(heard) == 16
 
 
 def test_keys_that_a_server_refuses_are_named_with_their_cost_and_spoil_no_other_finding() -> None:
@@ -87,8 +87,8 @@ def test_probes_switch_modes_as_strategies_do() -> None:
     with serving(Endpoint()) as server:
         named(Connection(base_url=server.base_url, model=NAME))
         switches = [body["chat_template_kwargs"]["enable_thinking"] for body in server.bodies]
-    assert switches.count(True) == 1
-    assert switches.count(False) == len(switches) - 1
+    assert switches.count(True) == 2
+    assert switches.count(False) == len(switches) - 2
 
 
 @pytest.mark.parametrize("how", ["apart", "tags", "marks", "hidden", "swallowed"])
@@ -234,7 +234,9 @@ def test_a_server_with_no_list_of_models_is_reached_by_a_chat(models: Any) -> No
     findings = probed(Endpoint(models=models))
     assert findings[REACHABLE].verdict == "yes"
     assert findings[MODEL].verdict == "unknown"
-    assert len(findings) == 14
+    assert len(findings) == 15
+    assert findings["server"].verdict == "unknown"
+    assert "--server KIND, one of nim, vllm" in findings["server"].fix
 
 
 def test_a_server_that_is_not_there_is_one_finding() -> None:
@@ -253,7 +255,7 @@ def test_a_server_that_refuses_to_chat_is_one_finding(chat: str) -> None:
 def test_a_server_that_dies_during_the_probe_ends_it_with_a_finding() -> None:
     class Dying(Endpoint):
         async def __call__(self, request: Any, body: dict[str, Any]) -> Any:
-            self.chat = "hang-up" if self.asked >= 4 else "ok"
+            self.chat = "hang-up" if self.asked >= 5 else "ok"
             return await super().__call__(request, body)
 
     findings = probed(Dying())
@@ -261,6 +263,34 @@ def test_a_server_that_dies_during_the_probe_ends_it_with_a_finding() -> None:
     assert [f.verdict for f in findings.values()].count("unknown") == 1
     assert list(findings)[-1] == REASONS
     assert not is_complete(list(findings.values()))
+
+
+def test_a_budget_binds_if_the_thought_is_as_short_as_it_says() -> None:
+    kept = probed(Endpoint())[BUDGET]
+    assert (kept.verdict, kept.found) == ("yes", "a thought of 32 tokens for a budget of 32, 88 without one")
+    ignored = probed(Endpoint(budget="ignored"))[BUDGET]
+    assert (ignored.verdict, ignored.found) == ("no", "a thought of 88 tokens for a budget of 32")
+    assert "--enable-strict-thinking" in ignored.fix
+    assert "--server generic" in ignored.fix
+    uncounted = probed(Endpoint(reasoning_counted=False, budget="ignored"))[BUDGET]
+    assert uncounted.verdict == "no"
+
+
+def test_a_budget_that_is_refused_is_said_and_spoils_no_other_finding() -> None:
+    findings = probed(Endpoint(refuses=("custom_params",)))
+    assert findings[BUDGET].verdict == "no"
+    assert "custom_params" in findings[BUDGET].found
+    assert findings[REASONS].verdict == "yes"
+
+
+def test_a_budget_is_not_asked_for_where_there_is_no_key_or_no_thought() -> None:
+    assert BUDGET not in probed(Endpoint(), server="vllm-0.19")
+    assert BUDGET not in probed(Endpoint(models=[{"id": "qwen2.5", "owned_by": "sglang"}]), "qwen2.5")
+
+
+def test_the_kind_of_the_server_is_named_with_what_showed_it() -> None:
+    assert probed(Endpoint())["server"].found == "sglang, by its list of models"
+    assert probed(Endpoint(), server="vllm")["server"].found == "vllm, by --server, or the run's manifest"
 
 
 def test_a_model_that_always_thinks_has_no_system_1_to_trust() -> None:
@@ -272,7 +302,7 @@ def test_a_model_that_always_thinks_has_no_system_1_to_trust() -> None:
 
 def test_two_endpoints_are_each_asked_what_concerns_them() -> None:
     thinker = Endpoint(models=[{"id": "Qwen/QwQ-32B", "max_model_len": 40960}], system1="apart")
-    quick = Endpoint(models=[{"id": "Qwen/Qwen3-8B", "max_model_len": 8192}])
+    quick = Endpoint(models=[{"id": "Qwen/Qwen3-8B", "max_model_len": 8192, "owned_by": "sglang"}])
     with serving(thinker) as main, serving(quick) as second:
         findings = named(
             Connection(
@@ -283,7 +313,7 @@ def test_two_endpoints_are_each_asked_what_concerns_them() -> None:
             )
         )
         assert not any("response_format" in body for body in main.bodies)
-    assert len(findings) == 2 * 10 + 4
+    assert len(findings) == 2 * 11 + 4
     assert findings[LEAK].verdict == findings[REASONS].verdict == findings["schema honoured"].verdict == "yes"
     assert findings["window (System 2)"].verdict == "yes"
     assert "--profiles" in findings["window (System 1)"].fix

@@ -80,7 +80,12 @@ class Seen:
 async def attempted(base_url: str, model: str) -> Seen:
     """One attempt on a server, heard and kept as a run does it. Its requests are counted by whoever serves."""
     connection = Connection(
-        model=model, base_url=base_url, api_key=KEY, retries=RETRIES, timeouts=Timeouts(first_byte=1.0, silence=1.0)
+        model=model,
+        base_url=base_url,
+        server="generic",  # so that it is not asked what it is
+        api_key=KEY,
+        retries=RETRIES,
+        timeouts=Timeouts(first_byte=1.0, silence=1.0),
     )
     journal, events = MemoryJournal(), list[Event]()
     async with connect(connection) as endpoints:

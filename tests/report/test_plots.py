@@ -22,7 +22,7 @@ from scale_reasoning.report.metrics import summarise
 from scale_reasoning.report.plots import FORMATS, KINDS, draw
 from scale_reasoning.report.plots.difficulty import estimate_shares
 from scale_reasoning.report.plots.frontier import draw_frontier, find_pareto
-from scale_reasoning.report.plots.page import Page
+from scale_reasoning.report.plots.page import Page, house_style
 from scale_reasoning.report.plots.panel import Panel
 from scale_reasoning.report.plots.points import find_paper_points, measure
 from scale_reasoning.report.plots.series import (
@@ -34,6 +34,7 @@ from scale_reasoning.report.plots.series import (
 )
 from scale_reasoning.report.plots.stages import draw_stages
 from scale_reasoning.report.plots.style import compact, shorten
+from scale_reasoning.report.plots.sweeps import draw_budget
 from scale_reasoning.runs.outcome import Cell
 from scale_reasoning.types import Usage
 
@@ -146,6 +147,23 @@ def test_a_plot_of_a_sweep_refuses_runs_without_it_and_says_how_to_make_it(tmp_p
     with pytest.raises(ConfigError, match="difficulty"):
         draw("difficulty", [cell([outcome()])], tmp_path / "out.png")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("pictures")
+def test_a_sweep_of_thinking_budgets_is_called_that_and_says_what_enforced_them() -> None:
+    with house_style():
+        for option, ways, title in (
+            ("thinking_budget", ("server",), "Accuracy by thinking budget"),
+            ("system2_max_tokens", (), "Accuracy by System 2 token limit"),
+        ):
+            cells = [
+                cell([outcome("p", 0, budget_by=ways)], strategy={"name": "scale", "tau": 0.2, option: tokens})
+                for tokens in (1024, 2048)
+            ]
+            page = Page()
+            draw_budget(page, [measure(each, "planned") for each in cells])
+            assert page.title == title
+            assert ("thinking budgets enforced by: server" in page.caption) == bool(ways)
 
 
 @pytest.mark.usefixtures("pictures")

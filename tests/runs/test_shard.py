@@ -181,6 +181,17 @@ def test_machines_may_have_their_servers_in_different_places(tmp_path: Path) -> 
     assert read_manifest(tmp_path / "merged").cells[0].model.base_url == "http://machine1/v1"
 
 
+def test_machines_may_have_servers_of_kinds_that_are_told_alike_and_of_no_others(tmp_path: Path) -> None:
+    plan = manifest([COT])
+    for n, kind in enumerate((None, "vllm", "ollama"), 1):
+        fresh(tmp_path / f"{n}", share(plan, f"{n}/3"), 3, Sim())
+        there = replace(plan.cells[0].model, base_url="http://machine/v1", server=kind)
+        write_manifest(tmp_path / f"{n}", replace(share(plan, f"{n}/3"), cells=(replace(plan.cells[0], model=there),)))
+    merge(tmp_path / "merged", [tmp_path / "1", tmp_path / "2"])
+    with pytest.raises(ConfigError, match=r"cell 1, model: .*ollama"):
+        merge(tmp_path / "other", [tmp_path / "1", tmp_path / "3"])
+
+
 def test_shards_are_made_merged_and_gone_on_with_by_the_command(tmp_path: Path) -> None:
     file, out = file_of_problems(tmp_path), tmp_path / "merged"
     with serving() as server:

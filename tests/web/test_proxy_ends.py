@@ -142,6 +142,8 @@ def test_a_reply_that_begins_anew_is_counted_twice_against_the_budget() -> None:
     tried: list[int] = []
 
     async def breaking(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        if not request.path.endswith("/chat/completions"):
+            raise web.HTTPNotFound
         tried.append(1)
         response = await opened(request)
         for _ in range(20):

@@ -17,6 +17,7 @@ from scale_reasoning.errors import ConfigError
 from scale_reasoning.profiles import EFFORTS
 from scale_reasoning.runs import shard as shards
 from scale_reasoning.runs.manifest import DatasetSpec
+from scale_reasoning.servers import find_server
 from scale_reasoning.strategies import STRATEGIES, Flag, flags
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
@@ -108,6 +109,9 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     add("--api-key-env", metavar="NAME", help="environment variable with the API key (default OPENAI_API_KEY)")
     add("--profile", metavar="NAME", help="model family, if the model's name does not show it (see docs/engines.md)")
     add("--profiles", type=Path, metavar="FILE", help="a TOML file of your own model families")
+    add("--server", metavar="KIND", help="kind of the server, see docs/engines.md (default: by the URL's host, or "
+        "by what the server says of itself)")  # fmt: skip
+    add("--system1-server", metavar="KIND", help="the same for --system1-base-url")
     add(
         "--window",
         type=read_number(1),
@@ -136,6 +140,8 @@ def read_model(args: argparse.Namespace) -> ModelFlags:
         raise ConfigError(f"--temperature {args.temperature}: must be from 0 to 10")
     if args.top_p is not None and not 0 < args.top_p <= 1:
         raise ConfigError(f"--top-p {args.top_p}: must be above 0 and at most 1")
+    for kind in filter(None, (args.server, args.system1_server)):
+        find_server(kind)
     if any("@" in url for url in args.more_base_urls):
         raise ConfigError("--base-url: with several servers, none may contain a user or password; use --api-key-env")
     model = read(

@@ -11,7 +11,7 @@ from scale_reasoning.cli.report import RUN, read_all_cells, split_name
 from scale_reasoning.errors import ConfigError
 
 KINDS = {
-    "budget": "accuracy by System 2 token limit",
+    "budget": "accuracy by System 2 token limit, or by thinking budget",
     "tau": "accuracy, tokens and hard share by tau",
     "frontier": "accuracy by tokens, all cells of all runs",
     "difficulty": "assessed difficulties by outcome",

@@ -18,6 +18,7 @@ from scale_reasoning.cli.flags import SERVER_KEYS, ModelFlags, RunFlags, pick_gi
 from scale_reasoning.cli.options import say
 from scale_reasoning.engines import listing, name_model
 from scale_reasoning.engines.connection import Connection, ModelSpec, derive_system1
+from scale_reasoning.engines.identify import name_server
 from scale_reasoning.engines.table import is_on_server
 from scale_reasoning.errors import ConfigError, EngineError
 from scale_reasoning.runs.manifest import Manifest, name_unnamed
@@ -156,6 +157,17 @@ def name_models(manifest: Manifest, connections: Mapping[ModelSpec, Connection])
             if spec.model is None and connection.base_url is not None
         }
     )
+
+
+def name_servers(manifest: Manifest, connections: Mapping[ModelSpec, Connection]) -> Manifest:
+    """The manifest with the kind of every server, so that a resume sends the same requests."""
+    named: dict[ModelSpec, ModelSpec] = {}
+    for spec, connection in connections.items():
+        if connection.base_url is not None or connection.system1_base_url is not None:
+            stored = replace(connection, server=spec.server, system1_server=spec.system1_server)
+            found = asyncio.run(name_server(stored))
+            named[spec] = replace(spec, server=found.server, system1_server=found.system1_server)
+    return manifest.replace_models(named)
 
 
 async def _fetch_entries(connection: Connection) -> Mapping[str, JSON] | None:

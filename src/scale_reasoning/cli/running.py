@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from scale_reasoning.cli.flags import RunFlags
 from scale_reasoning.cli.options import say
-from scale_reasoning.cli.reach import explain_unlisted, make_connections, name_models
-from scale_reasoning.endpoint import Endpoints
+from scale_reasoning.cli.reach import explain_unlisted, make_connections, name_models, name_servers
+from scale_reasoning.endpoint import Endpoints, explain_budget
 from scale_reasoning.engines import connect, list_adaptations
 from scale_reasoning.engines.connection import Connection, ModelSpec
 from scale_reasoning.engines.llama import SLOTS
@@ -23,8 +23,10 @@ from scale_reasoning.events import Listener
 from scale_reasoning.runs import manifest as manifests
 from scale_reasoning.runs.manifest import Manifest
 from scale_reasoning.runs.policy_file import read_policy
+from scale_reasoning.strategies import has_budget
 
 if TYPE_CHECKING:
+    from scale_reasoning.lm import Strategy
     from scale_reasoning.runs.outcome import Outcome
     from scale_reasoning.runs.pace import Goal
     from scale_reasoning.runs.store import Store
@@ -37,6 +39,7 @@ def prepare_new(flags: RunFlags, manifest: Manifest) -> tuple[Manifest, dict[str
     """The manifest of a new run, resolved, and its problems. A server names its model where none was named."""
     if not flags.dry_run:
         manifest = name_models(manifest, make_connections(flags, manifest))
+        manifest = name_servers(manifest, make_connections(flags, manifest))
     manifest, problems = _prepare(manifest)
     if flags.strategy.policy is not None:
         _require_policy(flags.strategy.policy, manifest)
@@ -187,10 +190,18 @@ async def _open_runner(
             spec: await stack.enter_async_context(connect(connection, servers))
             for spec, connection in connections.items()
         }
+        explain_budgets((cell.make_strategy(), endpoints[cell.model]) for cell in store.manifest.cells)
         try:
             yield partial(run, store, endpoints, listener=listener)
         finally:
             _store_adaptations(store, endpoints.values())
+
+
+def explain_budgets(rows: Iterable[tuple[Strategy, Endpoints]]) -> None:
+    """Says once for each server that has no key for a thinking budget what enforces it instead."""
+    lines = (explain_budget(endpoints) for strategy, endpoints in rows if has_budget(strategy))
+    for line in dict.fromkeys(filter(None, lines)):
+        say(line)
 
 
 def _store_adaptations(store: Store, endpoints: Iterable[Endpoints]) -> None:

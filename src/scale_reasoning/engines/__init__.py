@@ -10,10 +10,12 @@ from scale_reasoning.endpoint import Endpoint, Endpoints
 from scale_reasoning.engines.adapting import Adaptable, Adaptations
 from scale_reasoning.engines.catalogue import DEFAULT_MODEL as DEFAULT_MODEL
 from scale_reasoning.engines.connection import Connection, ModelSpec, derive_system1, find_family
+from scale_reasoning.engines.identify import kind_of, name_server
 from scale_reasoning.engines.limit import Slots, limit_of
 from scale_reasoning.engines.policy import Limited, Retrying
 from scale_reasoning.engines.spread import SharedServers, Spread
 from scale_reasoning.engines.table import OpenEngine, is_on_server, open_engine
+from scale_reasoning.servers import GENERIC, adapt_mode, find_server
 from scale_reasoning.types import Engine, Mode
 
 
@@ -24,7 +26,7 @@ async def connect(connection: Connection, servers: SharedServers | None = None) 
     A mode that the model's family lacks, and for which no other model was named, has no entry; a strategy that asks
     for it raises a ConfigError that says what to do. Raises ConfigError for what cannot be opened.
     """
-    connection = await name_model(connection)
+    connection = await name_server(await name_model(connection))
     async with AsyncExitStack() as stack:
         servers = servers or SharedServers()
         main = await _open_with_policies(connection, servers, stack)
@@ -38,7 +40,7 @@ async def connect(connection: Connection, servers: SharedServers | None = None) 
 
 def endpoints(engine: Engine, model: str, *, profile: str | None = None, window: int | None = None) -> Endpoints:
     """Both modes on one engine of your own, of the family `profile` (default: the one that matches `model`)."""
-    spec = ModelSpec(model=model, profile=profile, window=window)
+    spec = ModelSpec(model=model, profile=profile, window=window, server=GENERIC)
     opened = OpenEngine(engine=engine, model=model, window=window)
     return {mode: endpoint for mode in Mode for endpoint in make_endpoint(spec, opened, mode).values()}
 
@@ -63,8 +65,10 @@ def make_endpoint(spec: ModelSpec, opened: OpenEngine, mode: Mode) -> dict[Mode,
     given = {"temperature": spec.temperature, "top_p": spec.top_p}
     sampling = replace(profile.sampling, **{key: value for key, value in given.items() if value is not None})
     window = opened.window or spec.window or family.window
-    profile = replace(profile, sampling=sampling)
-    return {mode: Endpoint(engine=opened.engine, model=opened.model, profile=profile, window=window)}
+    server = find_server(kind_of(spec))
+    profile = adapt_mode(replace(profile, sampling=sampling), server)
+    endpoint = Endpoint(engine=opened.engine, model=opened.model, profile=profile, window=window, server=server.name)
+    return {mode: endpoint}
 
 
 async def _open_with_policies(connection: Connection, shared: SharedServers, stack: AsyncExitStack) -> OpenEngine:

@@ -15,6 +15,7 @@ from scale_reasoning.engines.changes import Body, Bound, Change, Drop, Fold, Sim
 from scale_reasoning.engines.objections import LIMITS, find_changes
 from scale_reasoning.errors import EngineError, Overloaded, Rejected
 from scale_reasoning.profiles import profile_for
+from scale_reasoning.servers import SWITCHES
 from scale_reasoning.types import Mode, Request
 
 MOST_CHANGES = 12
@@ -25,12 +26,6 @@ ADAPTABLE = (None, 400, 403, 404, 406, 415, 422, 500, 501)
 
 PERMITTED = ("logprobs", "top_logprobs")
 """Keys that a key of the service may lack the permission for, as OpenAI says of reasoning models."""
-
-SWITCHES = {
-    "chat_template_kwargs", "thinking", "reasoning", "reasoning_effort", "enable_thinking", "thinking_budget",
-    "output_config", "think",
-}  # fmt: skip
-"""Keys that switch between System 1 and System 2."""
 
 _LOST_SWITCH = (
     ", and a sentence in the prompt asks for System 1 or System 2 instead. Whether that works, `scale doctor` tells; "

@@ -86,6 +86,7 @@ async def check_reasoning(engine: ProbedEngine) -> Finding:
     profile = engine.endpoints[Mode.SYSTEM2].profile
     try:
         reply = await engine.ask(PUZZLE, MANY, mode=Mode.SYSTEM2)
+        engine.thought = reply.completion
     except Rejected as refusal:
         return no(f"refused: {refusal}", "no hard step can be solved", _switch_on(profile))
     if sign := sign_of_thinking(reply.completion):

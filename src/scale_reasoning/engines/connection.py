@@ -28,7 +28,9 @@ class ModelSpec:
     more_base_urls: further servers of the same model. system1_model, system1_base_url: the model and server of System 1
     where they are others. api_key_env: the environment variable with the API key, which only the `scale` command reads.
     profile: a family of profiles.toml instead of the one that matches the name; profiles: a file of the user's own
-    families. window: tokens, prompt and reply together. temperature, top_p: instead of the profile's.
+    families. window: tokens, prompt and reply together. temperature, top_p: instead of the profile's. server,
+    system1_server: kinds of servers.toml; None where the URL's host or the server itself is to show it, and in a stored
+    manifest for a generic server.
     """
 
     model: str | None = None
@@ -42,6 +44,8 @@ class ModelSpec:
     window: int | None = None
     temperature: float | None = None
     top_p: float | None = None
+    server: str | None = None
+    system1_server: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +84,7 @@ def derive_system1(spec: Spec) -> Spec | None:
         spec,
         base_url=spec.system1_base_url or spec.base_url,
         more_base_urls=() if spec.system1_base_url else spec.more_base_urls,
+        server=spec.system1_server or (None if spec.system1_base_url else spec.server),
     )
     if spec.system1_model in (None, spec.model):
         return moved

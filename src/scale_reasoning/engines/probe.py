@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from scale_reasoning.engines import checks, listing, name_model
+from scale_reasoning.engines.check_budget import BUDGET, check_budget
 from scale_reasoning.engines.check_logprobs import check_logprobs
 from scale_reasoning.engines.connection import Connection, derive_system1
 from scale_reasoning.engines.findings import Finding, no, unknown, yes
@@ -19,6 +20,7 @@ from scale_reasoning.engines.probed import ProbedEngine, open_probed
 from scale_reasoning.engines.refusals import quote
 from scale_reasoning.engines.table import is_on_server
 from scale_reasoning.errors import EngineError, Rejected, Unreachable
+from scale_reasoning.servers import GENERIC, find_server, list_servers
 from scale_reasoning.types import Mode
 
 __all__ = ["LEAK", "MODEL", "REACHABLE", "Finding", "is_complete", "probe"]
@@ -28,7 +30,7 @@ LEAK = "System 1 leaks no reasoning"
 MODEL = "model"
 LAST = "streaming"
 
-Check: TypeAlias = Callable[[ProbedEngine], Awaitable[Finding]]
+Check: TypeAlias = Callable[[ProbedEngine], Awaitable[Finding | None]]
 
 PLANETS = "Name the planets of the solar system."
 
@@ -42,7 +44,7 @@ async def probe(
 ) -> list[Finding]:
     """What the endpoint of each mode can do; where both modes have one endpoint, everything is found once.
 
-    Sends at most 12 requests to an endpoint, one after the other, and repeats those in which the server refuses a key.
+    Sends at most 13 requests to an endpoint, one after the other, and repeats those in which the server refuses a key.
     `say` is called with the name of each finding before its check, and `tell` with the finding. The checks of an
     endpoint end with `reachable` or `model` when it cannot be used, and with the check in which it falls silent. Raises
     ConfigError for what cannot be opened; an EngineError becomes a finding.
@@ -89,8 +91,9 @@ async def _run_checks(
             finding = await check(engine)
         except EngineError as error:
             finding, silent = unknown(str(error)), isinstance(error, Unreachable)
-        add(replace(finding, name=name if mode else name + label))
-        unusable = name in (REACHABLE, MODEL) and finding.verdict == "no"
+        if finding is not None:
+            add(replace(finding, name=name if mode else name + label))
+        unusable = name in (REACHABLE, MODEL) and finding is not None and finding.verdict == "no"
         if silent or unusable:
             break
 
@@ -140,6 +143,20 @@ async def _check_window(engine: ProbedEngine) -> Finding:
     return listing.check_window(engine.endpoint.window, entry, own=engine.opened.window, flag=flag)
 
 
+async def _check_server(engine: ProbedEngine) -> Finding | None:
+    """Which kind of server it is."""
+    if not is_on_server(engine.connection):
+        return None
+    kind = find_server(engine.connection.server or GENERIC)
+    if kind.name != GENERIC or "--server" in engine.shown_by:
+        return yes(f"{kind.name}, {engine.shown_by}")
+    return unknown(
+        f"{GENERIC}: {engine.shown_by}",
+        f"--server KIND, one of {', '.join(name for name in list_servers() if name != GENERIC)}",
+        cost="a switch or a thinking budget that only this kind of server takes is not used",
+    )
+
+
 async def _check_profile(engine: ProbedEngine) -> Finding:
     """Whether the model's family is known."""
     name, is_given = engine.family.name, engine.connection.profile is not None
@@ -155,10 +172,12 @@ async def _check_profile(engine: ProbedEngine) -> Finding:
 _CHECKS: tuple[tuple[str, Check, Mode | None], ...] = (
     (REACHABLE, _check_reachable, None),
     (MODEL, _check_model, None),
+    ("server", _check_server, None),
     ("window", _check_window, None),
     ("profile", _check_profile, None),
     (LEAK, checks.check_leak, Mode.SYSTEM1),
     ("System 2 reasons", checks.check_reasoning, Mode.SYSTEM2),
+    (BUDGET, check_budget, Mode.SYSTEM2),
     ("schema honoured", checks.check_schema, Mode.SYSTEM1),
     ("logprobs", check_logprobs, Mode.SYSTEM1),  # looks at the reply to the check before it
     ("n", checks.check_choices, None),

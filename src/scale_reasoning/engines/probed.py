@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from scale_reasoning.endpoint import Endpoint, Endpoints, request_for
+from scale_reasoning.endpoint import Endpoint, Endpoints, Thinking, request_for
 from scale_reasoning.engines import make_endpoint
 from scale_reasoning.engines.adapting import Adaptable, Adaptation
 from scale_reasoning.engines.connection import Connection, find_family
+from scale_reasoning.engines.identify import identify
 from scale_reasoning.engines.table import OpenEngine, open_engine
 from scale_reasoning.engines.values import value_at
 from scale_reasoning.errors import Rejected
@@ -40,6 +41,7 @@ class TimedReply:
 class ProbedEngine:
     """An open engine, and the modes it is to serve; `endpoints` lacks those that its family lacks.
 
+    `shown_by` says what showed the kind of the server, `thought` is the reply to the question that is worth a thought,
     `names` is the server's list of models, `refusal` its refusal of the first chat, `replies` all replies so far.
     """
 
@@ -48,6 +50,8 @@ class ProbedEngine:
     family: Profile
     modes: tuple[Mode, ...]
     endpoints: Endpoints
+    shown_by: str = ""
+    thought: Completion | None = None
     names: Mapping[str, JSON] | None = None
     refusal: Rejected | None = None
     replies: list[TimedReply] = field(default_factory=list[TimedReply])
@@ -91,13 +95,14 @@ class ProbedEngine:
         mode: Mode | None = None,
         schema: Schema | None = None,
         logprobs: int | None = None,
+        thinking: Thinking | None = None,
     ) -> Request:
         """What an LM would send to ask this in at most `limit` new tokens."""
         mode = mode or self.cheapest
         endpoint = self.endpoints[mode]
         # A thought with a budget needs a limit above it (Anthropic).
         limit += value_at(endpoint.profile.extras, "thinking", "budget_tokens") or 0
-        return request_for(self.endpoints, (Message("user", text),), mode, 1, limit, schema, logprobs)
+        return request_for(self.endpoints, (Message("user", text),), mode, 1, limit, schema, logprobs, thinking)
 
     async def ask(self, text: str, limit: int, *, mode: Mode | None = None) -> TimedReply:
         """The reply to a text. Raises the engine's EngineErrors, as the two methods below do."""
@@ -131,8 +136,15 @@ class ProbedEngine:
 
 async def open_probed(connection: Connection, modes: tuple[Mode, ...], stack: AsyncExitStack) -> ProbedEngine:
     """The engine that serves these modes, without policies; `stack` closes it. Raises ConfigError."""
+    identity = await identify(connection)
+    connection = replace(connection, server=identity.name)
     opened = await open_engine(connection, stack)
     endpoints = {mode: e for wanted in modes for mode, e in make_endpoint(connection, opened, wanted).items()}
     return ProbedEngine(
-        connection=connection, opened=opened, family=find_family(connection), modes=modes, endpoints=endpoints
+        connection=connection,
+        opened=opened,
+        family=find_family(connection),
+        modes=modes,
+        endpoints=endpoints,
+        shown_by=identity.shown_by,
     )

@@ -147,7 +147,9 @@ ANTHROPIC_HOST = "api.anthropic.com"
 
 
 def choose_protocol(spec: ModelSpec) -> str:
-    """The row of SERVED for the server at the spec's base URL, by its host: the one place that decides it."""
+    """The row of SERVED for the server at the spec's base URL, by its kind, or by its host where no kind is said."""
+    if spec.server is not None:
+        return "anthropic" if spec.server == "anthropic" else "openai"
     try:
         host = urlsplit(spec.base_url or "").hostname
     except ValueError:  # the engine says what is wrong with the URL

@@ -33,7 +33,8 @@ class Prices:
 class Summary(msgspec.Struct, frozen=True, kw_only=True, rename={"pending": "owed", "options": "knobs"}):
     """The metrics of one cell. Shares are in [0, 1]; tokens are means per attempt; None is unknown.
 
-    row: the number of the cell's row in its run's report. label: the options that tell the strategy from others.
+    row: the number of the cell's row in its run's report. label: the options that tell the strategy from others, and
+    `budget_by`: what enforced its thinking budget.
     completed: final attempts. scored: attempts in the denominator of acc. pending: attempts without a final record
     (planned - completed). uncounted: attempts whose server reported no response tokens; any makes the means unknown.
     tpi, hard: tokens, and System 2 iterations, over iterations; ratios of sums. prices: those that `cost` was computed
@@ -151,7 +152,7 @@ def summarise(
         model=cell.model,
         strategy=str(cell.strategy.get("name", "")),
         options=shorten(cell.strategy),
-        label=label(cell.strategy),
+        label=label(cell.strategy) | ({"budget_by": cell.budget_by} if cell.budget_by else {}),
         denominator=denominator,
         acc=acc.value if acc else None,
         acc_low=acc.low if acc else None,

@@ -15,7 +15,7 @@ from scale_reasoning.runs.outcome import Cell
 from scale_reasoning.strategies import shorten, unusual
 from scale_reasoning.types import JSON
 
-LIMITS = frozenset({"system2_max_tokens", "on_limit"})
+LIMITS = frozenset({"system2_max_tokens", "thinking_budget", "on_limit"})
 """Options that chain of thought and SCALE share; equal where the two are compared."""
 ROUTING = frozenset({"name", "route", "assess", "system1_max_tokens"})
 """Options that may differ where two routes of SCALE are compared: they belong to routing, or to one system alone."""

@@ -237,7 +237,17 @@ def _write_notes(summaries: Sequence[Summary]) -> list[str]:
             "count only the responses to sub-problems: they are under Tok solve and Tpi solve, with ours of that "
             "stage, and not comparable with Tok and Tpi, which are of all stages."
         )
-    return [*notes, *_note_uncounted(summaries)]
+    return [*notes, *_note_budgets(summaries), *_note_uncounted(summaries)]
+
+
+def _note_budgets(summaries: Sequence[Summary]) -> list[str]:
+    """How thinking budgets were enforced, with the budgets."""
+    found: dict[str, dict[str, None]] = {}
+    for summary in summaries:
+        if (enforcer := summary.label.get("budget_by")) is not None:
+            budget = flatten(summary.options).get("thinking_budget")
+            found.setdefault(str(enforcer), {})[str(budget or "by level")] = None
+    return [f"thinking budgets ({', '.join(budgets)}): enforced by {enforcer}" for enforcer, budgets in found.items()]
 
 
 def _note_uncounted(summaries: Sequence[Summary]) -> list[str]:
@@ -271,7 +281,7 @@ def _name_strategy(summary: Summary, swept: Sequence[str]) -> str:
 
 
 def _write_option(summary: Summary, name: str) -> str:
-    value = flatten(summary.options).get(name)
+    value = flatten(summary.options).get(name, summary.label.get(name))
     return NOTHING if value is None else str(value)
 
 

@@ -19,6 +19,7 @@ from scale_reasoning.errors import ConfigError, refuse_unknown_keys
 from scale_reasoning.files import read_bounded, read_toml, why
 from scale_reasoning.lm import Strategy
 from scale_reasoning.runs.shard import Shard
+from scale_reasoning.servers import GENERIC
 from scale_reasoning.strategies import describe, make
 from scale_reasoning.strategies.former import modernise_tree
 from scale_reasoning.types import JSON, Problem
@@ -44,8 +45,14 @@ UNNAMED = "smollm2"
 
 
 def name_unnamed(spec: ModelSpec) -> ModelSpec:
-    """The model that a stored manifest means: `UNNAMED` where it names neither a model nor a server."""
-    return spec if spec.model or spec.base_url else replace(spec, model=UNNAMED)
+    """The model that a stored manifest means: `UNNAMED` where it names neither a model nor a server, and a generic
+    server where it names no kind.
+    """
+    if spec.system1_base_url and spec.system1_server is None:
+        spec = replace(spec, system1_server=GENERIC)
+    if spec.base_url:
+        return spec if spec.server else replace(spec, server=GENERIC)
+    return spec if spec.model else replace(spec, model=UNNAMED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,8 +137,10 @@ RESOLVED: Mapping[str, Any] = {
     "datasets": dict[str, dict[str, Any]],
     "prompts": dict[str, Any],
     "profiles": dict[str, Any],
+    "servers": dict[str, str],
 }
 """The shapes of what `resolved` says, where something reads it."""
+_LATER_KEYS = ("server", "system1_server")
 _SHARED_KEYS = ("samples", "seed", "grader", "reuse")
 RECIPE_KEYS = {*_SHARED_KEYS, "data_dir", "count", "datasets", "models", "strategies"}
 
@@ -205,8 +214,13 @@ def decode(value: JSON, where: str) -> Manifest:
 
 
 def encode(manifest: Manifest) -> bytes:
-    """The manifest as indented JSON."""
-    return msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
+    """The manifest as indented JSON. Keys that the first manifests did not have are left out where they are None."""
+    table = msgspec.to_builtins(manifest)
+    for cell in table["cells"]:
+        for key in _LATER_KEYS:
+            if cell["model"][key] is None:
+                del cell["model"][key]
+    return msgspec.json.format(msgspec.json.encode(table), indent=1) + b"\n"
 
 
 def list_differences(old: Manifest, new: Manifest) -> list[str]:

@@ -20,6 +20,7 @@ from scale_reasoning.runs import database
 from scale_reasoning.runs.folder import DAMAGED, attached, opened, read_manifest, store_errors
 from scale_reasoning.runs.manifest import Manifest, list_differences
 from scale_reasoning.runs.store import create, reading
+from scale_reasoning.servers import find_server
 from scale_reasoning.types import Completion, Problem, Record
 
 if TYPE_CHECKING:
@@ -113,9 +114,25 @@ def _without_servers(manifest: Manifest) -> Manifest:
 
 
 def _without_addresses(model: ModelSpec) -> ModelSpec:
+    """The model without the addresses of its servers, and without kinds of servers that are told as a generic one is:
+    one of several machines may not have found out what its server is.
+    """
     served = "a server" if model.base_url else None
     system1 = "a server" if model.system1_base_url else None
-    return replace(model, base_url=served, more_base_urls=(), system1_base_url=system1, api_key_env=None)
+    return replace(
+        model,
+        base_url=served,
+        more_base_urls=(),
+        system1_base_url=system1,
+        api_key_env=None,
+        server=_without_alike(model.server),
+        system1_server=_without_alike(model.system1_server),
+    )
+
+
+def _without_alike(kind: str | None) -> str | None:
+    """The kind of a server; None for those that are told as a generic one is."""
+    return kind if kind is not None and find_server(kind).has_own_switch else None
 
 
 def _problems(folders: Sequence[Path], manifest: Manifest) -> dict[str, list[Problem]]:

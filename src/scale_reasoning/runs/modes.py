@@ -215,7 +215,7 @@ async def _rate(lm: LM, context: Context, question: Question) -> float | None:
 def _choose_limit(endpoint: Endpoint, mode: Mode) -> int:
     """New tokens of a reply. A thought with a budget needs a limit above it (Anthropic)."""
     profile = endpoint.profile
-    thinks = mode is Mode.SYSTEM2 and (profile.extras or profile.starts_thinking)
+    thinks = mode is Mode.SYSTEM2 and (profile.extras or profile.thinks)
     usual = BRIEF if mode is Mode.SYSTEM1 else THOUGHT if thinks else WORKED
     limit = usual + (value_at(profile.extras, "thinking", "budget_tokens") or 0)
     return limit if profile.max_tokens is None else min(limit, profile.max_tokens)

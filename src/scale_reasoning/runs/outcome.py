@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from scale_reasoning.answers import answer_class
-from scale_reasoning.types import JSON, Form, Mode, Record, Solution, Usage
+from scale_reasoning.types import JSON, BudgetBy, Form, Mode, Record, Solution, Usage
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, rename={"pending": "owed"}):
@@ -17,7 +17,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, rename={"pending": "owe
     pending: an infrastructure error ended it; never scored. correct: None when pending or without a gold answer, else
     False for every model failure. iterations: sub-problems, rounds or 1 for a single chain, summed over voting chains.
     hard: iterations in System 2. answers: the class of each voting chain's answer (one entry where there is no
-    voting), None for none; forms: where each was read, empty in outcomes from before there were forms.
+    voting), None for none; forms: where each was read, empty in outcomes from before there were forms. budget_by: what
+    enforced thinking budgets, each once; empty where there was none.
     """
 
     problem_id: str
@@ -39,6 +40,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, rename={"pending": "owe
     seconds: float
     model_seconds: float
     forms: tuple[Form | None, ...] = ()
+    budget_by: tuple[BudgetBy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,11 @@ class Cell:
     def planned(self) -> int:
         """The number of attempts: problems x samples, without those of other shards."""
         return self.problems * self.samples - self.elsewhere
+
+    @property
+    def budget_by(self) -> str:
+        """What enforced the thinking budgets of its attempts; empty where there was none."""
+        return " and ".join(sorted({each for outcome in self.outcomes for each in outcome.budget_by}))
 
 
 def outcome_of(record: Record) -> Outcome:
@@ -85,6 +92,7 @@ def outcome_of(record: Record) -> Outcome:
         seconds=record.seconds,
         model_seconds=sum(call.seconds for call in record.calls),
         forms=tuple(chain.form for chain in chains) or (None,),
+        budget_by=tuple(sorted({step.budget_by for step in steps if step.budget_by})),
     )
 
 

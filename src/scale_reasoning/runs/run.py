@@ -106,16 +106,16 @@ def _units(store: Store, rank: Callable[[Problem], int]) -> Iterator[Unit]:
     for number, spec in enumerate(manifest.cells):
         groups.setdefault((spec.dataset.name, spec.model), []).append(number)
     for (dataset, _), cells in groups.items():
-        ordered = tuple(sorted(cells, key=lambda number: -_limit(manifest.cells[number])))
+        ordered = tuple(sorted(cells, key=lambda number: _limits(manifest.cells[number]), reverse=True))
         problems = sorted(store.problems(dataset), key=rank)
         for problem, sample in manifest.list_units(dataset, problems):
             yield Unit(problem=problem, sample=sample, cells=ordered)
 
 
-def _limit(spec: CellSpec) -> float:
-    """The System 2 limit. The largest is first, because its replies can be used for the smaller ones."""
-    limit = spec.strategy.get("system2_max_tokens")
-    return float("inf") if limit is None else float(limit)
+def _limits(spec: CellSpec) -> tuple[float, ...]:
+    """System 2's limits. The largest are first, because their replies can be used for the smaller ones."""
+    limits = (spec.strategy.get(option) for option in ("system2_max_tokens", "thinking_budget"))
+    return tuple(float("inf") if limit is None else float(limit) for limit in limits)
 
 
 class _RemainingWork:

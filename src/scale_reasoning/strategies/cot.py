@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from scale_reasoning.endpoint import Thinking
 from scale_reasoning.lm import LM
 from scale_reasoning.prompts import Prompts, choose_prompts, load_own
 from scale_reasoning.strategies.options import (
@@ -11,7 +12,9 @@ from scale_reasoning.strategies.options import (
     ON_LIMIT,
     SYSTEM1_LIMIT,
     SYSTEM2_LIMIT,
+    THINKING_BUDGET,
     check_options,
+    count,
     option,
     prompts_file,
     token_limit,
@@ -27,6 +30,7 @@ class CoT:
     mode: Mode = option(Mode.SYSTEM2, "mode of the solution", flag=True)
     system1_max_tokens: int | None = token_limit(None, SYSTEM1_LIMIT, flag=True)
     system2_max_tokens: int | None = token_limit(None, SYSTEM2_LIMIT, flag=True)
+    thinking_budget: int | None = count(None, THINKING_BUDGET, flag=True)
     on_limit: OnLimit = option("cut", ON_LIMIT, flag=True)
     answers: Answers = option("any", ANSWERS, flag=True)
     prompts: str = prompts_file()
@@ -36,11 +40,14 @@ class CoT:
 
     def most_calls(self) -> int:
         """See Strategy."""
-        return 2 if self.answers == "any" or (self.on_limit == "force" and self.mode is Mode.SYSTEM2) else 1
+        forces = self.on_limit == "force" or self.thinking_budget is not None
+        return 2 if self.answers == "any" or (forces and self.mode is Mode.SYSTEM2) else 1
 
     async def solve(self, problem: Problem, lm: LM) -> Solution:
         """See Strategy."""
         prompts = choose_prompts(self.prompts, load_own(__file__, lm.prompts))
+        thinking = Thinking(budget=self.thinking_budget)
+        lm.check_thinking(self.mode, thinking)
         chain = await run_step(
             lm.at("solve"),
             question(problem, prompts, self.mode),
@@ -49,6 +56,7 @@ class CoT:
             final=True,
             max_tokens=self.system1_max_tokens if self.mode is Mode.SYSTEM1 else self.system2_max_tokens,
             second=second_calls(prompts, self.on_limit, self.answers),
+            thinking=thinking,
         )
         answer = read_answer(chain.step, self.answers)
         notes = (chain.note,) if chain.note else ()

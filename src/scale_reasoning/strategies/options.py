@@ -18,6 +18,10 @@ Value: TypeAlias = str | int | float | None
 
 SYSTEM1_LIMIT = "new tokens of a System 1 solution; by default the model family's limit"
 SYSTEM2_LIMIT = "new tokens of a System 2 solution, reasoning included; by default the model family's limit"
+THINKING_BUDGET = (
+    "new tokens of a System 2 thought: enforced by the server if it has a key for it, else by a second call that asks "
+    "for the answer"
+)
 ANSWERS = r"any: read in \boxed{}, else in what the text calls its answer, else asked for; boxed: in \boxed{} only"
 ON_LIMIT = "what becomes of a System 2 solution that its limit cuts off: it stands, or its result is asked for"
 

@@ -19,6 +19,7 @@ from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import Strategy
 from scale_reasoning.prompts import Prompts, choose_prompts, load_own
 from scale_reasoning.strategies.allocators import SHORT_NAMES
+from scale_reasoning.strategies.allocators.graded import Graded
 from scale_reasoning.strategies.allocators.probe import Probe
 from scale_reasoning.strategies.former import modernise
 from scale_reasoning.strategies.number import number_of
@@ -72,6 +73,14 @@ def find_option(name: str, settings: Settings, key: str) -> str | None:
 def needs_both_modes(name: str) -> bool:
     """Whether the strategy called `name`, or a part that it has by default, needs System 1 and System 2."""
     return any(getattr(part, "NEEDS_BOTH_MODES", False) for part in nested(STRATEGIES[name]()))
+
+
+def has_budget(strategy: object) -> bool:
+    """Whether a strategy or a part of it gives thoughts a budget."""
+    parts = list(nested(strategy))
+    levels = (level for each in parts if isinstance(each, Graded) for level in each.list_thinking())
+    own = (getattr(each, "thinking_budget", None) for each in parts)
+    return any(level.budget for level in levels) or any(budget is not None for budget in own)
 
 
 def describe(strategy: object) -> dict[str, JSON]:

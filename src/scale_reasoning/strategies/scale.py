@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from scale_reasoning.endpoint import Thinking
 from scale_reasoning.errors import ContextOverflow
 from scale_reasoning.events import Decomposed
 from scale_reasoning.lm import LM
@@ -18,6 +19,7 @@ from scale_reasoning.profiles import Seen
 from scale_reasoning.prompts import choose_prompts, load_own
 from scale_reasoning.replies import choice_schema, outline_schema, read_choice, read_outline
 from scale_reasoning.strategies.allocation import Allocator, Assessor
+from scale_reasoning.strategies.allocators.graded import Graded
 from scale_reasoning.strategies.allocators.probe import Probe
 from scale_reasoning.strategies.allocators.threshold import Threshold
 from scale_reasoning.strategies.assessors.rated import Rated
@@ -26,6 +28,7 @@ from scale_reasoning.strategies.options import (
     ON_LIMIT,
     SYSTEM1_LIMIT,
     SYSTEM2_LIMIT,
+    THINKING_BUDGET,
     check_options,
     count,
     nested,
@@ -50,8 +53,8 @@ CANDIDATES = 8
 class Scale:
     """Decomposes the problem, assesses each step, and spends System 2 where it counts.
 
-    With n sub-problems the paper's method makes candidates + 1 + 2n model calls when every reply parses. Other
-    assessors and allocators make other numbers of calls, and none makes more than `most_calls()`.
+    With n sub-problems the paper's method makes candidates + 1 + 2n model calls when every reply parses. None makes
+    more than `most_calls()`.
     """
 
     candidates: int | None = count(
@@ -82,6 +85,7 @@ class Scale:
     )
     system1_max_tokens: int | None = token_limit(None, SYSTEM1_LIMIT, flag=True)
     system2_max_tokens: int | None = token_limit(None, SYSTEM2_LIMIT, flag=True)
+    thinking_budget: int | None = count(None, THINKING_BUDGET, flag=True)
     on_limit: OnLimit = option("cut", ON_LIMIT, flag=True)
     answers: Answers = option("any", ANSWERS, flag=True)
     max_steps: int = count(16, "sub-problems that a decomposition may have", client_most=64)
@@ -102,7 +106,8 @@ class Scale:
         assessed = sum(self.route.assesses(number, steps) for number in range(1, steps + 1))
         ratings = self.assess.most_calls(tries)
         drafts = max(self.route.most_drafts(), self.assess.most_drafts() if assessed else 0)
-        second = self.answers == "any" or self.on_limit == "force"
+        bound = any(thinking.budget is not None for thinking in self.list_thinking())
+        second = self.answers == "any" or self.on_limit == "force" or bound
         observed = sum(each.most_observed(tries) for each in nested(self.route) if isinstance(each, Probe))
         # One step may be repeated because its context overflows; not the first, which has no earlier solutions.
         repeated = 0
@@ -111,14 +116,19 @@ class Scale:
         whole = decompose + 1 + second
         return max(whole, decompose + select + assessed * ratings + steps * (1 + drafts + second + observed) + repeated)
 
+    def list_thinking(self) -> Sequence[Thinking]:
+        """How System 2 may be told to think."""
+        graded = (each for each in nested(self.route) if isinstance(each, Graded))
+        return [Thinking(budget=self.thinking_budget), *(level for each in graded for level in each.list_thinking())]
+
     async def solve(self, problem: Problem, lm: LM) -> Solution:
-        """See Strategy."""
+        """See Strategy. Raises ConfigError for an effort or a budget that cannot be told."""
+        for thinking in self.list_thinking():
+            lm.check_thinking(Mode.SYSTEM2, thinking)
         return await _Run(self, problem, lm).solve()
 
 
 class _Run:
-    """SCALE on one problem."""
-
     def __init__(self, options: Scale, problem: Problem, lm: LM) -> None:
         self.options, self.problem, self.lm = options, problem, lm
         prompts = choose_prompts(options.prompts, load_own(__file__, lm.prompts))
@@ -130,6 +140,7 @@ class _Run:
             tries=options.tries,
             most_tokens={Mode.SYSTEM1: options.system1_max_tokens, Mode.SYSTEM2: options.system2_max_tokens},
             second=second_calls(prompts, options.on_limit, options.answers),
+            thinking=options.list_thinking()[0],
         )
         self.candidates = options.candidates or lm.candidates or CANDIDATES
         self.whole: Outline = (problem.text,)

@@ -1,6 +1,6 @@
 """One solution, and the second call where it has no result: the limit cut it off, or no answer can be read in it.
 
-Decides when a result is asked for, and where a step's answer is read. Knows nothing of which limit it was.
+Decides when a result is asked for, what enforces a thinking budget, and where a step's answer is read.
 """
 
 from __future__ import annotations
@@ -9,36 +9,42 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from scale_reasoning.answers import final_answer, stated_answer
+from scale_reasoning.endpoint import ANSWER_TOKENS, Thinking, hold_back
 from scale_reasoning.errors import ContextOverflow
 from scale_reasoning.lm import LM
 from scale_reasoning.prompts import Prompts
-from scale_reasoning.types import Completion, Form, Message, Mode, Step, Token
+from scale_reasoning.types import BudgetBy, Completion, Form, Message, Mode, Step, Token
 
 OnLimit: TypeAlias = Literal["cut", "force"]
 Answers: TypeAlias = Literal["any", "boxed"]
 
-RESULT_MAX_TOKENS = 512
-"""Cap of a result that is asked for: room for a result, not for going on thinking."""
+RESULT_MAX_TOKENS = ANSWER_TOKENS
+"""Cap of a result that is asked for."""
 TAIL_CHARACTERS = 8_000
 """How much of a thought the second call sees: its end, where the results are."""
+
+
+OVER_BUDGET = 2
+"""How many times its budget a thought must have so that the server is said not to keep it: some let a sentence end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecondCalls:
     """The prompts of the second call; None where there is none.
 
-    force: for a System 2 solution that its limit cut off. ask: for a solution that ended without an answer.
+    force: for a System 2 solution that was cut off, by its thinking budget or, if `on_limit` says so, by its limit.
+    ask: for a solution that ended without an answer.
     """
 
     force: str | None = None
     ask: str | None = None
+    on_limit: OnLimit = "cut"
 
 
 def second_calls(prompts: Prompts, on_limit: OnLimit, answers: Answers) -> SecondCalls:
     """The second calls that a strategy's options allow."""
     return SecondCalls(
-        force=prompts.fill("force") if on_limit == "force" else None,
-        ask=prompts.fill("ask") if answers == "any" else None,
+        force=prompts.fill("force"), ask=prompts.fill("ask") if answers == "any" else None, on_limit=on_limit
     )
 
 
@@ -64,30 +70,30 @@ async def run_step(
     max_tokens: int | None = None,
     second: SecondCalls | None = None,
     logprobs: int | None = None,
+    thinking: Thinking | None = None,
 ) -> StepRun:
     """Solves with `lm`, and asks for the result in a second call where `second` has a prompt for the case.
 
     `final` says whether the text is the answer (see events.Location). At most 2 model calls, 1 without `second`. A
     forced step has the second call's text and finish reason, the usage of both calls, and as reasoning all that the
-    first call wrote. A step that was asked for its result keeps its text.
+    first call wrote. A step that was asked for its result keeps its text. `thinking` is for System 2; where no server
+    enforces its budget, the first call may have that many new tokens.
     """
-    second = second or SecondCalls()
-    completion = await lm.chat(messages, mode=mode, final=final, max_tokens=max_tokens, logprobs=logprobs)
-    asked = ""
-    note = "cut off by the token limit" if completion.cut_off else None
-    if completion.cut_off and second.force and mode is Mode.SYSTEM2:
-        try:
-            completion = await _force_answer(lm.at("force"), messages, completion, second.force, final=final)
-            note = "cut off by the token limit: the answer was asked for in a second call"
-            note += ", which was cut off too" if completion.cut_off else ""
-        except ContextOverflow:
-            note = "cut off by the token limit, with no room left in the window to ask for the answer"
+    second, thinking = second or SecondCalls(), thinking if mode is Mode.SYSTEM2 else None
+    budget = None if thinking is None else thinking.budget
+    budget_by: BudgetBy = "" if budget is None else "server" if lm.keeps_budget(mode) else "second call"
+    if budget is not None and budget_by == "second call":
+        max_tokens = hold_back(budget, max_tokens)
+    completion = await lm.chat(
+        messages, mode=mode, final=final, max_tokens=max_tokens, logprobs=logprobs, thinking=thinking
+    )
+    made = _Made(completion, _note_length(completion, budget, budget_by))
+    forces = second.on_limit == "force" or budget_by == "second call"
+    if completion.cut_off and second.force and forces and mode is Mode.SYSTEM2:
+        made = await _force_answer(lm.at("force"), messages, made, second.force, final=final)
     elif not completion.cut_off and second.ask and lm.has(Mode.SYSTEM1) and _read(completion.text) is None:
-        try:
-            reply = await _ask_result(lm.at("ask"), messages, completion, second.ask, final=False)
-            completion, asked = replace(completion, usage=completion.usage + reply.usage), reply.text.strip()
-        except ContextOverflow:
-            note = "ended without an answer, with no room left in the window to ask for it"
+        made = await _ask_answer(lm.at("ask"), messages, made, second.ask)
+    completion = made.completion
     step = Step(
         subproblem=subproblem,
         difficulty=difficulty,
@@ -96,21 +102,56 @@ async def run_step(
         reasoning=completion.reasoning,
         finish_reason=completion.finish_reason,
         usage=completion.usage,
-        asked=asked,
+        asked=made.asked,
+        budget_by=budget_by,
     )
-    return StepRun(step, note, completion.logprobs)
+    return StepRun(step, made.note, completion.logprobs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A completion, what happened at its limit, and the reply to a second question."""
+
+    completion: Completion
+    note: str | None
+    asked: str = ""
+
+
+def _note_length(completion: Completion, budget: int | None, budget_by: BudgetBy) -> str | None:
+    """What the length of a completion says of its limit or its budget."""
+    if completion.cut_off:
+        return f"cut off by the {'thinking budget' if budget_by == 'second call' else 'token limit'}"
+    thought = completion.usage.reasoning_tokens
+    if budget is not None and budget_by == "server" and thought is not None and thought > OVER_BUDGET * budget:
+        return f"the server does not keep the thinking budget: {thought:,} tokens of thought for {budget:,}"
+    return None
 
 
 async def _force_answer(
-    lm: LM, messages: tuple[Message, ...], cut: Completion, prompt: str, *, final: bool | None
-) -> Completion:
-    reply = await _ask_result(lm, messages, cut, prompt, final=final)
-    return Completion(
+    lm: LM, messages: tuple[Message, ...], made: _Made, prompt: str, *, final: bool | None
+) -> _Made:
+    cut = made.completion
+    try:
+        reply = await _ask_result(lm, messages, cut, prompt, final=final)
+    except ContextOverflow:
+        return _Made(cut, f"{made.note}, with no room left in the window to ask for the answer")
+    completion = Completion(
         text=reply.text,
         reasoning=read_working(cut),
         finish_reason=reply.finish_reason,
         usage=cut.usage + reply.usage,
     )
+    note = f"{made.note}: the answer was asked for in a second call"
+    return _Made(completion, note + (", which was cut off too" if completion.cut_off else ""))
+
+
+async def _ask_answer(lm: LM, messages: tuple[Message, ...], made: _Made, prompt: str) -> _Made:
+    first = made.completion
+    try:
+        reply = await _ask_result(lm, messages, first, prompt, final=False)
+    except ContextOverflow:
+        return _Made(first, "ended without an answer, with no room left in the window to ask for it")
+    return _Made(replace(first, usage=first.usage + reply.usage), made.note, reply.text.strip())
 
 
 async def _ask_result(

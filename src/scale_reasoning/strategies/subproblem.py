@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from scale_reasoning.answers import answer_class
+from scale_reasoning.endpoint import FREELY, Thinking
 from scale_reasoning.errors import ContextOverflow
 from scale_reasoning.events import Drafting, Routed
 from scale_reasoning.lm import LM
@@ -48,13 +49,14 @@ class Rules:
     """What holds for all sub-problems of a problem.
 
     tries: replies requested until one parses. most_tokens: new tokens of a solution by mode, None where the model
-    family decides. second: the prompts of second calls.
+    family decides. second: the prompts of second calls. thinking: how System 2 is told to think.
     """
 
     assessor: Assessor
     tries: int
     most_tokens: Mapping[Mode, int | None]
     second: SecondCalls
+    thinking: Thinking = FREELY
 
 
 @dataclass(slots=True, kw_only=True)
@@ -62,7 +64,8 @@ class Subproblem:
     """Sub-problem `number` of an outline, counted from 1. `lm` is the model at its path.
 
     whole: it is the undivided problem. given: a difficulty that no assessor has to find. cap: most new tokens of each
-    solution, if that is fewer than the rules allow. notes: what departed from the method, in order. aside: the paths of
+    solution, if that is fewer than the rules allow. thinking: how System 2 is told to think, in place of what the rules
+    say of it. notes: what departed from the method, in order. aside: the paths of
     the problem's calls that only show what else would have happened.
     """
 
@@ -75,6 +78,7 @@ class Subproblem:
     whole: bool = False
     given: float | None = None
     cap: int | None = None
+    thinking: Thinking = FREELY
     assessments: list[Assessment] = field(default_factory=list[Assessment])
     notes: list[str] = field(default_factory=list[str])
     unparsed: bool = False
@@ -182,6 +186,10 @@ class Subproblem:
         """Lets each further solution have at most so many new tokens; None leaves it the limit of the rules."""
         self.cap = most
 
+    def tell_thinking(self, thinking: Thinking) -> None:
+        """Has each further System 2 solution think like this, in place of what the rules say of it."""
+        self.thinking = thinking
+
     def count_drafts(self, allocator: Allocator) -> int:
         """The most drafts that this allocator and the assessor make of it."""
         assessed = self.rules.assessor.most_drafts() if allocator.assesses(self.number, self.of) else 0
@@ -271,6 +279,10 @@ class Subproblem:
             max_tokens=min(limits, default=None),
             second=second,
             logprobs=None if second else 0,
+            thinking=Thinking(
+                budget=self.thinking.budget or self.rules.thinking.budget,
+                effort=self.thinking.effort or self.rules.thinking.effort,
+            ),
         )
 
     def _describe_trial(self, draft: Draft, mode: Mode) -> Trial:

@@ -1,4 +1,4 @@
-"""The effect of a swept option: the System 2 token limit on accuracy (paper, Figure 2), and tau (Table 2)."""
+"""The effect of a swept option: System 2's token limit (paper, Figure 2) or thinking budget, and tau (Table 2)."""
 
 from __future__ import annotations
 
@@ -20,13 +20,18 @@ from scale_reasoning.report.plots.series import (
     write_caption,
 )
 
-LIMITS = ("system2_max_tokens", "round_max_tokens")
+LIMIT, BUDGET = "System 2 token limit", "thinking budget (tokens)"
+LIMITS = {"system2_max_tokens": LIMIT, "round_max_tokens": LIMIT, "thinking_budget": BUDGET}
+"""The options that are swept, and what the x axis is then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sweep:
-    """The points that have a place on the x axis, in its order, and the number of those that have none."""
+    """The points that have a place on the x axis, in its order, and the number of those that have none. `swept` are the
+    options that differ, `options` all that give a place.
+    """
 
+    swept: Sequence[str]
     options: Sequence[str]
     points: Sequence[Point]
     unplaced: int
@@ -45,14 +50,17 @@ class _Sweep:
 
 
 def draw_budget(page: Page, points: Sequence[Point]) -> None:
-    """Draws accuracy against the token limit of a thought, on a log2 axis."""
-    sweep = _find_sweep("budget", points, LIMITS, "scale sweep system2-max-tokens 4096 8192 16384 --dataset …")
-    page.title = "Accuracy by System 2 token limit"
-    page.caption = write_caption(sweep.points, INTERVALS, note_left_out(sweep.unplaced, "no limit, or nothing scored"))
+    """Draws accuracy against the token limit of System 2, or the budget of its thoughts, on a log2 axis."""
+    command = "scale sweep system2-max-tokens 4096 8192 16384 --dataset …"
+    sweep = _find_sweep("budget", points, tuple(LIMITS), command)
+    axis = " or ".join(dict.fromkeys(LIMITS[name.rpartition(".")[2]] for name in sweep.swept))
+    page.title = f"Accuracy by {axis.removesuffix(' (tokens)')}"
+    left_out = note_left_out(sweep.unplaced, "no limit, or nothing scored")
+    page.caption = write_caption(sweep.points, INTERVALS, left_out, _note_enforcers(sweep.points))
     (panel,) = page.add_panels([1.9])
     sweep.draw(panel, lambda point: point.acc)
     panel.set_y("accuracy (%)", lowest=0, highest=100)
-    panel.set_x("System 2 token limit", sweep.xs, log2=True)
+    panel.set_x(axis, sweep.xs, log2=True)
 
 
 def draw_tau(page: Page, points: Sequence[Point]) -> None:
@@ -71,6 +79,12 @@ def draw_tau(page: Page, points: Sequence[Point]) -> None:
     bottom.set_x("threshold τ", sweep.xs)
 
 
+def _note_enforcers(points: Sequence[Point]) -> str:
+    """What enforced the thinking budgets of the points; empty if they have none."""
+    found = dict.fromkeys(str(each) for point in points if (each := point.summary.label.get("budget_by")))
+    return f"thinking budgets enforced by: {', '.join(found)}" if found else ""
+
+
 def _find_sweep(kind: str, points: Sequence[Point], wanted: Sequence[str], command: str) -> _Sweep:
     found = find_options(points)
     options = [option for option in found if option.rpartition(".")[2] in wanted]
@@ -80,13 +94,14 @@ def _find_sweep(kind: str, points: Sequence[Point], wanted: Sequence[str], comma
             f"plot {kind} needs cells of one strategy that differ in {' or '.join(wanted)}; these {differ}: "
             f"run `{command}`"
         )
+    swept = tuple(options)
     options += [option for option in wanted if option not in options]  # for the paper's rows and unswept strategies
     placed = [point for point in points if point.acc is not None and _list_numbers(point, options)]
     if not select_ours(placed):
         raise ConfigError(f"plot {kind}: no attempt of these runs is scored yet: resume with `scale eval --resume`")
     datasets = list(dict.fromkeys(point.summary.dataset for point in points))
     placed.sort(key=lambda point: (datasets.index(point.summary.dataset), _list_numbers(point, options)[0]))
-    return _Sweep(options=options, points=placed, unplaced=len(points) - len(placed))
+    return _Sweep(swept=swept, options=options, points=placed, unplaced=len(points) - len(placed))
 
 
 def _list_numbers(point: Point, options: Sequence[str]) -> list[float]:

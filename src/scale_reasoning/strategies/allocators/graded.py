@@ -1,10 +1,13 @@
-"""The difficulty decides how much may be written, not only in which mode."""
+"""The difficulty decides how much may be written or thought, not only in which mode."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from scale_reasoning.endpoint import Thinking
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.servers import EFFORTS
 from scale_reasoning.strategies.options import check_options, option
 from scale_reasoning.strategies.pairs import read_pairs
 from scale_reasoning.strategies.subproblem import Subproblem
@@ -13,20 +16,26 @@ from scale_reasoning.types import Mode, Step
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Graded:
-    """The difficulty decides how many tokens a step may have.
+    """The difficulty decides how much System 2 may write or think in a step.
 
-    Of the levels, the first whose number is not below the difficulty decides.
+    Of the levels, the first whose number is not below the difficulty decides. `max` is no effort, but System 2 with its
+    usual limit; the effort of that name is `effort-max`.
     """
 
     levels: str = option(
         "0.3:none 0.7:2048 1:max",
-        "up to which difficulty how many new tokens: none is System 1, a number caps System 2, max leaves it its limit",
+        "up to which difficulty what: none is System 1; a number caps System 2's new tokens, max leaves its limit, "
+        "low to xhigh or effort-max is the model's own effort, budget-N a thinking budget of N tokens",
     )
 
     def __post_init__(self) -> None:
         check_options(self)
         if read_pairs("levels", self.levels, _read_level)[-1][0] < 1:
             raise ConfigError(f"levels = {self.levels!r}: the last level must be for difficulties up to 1")
+
+    def list_thinking(self) -> Sequence[Thinking]:
+        """The efforts and thinking budgets of the levels."""
+        return [_read_thinking(level) for _, level in read_pairs("levels", self.levels, _read_level)]
 
     def assesses(self, number: int, of: int) -> bool:
         """See Allocator."""
@@ -42,11 +51,35 @@ class Graded:
         level = next(level for most, level in levels if difficulty <= most)
         if level == "none":
             return await subproblem.solve(Mode.SYSTEM1)
-        subproblem.cap_tokens(None if level == "max" else int(level))
-        return await subproblem.solve(Mode.SYSTEM2, f"at most {int(level):,} tokens" if level != "max" else "")
+        subproblem.cap_tokens(int(level) if level.isdecimal() else None)
+        subproblem.tell_thinking(_read_thinking(level))
+        return await subproblem.solve(Mode.SYSTEM2, _describe(level))
+
+
+BUDGET, EFFORT = "budget-", "effort-"
+BARE = tuple(word for word in EFFORTS if word != "max")
+"""Efforts that need no prefix: `max` has meant System 2 with its usual limit from the first."""
 
 
 def _read_level(text: str) -> str:
-    if text not in ("none", "max") and not (text.isdecimal() and int(text)):
-        raise ValueError(text)
-    return text
+    number = text.removeprefix(BUDGET)
+    if text in ("none", "max", *BARE) or text.removeprefix(EFFORT) in EFFORTS or (number.isdecimal() and int(number)):
+        return text
+    raise ValueError(text)
+
+
+def _read_thinking(level: str) -> Thinking:
+    if level.startswith(BUDGET):
+        return Thinking(budget=int(level.removeprefix(BUDGET)))
+    word = level.removeprefix(EFFORT)
+    return Thinking(effort=word if level != "max" and word in EFFORTS else None)
+
+
+def _describe(level: str) -> str:
+    """Why the solution is as it is, in words; empty for System 2 with its usual limit."""
+    thinking = _read_thinking(level)
+    if thinking.budget is not None:
+        return f"a thought of at most {thinking.budget:,} tokens"
+    if thinking.effort is not None:
+        return f"effort {thinking.effort}"
+    return f"at most {int(level):,} tokens" if level.isdecimal() else ""
