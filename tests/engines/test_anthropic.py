@@ -32,7 +32,6 @@ from tests.patience import TOO_LONG, ends_in_time
 from tests.servers import serving
 
 from scale_reasoning import Scale, connect, solve
-from scale_reasoning.engines import table
 from scale_reasoning.engines.anthropic import Anthropic, Events
 from scale_reasoning.engines.chunks import Unreadable
 from scale_reasoning.engines.connection import Connection, ModelSpec
@@ -539,17 +538,10 @@ def test_the_table_opens_the_engine_of_the_protocol() -> None:
         Anthropic("api.anthropic.com")
 
 
-@pytest.fixture
-def loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server on loopback counts as the service."""
-    monkeypatch.setattr(table, "ANTHROPIC_HOST", "127.0.0.1")
-
-
-@pytest.mark.usefixtures("loopback")
 def test_a_problem_is_solved_with_thoughts_for_its_hard_step_only() -> None:
     async def run() -> tuple[Record, list[dict[str, Any]]]:
         async with running(Messages()) as server:
-            connection = Connection(model=CLAUDE, base_url=server.base_url, api_key=KEY)
+            connection = Connection(model=CLAUDE, base_url=server.base_url, api_key=KEY, server="anthropic")
             async with connect(connection) as endpoints:
                 record = await solve("What do 12 groups cost?", Scale(), endpoints=endpoints, answer="12")
             return record, server.bodies
@@ -570,10 +562,11 @@ def test_a_problem_is_solved_with_thoughts_for_its_hard_step_only() -> None:
     assert record.usage.by_mode[Mode.SYSTEM2].reasoning_tokens == THOUGHT
 
 
-@pytest.mark.usefixtures("loopback")
 def test_the_doctor_asks_in_this_protocol_and_no_more_than_that() -> None:
     with serving(Messages()) as server:
-        findings = asyncio.run(probe(Connection(model=CLAUDE, base_url=server.base_url, api_key=KEY)))
+        findings = asyncio.run(
+            probe(Connection(model=CLAUDE, base_url=server.base_url, api_key=KEY, server="anthropic"))
+        )
     assert is_complete(findings)
     found = {finding.name: finding.verdict for finding in findings}
     assert {name for name, verdict in found.items() if verdict == "no"} == {"logprobs", "n", "seed repeatable"}

@@ -16,7 +16,6 @@ from tests.engines.messages import CLAUDE, Messages
 from tests.servers import ModelServer, reply_to, send, serving, stream, thinks
 from tests.web.proxies import MODEL, Proxy, both, command, listing, proxied
 
-from scale_reasoning.engines import table
 from scale_reasoning.strategies import STRATEGIES
 from scale_reasoning.strategies.vote import Vote
 from scale_reasoning.web.proxy.gate import Limits
@@ -260,7 +259,7 @@ def test_the_model_itself_is_passed_through_byte_by_byte() -> None:
             await response.write(ODD_STREAM[at : at + 7])
         return response
 
-    with both(odd) as (proxy, _):
+    with both(odd, server="generic") as (proxy, _):
         answer = proxy.send(ODD_BODY)
         assert seen == [ODD_BODY]
         assert answer.content == ODD_STREAM
@@ -385,11 +384,9 @@ def test_the_model_in_the_box_is_served_without_a_server() -> None:
         assert "student@scale" in [entry["id"] for entry in proxy.get("/v1/models").json["data"]]
 
 
-def test_before_anthropic_a_strategy_uses_its_own_protocol_and_a_plain_request_its_chats(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(table, "ANTHROPIC_HOST", "127.0.0.1")
-    with serving(Messages()) as server, proxied(server.base_url, model=CLAUDE, api_key="sk-ant") as proxy:
+def test_before_anthropic_a_strategy_uses_its_own_protocol_and_a_plain_request_its_chats() -> None:
+    told = {"model": CLAUDE, "api_key": "sk-ant", "server": "anthropic"}
+    with serving(Messages()) as server, proxied(server.base_url, **told) as proxy:
         assert proxy.ask(f"{CLAUDE}@scale").status == 200
         assert {path for path in server.paths if path != "/v1/models"} == {"/v1/messages"}
         answer = proxy.ask(CLAUDE, stream=True)
