@@ -1,7 +1,7 @@
-"""Policies are engines around an engine: bounded retries, and a limit of requests in flight (limit.py).
+"""Policies are engines around an engine: bounded retries, a limit of requests in flight (limit.py), and a gate.
 
-Compose them where the engine is made: `Retrying(Limited(OpenAI(url), in_flight=64))`. A request that waits for a retry
-has no slot.
+Compose them where the engine is made: `Retrying(Limited(Gated(OpenAI(url), gate), in_flight=64))`. A request that waits
+for a retry has no slot; one that waits for a slot has not passed the gate.
 """
 
 from __future__ import annotations
@@ -74,6 +74,26 @@ class Retrying:
 def _is_cut_short(error: Malformed) -> bool:
     """Whether only the end of a reply was missing, which is the connection's fault."""
     return "before it was complete" in str(error)
+
+
+class Gate(Protocol):
+    """Decides whether a request may be sent at all."""
+
+    async def admit(self, request: Request) -> None:
+        """Returns if the request may be sent, and else raises an error that is not an EngineError."""
+        ...
+
+
+class Gated:
+    """Asks a gate in the moment in which a request would be sent."""
+
+    def __init__(self, engine: Engine, gate: Gate) -> None:
+        self.engine, self.gate = engine, gate
+
+    async def generate(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
+        """See Engine. Raises what the gate raises."""
+        await self.gate.admit(request)
+        return await self.engine.generate(request, on_delta)
 
 
 class Listener:

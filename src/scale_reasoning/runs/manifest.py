@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import msgspec
 
@@ -21,7 +21,7 @@ from scale_reasoning.lm import Strategy
 from scale_reasoning.runs.shard import Shard
 from scale_reasoning.strategies import describe, make
 from scale_reasoning.strategies.former import modernise_tree
-from scale_reasoning.types import JSON, Problem
+from scale_reasoning.types import JSON, Mode, Problem
 
 FORMAT = 1
 
@@ -46,6 +46,12 @@ UNNAMED = "smollm2"
 def name_unnamed(spec: ModelSpec) -> ModelSpec:
     """The model that a stored manifest means: `UNNAMED` where it names neither a model nor a server."""
     return spec if spec.model or spec.base_url else replace(spec, model=UNNAMED)
+
+
+def models_of(spec: ModelSpec) -> dict[Mode, str]:
+    """The names of the model that a stored manifest means, by mode."""
+    system2 = spec.model or UNNAMED
+    return {Mode.SYSTEM2: system2, Mode.SYSTEM1: spec.system1_model or system2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,12 +130,15 @@ class Manifest:
                     yield problem, sample
 
 
+Calls = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+
 RESOLVED: Mapping[str, Any] = {
     "served": list[str],
     "adaptations": dict[str, list[str]],
     "datasets": dict[str, dict[str, Any]],
     "prompts": dict[str, Any],
     "profiles": dict[str, Any],
+    "taken_calls": Calls,
 }
 """The shapes of what `resolved` says, where something reads it."""
 _SHARED_KEYS = ("samples", "seed", "grader", "reuse")
