@@ -118,3 +118,26 @@ def test_traces_from_existing_runs_take_no_cap(tmp_path: Path) -> None:
     refused = scale("synth", "--from", str(tmp_path), "--out", str(tmp_path / "t"), "--max-tokens-total", "5")
     assert refused.returncode == 2
     assert "--max-tokens-total: --from makes no calls" in refused.stderr
+
+
+def test_a_budget_for_each_problem_is_an_allocator_that_caps_its_solutions(tmp_path: Path) -> None:
+    file, out = problems(tmp_path, 1), str(tmp_path / "run")
+    with serving() as server:
+        at = ("--base-url", server.base_url, "--model", "Qwen/Qwen3-32B", "--samples", "1")
+        words = ("--route", "within", "--set", "route.tokens=150", "--set", "route.reserve=5", "--tau", "0.2")
+        done = scale("eval", str(file), *at, *words, "--set", "route.then=threshold", "--out", out)
+        assert done.returncode == 0, done.stderr
+        solved = [body["max_tokens"] for body in server.bodies if "response_format" not in body]
+    assert solved == [150 - 90 - 5, 150 - 110]
+    (row,) = rows_of(out)
+    assert (row["knobs"]["route"], row["knobs"]["tokens"]) == ("within", 150)
+
+
+def test_the_budget_for_each_problem_can_be_swept(tmp_path: Path) -> None:
+    file, out = problems(tmp_path, 1), str(tmp_path / "sweep")
+    with serving() as server:
+        at = ("--base-url", server.base_url, "--model", "Qwen/Qwen3-32B", "--samples", "1", "--out", out)
+        words = ("--dataset", str(file), "--route", "within", "--set", "route.reserve=5")
+        done = scale("sweep", "route.tokens", "150", "4000", *words, *at)
+        assert done.returncode == 0, done.stderr
+    assert [row["knobs"]["tokens"] for row in rows_of(out)] == [150, 4000]
