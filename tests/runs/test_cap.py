@@ -11,7 +11,7 @@ import pytest
 from tests.runs.simulated import MODEL, Sim, content, fresh, manifest, problems
 
 from scale_reasoning.engines import endpoints
-from scale_reasoning.engines.policy import Gated, Limited, Retrying
+from scale_reasoning.engines.policy import Gate, Gated, Limited, Retrying
 from scale_reasoning.engines.sim import run_virtual
 from scale_reasoning.prices import Price, Prices, make_uniform
 from scale_reasoning.runs.cap import Cap, CappedJournal, CostCap, TokenCap
@@ -27,7 +27,7 @@ PLAN = manifest([SCALE])
 def spend(store: Store, engine: Engine, *caps: Cap, in_flight: int = 4) -> tuple[CappedJournal, list[str]]:
     said: list[str] = []
     cap = CappedJournal(store, caps, say=said.append)
-    models = {MODEL: endpoints(Retrying(Limited(Gated(engine, cap), in_flight=in_flight)), "sim")}
+    models = {MODEL: endpoints(Retrying(Limited(Gated(engine, Gate(cap.admit)), in_flight=in_flight)), "sim")}
     run_virtual(run(store, models, attempts_in_flight=64, cap=cap))
     return cap, said
 
@@ -82,6 +82,16 @@ def test_a_run_that_ends_at_its_cap_has_nothing_pending(tmp_path: Path) -> None:
     cap, _ = begin(tmp_path / "run", Sim(), TokenCap(most=all_tokens))
     assert cap.reached
     assert look(tmp_path / "run")[2] == 0
+
+
+@pytest.mark.parametrize("cap", [1, 1000, 5000, 9000, 20_000])
+def test_no_call_that_is_out_is_cancelled_when_the_cap_is_reached(tmp_path: Path, cap: int) -> None:
+    engine = Sim()
+    plan = manifest([{"name": "scale", "candidates": 8}, {"name": "vote", "samples": 4}])
+    with create(tmp_path / "run", plan, {"d": problems(6)}) as store:
+        spend(store, engine, TokenCap(most=cap), in_flight=7)
+    assert look(tmp_path / "run")[0] == engine.requests
+    assert engine.in_flight == 0
 
 
 def priced(completion: float, *, cached: float | None = None) -> Prices:

@@ -18,6 +18,7 @@ from scale_reasoning.endpoint import Endpoints
 from scale_reasoning.engines import connect, list_adaptations
 from scale_reasoning.engines.connection import Connection, ModelSpec
 from scale_reasoning.engines.llama import SLOTS
+from scale_reasoning.engines.policy import Gate
 from scale_reasoning.engines.spread import SharedServers
 from scale_reasoning.engines.table import choose_engine
 from scale_reasoning.errors import ConfigError, Unreachable
@@ -205,9 +206,9 @@ async def _open_runner(
     from scale_reasoning.runs.run import run
 
     async with AsyncExitStack() as stack:
-        servers = SharedServers()
+        servers, gate = SharedServers(), None if cap is None else Gate(cap.admit)
         endpoints = {
-            spec: await stack.enter_async_context(connect(connection, servers, cap))
+            spec: await stack.enter_async_context(connect(connection, servers, gate))
             for spec, connection in connections.items()
         }
         try:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from scale_reasoning.engines.limit import Fixed, Slots, take_slot
-from scale_reasoning.errors import Malformed, Overloaded, Unreachable
+from scale_reasoning.errors import Malformed, Overloaded, ScaleError, Unreachable
 from scale_reasoning.types import Completion, Delta, Engine, OnDelta, Request
 
 Urgency: TypeAlias = Callable[[], float]
@@ -76,24 +76,43 @@ def _is_cut_short(error: Malformed) -> bool:
     return "before it was complete" in str(error)
 
 
-class Gate(Protocol):
-    """Decides whether a request may be sent at all."""
+class Gate:
+    """Asks `admit` in the moment in which a request would be sent; what that raises refuses the request.
 
-    async def admit(self, request: Request) -> None:
-        """Returns if the request may be sent, and else raises an error that is not an EngineError."""
-        ...
+    A refusal is raised once every request that was let through has ended: it may end their attempt, and would cancel
+    them. `admit` must refuse all further requests after the first.
+    """
+
+    def __init__(self, admit: Callable[[Request], Awaitable[None]]) -> None:
+        self._admit, self._out, self._none_out = admit, 0, asyncio.Event()
+        self._none_out.set()
+
+    async def send(self, engine: Engine, request: Request, on_delta: OnDelta | None) -> Completion:
+        """As `generate` of the engine. Raises what `admit` raises."""
+        try:
+            await self._admit(request)
+        except ScaleError:
+            await self._none_out.wait()
+            raise
+        self._out += 1
+        self._none_out.clear()
+        try:
+            return await engine.generate(request, on_delta)
+        finally:
+            self._out -= 1
+            if not self._out:
+                self._none_out.set()
 
 
 class Gated:
-    """Asks a gate in the moment in which a request would be sent."""
+    """An engine whose requests pass a gate, which several engines may share."""
 
     def __init__(self, engine: Engine, gate: Gate) -> None:
         self.engine, self.gate = engine, gate
 
     async def generate(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
         """See Engine. Raises what the gate raises."""
-        await self.gate.admit(request)
-        return await self.engine.generate(request, on_delta)
+        return await self.gate.send(self.engine, request, on_delta)
 
 
 class Listener:

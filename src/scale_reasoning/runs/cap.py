@@ -1,4 +1,4 @@
-"""A cap on what a run pays: a journal that counts every call that is paid, and a gate that closes at the cap.
+"""A cap on what a run pays: a journal that counts every call that is paid, and refuses to have more made at the cap.
 
 The cap is on the whole run: calls of earlier processes count, those taken from other runs do not. What is out when it
 is reached still counts, so a run pays at most for the calls in flight beyond its cap.
@@ -66,7 +66,9 @@ class CostCap:
 
 
 class CappedJournal:
-    """The journal and the gate of a run with caps. `say` gets one line if a cap cannot be kept."""
+    """The journal of a run with caps; `admit` is for its gate (engines/policy.py). `say` gets one line if a cap cannot
+    be kept.
+    """
 
     def __init__(self, store: Store, caps: tuple[Cap, ...], *, say: Callable[[str], None]) -> None:
         self._store, self._caps, self._say = store, caps, say
@@ -88,7 +90,7 @@ class CappedJournal:
         )
 
     async def admit(self, request: Request) -> None:
-        """See Gate. Raises CapReached."""
+        """Returns if a request may be sent. Raises CapReached."""
         if self.reached:
             raise CapReached(self.describe())
 

@@ -24,7 +24,6 @@ from scale_reasoning.engines.policy import Gate
 from scale_reasoning.engines.spread import SharedServers
 from scale_reasoning.engines.table import choose_engine
 from scale_reasoning.errors import CapReached, ConfigError, Unreachable, first_line
-from scale_reasoning.journal import Journal
 from scale_reasoning.runs.cap import CappedJournal
 from scale_reasoning.runs.manifest import Manifest
 from scale_reasoning.runs.pace import Goal
@@ -57,7 +56,7 @@ class Worker:
 
     async def open(self) -> None:
         """Opens the worker's endpoints, which close with the process. Raises ConfigError."""
-        servers, gate = SharedServers(), self._journal if self._is_capped else None
+        servers, gate = SharedServers(), Gate(self._journal.admit) if self._is_capped else None
         endpoints = {
             spec: await self._stack.enter_async_context(connect(connection, servers, gate))
             for spec, connection in self._connections.items()
@@ -123,9 +122,7 @@ async def run_on_ray(
     }
     ray = _ray()
     actor = ray.remote(num_cpus=1, scheduling_strategy="SPREAD", max_concurrency=attempts_in_flight + 2)(Worker)
-    crew = _Crew(
-        ray, cap or store, cap, lambda: actor.remote(store.manifest, shared, is_capped=cap is not None), size=workers
-    )
+    crew = _Crew(ray, store, cap, lambda: actor.remote(store.manifest, shared, is_capped=cap is not None), size=workers)
 
     async def work() -> None:
         try:
@@ -150,8 +147,10 @@ class _ReadyWorker:
 class _Crew:
     """Workers, each replaced when it dies; an attempt goes to the one with the fewest."""
 
-    def __init__(self, ray: Any, journal: Journal, gate: Gate | None, start: Callable[[], Any], *, size: int) -> None:
-        self._ray, self._journal, self._gate, self._start, self._size = ray, journal, gate, start, size
+    def __init__(
+        self, ray: Any, store: Store, cap: CappedJournal | None, start: Callable[[], Any], *, size: int
+    ) -> None:
+        self._ray, self._journal, self._cap, self._start, self._size = ray, cap or store, cap, start, size
         errors = ray.exceptions
         gone = (errors.RayActorError, errors.WorkerCrashedError, errors.ObjectLostError)
         self._gone: tuple[type[Exception], ...] = gone
@@ -230,8 +229,8 @@ class _Crew:
 
     async def _admit(self, request: Request) -> CapReached | None:
         try:
-            if self._gate is not None:
-                await self._gate.admit(request)
+            if self._cap is not None:
+                await self._cap.admit(request)
         except CapReached as reached:
             return reached
         return None

@@ -1,4 +1,4 @@
-"""A journal and a gate in a worker's process, which ask those of the driver. Questions and answers go in batches."""
+"""A journal in a worker's process, which asks that of the driver. Questions and answers go in batches."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Answer: TypeAlias = Completion | CapReached | None
 
 
 class RemoteJournal:
-    """A journal and a gate that ask the driver and wait for the answer."""
+    """A journal that asks the driver and waits for the answer; so does `admit`."""
 
     def __init__(self) -> None:
         self._numbers = count()
@@ -46,7 +46,7 @@ class RemoteJournal:
         await self._ask(key, request, completion)
 
     async def admit(self, request: Request) -> None:
-        """See Gate. Raises CapReached."""
+        """Returns if a request may be sent. Raises CapReached."""
         await self._ask(None, request, None)
 
     async def exchange(self, answers: Mapping[int, Answer]) -> list[Question]:

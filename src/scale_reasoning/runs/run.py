@@ -52,10 +52,10 @@ async def run(
 ) -> None:
     """Runs what is left of the store's manifest, or as much of it as the `goal` needs and the `cap` allows.
 
-    `endpoints` are the open ones of each model, with the cap as their gate; `listener` receives the events of all
-    attempts. Attempts that would need a call beyond the cap are pending. Raises StoreError if a
-    result cannot be stored, ConfigError if the model cannot be used, Unreachable if the server seems to be gone. What
-    was done is stored in every case.
+    `endpoints` are the open ones of each model, with a gate that asks the cap; `listener` receives the events of all
+    attempts. Attempts that would need a call beyond the cap are pending. Raises StoreError if a result cannot be
+    stored, ConfigError if the model cannot be used, Unreachable if the server seems to be gone. What was done is stored
+    in every case.
     """
     maker = Maker(store.manifest, endpoints, journal=cap or store, listener=listener)
     await run_by(maker.make, store, attempts_in_flight=attempts_in_flight, on_outcome=on_outcome, goal=goal, cap=cap)
