@@ -104,6 +104,12 @@ def test_caps_that_cannot_be_meant_are_refused_before_a_run_begins(
     assert not out.exists()
 
 
+def test_a_dry_run_asks_no_server_for_the_model_that_its_cap_is_about(tmp_path: Path) -> None:
+    words = ("--base-url", "http://127.0.0.1:9/v1", "--max-cost", "1", "--prices", "1,1,1", "--dry-run")
+    done = scale("eval", str(problems(tmp_path)), *words)
+    assert done.returncode == 0, done.stderr
+
+
 def test_traces_from_existing_runs_take_no_cap(tmp_path: Path) -> None:
     refused = scale("synth", "--from", str(tmp_path), "--out", str(tmp_path / "t"), "--max-tokens-total", "5")
     assert refused.returncode == 2

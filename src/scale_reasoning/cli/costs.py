@@ -57,7 +57,8 @@ def read_caps(flags: RunFlags, manifest: Manifest) -> tuple[Cap, ...]:
     if not (math.isfinite(flags.max_cost) and flags.max_cost > 0):
         raise ConfigError(f"--max-cost {flags.max_cost}: must be more than 0")
     for cell in manifest.cells:
-        prices.require(models_of(cell.model))
+        if cell.model.model or not cell.model.base_url:  # else the server has yet to name it
+            prices.require(models_of(cell.model))
     return (*caps, CostCap(most=flags.max_cost, prices=prices))
 
 
