@@ -12,6 +12,7 @@
           WindowRefusal        the server says so, but the prompt fits: an infrastructure error
       StrategyError        a model error: the strategy cannot continue
         ParseError           replies that do not parse; carries them
+      CapReached           the run's cap on tokens or money refuses a call: the attempt is pending
       GradeError           a grader could not do its work
       StoreError           a run's store could not be read or written
 
@@ -148,6 +149,12 @@ class ParseError(StrategyError):
 
     def __str__(self) -> str:
         return self.message
+
+
+class CapReached(ScaleError):
+    """A call was not sent, because its run has reached its cap on tokens or money."""
+
+    kind = "capped"
 
 
 class GradeError(ScaleError):

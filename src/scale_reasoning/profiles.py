@@ -8,7 +8,7 @@ The result is keys of a request body; servers are not known here.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
@@ -161,9 +161,14 @@ def profile_for(model: str, *, name: str | None = None, file: Path | None = None
             if family.name == name:
                 return family
         raise ConfigError(f"no profile {name!r}; there are: {', '.join(f.name for f in families)}")
+    bare = telling_name(model)
+    return next(f for f in families if any(re.search(pattern, bare) for pattern in f.match))
+
+
+def telling_name(model: str) -> str:
+    """The part of a model's name that patterns are searched in: lower-cased, without its organisation, not too long."""
     telling = [part for part in model.lower().split("/") if part and not _CHECKPOINT.fullmatch(part)]
-    bare = telling[-1] if telling else model.lower()
-    return next(f for f in families if any(re.search(pattern, bare[-LONGEST_NAME:]) for pattern in f.match))
+    return (telling[-1] if telling else model.lower())[-LONGEST_NAME:]
 
 
 def list_families() -> tuple[Profile, ...]:
@@ -228,7 +233,13 @@ def _profile(file: Path, name: str, table: JSON) -> Profile:
         raise ConfigError(f"{where}: {error}") from error
     if profile.prompts and profile.prompts not in prompt_sets():
         raise ConfigError(f"{where}: no prompt set {profile.prompts!r}; there are: {', '.join(prompt_sets())}")
-    for pattern in profile.match:
+    check_patterns(where, profile.match)
+    return profile
+
+
+def check_patterns(where: str, patterns: Iterable[str]) -> None:
+    """Raises ConfigError for what is no regular expression, and for one whose search may take too long."""
+    for pattern in patterns:
         if not _ends_soon(pattern):
             raise ConfigError(
                 f"{where}: match = {pattern!r:.80}: may take too long: at most {MOST_REPEATS} of * + ? {{, "
@@ -238,7 +249,6 @@ def _profile(file: Path, name: str, table: JSON) -> Profile:
             re.compile(pattern)
         except (re.error, OverflowError, RecursionError) as error:
             raise ConfigError(f"{where}: match = {pattern!r:.80}: {error}") from error
-    return profile
 
 
 _SWITCHES = {"extras", "suffix", "starts_thinking", "thinking", "system_suffix"}

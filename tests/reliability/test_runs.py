@@ -118,7 +118,8 @@ class Log:
         self.sittings: list[list[str]] = [[]]
 
     async def __call__(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
-        self.sittings[-1].append(named(body))
+        if "messages" in body:  # else it asks what the server is
+            self.sittings[-1].append(named(body))
         await asyncio.sleep(0.01)
         return await stream(request, reply_to(body))
 

@@ -7,7 +7,9 @@ import pytest
 from tests.patience import ends_in_time
 from tests.report.cells import SCALE, cell, failed, graded, outcome, pending
 
-from scale_reasoning.report.metrics import Prices, Summary, summarise
+from scale_reasoning.prices import Price, make_uniform
+from scale_reasoning.report.cost import Costing
+from scale_reasoning.report.metrics import Summary, summarise
 from scale_reasoning.strategies import shorten
 from scale_reasoning.types import Usage
 
@@ -109,12 +111,19 @@ def test_pass_and_maj_stop_where_a_problem_has_fewer_scored_samples():
     assert list(summary([outcome("p0", j) for j in range(6)]).pass_at) == [1, 2, 4, 6]
 
 
+def priced(**price: float) -> Costing:
+    return Costing(prices=make_uniform(Price(**price), "--prices"))
+
+
 def test_cost_is_by_kind_of_token():
-    prices = Prices(prompt=10, cached=1, completion=100)
-    assert summary([outcome()], prices=prices).cost == pytest.approx((40 * 10 + 10 + 100 * 100) / 1e6)
+    costing = priced(prompt=10, cached=1, completion=100)
+    assert summary([outcome()], costing=costing).cost == pytest.approx((40 * 10 + 10 + 100 * 100) / 1e6)
     uncached = outcome(usage=Usage(prompt_tokens=50, completion_tokens=100))
-    assert summary([uncached], prices=prices).cost is None
-    assert summary([uncached], prices=Prices(prompt=10, cached=10, completion=0)).cost == pytest.approx(500 / 1e6)
+    unknown = summary([uncached], costing=costing)
+    assert unknown.cost is None
+    assert "the server did not report the tokens of every call" in unknown.cost_note
+    assert unknown.prices == Price(prompt=10, cached=1, completion=100)
+    assert summary([uncached], costing=priced(prompt=10, cached=10, completion=0)).cost == pytest.approx(500 / 1e6)
     assert summary([outcome()]).cost is None
 
 

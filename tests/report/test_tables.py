@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from tests.report.cells import cell, failed, graded, outcome, pending
 
+from scale_reasoning.prices import Price, make_uniform
 from scale_reasoning.report import paper
+from scale_reasoning.report.cost import Costing
 from scale_reasoning.report.formats import Column, Grid, write_csv, write_html, write_latex, write_markdown
-from scale_reasoning.report.metrics import Prices, Summary, summarise
-from scale_reasoning.report.tables import render
+from scale_reasoning.report.metrics import Summary, summarise
+from scale_reasoning.report.tables import Layout, render
 from scale_reasoning.types import Usage
 
 ROWS = [[True, True], [True, False], [True, True], [False, False]]
@@ -156,8 +158,10 @@ def test_columns_of_which_nothing_is_known_stay():
 
 
 def test_a_cost_that_was_asked_for_stays_and_says_unknown():
-    prices = Prices(prompt=1, cached=0.1, completion=4)
-    assert column(render([uncounted(1, 4, prices=prices)], "md", "cells"), "cost") == ["unknown"]
+    costing = Costing(prices=make_uniform(Price(prompt=1, cached=0.1, completion=4), "--prices"))
+    names: dict[Layout, str] = {"table1": "aime24 cost", "table2": "aime24 cost", "cells": "cost"}
+    for layout, name in names.items():
+        assert column(render([uncounted(1, 4, costing=costing)], "md", layout), name) == ["unknown"]
     assert "cost" not in shown(render([uncounted(1, 4)], "md", "cells"))[0]
 
 

@@ -198,3 +198,14 @@ def test_a_model_that_every_worker_would_load_is_refused_at_once(tmp_path: Path,
     done = scale("eval", str(problems(tmp_path)), *words, "--out", str(tmp_path / "run"), *RAY)
     assert done.returncode == 2
     assert f"--ray: every worker would load {words[1]}" in done.stderr
+
+
+@pytest.mark.usefixtures("ray_files")
+def test_the_cap_of_a_run_holds_for_its_workers(tmp_path: Path) -> None:
+    slow = Slow(0.05)
+    with serving(slow) as server:
+        words = (str(problems(tmp_path, 6)), *HOW, *RAY, "--base-url", server.base_url, "--in-flight", "4")
+        told = finished(start(*words, "--out", str(tmp_path / "ray"), "--max-tokens-total", "300"), code=1)
+        made = slow.made()
+        assert 30 <= made < 34
+        assert f"paid for {10 * made} new tokens, and its cap is 300" in told

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from scale_reasoning.cli import estimate, options, running
+from scale_reasoning.cli.costs import read_caps
 from scale_reasoning.cli.flags import RunFlags, StrategyFlags
 from scale_reasoning.cli.manifest import require_unchanged
 from scale_reasoning.cli.options import Commands, say
@@ -31,6 +32,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--attempts-in-flight", type=options.read_number(1), metavar="N", help="attempts at a time")
     parser.add_argument("--dry-run", action="store_true", help="print the most that it would cost; write nothing")
     parser.add_argument("--trust-manifest", action="store_true", help="send keys to the servers that RUN names")
+    options.add_caps(parser)
     options.add_model(parser)
     parser.set_defaults(run=run)
 
@@ -46,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
     old = read_manifest(folder)
     require_unchanged(flags, old)
     running.require_unchanged_code(folder, old)
+    read_caps(flags, old)
     new = probe_manifest(old, _read_options(args))
     _say_left_out(folder, old)
     if args.dry_run:

@@ -69,6 +69,9 @@ class RunFlags:
     ray_workers: int
     dry_run: bool
     trust_manifest: bool
+    max_tokens_total: int | None = None
+    max_cost: float | None = None
+    prices: str | None = None
 
     def list_fixed(self) -> list[tuple[str, str, Any]]:
         """The given values that a resume cannot change: part of the manifest (run, dataset, model), key, value."""

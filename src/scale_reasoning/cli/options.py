@@ -172,8 +172,21 @@ def add_run(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
     add("--ray-workers", type=int, metavar="N", help="worker processes on Ray (default 4)")
     add("--dry-run", action="store_true", help="print what would run (attempts, calls, tokens); call and write nothing")
     add("--trust-manifest", action="store_true", help="send keys to the servers that a manifest or recipe names")
+    add_caps(parser)
     add_strategy(parser, without=NOT_OF_RUNS, several=several)
     add_model(parser)
+
+
+def add_caps(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that limit what a run pays."""
+    group = parser.add_argument_group(
+        "caps", "A run that reaches one sends no further call; a resume with more goes on."
+    )
+    add = group.add_argument
+    add("--max-tokens-total", type=read_number(1), metavar="N", help="new tokens (completion tokens, reasoning "
+        "included) of all calls that the run pays for, from its start")  # fmt: skip
+    add("--max-cost", type=float, metavar="X", help="what these calls cost, in the currency of --prices")
+    add("--prices", metavar="FILE", help="prices per million tokens by model, for --max-cost (docs/evaluation.md)")
 
 
 def read_run(args: argparse.Namespace) -> RunFlags:

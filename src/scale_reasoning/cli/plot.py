@@ -5,10 +5,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from scale_reasoning.cli.costs import add_prices, read_prices_flag
 from scale_reasoning.cli.options import Commands, add_denominator, add_truth, say
 from scale_reasoning.cli.report import RUN, read_all_cells, split_name
 from scale_reasoning.errors import ConfigError
+
+if TYPE_CHECKING:
+    from scale_reasoning.report.cost import Costing
 
 KINDS = {
     "budget": "accuracy by System 2 token limit, or by thinking budget",
@@ -46,6 +51,9 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--with-paper", action="store_true", help="the paper's numbers for the same models, dashed and hollow"
     )
+    parser.add_argument("--x", choices=("tokens", "cost"), default="tokens", help="of frontier: the x axis (default "
+                        "tokens); cost: at --prices, or else 2 x active parameters x tokens")  # fmt: skip
+    add_prices(parser, "for --x cost")
     add_denominator(parser)
     add_truth(parser)
     parser.set_defaults(run=run)
@@ -59,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"--out {args.out}: File exists")
     file = args.out or split_name(args.runs[0])[0] / f"{args.kind}.png"
     names = list(dict.fromkeys(args.runs))
+    costing = _read_costing(args)
     if args.kind == LOSS:
         draw_loss([Path(name) for name in names], file)
         print(file, flush=True)
@@ -69,12 +78,29 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"--truth {args.truth}: belongs to {RELIABILITY}")
     numbered = read_all_cells(names)
     rows, cells = [row for row, _ in numbered], [cell for _, cell in numbered]
-    papers = draw(args.kind, cells, file, rows=rows, denominator=args.denominator, with_paper=args.with_paper)
+    papers = draw(
+        args.kind, cells, file, rows=rows, denominator=args.denominator, with_paper=args.with_paper, costing=costing
+    )
     if args.with_paper and not papers:
         say("the paper has no such numbers for these models on these datasets")
     print(file, flush=True)
     pending = any(outcome.pending for cell in cells for outcome in cell.outcomes)
     return 1 if pending or any(len(cell.outcomes) < cell.planned for cell in cells) else 0
+
+
+def _read_costing(args: argparse.Namespace) -> Costing | None:
+    """How costs are computed; None where tokens are drawn. Raises ConfigError."""
+    from scale_reasoning.report.cost import Costing
+
+    if args.x == "tokens":
+        if args.prices is not None:
+            raise ConfigError(f"--prices {args.prices}: belongs to --x cost")
+        return None
+    if args.kind != "frontier":
+        raise ConfigError("--x cost: belongs to frontier")
+    if args.with_paper:
+        raise ConfigError("--x cost: the paper has no costs; leave out --with-paper")
+    return Costing(prices=read_prices_flag(args.prices))
 
 
 def _draw_reliability(names: Sequence[str], file: Path, truth: str | None) -> int:

@@ -60,8 +60,10 @@ class Progress:
             self._printed_at = now
             self._console.print(self._render())
 
-    def end(self, *, again: str, after: str, stopped: bool = False) -> int:
-        """Prints totals and the next command; 1 when attempts are pending. `stopped`: the run's goal was reached."""
+    def end(self, *, again: str, after: str, stopped: bool = False, why: str = "") -> int:
+        """Prints totals and the next command; 1 when attempts are pending. `stopped`: the run's goal was reached; `why`
+        says why attempts are pending, where that is known.
+        """
         pending, paid = self._tally.planned - len(self._store.done()), self._store.paid()
         tokens = f"{paid.tokens:,} new tokens"
         if paid.uncounted:
@@ -69,7 +71,8 @@ class Progress:
             tokens = f"new tokens unknown ({missing})"
         self._console.print(Text(f"{paid.calls:,} calls paid for, {tokens}, in {self._store.folder}", style="dim"))
         if pending and not stopped:
-            self._console.print(Text(f"{pending} attempts are pending: {again}", style="red"))
+            because = f", because {why}" if why else ""
+            self._console.print(Text(f"{pending} attempts are pending{because}: {again}", style="red"))
             return 1
         self._console.print(Text(f"next: {after}", style="dim"))
         return 0

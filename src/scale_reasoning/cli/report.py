@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from scale_reasoning.cli.costs import add_prices, read_prices_flag
 from scale_reasoning.cli.options import Commands, add_answers, add_denominator, add_truth, say
 from scale_reasoning.errors import ConfigError
 
 if TYPE_CHECKING:
-    from scale_reasoning.report.metrics import Cell, Prices
+    from scale_reasoning.report.metrics import Cell
     from scale_reasoning.strategies.solving import Answers
     from scale_reasoning.types import Problem
 
@@ -55,9 +56,7 @@ def _add_report(commands: Commands) -> None:
     parser.add_argument(
         "--with-paper", action="store_true", help="the paper's numbers for the same models and datasets"
     )
-    parser.add_argument(
-        "--prices", metavar="PROMPT,CACHED,COMPLETION", help="price per million tokens of each kind: adds the cost"
-    )
+    add_prices(parser, "adds the cost")
     parser.add_argument("--seed", type=int, default=0, help="seed of the draws for maj@k of many samples (default 0)")
     parser.add_argument(
         "--losses",
@@ -86,6 +85,7 @@ def _add_compare(commands: Commands) -> None:
     parser.add_argument("b", metavar="RUN_B", help="another run, or another row of the same")
     parser.add_argument("--format", choices=("md", "json"), default="md", help="default md")
     parser.add_argument("--metric", choices=("acc",), default="acc", help="what is compared (default acc)")
+    add_prices(parser, "adds the cost")
     parser.add_argument("--seed", type=int, help=argparse.SUPPRESS)  # unused; old commands give it
     parser.set_defaults(run=compare)
 
@@ -93,6 +93,7 @@ def _add_compare(commands: Commands) -> None:
 def report(args: argparse.Namespace) -> int:
     """Prints the table; 1 where attempts are pending."""
     from scale_reasoning.report import paper
+    from scale_reasoning.report.cost import choose_costing
     from scale_reasoning.report.metrics import summarise
     from scale_reasoning.report.tables import render
 
@@ -104,10 +105,12 @@ def report(args: argparse.Namespace) -> int:
         raise ConfigError(f"--truth {args.truth}: belongs to --assessor")
     if args.losses:
         return _report_losses(args)
-    prices = None if args.prices is None else _prices(args.prices)
+    prices = read_prices_flag(args.prices)
     numbered = read_all_cells(args.runs, args.answers)
+    costing = choose_costing([cell for _, cell in numbered], prices)
     summaries = [
-        summarise(cell, row=row, denominator=args.denominator, prices=prices, seed=args.seed) for row, cell in numbered
+        summarise(cell, row=row, denominator=args.denominator, costing=costing, seed=args.seed)
+        for row, cell in numbered
     ]
     papers = paper.find_counterparts(summaries) if args.with_paper else ()
     if args.with_paper and not papers:
@@ -186,6 +189,7 @@ def compare(args: argparse.Namespace) -> int:
     import msgspec
 
     from scale_reasoning.report import compare as paired
+    from scale_reasoning.report.cost import choose_costing
     from scale_reasoning.report.formats import WRITERS
 
     one, other = ([cell for _, cell in read_cells(name)] for name in (args.a, args.b))
@@ -194,7 +198,8 @@ def compare(args: argparse.Namespace) -> int:
         say(f"{alone} cells have no counterpart in the other run and are not compared")
     for a, b in pairs:
         paired.refuse_other_problems(a, b, _read_problems(a), _read_problems(b))
-    comparisons = [paired.compare(a, b) for a, b in pairs]
+    costing = choose_costing([cell for each in pairs for cell in each], read_prices_flag(args.prices))
+    comparisons = [paired.compare(a, b, costing) for a, b in pairs]
     if args.format == "json":
         text = msgspec.json.format(msgspec.json.encode(comparisons), indent=2).decode() + "\n"
     else:
@@ -262,18 +267,6 @@ def _read_problems(cell: Cell) -> list[Problem]:
 
     with reading(Path(cell.run)) as store:
         return store.problems(cell.dataset)
-
-
-def _prices(text: str) -> Prices:
-    from scale_reasoning.report.metrics import Prices
-
-    try:
-        prompt, cached, completion = (float(part) for part in text.split(","))
-    except ValueError:
-        raise ConfigError(f"--prices {text}: must be three numbers, PROMPT,CACHED,COMPLETION") from None
-    if not all(0 <= price < float("inf") for price in (prompt, cached, completion)):
-        raise ConfigError(f"--prices {text}: a price must be 0 or more")
-    return Prices(prompt=prompt, cached=cached, completion=completion)
 
 
 def write_text(text: str, file: Path | None) -> None:

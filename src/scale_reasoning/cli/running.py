@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Mapping
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scale_reasoning.cli.costs import make_cap, read_caps, write_caps
 from scale_reasoning.cli.flags import RunFlags
 from scale_reasoning.cli.options import say
 from scale_reasoning.cli.reach import explain_unlisted, make_connections, name_models, name_servers
@@ -16,6 +18,7 @@ from scale_reasoning.endpoint import Endpoints, explain_budget
 from scale_reasoning.engines import connect, list_adaptations
 from scale_reasoning.engines.connection import Connection, ModelSpec
 from scale_reasoning.engines.llama import SLOTS
+from scale_reasoning.engines.policy import Gate
 from scale_reasoning.engines.spread import SharedServers
 from scale_reasoning.engines.table import choose_engine
 from scale_reasoning.errors import ConfigError, Unreachable
@@ -27,6 +30,7 @@ from scale_reasoning.strategies import has_budget
 
 if TYPE_CHECKING:
     from scale_reasoning.lm import Strategy
+    from scale_reasoning.runs.cap import CappedJournal
     from scale_reasoning.runs.outcome import Outcome
     from scale_reasoning.runs.pace import Goal
     from scale_reasoning.runs.store import Store
@@ -40,6 +44,7 @@ def prepare_new(flags: RunFlags, manifest: Manifest) -> tuple[Manifest, dict[str
     if not flags.dry_run:
         manifest = name_models(manifest, make_connections(flags, manifest))
         manifest = name_servers(manifest, make_connections(flags, manifest))
+    read_caps(flags, manifest)
     manifest, problems = _prepare(manifest)
     if flags.strategy.policy is not None:
         _require_policy(flags.strategy.policy, manifest)
@@ -96,10 +101,13 @@ def work(flags: RunFlags, store: Store, *, again: str, after: str, goal: Goal | 
 
     Raises ConfigError and EngineError with what to do next.
     """
+    caps = read_caps(flags, store.manifest)
     connections = make_connections(flags, store.manifest)
+    more, again = f"{again} {write_caps(flags, factor=2)}", f"{again} {write_caps(flags)}".rstrip()
+    commands = _Commands(again=again, more=more, after=after)
     try:
         with _connect_ray(flags, connections):
-            return asyncio.run(_work(flags, store, connections, again, after, goal))
+            return asyncio.run(_work(flags, store, connections, commands, goal, make_cap(store, caps)))
     except (ConfigError, Unreachable) as error:
         advice = _advise(store, connections.values(), again)
         raise type(error)("; ".join([str(error), *advice])) from error
@@ -114,13 +122,22 @@ def _advise(store: Store, connections: Iterable[Connection], again: str) -> list
     return [*explain_unlisted(connections), "no call succeeded and no run was kept: fix that and start again"]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Commands:
+    """The commands that resume a run, that resume it with twice its cap, and that come after it."""
+
+    again: str
+    more: str
+    after: str
+
+
 async def _work(
     flags: RunFlags,
     store: Store,
     connections: Mapping[ModelSpec, Connection],
-    again: str,
-    after: str,
+    commands: _Commands,
     goal: Goal | None,
+    cap: CappedJournal | None,
 ) -> int:
     from scale_reasoning.cli.progress import Progress
     from scale_reasoning.runs.run import needed
@@ -132,7 +149,7 @@ async def _work(
             goal.count_outcome(cell, outcome)
         progress.hear_outcome(cell, outcome)
 
-    async with _open_runner(flags, store, connections, progress.hear) as run:
+    async with _open_runner(flags, store, connections, progress.hear, cap) as run:
         with progress.show():
             try:
                 await run(
@@ -141,13 +158,16 @@ async def _work(
                     goal=goal,
                 )
             except asyncio.CancelledError:
-                say(f"interrupted; to resume: {again}")
+                say(f"interrupted; to resume: {commands.again}")
                 raise
             finally:
                 store.resolve({"served": store.served()})
         if store.new and store.written() and not store.begun:
             raise Unreachable(f"every attempt failed; the first: {_find_first_failure(store)}")
-        return progress.end(again=again, after=after, stopped=goal is not None and not needed(store, goal))
+        stopped = goal is not None and not needed(store, goal)
+        if cap is not None and cap.reached:
+            return progress.end(again=commands.more, after=commands.after, stopped=stopped, why=cap.describe())
+        return progress.end(again=commands.again, after=commands.after, stopped=stopped)
 
 
 def _find_first_failure(store: Store) -> str:
@@ -174,25 +194,29 @@ def _connect_ray(flags: RunFlags, connections: Mapping[ModelSpec, Connection]) -
 
 @asynccontextmanager
 async def _open_runner(
-    flags: RunFlags, store: Store, connections: Mapping[ModelSpec, Connection], listener: Listener
+    flags: RunFlags,
+    store: Store,
+    connections: Mapping[ModelSpec, Connection],
+    listener: Listener,
+    cap: CappedJournal | None,
 ) -> AsyncGenerator[Callable[..., Awaitable[None]]]:
     """What makes a run's attempts: Ray's workers, or this process with the endpoints open."""
     if flags.ray:
         from scale_reasoning.runs.ray import run_on_ray
 
-        yield partial(run_on_ray, store, connections, workers=flags.ray_workers)
+        yield partial(run_on_ray, store, connections, workers=flags.ray_workers, cap=cap)
         return
     from scale_reasoning.runs.run import run
 
     async with AsyncExitStack() as stack:
-        servers = SharedServers()
+        servers, gate = SharedServers(), None if cap is None else Gate(cap.admit)
         endpoints = {
-            spec: await stack.enter_async_context(connect(connection, servers))
+            spec: await stack.enter_async_context(connect(connection, servers, gate))
             for spec, connection in connections.items()
         }
         explain_budgets((cell.make_strategy(), endpoints[cell.model]) for cell in store.manifest.cells)
         try:
-            yield partial(run, store, endpoints, listener=listener)
+            yield partial(run, store, endpoints, listener=listener, cap=cap)
         finally:
             _store_adaptations(store, endpoints.values())
 

@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 SAMPLES = 4
 RUN = "run"
 """The folder of a bundle that holds the run it was made from."""
-CALL_KEYS = ("base_url", "system1_base_url", "api_key_env", "ray", "ray_workers", "attempts_in_flight", "no_reuse")
+CALL_KEYS = (
+    "base_url", "system1_base_url", "api_key_env", "ray", "ray_workers", "attempts_in_flight", "no_reuse",
+    "max_tokens_total", "max_cost", "prices",
+)  # fmt: skip
 """Flags that say how calls are made."""
 
 

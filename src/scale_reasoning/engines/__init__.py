@@ -12,7 +12,7 @@ from scale_reasoning.engines.catalogue import DEFAULT_MODEL as DEFAULT_MODEL
 from scale_reasoning.engines.connection import Connection, ModelSpec, derive_system1, find_family
 from scale_reasoning.engines.identify import kind_of, name_server
 from scale_reasoning.engines.limit import Slots, limit_of
-from scale_reasoning.engines.policy import Limited, Retrying
+from scale_reasoning.engines.policy import Gate, Gated, Limited, Retrying
 from scale_reasoning.engines.spread import SharedServers, Spread
 from scale_reasoning.engines.table import OpenEngine, is_on_server, open_engine
 from scale_reasoning.servers import GENERIC, adapt_mode, find_server
@@ -20,8 +20,11 @@ from scale_reasoning.types import Engine, Mode
 
 
 @asynccontextmanager
-async def connect(connection: Connection, servers: SharedServers | None = None) -> AsyncGenerator[Endpoints]:
+async def connect(
+    connection: Connection, servers: SharedServers | None = None, gate: Gate | None = None
+) -> AsyncGenerator[Endpoints]:
     """Both modes' endpoints, closed on leaving. Connections with the same `servers` share the limits of common servers.
+    `gate` is asked before each request is sent, retries included.
 
     A mode that the model's family lacks, and for which no other model was named, has no entry; a strategy that asks
     for it raises a ConfigError that says what to do. Raises ConfigError for what cannot be opened.
@@ -29,9 +32,9 @@ async def connect(connection: Connection, servers: SharedServers | None = None) 
     connection = await name_server(await name_model(connection))
     async with AsyncExitStack() as stack:
         servers = servers or SharedServers()
-        main = await _open_with_policies(connection, servers, stack)
+        main = await _open_with_policies(connection, servers, gate, stack)
         second = derive_system1(connection)
-        other = main if second is None else await _open_with_policies(second, servers, stack)
+        other = main if second is None else await _open_with_policies(second, servers, gate, stack)
         yield {
             **make_endpoint(connection, main, Mode.SYSTEM2),
             **make_endpoint(second or connection, other, Mode.SYSTEM1),
@@ -71,17 +74,24 @@ def make_endpoint(spec: ModelSpec, opened: OpenEngine, mode: Mode) -> dict[Mode,
     return {mode: endpoint}
 
 
-async def _open_with_policies(connection: Connection, shared: SharedServers, stack: AsyncExitStack) -> OpenEngine:
+async def _open_with_policies(
+    connection: Connection, shared: SharedServers, gate: Gate | None, stack: AsyncExitStack
+) -> OpenEngine:
     if not is_on_server(connection) or connection.base_url is None:  # on this machine, for this connection
-        opened = await open_engine(connection, stack)
+        opened = await _open_gated(connection, gate, stack)
         engine = Limited(opened.engine, slots=Slots(limit_of(connection.in_flight)))
         return replace(opened, engine=Retrying(engine, retries=connection.retries))
     urls = tuple(dict.fromkeys((connection.base_url, *connection.more_base_urls)))
-    each = [await open_engine(replace(connection, base_url=url), stack) for url in urls]
+    each = [await _open_gated(replace(connection, base_url=url), gate, stack) for url in urls]
     servers = shared.get(urls, connection.in_flight)
     engines = {server: opened.engine for server, opened in zip(servers, each, strict=True)}
     engine = Spread(engines) if len(urls) > 1 else Limited(each[0].engine, slots=servers[0])
     return replace(each[0], engine=Retrying(engine, retries=connection.retries))
+
+
+async def _open_gated(connection: Connection, gate: Gate | None, stack: AsyncExitStack) -> OpenEngine:
+    opened = await open_engine(connection, stack)
+    return opened if gate is None else replace(opened, engine=Gated(opened.engine, gate))
 
 
 def list_adaptations(endpoints: Endpoints) -> dict[str, list[str]]:
@@ -99,7 +109,7 @@ def list_adaptations(endpoints: Endpoints) -> dict[str, list[str]]:
 def _find_adaptations(engine: Engine) -> Iterator[Adaptations]:
     if isinstance(engine, Adaptable):
         yield engine.adaptations
-    elif isinstance(engine, Retrying | Limited):
+    elif isinstance(engine, Retrying | Limited | Gated):
         yield from _find_adaptations(engine.engine)
     elif isinstance(engine, Spread):
         for server in engine.engines.values():

@@ -1,18 +1,18 @@
-"""Policies are engines around an engine: bounded retries, and a limit of requests in flight (limit.py).
+"""Policies are engines around an engine: bounded retries, a limit of requests in flight (limit.py), and a gate.
 
-Compose them where the engine is made: `Retrying(Limited(OpenAI(url), in_flight=64))`. A request that waits for a retry
-has no slot.
+Compose them where the engine is made: `Retrying(Limited(Gated(OpenAI(url), gate), in_flight=64))`. A request that waits
+for a retry has no slot; one that waits for a slot has not passed the gate.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from scale_reasoning.engines.limit import Fixed, Slots, take_slot
-from scale_reasoning.errors import Malformed, Overloaded, Unreachable
+from scale_reasoning.errors import Malformed, Overloaded, ScaleError, Unreachable
 from scale_reasoning.types import Completion, Delta, Engine, OnDelta, Request
 
 Urgency: TypeAlias = Callable[[], float]
@@ -74,6 +74,45 @@ class Retrying:
 def _is_cut_short(error: Malformed) -> bool:
     """Whether only the end of a reply was missing, which is the connection's fault."""
     return "before it was complete" in str(error)
+
+
+class Gate:
+    """Asks `admit` in the moment in which a request would be sent; what that raises refuses the request.
+
+    A refusal is raised once every request that was let through has ended: it may end their attempt, and would cancel
+    them. `admit` must refuse all further requests after the first.
+    """
+
+    def __init__(self, admit: Callable[[Request], Awaitable[None]]) -> None:
+        self._admit, self._out, self._none_out = admit, 0, asyncio.Event()
+        self._none_out.set()
+
+    async def send(self, engine: Engine, request: Request, on_delta: OnDelta | None) -> Completion:
+        """As `generate` of the engine. Raises what `admit` raises."""
+        try:
+            await self._admit(request)
+        except ScaleError:
+            await self._none_out.wait()
+            raise
+        self._out += 1
+        self._none_out.clear()
+        try:
+            return await engine.generate(request, on_delta)
+        finally:
+            self._out -= 1
+            if not self._out:
+                self._none_out.set()
+
+
+class Gated:
+    """An engine whose requests pass a gate, which several engines may share."""
+
+    def __init__(self, engine: Engine, gate: Gate) -> None:
+        self.engine, self.gate = engine, gate
+
+    async def generate(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
+        """See Engine. Raises what the gate raises."""
+        return await self.gate.send(self.engine, request, on_delta)
 
 
 class Listener:

@@ -41,7 +41,7 @@ def list_columns(summaries: Sequence[Summary]) -> dict[str, Callable[[Summary], 
         "stated": lambda s: percent(s.stated),
         "asked": lambda s: percent(s.asked),
         "model s": lambda s: decimal(s.model_seconds),
-        **({"cost": _write_cost} if any(s.prices for s in summaries) else {}),
+        **list_cost_column(summaries),
         "planned": lambda s: str(s.planned),
         "completed": lambda s: str(s.completed),
         "scored": lambda s: str(s.scored),
@@ -108,9 +108,14 @@ def write_hard(summary: Summary) -> str:
     return percent(summary.hard)
 
 
+def list_cost_column(summaries: Sequence[Summary]) -> dict[str, Callable[[Summary], str]]:
+    """The column of costs, if any were asked for."""
+    return {"cost": _write_cost} if any(s.cost_unit is not None for s in summaries) else {}
+
+
 def _write_cost(summary: Summary) -> str:
     if summary.cost is None:
-        return UNKNOWN if summary.prices and summary.steps is not None else NOTHING
+        return UNKNOWN if summary.cost_unit is not None and summary.steps is not None else NOTHING
     return f"{summary.cost:.4g}"
 
 

@@ -8,21 +8,22 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from math import sqrt
 from statistics import fmean
+from typing import Any
 
 import msgspec
 
 from scale_reasoning.datasets.dataset import normalise_text
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.report.cost import Costing
 from scale_reasoning.report.formats import NOTHING, UNKNOWN, Column, Grid, percent, plain, span
 from scale_reasoning.report.intervals import (
     ALPHA,
     Difference,
-    Estimate,
     compare_paired,
     count_problems_needed,
-    estimate_ratio,
 )
 from scale_reasoning.report.metrics import group_by_problem
+from scale_reasoning.report.paired import Paired, pair_amounts
 from scale_reasoning.runs.outcome import Cell
 from scale_reasoning.strategies import label
 from scale_reasoning.types import Problem
@@ -38,7 +39,9 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True, rename={"pending_a":
     clustered standard error and p-value; p is at most 0.05 exactly if the interval excludes 0. token_ratio: B's
     response tokens over A's on the problems that both finished. uncounted_a, uncounted_b: attempts on them whose server
     reported no response tokens; any makes the ratio unknown. needed: about how many problems a 5 % test needs to find
-    this difference with 80 % power. pending_a, pending_b: pending attempts; any makes the comparison incomplete.
+    this difference with 80 % power. cost_a, cost_b: means per attempt in `cost_unit` on the problems that both
+    finished; cost_difference: B - A, cost_ratio: B / A, both paired, with intervals; cost_note: why costs are unknown.
+    pending_a, pending_b: pending attempts; any makes the comparison incomplete.
     """
 
     dataset: str
@@ -63,9 +66,19 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True, rename={"pending_a":
     verdict: str
     uncounted_a: int = 0
     uncounted_b: int = 0
+    cost_unit: str | None = None
+    cost_a: float | None = None
+    cost_b: float | None = None
+    cost_difference: float | None = None
+    cost_difference_low: float | None = None
+    cost_difference_high: float | None = None
+    cost_ratio: float | None = None
+    cost_low: float | None = None
+    cost_high: float | None = None
+    cost_note: str = ""
 
 
-def compare(a: Cell, b: Cell) -> Comparison:
+def compare(a: Cell, b: Cell, costing: Costing | None = None) -> Comparison:
     """Compares two cells over their problems: each problem's mean over A's scored samples against that over B's.
 
     Model errors are wrong; pending attempts are left out and make the comparison incomplete. Raises ConfigError when
@@ -78,7 +91,8 @@ def compare(a: Cell, b: Cell) -> Comparison:
     attempts = [2 / (1 / len(before[name]) + 1 / len(after[name])) for name in shared]
     found = compare_paired([y - x for x, y in zip(left, right, strict=True)], attempts)
     needed = _count_needed(found, len(shared))
-    tokens = _Tokens(a, b)
+    tokens = pair_amounts(a, b, lambda _, outcome: outcome.usage.completion_tokens)
+    ratio = tokens.ratio
     pending_a, pending_b = _count_pending(a), _count_pending(b)
     return Comparison(
         dataset=a.dataset,
@@ -93,17 +107,40 @@ def compare(a: Cell, b: Cell) -> Comparison:
         high=found.high if found else None,
         se=found.se if found else None,
         p_value=found.p_value if found else None,
-        token_ratio=tokens.ratio.value if tokens.ratio else None,
-        token_low=tokens.ratio.low if tokens.ratio else None,
-        token_high=tokens.ratio.high if tokens.ratio else None,
+        token_ratio=ratio.value if ratio else None,
+        token_low=ratio.low if ratio else None,
+        token_high=ratio.high if ratio else None,
         needed=needed,
         pending_a=pending_a,
         pending_b=pending_b,
         complete=not (pending_a or pending_b),
-        verdict=" ".join((_write_verdict(found, needed), *_list_missing(a, b, len(shared)), *tokens.notes)),
+        verdict=" ".join((_write_verdict(found, needed), *_list_missing(a, b, len(shared)), *_note_uncounted(tokens))),
         uncounted_a=tokens.uncounted[0],
         uncounted_b=tokens.uncounted[1],
+        **_compare_costs(a, b, costing),
     )
+
+
+def _compare_costs(a: Cell, b: Cell, costing: Costing | None) -> dict[str, Any]:
+    """The fields of a comparison that are about cost."""
+    if costing is None:
+        return {}
+    costs = pair_amounts(a, b, costing.compute)
+    difference, ratio = costs.difference, costs.ratio
+    return {
+        "cost_unit": costing.unit,
+        "cost_a": costs.mean(0),
+        "cost_b": costs.mean(1),
+        "cost_difference": difference.value if difference else None,
+        "cost_difference_low": difference.low if difference else None,
+        "cost_difference_high": difference.high if difference else None,
+        "cost_ratio": ratio.value if ratio else None,
+        "cost_low": ratio.low if ratio else None,
+        "cost_high": ratio.high if ratio else None,
+        "cost_note": next(filter(None, (costing.explain(cell, cell.outcomes) for cell in (a, b))), "")
+        if any(costs.uncounted)
+        else "",
+    }
 
 
 def refuse_other_problems(a: Cell, b: Cell, mine: Sequence[Problem], theirs: Sequence[Problem]) -> None:
@@ -171,35 +208,11 @@ def _collect_scores(cell: Cell) -> dict[str, list[float]]:
     return {group[0].problem_id: [float(outcome.correct is True) for outcome in group] for group in scored}
 
 
-class _Tokens:
-    """B's response tokens over A's on the problems that both finished.
-
-    ratio: None if an attempt on them is uncounted. uncounted: such attempts in A and in B.
-    """
-
-    def __init__(self, a: Cell, b: Cell) -> None:
-        left, right = _collect_tokens(a), _collect_tokens(b)
-        shared = sorted(left.keys() & right.keys())
-        counts = [[side[name] for name in shared] for side in (left, right)]
-        self.attempts = tuple(sum(map(len, side)) for side in counts)
-        self.uncounted = tuple(sum(one is None for group in side for one in group) for side in counts)
-        self.ratio: Estimate | None = None
-        if not any(self.uncounted):
-            before, after = ([fmean(one or 0 for one in group) for group in side] for side in counts)
-            self.ratio = estimate_ratio(after, before)
-
-    @property
-    def notes(self) -> list[str]:
-        """Why the ratio is unknown."""
-        sides = zip("AB", self.uncounted, self.attempts, strict=True)
-        missing = [f"{count} of {attempts} attempts in {side}" for side, count, attempts in sides if count]
-        return [f"Tok B / A is unknown: the server reported no tokens for {', '.join(missing)}."] if missing else []
-
-
-def _collect_tokens(cell: Cell) -> dict[str, list[int | None]]:
-    """The response tokens of a cell's final attempts per problem."""
-    groups = group_by_problem(outcome for outcome in cell.outcomes if not outcome.pending)
-    return {group[0].problem_id: [outcome.usage.completion_tokens for outcome in group] for group in groups}
+def _note_uncounted(tokens: Paired) -> list[str]:
+    """Why the ratio of tokens is unknown."""
+    sides = zip("AB", tokens.uncounted, tokens.attempts, strict=True)
+    missing = [f"{count} of {attempts} attempts in {side}" for side, count, attempts in sides if count]
+    return [f"Tok B / A is unknown: the server reported no tokens for {', '.join(missing)}."] if missing else []
 
 
 def _count_pending(cell: Cell) -> int:
@@ -251,14 +264,24 @@ def _name_cell(cell: Cell, other: Cell) -> str:
 def build_grid(comparisons: Sequence[Comparison]) -> Grid:
     """Puts the comparisons into a table, a line each."""
     texts = ["dataset", "A", "B"]
-    numbers = ["Acc A", "Acc B", "B - A [95 %]", "p", "Tok B / A [95 %]", "compared"]
+    costs = [f"{name} [95 %]" for name in ("cost B - A", "cost B / A")]
+    costs = costs if any(comparison.cost_unit is not None for comparison in comparisons) else []
+    numbers = ["Acc A", "Acc B", "B - A [95 %]", "p", "Tok B / A [95 %]", *costs, "compared"]
     columns = [*(Column(name=name) for name in texts), *(Column(name=name, number=True) for name in numbers)]
     legend = "Acc and B - A in %, over the problems that both scored; p: paired t test over problems."
     notes = [legend, *(f"{comparison.dataset}: {comparison.verdict}" for comparison in comparisons)]
-    return Grid(columns=columns, rows=[_write_row(comparison) for comparison in comparisons], notes=notes)
+    notes += _note_costs(comparisons)
+    rows = [_write_row(comparison, with_costs=bool(costs)) for comparison in comparisons]
+    return Grid(columns=columns, rows=rows, notes=notes)
 
 
-def _write_row(c: Comparison) -> tuple[str, ...]:
+def _note_costs(comparisons: Sequence[Comparison]) -> list[str]:
+    units = dict.fromkeys(c.cost_unit for c in comparisons if c.cost_unit)
+    unknown = dict.fromkeys(c.cost_note for c in comparisons if c.cost_note)
+    return [*(f"cost: {unit} per attempt." for unit in units), *(f"cost {UNKNOWN}: {note}." for note in unknown)]
+
+
+def _write_row(c: Comparison, *, with_costs: bool) -> tuple[str, ...]:
     return (
         c.dataset,
         c.a,
@@ -267,13 +290,21 @@ def _write_row(c: Comparison) -> tuple[str, ...]:
         percent(c.acc_b),
         NOTHING if c.difference is None else f"{c.difference * 100:+.2f} {span(c.low, c.high)}",
         NOTHING if c.p_value is None else _format_p(c.p_value).removeprefix("= "),
-        _write_ratio(c),
+        UNKNOWN if c.uncounted_a or c.uncounted_b else _write_ratio(c.token_ratio, c.token_low, c.token_high),
+        *(_write_costs(c) if with_costs else ()),
         f"{c.compared}/{c.problems}",
     )
 
 
-def _write_ratio(c: Comparison) -> str:
-    if c.token_ratio is None:
-        return UNKNOWN if c.uncounted_a or c.uncounted_b else NOTHING
-    interval = "" if c.token_low is None or c.token_high is None else f" [{c.token_low:.3f}, {c.token_high:.3f}]"
-    return f"{c.token_ratio:.3f}{interval}"
+def _write_costs(c: Comparison) -> tuple[str, str]:
+    if c.cost_difference is None:
+        return (UNKNOWN, UNKNOWN) if c.cost_note else (NOTHING, NOTHING)
+    low, high = c.cost_difference_low, c.cost_difference_high
+    interval = "" if low is None or high is None else f" [{low:+.4g}, {high:+.4g}]"
+    return f"{c.cost_difference:+.4g}{interval}", _write_ratio(c.cost_ratio, c.cost_low, c.cost_high)
+
+
+def _write_ratio(value: float | None, low: float | None, high: float | None) -> str:
+    if value is None:
+        return NOTHING
+    return f"{value:.3f}" + ("" if low is None or high is None else f" [{low:.3f}, {high:.3f}]")

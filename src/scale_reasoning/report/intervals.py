@@ -137,6 +137,19 @@ def average_estimates(parts: Sequence[Estimate]) -> Estimate | None:
     return Estimate(value=value, low=value - low if whole else None, high=value + high if whole else None, se=None)
 
 
+def estimate_mean(values: Sequence[float]) -> Estimate | None:
+    """The mean of numbers of any sign, one per problem, with Student's interval; without one from one problem."""
+    n = len(values)
+    if not n:
+        return None
+    value = fsum(values) / n
+    if n == 1:
+        return Estimate(value=value)
+    se = sqrt(fsum((each - value) ** 2 for each in values) / (n - 1) / n)
+    half = t_quantile(n - 1) * se
+    return Estimate(value=value, low=value - half, high=value + half, se=se)
+
+
 def compare_paired(differences: Sequence[float], attempts: Sequence[float]) -> Difference | None:
     """The mean of paired differences in [-1, 1], one per problem, tested against 0 by Student's t.
 

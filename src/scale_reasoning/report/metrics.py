@@ -12,6 +12,8 @@ from typing import Literal, TypeAlias, cast
 import msgspec
 
 from scale_reasoning.answers import answer_class
+from scale_reasoning.prices import Price
+from scale_reasoning.report.cost import Costing
 from scale_reasoning.report.estimators import Ballot, maj_at_k, pass_at_k, sample_maj_at_k
 from scale_reasoning.report.intervals import Estimate, estimate_share
 from scale_reasoning.runs.outcome import Cell, Outcome
@@ -21,15 +23,6 @@ from scale_reasoning.types import JSON, NO_USAGE, Form, Mode, Stage, Usage
 Denominator: TypeAlias = Literal["planned", "completed"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prices:
-    """Prices per million tokens, in one currency: prompt tokens, those of them that were cached, response tokens."""
-
-    prompt: float
-    cached: float
-    completion: float
-
-
 class Summary(msgspec.Struct, frozen=True, kw_only=True, rename={"pending": "owed", "options": "knobs"}):
     """The metrics of one cell. Shares are in [0, 1]; tokens are means per attempt; None is unknown.
 
@@ -37,8 +30,9 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, rename={"pending": "owe
     `budget_by`: what enforced its thinking budget.
     completed: final attempts. scored: attempts in the denominator of acc. pending: attempts without a final record
     (planned - completed). uncounted: attempts whose server reported no response tokens; any makes the means unknown.
-    tpi, hard: tokens, and System 2 iterations, over iterations; ratios of sums. prices: those that `cost` was computed
-    with.
+    tpi, hard: tokens, and System 2 iterations, over iterations; ratios of sums. cost is a mean
+    per attempt in `cost_unit` (None: none was asked for), cost_note why it is unknown. prices: those that it was
+    computed with, if both modes have the same; else prices_by_mode.
     """
 
     run: str
@@ -77,7 +71,10 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, rename={"pending": "owe
     model_seconds: float | None = None
     cost: float | None = None
     uncounted: int = 0
-    prices: Prices | None = None
+    prices: Price | None = None
+    cost_unit: str | None = None
+    cost_note: str = ""
+    prices_by_mode: Mapping[str, Price | None] = {}
 
     @property
     def named_options(self) -> dict[str, JSON]:
@@ -125,7 +122,7 @@ def summarise(
     *,
     row: int | None = None,
     denominator: Denominator = "planned",
-    prices: Prices | None = None,
+    costing: Costing | None = None,
     seed: int = 0,
 ) -> Summary:
     """Computes the cell's metrics. `row` is its row in its run's report; `seed` is for maj@k's draws.
@@ -144,6 +141,8 @@ def summarise(
     acc = estimate_accuracy(graded, denominator)
     tok, steps = mean(lambda o: o.usage.completion_tokens), mean(lambda o: o.iterations)
     ks = _choose_ks(cell.samples, graded)
+    cost = None if costing is None else mean(lambda o: costing.compute(cell, o))
+    priced = {} if costing is None else costing.list_prices(cell)
     weights = [len(group) if denominator == "completed" else 1 for group in graded]
     return Summary(
         run=cell.run,
@@ -180,9 +179,12 @@ def summarise(
         stated=_compute_form_share(final, "stated"),
         asked=_compute_form_share(final, "asked"),
         model_seconds=mean(lambda o: o.model_seconds),
-        cost=None if prices is None else mean(lambda o: compute_cost(o, prices)),
+        cost=cost,
         uncounted=sum(outcome.usage.completion_tokens is None for outcome in counted),
-        prices=prices,
+        prices=next(iter(priced.values())) if len(set(priced.values())) == 1 else None,
+        cost_unit=None if costing is None else costing.unit,
+        cost_note="" if costing is None or cost is not None else costing.explain(cell, counted),
+        prices_by_mode={str(mode): price for mode, price in priced.items()} if len(set(priced.values())) > 1 else {},
     )
 
 
@@ -193,19 +195,6 @@ def estimate_accuracy(graded: Sequence[Sequence[Outcome]], denominator: Denomina
     if denominator == "completed":
         return estimate_share(right, sizes)
     return estimate_share([top / size for top, size in zip(right, sizes, strict=True)])
-
-
-def compute_cost(outcome: Outcome, prices: Prices) -> float | None:
-    """The price of an attempt; None if its tokens are unknown.
-
-    Unknown cached tokens do not matter where they cost as much as others.
-    """
-    usage = outcome.usage
-    cached = 0 if usage.cached_tokens is None and prices.cached == prices.prompt else usage.cached_tokens
-    if usage.prompt_tokens is None or usage.completion_tokens is None or cached is None:
-        return None
-    fresh = usage.prompt_tokens - cached
-    return (fresh * prices.prompt + cached * prices.cached + usage.completion_tokens * prices.completion) / 1e6
 
 
 def group_counted(outcomes: Iterable[Outcome], denominator: Denominator) -> list[list[Outcome]]:

@@ -15,12 +15,14 @@ import msgspec
 
 from scale_reasoning.report.columns import (
     list_columns,
+    list_cost_column,
     list_solve_columns,
     write_acc,
     write_hard,
     write_tok,
     write_tpi,
 )
+from scale_reasoning.report.cost import FLOP
 from scale_reasoning.report.formats import NOTHING, UNKNOWN, WRITERS, Column, Grid, percent, span
 from scale_reasoning.report.intervals import Estimate, average_estimates
 from scale_reasoning.report.metrics import Summary, find_swept, flatten
@@ -81,6 +83,7 @@ def _build_table1(summaries: Sequence[Summary]) -> Grid:
         "Tpi": write_tpi,
         "Tok": write_tok,
         **list_solve_columns(summaries, "Tpi solve", "Tok solve"),
+        **list_cost_column(summaries),
     }
     columns = [*_list_lead_columns(lines, ("model", "strategy")), *_list_number_columns(datasets, list(numbers))]
     rows = [[*_write_lead(line, lines), *_write_numbers(line, datasets, numbers.values())] for line in lines]
@@ -94,7 +97,13 @@ def _build_table2(summaries: Sequence[Summary]) -> Grid:
     swept, datasets = _find_swept(summaries) or ["tau"], _datasets(summaries)
     names = ("model", "strategy", *swept)
     lines = _group_lines(summaries, lambda s: (_name_model(s), s.strategy, *(_write_option(s, name) for name in swept)))
-    numbers = {"Acc": write_acc, "Tok": write_tok, "Hard": write_hard, **list_solve_columns(summaries, "Tok solve")}
+    numbers = {
+        "Acc": write_acc,
+        "Tok": write_tok,
+        "Hard": write_hard,
+        **list_solve_columns(summaries, "Tok solve"),
+        **list_cost_column(summaries),
+    }
     lines.sort(key=lambda line: (any(map(is_from_paper, line.found.values())), *map(_rank_text, line.lead)))
     columns = [*_list_lead_columns(lines, names), *_list_number_columns(datasets, list(numbers))]
     rows = [[*_write_lead(line, lines), *_write_numbers(line, datasets, numbers.values())] for line in lines]
@@ -237,7 +246,7 @@ def _write_notes(summaries: Sequence[Summary]) -> list[str]:
             "count only the responses to sub-problems: they are under Tok solve and Tpi solve, with ours of that "
             "stage, and not comparable with Tok and Tpi, which are of all stages."
         )
-    return [*notes, *_note_budgets(summaries), *_note_uncounted(summaries)]
+    return [*notes, *_note_budgets(summaries), *_note_uncounted(summaries), *_note_cost(summaries)]
 
 
 def _note_budgets(summaries: Sequence[Summary]) -> list[str]:
@@ -248,6 +257,21 @@ def _note_budgets(summaries: Sequence[Summary]) -> list[str]:
             budget = flatten(summary.options).get("thinking_budget")
             found.setdefault(str(enforcer), {})[str(budget or "by level")] = None
     return [f"thinking budgets ({', '.join(budgets)}): enforced by {enforcer}" for enforcer, budgets in found.items()]
+
+
+def _note_cost(summaries: Sequence[Summary]) -> list[str]:
+    """Says what costs are of, and why some are unknown."""
+    units = list(dict.fromkeys(s.cost_unit for s in summaries if s.cost_unit is not None))
+    if not units:
+        return []
+    how = (
+        "2 x active parameters x response tokens, as the models' names say"
+        if units == [FLOP]
+        else "at the prices given"
+    )
+    unit = f"{' and '.join(units)} per attempt".strip()
+    unknown = (f"cost {UNKNOWN}: {note}." for note in dict.fromkeys(s.cost_note for s in summaries if s.cost_note))
+    return [f"cost: {unit}, {how}.", *unknown]
 
 
 def _note_uncounted(summaries: Sequence[Summary]) -> list[str]:

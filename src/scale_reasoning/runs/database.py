@@ -35,6 +35,16 @@ LONG_STEPS = """
        OR EXISTS (SELECT 1 FROM json_each(solution, '$.chains') AS chain, json_each(chain.value, '$.steps') AS step
                   WHERE step.value ->> '$.usage.completion_tokens' > ?)"""
 """Problem and sample of the attempts of a cell with a step of more than so many tokens."""
+OWN_USAGE = """
+    SELECT model, mode, sum(prompt), sum(completion), sum(cached) FROM (
+        SELECT json_extract(CAST(request AS TEXT), '$.model') AS model,
+               json_extract(CAST(request AS TEXT), '$.mode') AS mode,
+               json_extract(CAST(completion AS TEXT), '$.usage.prompt_tokens') AS prompt,
+               json_extract(CAST(completion AS TEXT), '$.usage.completion_tokens') AS completion,
+               json_extract(CAST(completion AS TEXT), '$.usage.cached_tokens') AS cached
+        FROM completions WHERE rowid > ?)
+    GROUP BY model, mode, prompt IS NULL, completion IS NULL, cached IS NULL"""
+"""The usage of all calls after the first so many, by model, mode and the counts that are known."""
 ANALYSED = "CREATE TABLE sqlite_stat1(tbl,idx,stat)"
 """The table that `ANALYZE` adds, which changes no result."""
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import msgspec
 
@@ -22,7 +22,7 @@ from scale_reasoning.runs.shard import Shard
 from scale_reasoning.servers import GENERIC
 from scale_reasoning.strategies import describe, make
 from scale_reasoning.strategies.former import modernise_tree
-from scale_reasoning.types import JSON, Problem
+from scale_reasoning.types import JSON, Mode, Problem
 
 FORMAT = 1
 
@@ -53,6 +53,12 @@ def name_unnamed(spec: ModelSpec) -> ModelSpec:
     if spec.base_url:
         return spec if spec.server else replace(spec, server=GENERIC)
     return spec if spec.model else replace(spec, model=UNNAMED)
+
+
+def models_of(spec: ModelSpec) -> dict[Mode, str]:
+    """The names of the model that a stored manifest means, by mode."""
+    system2 = spec.model or UNNAMED
+    return {Mode.SYSTEM2: system2, Mode.SYSTEM1: spec.system1_model or system2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +137,8 @@ class Manifest:
                     yield problem, sample
 
 
+Calls = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+
 RESOLVED: Mapping[str, Any] = {
     "served": list[str],
     "adaptations": dict[str, list[str]],
@@ -138,6 +146,7 @@ RESOLVED: Mapping[str, Any] = {
     "prompts": dict[str, Any],
     "profiles": dict[str, Any],
     "servers": dict[str, str],
+    "taken_calls": Calls,
 }
 """The shapes of what `resolved` says, where something reads it."""
 _LATER_KEYS = ("server", "system1_server")

@@ -19,7 +19,7 @@ from scale_reasoning.files import workspace
 from scale_reasoning.runs import database
 from scale_reasoning.runs.folder import DAMAGED, attached, opened, read_manifest, store_errors
 from scale_reasoning.runs.manifest import Manifest, list_differences
-from scale_reasoning.runs.store import create, reading
+from scale_reasoning.runs.store import create, reading, resume
 from scale_reasoning.servers import find_server
 from scale_reasoning.types import Completion, Problem, Record
 
@@ -56,6 +56,8 @@ def start_from(
     for folder in folders:
         read_manifest(folder)
     _build(folders, out, manifest, problems, _take_completions)
+    with resume(out) as store:
+        store.resolve({"taken_calls": store.paid().calls})
 
 
 def _build(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -45,7 +45,9 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, rename={"pending": "owe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """The outcomes of one strategy on one dataset with one model. `elsewhere` attempts belong to other shards."""
+    """The outcomes of one strategy on one dataset with one model. `elsewhere` attempts belong to other shards. `models`
+    are the models of both modes; empty: `model` is that of both.
+    """
 
     run: str
     dataset: str
@@ -55,6 +57,7 @@ class Cell:
     samples: int
     outcomes: tuple[Outcome, ...]
     elsewhere: int = 0
+    models: Mapping[Mode, str] = field(default_factory=dict[Mode, str])
 
     @property
     def planned(self) -> int:

@@ -14,22 +14,24 @@ import os
 from collections.abc import Callable, Generator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from itertools import count
 from typing import Any
 
 from scale_reasoning.engines import connect
 from scale_reasoning.engines.catalogue import DEFAULT_MODEL
 from scale_reasoning.engines.connection import Connection, ModelSpec, derive_system1
 from scale_reasoning.engines.limit import InFlight
+from scale_reasoning.engines.policy import Gate
 from scale_reasoning.engines.spread import SharedServers
 from scale_reasoning.engines.table import SERVED, choose_engine
-from scale_reasoning.errors import ConfigError, Unreachable, first_line
+from scale_reasoning.errors import CapReached, ConfigError, Unreachable, first_line
+from scale_reasoning.runs.cap import CappedJournal
 from scale_reasoning.runs.manifest import Manifest
 from scale_reasoning.runs.pace import Goal
+from scale_reasoning.runs.remote import Answer, Question, RemoteJournal
 from scale_reasoning.runs.run import Maker, OutcomeListener, run_by
 from scale_reasoning.runs.store import Store
 from scale_reasoning.together import together
-from scale_reasoning.types import Completion, Problem, Record, Request
+from scale_reasoning.types import Problem, Record, Request
 
 START_SECONDS = 60.0
 """How long a run waits for all of its workers before it starts with some, and later for a single one."""
@@ -44,29 +46,19 @@ OPENABLE_ENGINES = (*SERVED, "teacher")
 """Engines that a worker can open at no cost; every worker would have to load any other."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """A question of a worker's journal: the completion of a request, or, with one `paid`, to store it."""
-
-    number: int
-    key: str
-    request: Request
-    paid: Completion | None
-
-
 class Worker:
     """The actor: makes attempts, and asks with `questions`, which the driver must call repeatedly."""
 
-    def __init__(self, manifest: Manifest, connections: Mapping[ModelSpec, Connection]) -> None:
-        self._manifest, self._connections = manifest, connections
-        self._journal = _RemoteJournal()
+    def __init__(self, manifest: Manifest, connections: Mapping[ModelSpec, Connection], *, is_capped: bool) -> None:
+        self._manifest, self._connections, self._is_capped = manifest, connections, is_capped
+        self._journal = RemoteJournal()
         self._stack = AsyncExitStack()
 
     async def open(self) -> None:
         """Opens the worker's endpoints, which close with the process. Raises ConfigError."""
-        servers = SharedServers()
+        servers, gate = SharedServers(), Gate(self._journal.admit) if self._is_capped else None
         endpoints = {
-            spec: await self._stack.enter_async_context(connect(connection, servers))
+            spec: await self._stack.enter_async_context(connect(connection, servers, gate))
             for spec, connection in self._connections.items()
         }
         self._maker = Maker(self._manifest, endpoints, journal=self._journal)
@@ -75,48 +67,9 @@ class Worker:
         """See run.Make."""
         return await self._maker.make(cell, problem, sample)
 
-    async def questions(self, answers: Mapping[int, Completion | None]) -> list[Question]:
+    async def questions(self, answers: Mapping[int, Answer]) -> list[Question]:
         """Takes the answers to earlier questions, and waits for new questions."""
         return await self._journal.exchange(answers)
-
-
-class _RemoteJournal:
-    """A journal that asks the driver and waits for the answer."""
-
-    def __init__(self) -> None:
-        self._numbers = count()
-        self._waiting: dict[int, asyncio.Future[Completion | None]] = {}
-        self._unsent: list[Question] = []
-        self._asked = asyncio.Event()
-
-    async def get(self, key: str, request: Request) -> Completion | None:
-        """See Journal."""
-        return await self._ask(key, request, None)
-
-    async def put(self, key: str, request: Request, completion: Completion) -> None:
-        """See Journal."""
-        await self._ask(key, request, completion)
-
-    async def exchange(self, answers: Mapping[int, Completion | None]) -> list[Question]:
-        """See Worker.questions."""
-        for number, answer in answers.items():
-            waiting = self._waiting.get(number)
-            if waiting is not None and not waiting.done():  # otherwise its call was cancelled
-                waiting.set_result(answer)
-        await self._asked.wait()
-        self._asked.clear()
-        questions, self._unsent = self._unsent, []
-        return questions
-
-    async def _ask(self, key: str, request: Request, paid: Completion | None) -> Completion | None:
-        number, waiting = next(self._numbers), asyncio.get_running_loop().create_future()
-        self._waiting[number] = waiting
-        self._unsent.append(Question(number=number, key=key, request=request, paid=paid))
-        self._asked.set()
-        try:
-            return await waiting
-        finally:
-            del self._waiting[number]
 
 
 @contextlib.contextmanager
@@ -157,6 +110,7 @@ async def run_on_ray(
     attempts_in_flight: int = 1024,
     on_outcome: OutcomeListener | None = None,
     goal: Goal | None = None,
+    cap: CappedJournal | None = None,
 ) -> None:
     """As `run`, with workers of a connected cluster, which divide the attempts and the requests in flight.
 
@@ -168,12 +122,14 @@ async def run_on_ray(
     }
     ray = _ray()
     actor = ray.remote(num_cpus=1, scheduling_strategy="SPREAD", max_concurrency=attempts_in_flight + 2)(Worker)
-    crew = _Crew(ray, store, lambda: actor.remote(store.manifest, shared), size=workers)
+    crew = _Crew(ray, store, cap, lambda: actor.remote(store.manifest, shared, is_capped=cap is not None), size=workers)
 
     async def work() -> None:
         try:
             await crew.wait_for_all()
-            await run_by(crew.make, store, attempts_in_flight=attempts_in_flight, on_outcome=on_outcome, goal=goal)
+            await run_by(
+                crew.make, store, attempts_in_flight=attempts_in_flight, on_outcome=on_outcome, goal=goal, cap=cap
+            )
         finally:
             crew.end()
 
@@ -191,8 +147,10 @@ class _ReadyWorker:
 class _Crew:
     """Workers, each replaced when it dies; an attempt goes to the one with the fewest."""
 
-    def __init__(self, ray: Any, store: Store, start: Callable[[], Any], *, size: int) -> None:
-        self._ray, self._store, self._start, self._size = ray, store, start, size
+    def __init__(
+        self, ray: Any, store: Store, cap: CappedJournal | None, start: Callable[[], Any], *, size: int
+    ) -> None:
+        self._ray, self._journal, self._cap, self._start, self._size = ray, cap or store, cap, start, size
         errors = ray.exceptions
         gone = (errors.RayActorError, errors.WorkerCrashedError, errors.ObjectLostError)
         self._gone: tuple[type[Exception], ...] = gone
@@ -255,16 +213,26 @@ class _Crew:
 
     async def _answer(self, worker: Any) -> None:
         """Answers a worker's questions until it dies."""
-        answers: dict[int, Completion | None] = {}
+        answers: dict[int, Answer] = {}
         while True:
             questions: list[Question] = await self._result(worker.questions.remote(answers))
             found = await together(self._reply(question) for question in questions)
             answers = {question.number: answer for question, answer in zip(questions, found, strict=True)}
 
-    async def _reply(self, question: Question) -> Completion | None:
+    async def _reply(self, question: Question) -> Answer:
+        if question.key is None:
+            return await self._admit(question.request)
         if question.paid is None:
-            return await self._store.get(question.key, question.request)
-        await self._store.put(question.key, question.request, question.paid)
+            return await self._journal.get(question.key, question.request)
+        await self._journal.put(question.key, question.request, question.paid)
+        return None
+
+    async def _admit(self, request: Request) -> CapReached | None:
+        try:
+            if self._cap is not None:
+                await self._cap.admit(request)
+        except CapReached as reached:
+            return reached
         return None
 
     async def _result(self, reference: Any) -> Any:

@@ -12,12 +12,13 @@ from dataclasses import replace
 from scale_reasoning.endpoint import Endpoints
 from scale_reasoning.engines.connection import ModelSpec
 from scale_reasoning.engines.policy import Scheduled
-from scale_reasoning.errors import ConfigError, Unreachable
+from scale_reasoning.errors import CapReached, ConfigError, Unreachable
 from scale_reasoning.events import Decomposed, Event, Listener, Routed
 from scale_reasoning.graders import GRADERS, Grader
 from scale_reasoning.journal import Journal
 from scale_reasoning.lm import Strategy
 from scale_reasoning.runs.attempt import attempt
+from scale_reasoning.runs.cap import CappedJournal
 from scale_reasoning.runs.manifest import CellSpec, Manifest
 from scale_reasoning.runs.outcome import Outcome
 from scale_reasoning.runs.pace import All, Goal, Towards, Unit
@@ -47,15 +48,17 @@ async def run(
     on_outcome: OutcomeListener | None = None,
     listener: Listener | None = None,
     goal: Goal | None = None,
+    cap: CappedJournal | None = None,
 ) -> None:
-    """Runs what is left of the store's manifest, or as much of it as the `goal` needs.
+    """Runs what is left of the store's manifest, or as much of it as the `goal` needs and the `cap` allows.
 
-    `endpoints` are the open ones of each model; `listener` receives the events of all attempts. Raises StoreError if a
-    result cannot be stored, ConfigError if the model cannot be used, Unreachable if the server seems to be gone. What
-    was done is stored in every case.
+    `endpoints` are the open ones of each model, with a gate that asks the cap; `listener` receives the events of all
+    attempts. Attempts that would need a call beyond the cap are pending. Raises StoreError if a result cannot be
+    stored, ConfigError if the model cannot be used, Unreachable if the server seems to be gone. What was done is stored
+    in every case.
     """
-    maker = Maker(store.manifest, endpoints, journal=store, listener=listener)
-    await run_by(maker.make, store, attempts_in_flight=attempts_in_flight, on_outcome=on_outcome, goal=goal)
+    maker = Maker(store.manifest, endpoints, journal=cap or store, listener=listener)
+    await run_by(maker.make, store, attempts_in_flight=attempts_in_flight, on_outcome=on_outcome, goal=goal, cap=cap)
 
 
 async def run_by(
@@ -65,6 +68,7 @@ async def run_by(
     attempts_in_flight: int,
     on_outcome: OutcomeListener | None = None,
     goal: Goal | None = None,
+    cap: CappedJournal | None = None,
 ) -> None:
     """The same, with attempts made by `make`, whose calls must be in the store when it returns."""
     for _ in range(PASSES):
@@ -73,7 +77,7 @@ async def run_by(
         left = [unit for unit in planned if any((c, unit.problem.id, unit.sample) not in done for c in unit.cells)]
         if not left or (goal is not None and goal.enough()):
             return
-        work = _Work(make, store, done, on_outcome, All(left) if goal is None else Towards(goal, left))
+        work = _Work(make, store, done, on_outcome, All(left) if goal is None else Towards(goal, left), cap)
         await work.run_all(min(attempts_in_flight, len(left)))
         if not work.pending:
             return
@@ -185,8 +189,10 @@ class _Work:
         done: set[tuple[int, str, int]],
         on_outcome: OutcomeListener | None,
         source: All | Towards,
+        cap: CappedJournal | None,
     ) -> None:
         self.make, self.store, self.done, self.on_outcome, self.source = make, store, done, on_outcome, source
+        self.cap = cap
         self.pending = self.in_a_row = 0
 
     async def run_all(self, attempts_in_flight: int) -> None:
@@ -199,6 +205,8 @@ class _Work:
 
     async def unit(self, unit: Unit) -> None:
         for cell in unit.cells:
+            if self.cap is not None and self.cap.reached:
+                return
             if (cell, unit.problem.id, unit.sample) not in self.done and self.source.needs(cell, unit):
                 await self.attempt(cell, unit)
 
@@ -213,6 +221,8 @@ class _Work:
         failure = record.failure
         if failure is None or failure.blame != "world":
             self.in_a_row = 0
+            return
+        if failure.kind == CapReached.kind:
             return
         self.pending, self.in_a_row = self.pending + 1, self.in_a_row + 1
         if failure.kind == "rejected":

@@ -33,10 +33,10 @@ from scale_reasoning.runs.folder import (
     store_errors,
     write_manifest,
 )
-from scale_reasoning.runs.manifest import UNNAMED, Manifest
+from scale_reasoning.runs.manifest import UNNAMED, Manifest, models_of
 from scale_reasoning.runs.outcome import Cell, Outcome, outcome_of
 from scale_reasoning.runs.rows import Rows
-from scale_reasoning.types import JSON, Completion, Problem, Record, Request
+from scale_reasoning.types import JSON, Completion, Mode, Problem, Record, Request, Usage
 
 T = TypeVar("T")
 
@@ -139,6 +139,18 @@ class Store:
         """The completions in the journal."""
         row = self.rows.one("SELECT count(*), coalesce(sum(tokens), 0), count(*) - count(tokens) FROM completions", ())
         return Paid(0, 0, 0) if row is None else Paid(*(self.rows.require(int, number) for number in row))
+
+    def list_own_usage(self) -> Iterator[tuple[str, Mode, Usage]]:
+        """Model, mode and usage of the completions in the journal that were not taken from other runs, summed by model,
+        mode and the counts that are known.
+        """
+        taken = self.manifest.resolved.get("taken_calls", 0)
+        for model, mode, *counts in self.rows.all(database.OWN_USAGE, (taken,)):
+            prompt, completion, cached = (None if one is None else self.rows.require(int, one) for one in counts)
+            if mode not in tuple(Mode):
+                raise self.rows.damage("a call has no mode")
+            usage = Usage(prompt_tokens=prompt, completion_tokens=completion, cached_tokens=cached)
+            yield self.rows.require(str, model), Mode(mode), usage
 
     def served(self) -> list[str]:
         """The names of the models in the servers' replies."""
@@ -278,6 +290,7 @@ def read_cell(store: Store, number: int) -> Cell:
         run=str(store.folder),
         dataset=spec.dataset.name,
         model=model_of(spec.model),
+        models=models_of(spec.model),
         strategy=spec.strategy,
         problems=problems,
         samples=samples,

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.report.assessors.lines import AssessedCell
+from scale_reasoning.report.cost import Costing
 from scale_reasoning.report.metrics import Denominator
 from scale_reasoning.report.plots import loss, reliability
 from scale_reasoning.report.plots.difficulty import draw_difficulty
@@ -41,11 +42,13 @@ def draw(
     rows: Sequence[int] | None = None,
     denominator: Denominator = "planned",
     with_paper: bool = False,
+    costing: Costing | None = None,
 ) -> bool:
     """Draws the cells into the file, in the format of its ending. Returns whether the plot has numbers of the paper.
 
     `rows` are the cells' rows in the reports of their runs, for labels. With the paper's numbers, which count only
-    responses to sub-problems, ours are the tokens of that stage too. Raises ConfigError for an unknown kind or ending,
+    responses to sub-problems, ours are the tokens of that stage too. With `costing`, the frontier is one of costs
+    instead of tokens. Raises ConfigError for an unknown kind or ending,
     for cells that do not have what the kind shows, and if matplotlib is missing; StoreError if the file cannot be
     written.
     """
@@ -54,7 +57,8 @@ def draw(
     _check_ending(file)
     with house_style():
         numbers = rows or [None] * len(cells)
-        ours = [measure(cell, denominator, row=row) for cell, row in zip(cells, numbers, strict=True)]
+        rowed = zip(cells, numbers, strict=True)
+        ours = [measure(cell, denominator, row=row, costing=costing) for cell, row in rowed]
         theirs = find_paper_points(kind, ours) if with_paper else []
         if theirs:
             ours = [replace(point, tokens="solve") for point in ours]

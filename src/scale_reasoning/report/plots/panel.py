@@ -14,7 +14,7 @@ THIN = {"elinewidth": 0.7, "capsize": 1.5, "capthick": 0.7, "fmt": "none"}
 CORNERS = ((3, 3, "left", "bottom"), (-3, 3, "right", "bottom"), (3, -3, "left", "top"), (-3, -3, "right", "top"))
 """Where a label can be: its distance from its point and its alignment."""
 WIDE = 6
-"""Ratio of the largest to the smallest number of tokens from which their axis is logarithmic."""
+"""Ratio of the largest to the smallest number from which an axis of tokens or costs is logarithmic."""
 MOST_TICKS = 6
 """Values of a logarithmic axis that all have ticks."""
 LONG = 400
@@ -135,8 +135,8 @@ class Panel:
         """Names the x axis."""
         self._axes.set_xlabel(label)
 
-    def set_x_tokens(self, values: Sequence[float] = ()) -> None:
-        """Makes an x axis of token counts, which is logarithmic if the values differ much."""
+    def set_x_amounts(self, values: Sequence[float] = ()) -> None:
+        """Makes an x axis of tokens or costs, which is logarithmic if the values differ much."""
         positive = [value for value in values if value > 0]
         spread = max(positive) / min(positive) if positive else 1
         if spread < WIDE:

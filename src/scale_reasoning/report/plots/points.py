@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
 from scale_reasoning.report import paper
+from scale_reasoning.report.cost import Costing
 from scale_reasoning.report.intervals import Estimate, estimate_ratio, estimate_share
 from scale_reasoning.report.metrics import Denominator, Summary, flatten, group_counted, summarise
 from scale_reasoning.runs.outcome import Cell, Outcome
@@ -21,12 +22,14 @@ TABLES: Mapping[str, paper.Table] = {"budget": "figure2", "tau": "table2", "fron
 class Point:
     """A cell in numbers, or a row of the paper, which has no cell.
 
-    tokens: which are counted: all response tokens, or only those of the solve stage, as in the paper.
+    tokens: which are counted: all response tokens, or only those of the solve stage, as in the paper. costing: how
+    `cost` is computed.
     """
 
     summary: Summary
     cell: Cell | None = None
     tokens: Literal["all", "solve"] = "all"
+    costing: Costing | None = None
 
     @property
     def options(self) -> dict[str, JSON]:
@@ -49,8 +52,17 @@ class Point:
         """Response tokens per attempt; None if those of one attempt are unknown."""
         if self.cell is None:
             return None if self.summary.tok is None else Estimate(value=self.summary.tok)
+        return self._estimate_mean(self._count_tokens)
+
+    @cached_property
+    def cost(self) -> Estimate | None:
+        """Cost per attempt; None if that of one attempt is unknown, or without costing."""
+        cell, costing = self.cell, self.costing
+        return None if cell is None or costing is None else self._estimate_mean(lambda o: costing.compute(cell, o))
+
+    def _estimate_mean(self, measure: Callable[[Outcome], float | None]) -> Estimate | None:
         groups = self.outcomes
-        known = [[n for outcome in group if (n := self._count_tokens(outcome)) is not None] for group in groups]
+        known = [[n for outcome in group if (n := measure(outcome)) is not None] for group in groups]
         if list(map(len, known)) != list(map(len, groups)):
             return None
         return estimate_ratio(self._weigh(known), self._weigh([[1] * len(group) for group in groups]))
@@ -76,9 +88,10 @@ class Point:
         return [sum(group) / (len(group) if self.summary.denominator == "planned" else 1) for group in groups]
 
 
-def measure(cell: Cell, denominator: Denominator, *, row: int | None = None) -> Point:
+def measure(cell: Cell, denominator: Denominator, *, row: int | None = None, costing: Costing | None = None) -> Point:
     """Makes the point of a cell. `row` is the cell's row in the report of its run."""
-    return Point(summary=summarise(cell, row=row, denominator=denominator), cell=cell)
+    summary = summarise(cell, row=row, denominator=denominator, costing=costing)
+    return Point(summary=summary, cell=cell, costing=costing)
 
 
 def find_paper_points(kind: str, points: Sequence[Point]) -> list[Point]:

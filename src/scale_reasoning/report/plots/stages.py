@@ -53,7 +53,7 @@ def draw_stages(page: Page, points: Sequence[Point]) -> None:
         {name: [point.summary.tok_by_stage.get(name) or 0.0 for point in counted] for name in names},
         [point.tok or Estimate(value=0.0) for point in counted],
     )
-    panel.set_x_tokens()
+    panel.set_x_amounts()
     panel.set_x_label("response tokens per attempt")
 
 

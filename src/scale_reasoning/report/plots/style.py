@@ -81,7 +81,9 @@ def shorten(text: str, most: int = LONGEST) -> str:
 
 
 def compact(number: float) -> str:
-    """A short count of tokens: 25.6k."""
+    """A short number: 25.6k."""
+    if abs(number) >= 999.5e6:
+        return f"{number:.3g}"
     if abs(number) >= 999_950:
         return f"{number / 1e6:.3g}M"
     return f"{number / 1000:.3g}k" if abs(number) >= 999.5 else f"{number:.3g}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 
@@ -17,18 +17,24 @@ from aiohttp import web
 
 from scale_reasoning.endpoint import Endpoints
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.events import Event
 from scale_reasoning.runs.attempt import attempt
 from scale_reasoning.together import together
 from scale_reasoning.types import JSON, NO_USAGE, Failure, Record, Solution, Usage
+from scale_reasoning.web.proxy.budget import keep_within
 from scale_reasoning.web.proxy.chat import Chat
+from scale_reasoning.web.proxy.kept import Kept
 from scale_reasoning.web.proxy.metered import Meter, OnUsage
 from scale_reasoning.web.proxy.narrate import Narrator, Piece, Stops, answer_text, finish_reason
 from scale_reasoning.web.proxy.pace import Pace, Share
-from scale_reasoning.web.proxy.refusals import Refusal, refusal_for
+from scale_reasoning.web.proxy.refusals import OverBudget, Refusal, refusal_for
 from scale_reasoning.web.proxy.wire import DONE, EVENTS, KEEP_ALIVE, Choice, Stream, Wire
 
 METER = web.RequestKey("meter", Meter)
 """The tokens of a request's calls so far."""
+
+STOPPED = "x-scale-stopped"
+"""The header of a response whose work was ended before it was done, with the reason's code."""
 
 NO_SOLUTION = Failure(kind="unfinished", blame="model", message="the strategy ended without a solution")
 
@@ -50,7 +56,10 @@ class Solver:
     async def answer(self, chat: Chat, request: web.Request, share: Share) -> web.StreamResponse:
         """Answers the request; a stream has been sent on return. Raises Refusal, possibly after the first byte."""
         bounds = [bound for bound in (self.token_budget, chat.token_budget) if bound is not None]
-        meter = Meter(budget=min(bounds, default=None), on_usage=self.on_usage, pace=Pace(self.in_flight), share=share)
+        budget = min(bounds, default=None)
+        if budget is not None:
+            chat = replace(chat, strategy=keep_within(chat.strategy, max(1, budget // chat.choices)))
+        meter = Meter(budget=budget, on_usage=self.on_usage, pace=Pace(self.in_flight), share=share)
         request[METER] = meter
         return await (self._stream(chat, meter, request) if chat.stream else self._whole(chat, meter))
 
@@ -59,7 +68,8 @@ class Solver:
         records = await self._solve(chat, meter, narrators)
         choices = [_choice(record, told, chat.stops) for record, told in zip(records, narrators, strict=True)]
         content = Wire(model=chat.model).completion(choices, _usage(records), _scale(chat, records))
-        return web.Response(body=content, headers={"content-type": "application/json", **_seed_header(chat)})
+        stopped = {STOPPED: OverBudget.kind} if any(map(_is_stopped, records)) else {}
+        return web.Response(body=content, headers={"content-type": "application/json", **_seed_header(chat), **stopped})
 
     async def _stream(self, chat: Chat, meter: Meter, request: web.Request) -> web.StreamResponse:
         wire, outbox, opened = Wire(model=chat.model), _Outbox(), set[int]()
@@ -84,8 +94,18 @@ class Solver:
         endpoints = meter.over(self.endpoints, chat.sampling)
 
         async def one(sample: int, narrator: Narrator) -> Record:
+            kept = Kept()
+
+            def hear(event: Event) -> None:
+                kept.hear(event)
+                narrator.hear(event)
+
             record = await attempt(chat.problem, chat.strategy, endpoints, sample=sample, seed=chat.seed,
-                                   listener=narrator.hear, turn=meter.pace.turn)  # fmt: skip
+                                   listener=hear, turn=meter.pace.turn)  # fmt: skip
+            if _is_stopped(record) and (solution := kept.solution()) is not None:
+                record = replace(record, solution=solution)
+                narrator.end_early(record)
+                return record
             if record.solution is None:
                 raise refusal_for(record.failure or NO_SOLUTION, meter.errors)
             narrator.end(record)
@@ -143,10 +163,7 @@ def _events(wire: Wire, pieces: Iterable[tuple[int, Piece]], opened: set[int]) -
 
 def _closing_events(chat: Chat, wire: Wire, records: Sequence[Record], opened: set[int]) -> bytes:
     events = [wire.opening(index) for index in range(len(records)) if index not in opened]
-    events += [
-        wire.closing(index, finish_reason(record.solution or Solution(answer=None)))
-        for index, record in enumerate(records)
-    ]
+    events += [wire.closing(index, _finish_reason(record)) for index, record in enumerate(records)]
     if chat.include_usage or chat.record:
         events.append(wire.last(_usage(records) if chat.include_usage else None, _scale(chat, records)))
     return b"".join((*events, DONE))
@@ -155,7 +172,16 @@ def _closing_events(chat: Chat, wire: Wire, records: Sequence[Record], opened: s
 def _choice(record: Record, narrator: Narrator, stops: Sequence[str]) -> Choice:
     solution, cut = record.solution or Solution(answer=None), Stops(stops)
     content = cut.feed(answer_text(solution)) + cut.end()
-    return Choice(content=content, reasoning=narrator.reasoning, finish_reason=finish_reason(solution))
+    return Choice(content=content, reasoning=narrator.reasoning, finish_reason=_finish_reason(record))
+
+
+def _is_stopped(record: Record) -> bool:
+    """Whether the token budget ended the attempt."""
+    return record.failure is not None and record.failure.kind == OverBudget.kind
+
+
+def _finish_reason(record: Record) -> str:
+    return "length" if _is_stopped(record) else finish_reason(record.solution or Solution(answer=None))
 
 
 def _usage(records: Sequence[Record]) -> Usage:

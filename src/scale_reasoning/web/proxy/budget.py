@@ -1,20 +1,28 @@
-"""A token budget for requests that are passed through: the limit in their body, which the model server enforces.
+"""A request's token budget ahead of its calls: the limit in a body that is passed through, or a strategy's own limits.
 
-Decides which keys servers read as a limit. Does not know connections.
+Decides which keys servers read as a limit, and how a strategy divides a budget. Does not know connections.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import msgspec
 
+from scale_reasoning.lm import Strategy
+from scale_reasoning.strategies.allocators.within import Within
+from scale_reasoning.strategies.scale import Scale
 from scale_reasoning.types import JSON
+from scale_reasoning.web.proxy.names import capped
 from scale_reasoning.web.proxy.refusals import invalid
 
 EVERYWHERE = ("max_tokens", "max_completion_tokens")
 LIMIT_KEYS = (*EVERYWHERE, "n_predict", "num_predict")
 """Keys that servers read as the limit of new tokens per choice; most servers ignore the last two."""
+
+MOST_RESERVED, RESERVED_SHARE = 128, 1 / 32
+"""New tokens that SCALE holds back for each later step, at most, and as a share of the budget."""
 
 CHOICE_KEYS = ("n", "best_of", "n_cmpl")
 """Keys that servers read as the number of choices."""
@@ -37,6 +45,19 @@ def within(budget: int, content: bytes, said: Mapping[str, JSON], *, limit_key: 
     if all(said.get(key) == limit for key, limit in kept.items()):
         return content
     return msgspec.json.encode({**said, **kept})
+
+
+def keep_within(strategy: Strategy, budget: int) -> Strategy:
+    """The strategy with no solution of more than `budget` new tokens. SCALE divides the budget over its steps."""
+    strategy = capped(strategy, budget)
+    if not isinstance(strategy, Scale):
+        return strategy
+    route = strategy.route
+    if isinstance(route, Within):
+        tokens = min(route.tokens, budget)
+        return replace(strategy, route=replace(route, tokens=tokens, reserve=min(route.reserve, tokens)))
+    reserve = max(1, min(MOST_RESERVED, int(budget * RESERVED_SHARE)))
+    return replace(strategy, route=Within(then=route, tokens=budget, reserve=reserve))
 
 
 def _choices(budget: int, said: Mapping[str, JSON]) -> int:

@@ -83,14 +83,28 @@ class Narrator:
     def end(self, record: Record) -> None:
         """Sends what is left after the attempt has ended with a solution."""
         solution = record.solution or Solution(answer=None)
-        votes = ", ".join(f"{tally.answer} ({tally.votes})" for tally in solution.votes)
-        for line in ([f"votes: {votes}"] if votes else []) + [f"note: {note}" for note in solution.notes]:
-            self._reason(f"\n{line}\n")
+        self._tell_notes(solution)
         text, sent = answer_text(solution), "".join(self._sent)
         if text.startswith(sent):
             self._content(text[len(sent) :])
         else:
             self._content(f"\n\n{text}")
+        self._flush()
+
+    def end_early(self, record: Record) -> None:
+        """Sends what is left after the attempt was stopped: an answer that was begun is not followed by another."""
+        solution = record.solution or Solution(answer=None)
+        self._tell_notes(solution)
+        if not self._sent:
+            self._content(answer_text(solution))
+        self._flush()
+
+    def _tell_notes(self, solution: Solution) -> None:
+        votes = ", ".join(f"{tally.answer} ({tally.votes})" for tally in solution.votes)
+        for line in ([f"votes: {votes}"] if votes else []) + [f"note: {note}" for note in solution.notes]:
+            self._reason(f"\n{line}\n")
+
+    def _flush(self) -> None:
         if rest := self._stops.end():
             self._tell(Piece(content=rest))
 
