@@ -106,7 +106,7 @@ def _write(found: Calibration, chosen: Tested, grid: Grid, out: Path) -> None:
 
     from scale_reasoning.report.compare import compare
     from scale_reasoning.runs.folder import read_manifest
-    from scale_reasoning.runs.policy_file import Policy, write_policy
+    from scale_reasoning.runs.policy_file import Policy, select_prompts, write_policy
 
     cell = next(cell for value, row, cell in grid.values if (value, row) == (chosen.value, chosen.row))
     resolved: Mapping[str, JSON] = read_manifest(Path(cell.run)).resolved
@@ -130,17 +130,9 @@ def _write(found: Calibration, chosen: Tested, grid: Grid, out: Path) -> None:
     policy = Policy(
         strategy=cell.strategy,
         model=cell.model,
-        prompts=_select_prompts(cell.strategy, resolved.get("prompts", {})),
+        prompts=select_prompts(cell.strategy, resolved.get("prompts", {})),
         dataset=cell.dataset,
         text_sha256=data.get("text_sha256"),
         evidence=evidence,
     )
     write_policy(out, policy)
-
-
-def _select_prompts(strategy: Mapping[str, JSON], prompts: Mapping[str, str]) -> dict[str, str]:
-    """Of a run's prompts, those that this strategy sends; a prompt set's are named after it (`terse/scale`)."""
-    from scale_reasoning.strategies import make, prompts_of
-
-    sent = prompts_of(make(str(strategy["name"]), {key: value for key, value in strategy.items() if key != "name"}))
-    return {name: digest for name, digest in prompts.items() if name.rpartition("/")[2] in sent}

@@ -146,10 +146,10 @@ def read_model(args: argparse.Namespace) -> ModelFlags:
     return ModelFlags(model=model, access=access)
 
 
-def add_run(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
-    """Adds the flags of the verbs that make a run."""
+def add_run(parser: argparse.ArgumentParser, *, several: bool = False, folder: str = "--out") -> None:
+    """Adds the flags of the verbs that make a run; `folder` is the name of the one for the run's folder."""
     add = parser.add_argument
-    add("--out", type=Path, metavar="RUN", help="the run's folder (default runs/NAME-TIME)")
+    add(folder, dest="out", type=Path, metavar="RUN", help="the run's folder (default runs/NAME-TIME)")
     add("--samples", type=int, metavar="N", help="attempts per problem (default 8); vote's chains: --set samples=N")
     add("--limit", type=int, metavar="N", help="the first N problems of each dataset")
     add("--data-dir", metavar="DIR", help="read DIR/NAME.jsonl instead of the Hub")

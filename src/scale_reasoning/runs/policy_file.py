@@ -16,7 +16,7 @@ import msgspec
 from scale_reasoning.errors import ConfigError, refuse_unknown_keys
 from scale_reasoning.files import read_toml, why, write_file
 from scale_reasoning.lm import Strategy
-from scale_reasoning.strategies import make
+from scale_reasoning.strategies import make, prompts_of
 from scale_reasoning.types import JSON
 
 HEAD = "# A strategy that was chosen on data. Use it with --policy, in scale solve, eval and synth.\n"
@@ -45,11 +45,17 @@ class Policy:
     def require_model(self, file: Path, model: str, prompts: Mapping[str, str]) -> None:
         """Raises ConfigError for another model than the policy's, or other prompts."""
         if model != self.model:
-            raise ConfigError(f"--policy {file}: it was chosen for {self.model}, not for {model}: calibrate for that, "
-                              "or name a strategy")  # fmt: skip
+            raise ConfigError(f"--policy {file}: it was chosen for {self.model}, not for {model}: choose one for that "
+                              "model, or name a strategy")  # fmt: skip
         if changed := [name for name, digest in self.prompts.items() if prompts.get(name) != digest]:
             raise ConfigError(f"--policy {file}: the prompts of {', '.join(changed)} have changed since it was chosen: "
                               "choose again")  # fmt: skip
+
+
+def select_prompts(strategy: Mapping[str, JSON], prompts: Mapping[str, str]) -> dict[str, str]:
+    """Of a run's prompts, those that this strategy sends; a prompt set's are named after it (`terse/scale`)."""
+    sent = prompts_of(make(str(strategy["name"]), {key: value for key, value in strategy.items() if key != "name"}))
+    return {name: digest for name, digest in prompts.items() if name.rpartition("/")[2] in sent}
 
 
 def write_policy(file: Path, policy: Policy) -> None:
