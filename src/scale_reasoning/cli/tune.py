@@ -151,10 +151,11 @@ def _resume(flags: TuneFlags, folder: Path) -> int:
 
 def _prepare(flags: TuneFlags, dataset: str) -> tuple[Manifest, dict[str, tuple[Problem, ...]]]:
     """The manifest of a new tuning with the candidates that the model can run, and the problems in their order."""
+    from scale_reasoning.runs.prepare import name_default
     from scale_reasoning.tuning import candidates
 
     run = replace(flags.run, samples=1)
-    manifest = make_manifest(run, [dataset], [CoT()])
+    manifest = name_default(make_manifest(run, [dataset], [CoT()]))
     if not run.dry_run:
         manifest = name_models(manifest, make_connections(run, manifest))
     (cell,) = manifest.cells
