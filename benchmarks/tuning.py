@@ -36,7 +36,7 @@ from scale_reasoning.tuning.goal import Attempts, find_standing, read_order, rea
 from scale_reasoning.tuning.table import tabulate
 from scale_reasoning.types import Completion, OnDelta, Problem, Request, Usage
 
-SETTINGS, PROBLEMS, SEEDS, WHOLE = 20, 600, 50, 2
+SETTINGS, PROBLEMS, SEEDS, WHOLE = 20, 1200, 20, 1
 BEST, WORST = 0.80, 0.40
 SHARED = 0.5
 """Correlation of what makes a problem hard for two settings."""
@@ -141,9 +141,8 @@ def main() -> None:
                     assert tune_by_run(world, Path(name) / "run") == (chosen, spent)
         cheap = sum(share <= 0.2 for share in shares)
         span = f"{median(shares):.3f} of the exhaustive search's tokens ({min(shares):.3f} to {max(shares):.3f})"
-        print(f"{gap * 100:.0f} points: planted best chosen in {found} of {seeds} seeds, for {span}; a fifth at most in "
-              f"{cheap}",
-              flush=True)  # fmt: skip
+        print(f"{gap * 100:.0f} points: planted best chosen in {found} of {seeds} seeds, for {span}; at most a fifth "
+              f"in {cheap}", flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ def add_strategy(parser: argparse.ArgumentParser, *, without: Collection[str] = 
         metavar="KEY=VALUE",
         help="any other option of the strategy",
     )
-    group.add_argument("--policy", type=Path, metavar="FILE", help="the strategy that `scale calibrate` or `tune` wrote "
+    group.add_argument("--policy", type=Path, metavar="FILE", help="the strategy that scale calibrate or tune wrote "
                        "there; for its model only")  # fmt: skip
     group.add_argument("--seed", type=int, help="the run's seed (default 0)")
 

@@ -14,6 +14,7 @@ import msgspec
 from scale_reasoning.report.intervals import ALPHA, Difference, Estimate, compare_paired, estimate_ratio, estimate_share
 from scale_reasoning.runs.outcome import Outcome
 from scale_reasoning.runs.rounds import Tuning
+from scale_reasoning.tuning.drops import Outcomes, compute_sign_p
 
 FIRST = 0
 """The candidate that all are compared with."""
@@ -39,14 +40,23 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     token_high: float | None = None
 
     @property
-    def is_better(self) -> bool:
-        """Whether it is shown to be more accurate than the first."""
-        return self.low is not None and self.low > 0
+    def is_cheaper(self) -> bool:
+        """Whether it is shown to spend fewer tokens than the first."""
+        return self.token_high is not None and self.token_high < 1
 
-    @property
-    def is_worth_it(self) -> bool:
-        """Whether it is shown to be more accurate than the first, or to spend fewer tokens."""
-        return self.is_better or (self.token_high is not None and self.token_high < 1)
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """A candidate against the first on all problems that both have had, those that were tuned on included.
+
+    wins: problems that only the candidate solves; losses: those that only the first solves. p_value: of the exact
+    one-sided sign test. shown: whether it is shown to be more accurate.
+    """
+
+    problems: int
+    wins: int
+    losses: int
+    p_value: float
+    shown: bool
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,9 +71,25 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     rival: int | None
     beaten: bool
     measured: Mapping[int, Measured]
+    evidence: Mapping[int, Evidence]
 
 
-def choose(finalists: Mapping[int, Sequence[Outcome]], tuning: Tuning, *, beaten: bool = False) -> Choice:
+def weigh(own: Outcomes, first: Outcomes, level: float) -> Evidence:
+    """What all outcomes say of a candidate against the first, tested at a level."""
+    shared = [name for name in own if name in first]
+    pairs = [(own[name].correct, first[name].correct) for name in shared]
+    wins, losses = pairs.count((True, False)), pairs.count((False, True))
+    p_value = compute_sign_p(wins, losses)
+    return Evidence(problems=len(shared), wins=wins, losses=losses, p_value=p_value, shown=p_value <= level)
+
+
+def choose(
+    finalists: Mapping[int, Sequence[Outcome]],
+    evidence: Mapping[int, Evidence],
+    tuning: Tuning,
+    *,
+    beaten: bool = False,
+) -> Choice:
     """The choice among finalists, by their outcomes on the same problems, in the same order. The first is among them.
 
     With a limit: the most accurate whose mean tokens keep it. Without one: the cheapest that is at most the margin
@@ -75,20 +101,20 @@ def choose(finalists: Mapping[int, Sequence[Outcome]], tuning: Tuning, *, beaten
     measured = {cell: measure(own, finalists[FIRST], alpha) for cell, own in finalists.items()}
     allowed = [cell for cell in finalists if tuning.tokens is None or _find_tokens(measured[cell]) <= tuning.tokens]
     if not allowed:
-        return Choice(chosen=None, best=None, rival=None, beaten=beaten, measured=measured)
+        return Choice(chosen=None, best=None, rival=None, beaten=beaten, measured=measured, evidence=evidence)
     ranked = sorted(allowed, key=lambda cell: (-(measured[cell].acc or 0.0), _find_tokens(measured[cell]), cell))
     best = ranked[0]
     if FIRST not in allowed or (beaten and best != FIRST):
         worth = [cell for cell in ranked if cell != FIRST]
     else:
-        worth = [cell for cell in ranked if cell == FIRST or measured[cell].is_worth_it]
+        worth = [cell for cell in ranked if cell == FIRST or evidence[cell].shown or measured[cell].is_cheaper]
     if tuning.tokens is None:
         near = [cell for cell in worth if _is_near(finalists[cell], finalists[best], tuning.margin, alpha)]
         chosen = min(near, key=lambda cell: (_find_tokens(measured[cell]), cell), default=FIRST)
     else:
         chosen = worth[0]
     rival = next((cell for cell in ranked if cell != FIRST), None) if chosen == FIRST else None
-    return Choice(chosen=chosen, best=best, rival=rival, beaten=beaten, measured=measured)
+    return Choice(chosen=chosen, best=best, rival=rival, beaten=beaten, measured=measured, evidence=evidence)
 
 
 def measure(own: Sequence[Outcome], first: Sequence[Outcome], alpha: float = ALPHA) -> Measured:
@@ -131,15 +157,15 @@ def advise(choice: Choice, names: Mapping[int, str], tuning: Tuning) -> str:
         return f"Use chain of thought: {name} is {-rival.difference * 100:.1f} points behind{_write_cost(rival)}."
     return (
         f"Nothing here is shown to beat chain of thought, so use that: {name} is {_write_difference(rival)}"
-        f"{_write_interval(rival)}{_write_cost(rival)}."
+        f"{_write_interval(rival)}{_write_cost(rival)}. {_write_evidence(choice.evidence[choice.rival])}"
     )
 
 
 def _advise_other(choice: Choice, chosen: int, name: str, tuning: Tuning) -> str:
     own, first = choice.measured[chosen], choice.measured[FIRST]
     what = f"{_write_difference(own)}{_write_interval(own)}{_write_cost(own)}"
-    if own.is_better:
-        return f"Use {name}: it is {what}."
+    if choice.evidence[chosen].shown:
+        return f"Use {name}: it is {what}. {_write_evidence(choice.evidence[chosen])}"
     if tuning.tokens is not None and _find_tokens(first) > tuning.tokens:
         return (
             f"Use {name}, the most accurate within {tuning.tokens:g} tokens per problem, which chain of thought does "
@@ -186,6 +212,14 @@ def _write_difference(own: Measured) -> str:
 
 def _write_interval(own: Measured) -> str:
     return "" if own.low is None or own.high is None else f" ({own.low * 100:+.1f} to {own.high * 100:+.1f})"
+
+
+def _write_evidence(found: Evidence) -> str:
+    verdict = "is more than chance" if found.shown else "may be chance"
+    return (
+        f"Of {found.problems:,} problems in all it solves {found.wins} that chain of thought does not, and the reverse "
+        f"{found.losses}, which {verdict}."
+    )
 
 
 def _write_cost(own: Measured) -> str:

@@ -60,7 +60,7 @@ def decide(outcomes: Sequence[Outcomes], order: Sequence[str], tuning: Tuning) -
     """Where a tuning stands. `outcomes`: of each candidate; `order`: the problems in the order of their use."""
     live, drops = tuple(range(len(outcomes))), dict[int, Drop]()
     held_out = order[tuning.rounds[-1] : tuning.problems]
-    level = tuning.level / count_tests(len(outcomes), tuning)
+    level = find_level(len(outcomes), tuning)
     last = 0
     for number, size in enumerate(tuning.rounds, 1):
         if len(live) <= 1:
@@ -96,10 +96,14 @@ def compute_mean_p(values: Sequence[float | None], limit: float) -> float:
     return t_p((fmean(known) - limit) / error, len(known) - 1) / 2 if error else 0.0
 
 
-def count_tests(candidates: int, tuning: Tuning) -> int:
-    """The tests in all rounds that could drop one candidate: each other one's answers and, with a limit, tokens."""
+def find_level(candidates: int, tuning: Tuning) -> float:
+    """The level of each test, by Bonferroni's inequality: the tuning's over all tests that could drop one candidate.
+
+    These are, in each round and once more on all problems, that of each other candidate's answers and, with a limit of
+    tokens, those of its own tokens and of the others'.
+    """
     each = 2 * candidates if tuning.tokens is not None else candidates - 1
-    return len(tuning.rounds) * max(1, each)
+    return tuning.level / ((len(tuning.rounds) + 1) * max(1, each))
 
 
 def _test_all(had: Mapping[int, Sequence[Outcome]], number: int, tuning: Tuning, level: float) -> dict[int, Drop]:

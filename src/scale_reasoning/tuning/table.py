@@ -12,8 +12,8 @@ from scale_reasoning.report.formats import NOTHING, UNKNOWN, WRITERS, Column, Gr
 from scale_reasoning.runs.manifest import Manifest
 from scale_reasoning.runs.store import model_of
 from scale_reasoning.strategies import name_in_words
-from scale_reasoning.tuning.choice import FIRST, Measured, advise, choose, measure
-from scale_reasoning.tuning.drops import Drop, Outcomes, Standing
+from scale_reasoning.tuning.choice import FIRST, Evidence, Measured, advise, choose, measure, weigh
+from scale_reasoning.tuning.drops import Drop, Outcomes, Standing, find_level
 from scale_reasoning.types import JSON
 
 
@@ -25,6 +25,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     strategy: Mapping[str, JSON]
     on: Literal["held out", "tuned on"]
     measured: Measured
+    evidence: Evidence | None
     drop: Drop | None
 
 
@@ -52,7 +53,9 @@ def tabulate(outcomes: Sequence[Outcomes], order: Sequence[str], manifest: Manif
     held_out = order[tuning.rounds[-1] : tuning.problems]
     finals = {cell: [outcomes[cell][name] for name in held_out] for cell in standing.finalists}
     drop = standing.drops.get(FIRST)
-    choice = choose(finals, tuning, beaten=drop is not None and drop.reason == "worse")
+    level = find_level(len(outcomes), tuning)
+    evidence = {cell: weigh(own, outcomes[FIRST], level) for cell, own in enumerate(outcomes) if cell != FIRST}
+    choice = choose(finals, evidence, tuning, beaten=drop is not None and drop.reason == "worse")
     rest = [cell for cell in range(len(outcomes)) if cell not in finals]
     finalists = sorted(finals, key=lambda cell: (cell != FIRST, _rank_tokens(choice.measured[cell]), cell))
     measured = {**choice.measured, **{cell: _measure_dropped(cell, outcomes, order, standing) for cell in rest}}
@@ -64,6 +67,7 @@ def tabulate(outcomes: Sequence[Outcomes], order: Sequence[str], manifest: Manif
             strategy=manifest.cells[cell].strategy,
             on="held out" if cell in finals else "tuned on",
             measured=measured[cell],
+            evidence=evidence.get(cell),
             drop=_number_rows(standing.drops.get(cell)),
         )
         for cell in (*finalists, *rest)
@@ -86,7 +90,7 @@ def render(tuned: Tuned, format: Literal["md", "json"]) -> str:  # noqa: A002 - 
     """The tuning as one text."""
     if format == "json":
         return msgspec.json.format(msgspec.json.encode(tuned), indent=2).decode() + "\n"
-    numbers = ("problems", "Acc [95 %]", "Tok", "Acc - row 1", "Tok / row 1")
+    numbers = ("problems", "Acc [95 %]", "Tok", "Acc - row 1", "Tok / row 1", "won, lost")
     columns = [
         Column(name="row", number=True),
         Column(name="candidate"),
@@ -111,6 +115,7 @@ def _write(row: Row, tuned: Tuned) -> list[str]:
         UNKNOWN if own.tokens is None else count(own.tokens),
         difference.strip(),
         ratio,
+        NOTHING if row.evidence is None else f"{row.evidence.wins}, {row.evidence.losses}",
         _write_outcome(row, tuned),
     ]
 
@@ -140,7 +145,8 @@ def _explain(tuned: Tuned) -> list[str]:
     )
     legend = (
         "Acc in %. Tok: response tokens per problem. Acc - row 1, Tok / row 1: on the same problems, paired; the "
-        "intervals of all differences of finalists hold together with 95 % confidence."
+        "intervals of all differences of finalists hold together with 95 % confidence. won, lost: of all problems that "
+        "both have had, those that only this row solves, and those that only row 1 solves."
     )
     return [where, legend]
 
