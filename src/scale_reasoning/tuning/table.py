@@ -157,11 +157,20 @@ def _number_rows(drop: Drop | None) -> Drop | None:
 
 
 def _measure_dropped(cell: int, outcomes: Sequence[Outcomes], order: Sequence[str], standing: Standing) -> Measured:
-    """A dropped candidate on the problems that it and the first have had."""
-    shared = [name for name in order[: standing.planned[cell]] if name in outcomes[cell]]
-    both = [name for name in shared if name in outcomes[FIRST]]
-    own, first = ([outcomes[side][name] for name in both] for side in (cell, FIRST))
-    return measure(own, first)
+    """A dropped candidate on the problems that it has had, and against the first on those that both have had."""
+    had = [name for name in order[: standing.planned[cell]] if name in outcomes[cell]]
+    shared = [name for name in had if name in outcomes[FIRST]]
+    own, first = ([outcomes[side][name] for name in shared] for side in (cell, FIRST))
+    whole = [outcomes[cell][name] for name in had]
+    alone = measure(whole, whole)
+    return msgspec.structs.replace(
+        measure(own, first),
+        problems=alone.problems,
+        acc=alone.acc,
+        acc_low=alone.acc_low,
+        acc_high=alone.acc_high,
+        tokens=alone.tokens,
+    )
 
 
 def _rank_tokens(measured: Measured) -> float:
