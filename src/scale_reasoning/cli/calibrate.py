@@ -102,20 +102,15 @@ def _explain(found: Calibration, grid: Grid) -> list[str]:
 
 
 def _write(found: Calibration, chosen: Tested, grid: Grid, out: Path) -> None:
-    from datetime import UTC, datetime
-
     from scale_reasoning.report.compare import compare
     from scale_reasoning.runs.folder import read_manifest
-    from scale_reasoning.runs.policy_file import Policy, select_prompts, write_policy
+    from scale_reasoning.runs.policy_file import make_policy, write_policy
 
     cell = next(cell for value, row, cell in grid.values if (value, row) == (chosen.value, chosen.row))
     resolved: Mapping[str, JSON] = read_manifest(Path(cell.run)).resolved
-    data: Mapping[str, JSON] = resolved.get("datasets", {}).get(cell.dataset, {})
     tokens = compare(grid.base, cell)
     evidence: dict[str, JSON] = {
         "how": "scale calibrate: Learn-then-Test, fixed sequence",
-        "date": datetime.now(UTC).date().isoformat(),
-        "package": resolved.get("package"),
         "number": grid.number.option,
         "value": chosen.value,
         "loss_at_most": found.alpha,
@@ -127,12 +122,4 @@ def _write(found: Calibration, chosen: Tested, grid: Grid, out: Path) -> None:
         "tokens_low": tokens.token_low,
         "tokens_high": tokens.token_high,
     }
-    policy = Policy(
-        strategy=cell.strategy,
-        model=cell.model,
-        prompts=select_prompts(cell.strategy, resolved.get("prompts", {})),
-        dataset=cell.dataset,
-        text_sha256=data.get("text_sha256"),
-        evidence=evidence,
-    )
-    write_policy(out, policy)
+    write_policy(out, make_policy(cell.strategy, cell.model, cell.dataset, resolved, evidence))

@@ -271,18 +271,13 @@ def _draw(file: Path, tuned: Tuned, store: Store) -> None:
 
 
 def _write_policy(file: Path, tuned: Tuned, manifest: Manifest) -> None:
-    from datetime import UTC, datetime
-
     import msgspec
 
-    from scale_reasoning.runs.policy_file import Policy, select_prompts, write_policy
+    from scale_reasoning.runs.policy_file import make_policy, write_policy
 
     row = next(each for each in tuned.rows if each.row == tuned.chosen)
-    resolved = manifest.resolved
     evidence = {
         "how": "scale tune: rounds of problems with exact sign tests, then problems that were held out",
-        "date": datetime.now(UTC).date().isoformat(),
-        "package": resolved.get("package"),
         "advice": tuned.advice,
         "candidates": len(tuned.rows),
         "tuned_on": tuned.tuned_on,
@@ -290,12 +285,4 @@ def _write_policy(file: Path, tuned: Tuned, manifest: Manifest) -> None:
         "margin": tuned.margin,
         **msgspec.to_builtins(row.measured),
     }
-    policy = Policy(
-        strategy=row.strategy,
-        model=tuned.model,
-        prompts=select_prompts(row.strategy, resolved.get("prompts", {})),
-        dataset=tuned.dataset,
-        text_sha256=resolved.get("datasets", {}).get(tuned.dataset, {}).get("text_sha256"),
-        evidence=evidence,
-    )
-    write_policy(file, policy)
+    write_policy(file, make_policy(row.strategy, tuned.model, tuned.dataset, manifest.resolved, evidence))

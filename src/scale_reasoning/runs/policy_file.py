@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
@@ -52,7 +53,23 @@ class Policy:
                               "choose again")  # fmt: skip
 
 
-def select_prompts(strategy: Mapping[str, JSON], prompts: Mapping[str, str]) -> dict[str, str]:
+def make_policy(
+    strategy: Mapping[str, JSON], model: str, dataset: str, resolved: Mapping[str, JSON], evidence: Mapping[str, JSON]
+) -> Policy:
+    """The policy of a strategy that was chosen on a run. `resolved` is what the run's names meant (see Manifest)."""
+    data: Mapping[str, JSON] = resolved.get("datasets", {}).get(dataset, {})
+    today = datetime.now(UTC).date().isoformat()
+    return Policy(
+        strategy=strategy,
+        model=model,
+        prompts=_select_prompts(strategy, resolved.get("prompts", {})),
+        dataset=dataset,
+        text_sha256=data.get("text_sha256"),
+        evidence={**evidence, "date": today, "package": resolved.get("package")},
+    )
+
+
+def _select_prompts(strategy: Mapping[str, JSON], prompts: Mapping[str, str]) -> dict[str, str]:
     """Of a run's prompts, those that this strategy sends; a prompt set's are named after it (`terse/scale`)."""
     sent = prompts_of(make(str(strategy["name"]), {key: value for key, value in strategy.items() if key != "name"}))
     return {name: digest for name, digest in prompts.items() if name.rpartition("/")[2] in sent}
