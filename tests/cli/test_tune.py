@@ -110,6 +110,8 @@ def test_a_dropped_candidate_has_no_pending_attempts_in_the_report(tmp_path: Pat
     assert planned[2] == (16, 16, 0)
     assert planned[3][0] >= 36
     assert all(each[2] == 0 for each in planned.values())
+    certified = scale("calibrate", str(run))
+    assert (certified.returncode, "ended rows where they were beaten" in certified.stderr) == (2, True)
     resumed = scale("eval", "--resume", str(run))
     assert resumed.returncode == 2
     assert f"scale tune --resume {run}" in resumed.stderr

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,7 +45,9 @@ def run(args: argparse.Namespace) -> int:
             raise ConfigError(f"{flag} {share:g}: must be above 0 and below 1")
     if args.out is not None and args.out.exists():
         raise ConfigError(f"--out {args.out}: it exists already; name another file, or remove it")
-    grid = find_grid(read_all_cells(args.runs))
+    numbered = read_all_cells(args.runs)
+    _refuse_tunings({cell.run for _, cell in numbered})
+    grid = find_grid(numbered)
     found = calibrate(grid.list_losses(), args.loss, args.confidence, several=grid.several)
     write_text(_render(found, grid, args.format), None)
     if found.chosen is None:
@@ -54,6 +56,15 @@ def run(args: argparse.Namespace) -> int:
         _write(found, found.chosen, grid, args.out)
         say(f"wrote {args.out}: scale eval DATASET --policy {args.out}")
     return 0
+
+
+def _refuse_tunings(runs: Iterable[str]) -> None:
+    from scale_reasoning.runs.folder import read_manifest
+
+    for run in sorted(runs):
+        if read_manifest(Path(run)).tuning is not None:
+            raise ConfigError(f"{run}: scale tune made this run and ended rows where they were beaten, so no certificate "
+                              "would hold: make a run with scale eval or scale sweep")  # fmt: skip
 
 
 def _render(found: Calibration, grid: Grid, format: str) -> str:  # noqa: A002 - the flag's name
