@@ -63,8 +63,8 @@ def _refuse_tunings(runs: Iterable[str]) -> None:
 
     for run in sorted(runs):
         if read_manifest(Path(run)).tuning is not None:
-            raise ConfigError(f"{run}: scale tune made this run and ended rows where they were beaten, so no certificate "
-                              "would hold: make a run with scale eval or scale sweep")  # fmt: skip
+            raise ConfigError(f"{run}: scale tune made this run and ended rows where they were beaten, so no "
+                              "certificate would hold: make a run with scale eval or scale sweep")  # fmt: skip
 
 
 def _render(found: Calibration, grid: Grid, format: str) -> str:  # noqa: A002 - the flag's name
