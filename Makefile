@@ -7,7 +7,7 @@ TORCH ?= torch==2.13.0
 ATHERIS ?= atheris==3.0.0
 SECONDS_EACH ?= 60
 ALONE := not sft and not clients and not browser and not ray
-BENCHMARKS := http_clients overhead grading scheduling makespan in_flight prefix_cache embedded resume hundred_thousand
+BENCHMARKS := http_clients overhead grading scheduling makespan in_flight prefix_cache embedded resume hundred_thousand tuning
 
 .PHONY: run test test-slow test-sft test-clients test-browser test-ray check examples format fuzz bench student clean
 

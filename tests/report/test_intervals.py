@@ -201,3 +201,13 @@ def test_an_average_keeps_the_room_that_each_part_has():
 def test_power_is_as_in_the_textbook():
     assert count_problems_needed(0.05, 0.3) == 283  # (2.8016 * 6)^2
     assert count_problems_needed(0.0, 0.3) is None
+
+
+@given(Differences.filter(lambda each: len(each) > 1), st.sampled_from([0.2, 0.01, 0.001]))
+def test_an_interval_of_another_confidence_leaves_out_0_exactly_where_p_is_small(
+    each: list[float], alpha: float
+) -> None:
+    found = compare_paired(each, [8.0] * len(each), alpha)
+    assert found is not None
+    assert (found.low > 0 or found.high < 0) == (found.p_value <= alpha)
+    assert t_p(t_quantile(len(each) - 1, alpha), len(each) - 1) <= alpha

@@ -25,6 +25,7 @@ from scale_reasoning.cli import (
     sft,
     solve,
     synth,
+    tune,
     view,
 )
 from scale_reasoning.errors import ConfigError, EngineError, ScaleError
@@ -80,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
         evaluate,
         draft,
         calibrate,
+        tune,
         synth,
         sft,
         report,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,7 +45,9 @@ def run(args: argparse.Namespace) -> int:
             raise ConfigError(f"{flag} {share:g}: must be above 0 and below 1")
     if args.out is not None and args.out.exists():
         raise ConfigError(f"--out {args.out}: it exists already; name another file, or remove it")
-    grid = find_grid(read_all_cells(args.runs))
+    numbered = read_all_cells(args.runs)
+    _refuse_tunings({cell.run for _, cell in numbered})
+    grid = find_grid(numbered)
     found = calibrate(grid.list_losses(), args.loss, args.confidence, several=grid.several)
     write_text(_render(found, grid, args.format), None)
     if found.chosen is None:
@@ -54,6 +56,15 @@ def run(args: argparse.Namespace) -> int:
         _write(found, found.chosen, grid, args.out)
         say(f"wrote {args.out}: scale eval DATASET --policy {args.out}")
     return 0
+
+
+def _refuse_tunings(runs: Iterable[str]) -> None:
+    from scale_reasoning.runs.folder import read_manifest
+
+    for run in sorted(runs):
+        if read_manifest(Path(run)).tuning is not None:
+            raise ConfigError(f"{run}: scale tune made this run and ended rows where they were beaten, so no "
+                              "certificate would hold: make a run with scale eval or scale sweep")  # fmt: skip
 
 
 def _render(found: Calibration, grid: Grid, format: str) -> str:  # noqa: A002 - the flag's name
@@ -102,20 +113,15 @@ def _explain(found: Calibration, grid: Grid) -> list[str]:
 
 
 def _write(found: Calibration, chosen: Tested, grid: Grid, out: Path) -> None:
-    from datetime import UTC, datetime
-
     from scale_reasoning.report.compare import compare
     from scale_reasoning.runs.folder import read_manifest
-    from scale_reasoning.runs.policy_file import Policy, write_policy
+    from scale_reasoning.runs.policy_file import make_policy, write_policy
 
     cell = next(cell for value, row, cell in grid.values if (value, row) == (chosen.value, chosen.row))
     resolved: Mapping[str, JSON] = read_manifest(Path(cell.run)).resolved
-    data: Mapping[str, JSON] = resolved.get("datasets", {}).get(cell.dataset, {})
     tokens = compare(grid.base, cell)
     evidence: dict[str, JSON] = {
         "how": "scale calibrate: Learn-then-Test, fixed sequence",
-        "date": datetime.now(UTC).date().isoformat(),
-        "package": resolved.get("package"),
         "number": grid.number.option,
         "value": chosen.value,
         "loss_at_most": found.alpha,
@@ -127,20 +133,4 @@ def _write(found: Calibration, chosen: Tested, grid: Grid, out: Path) -> None:
         "tokens_low": tokens.token_low,
         "tokens_high": tokens.token_high,
     }
-    policy = Policy(
-        strategy=cell.strategy,
-        model=cell.model,
-        prompts=_select_prompts(cell.strategy, resolved.get("prompts", {})),
-        dataset=cell.dataset,
-        text_sha256=data.get("text_sha256"),
-        evidence=evidence,
-    )
-    write_policy(out, policy)
-
-
-def _select_prompts(strategy: Mapping[str, JSON], prompts: Mapping[str, str]) -> dict[str, str]:
-    """Of a run's prompts, those that this strategy sends; a prompt set's are named after it (`terse/scale`)."""
-    from scale_reasoning.strategies import make, prompts_of
-
-    sent = prompts_of(make(str(strategy["name"]), {key: value for key, value in strategy.items() if key != "name"}))
-    return {name: digest for name, digest in prompts.items() if name.rpartition("/")[2] in sent}
+    write_policy(out, make_policy(cell.strategy, cell.model, cell.dataset, resolved, evidence))

@@ -62,6 +62,20 @@ def require_policy(file: Path, connection: Connection) -> Strategy:
     return strategy
 
 
+def make_tabled(flags: StrategyFlags, tables: Sequence[Mapping[str, JSON]]) -> list[Strategy]:
+    """The strategies of tables with a `name`, with the options that flags set in all that have them. ConfigError."""
+    named = [(str(each["name"]), {key: value for key, value in each.items() if key != "name"}) for each in tables]
+    strategies = [make(*each) for each in _set_options(named, _list_flags(flags))]
+    for strategy in strategies:
+        prompts_of(strategy)
+    return strategies
+
+
+def tabulate(flags: StrategyFlags) -> list[dict[str, JSON]]:
+    """The strategies that `--strategy` names, each as a table with a `name`. Raises ConfigError."""
+    return [{"name": name, **options} for name, options in map(_read_strategy, flags.strategies)]
+
+
 def list_changes(flags: StrategyFlags, described: Sequence[Mapping[str, JSON]]) -> list[str]:
     """What flags would change about the strategies of a run, as `describe` shows them. Raises ConfigError."""
     stored = [(str(each["name"]), {key: value for key, value in each.items() if key != "name"}) for each in described]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from scale_reasoning.report import paper
 from scale_reasoning.runs.manifest import CellSpec, Manifest
-from scale_reasoning.strategies import label
+from scale_reasoning.strategies import name_in_words
 from scale_reasoning.types import JSON, Problem
 
 DEFAULT_MODEL = "Qwen3-32B"
@@ -28,7 +28,7 @@ def estimate(manifest: Manifest, problems: Mapping[str, Sequence[Problem]]) -> s
         calls, tokens = cell.make_strategy().most_calls(), estimate_tokens(cell)
         all_attempts, all_calls = all_attempts + attempts, all_calls + attempts * calls
         if tokens is None:
-            unknown[f"{_format_strategy(cell.strategy)} on {cell.dataset.name}"] = None
+            unknown[f"{name_in_words(cell.strategy)} on {cell.dataset.name}"] = None
         else:
             all_tokens += attempts * tokens
         length = "tokens unknown" if tokens is None else f"about {attempts * tokens:,} tokens"
@@ -77,13 +77,7 @@ def _look_up(strategy: Mapping[str, JSON], dataset: str, lengths: Mapping[tuple[
 
 
 def _format_cell(cell: CellSpec) -> str:
-    return f"{cell.dataset.name}  {_format_strategy(cell.strategy)}"
-
-
-def _format_strategy(strategy: Mapping[str, JSON]) -> str:
-    """A strategy with the options that tell it from the others of a run."""
-    shown = ", ".join(f"{key} {value}" for key, value in label(strategy).items())
-    return f"{strategy['name']} ({shown})" if shown else str(strategy["name"])
+    return f"{cell.dataset.name}  {name_in_words(cell.strategy)}"
 
 
 def _format_calls(calls: int) -> str:

@@ -118,6 +118,9 @@ def _resume(folder: Path, what: Sequence[str], flags: RunFlags) -> int:
     if manifest.synthesis:
         raise ConfigError(f"--resume {folder}: scale synth made this run, with a target of its own: "
                           f"scale synth --resume {folder.parent}")  # fmt: skip
+    if manifest.tuning is not None:
+        raise ConfigError(f"--resume {folder}: scale tune made this run and drops rows of it: "
+                          f"scale tune --resume {folder}")  # fmt: skip
     require_unchanged(flags, manifest)
     if flags.dry_run:
         print(estimate.estimate_rest(folder))

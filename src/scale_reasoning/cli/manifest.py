@@ -50,7 +50,7 @@ def change_manifest(manifest: Manifest, flags: RunFlags, where: str) -> Manifest
     manifest = manifest.replace_models({old: _fill_server(new, default) for old, new in models.items()})
     cells = tuple(replace(cell, dataset=replace(cell.dataset, **pick_given(flags.data))) for cell in manifest.cells)
     run = {key: value for part, key, value in flags.list_fixed() if part == "run"}
-    return replace(manifest, cells=cells, reuse=manifest.reuse and flags.reuse, synthesis={}, **run)
+    return replace(manifest, cells=cells, reuse=manifest.reuse and flags.reuse, synthesis={}, tuning=None, **run)
 
 
 def _locate(flags: RunFlags) -> ModelSpec:

@@ -66,8 +66,8 @@ def add_strategy(parser: argparse.ArgumentParser, *, without: Collection[str] = 
         metavar="KEY=VALUE",
         help="any other option of the strategy",
     )
-    group.add_argument("--policy", type=Path, metavar="FILE", help="the strategy that `scale calibrate` wrote there; "
-                       "for its model only")  # fmt: skip
+    group.add_argument("--policy", type=Path, metavar="FILE", help="the strategy that scale calibrate or tune wrote "
+                       "there; for its model only")  # fmt: skip
     group.add_argument("--seed", type=int, help="the run's seed (default 0)")
 
 
@@ -152,10 +152,10 @@ def read_model(args: argparse.Namespace) -> ModelFlags:
     return ModelFlags(model=model, access=access)
 
 
-def add_run(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
-    """Adds the flags of the verbs that make a run."""
+def add_run(parser: argparse.ArgumentParser, *, several: bool = False, folder: str = "--out") -> None:
+    """Adds the flags of the verbs that make a run; `folder` is the name of the one for the run's folder."""
     add = parser.add_argument
-    add("--out", type=Path, metavar="RUN", help="the run's folder (default runs/NAME-TIME)")
+    add(folder, dest="out", type=Path, metavar="RUN", help="the run's folder (default runs/NAME-TIME)")
     add("--samples", type=int, metavar="N", help="attempts per problem (default 8); vote's chains: --set samples=N")
     add("--limit", type=int, metavar="N", help="the first N problems of each dataset")
     add("--data-dir", metavar="DIR", help="read DIR/NAME.jsonl instead of the Hub")

@@ -150,13 +150,13 @@ def estimate_mean(values: Sequence[float]) -> Estimate | None:
     return Estimate(value=value, low=value - half, high=value + half, se=se)
 
 
-def compare_paired(differences: Sequence[float], attempts: Sequence[float]) -> Difference | None:
+def compare_paired(differences: Sequence[float], attempts: Sequence[float], alpha: float = ALPHA) -> Difference | None:
     """The mean of paired differences in [-1, 1], one per problem, tested against 0 by Student's t.
 
     `attempts`: attempts behind each difference (the harmonic mean of the two sides' counts). The spread includes
-    `BORROWED` imaginary problems, each one standard deviation away, of attempts that all differ. p is at most `ALPHA`
-    exactly if the interval excludes 0. If no problem differs, the interval is at least as wide as n problems allow:
-    1 - ALPHA^(1/n), about 3/n. None without problems.
+    `BORROWED` imaginary problems, each one standard deviation away, of attempts that all differ. p is at most `alpha`
+    exactly if the interval, of confidence 1 - alpha, excludes 0. If no problem differs, the interval is at least as
+    wide as n problems allow: 1 - alpha^(1/n), about 3/n. None without problems.
     """
     n = len(differences)
     if not n:
@@ -167,9 +167,9 @@ def compare_paired(differences: Sequence[float], attempts: Sequence[float]) -> D
         return Difference(value=value, low=-1.0, high=1.0, se=None, p_value=1.0)
     borrowed = BORROWED * fsum(1 / count for count in attempts) / n
     error = sqrt((squares + borrowed) / (n - 1 + BORROWED) / n)
-    half = t_quantile(n - 1) * error
+    half = t_quantile(n - 1, alpha) * error
     if not any(differences):
-        half = max(half, 1 - ALPHA ** (1 / n))
+        half = max(half, 1 - alpha ** (1 / n))
     return Difference(
         value=value,
         low=max(-1.0, value - half),
@@ -200,12 +200,14 @@ def t_p(t: float, freedom: int) -> float:
 
 
 @cache
-def t_quantile(freedom: int) -> float:
-    """The smallest t whose p is at most `ALPHA`, found by bisection."""
+def t_quantile(freedom: int, alpha: float = ALPHA) -> float:
+    """The smallest t whose p is at most `alpha`, found by bisection."""
     low, high = 0.0, 16.0
+    while t_p(high, freedom) > alpha:
+        high *= 2
     while nextafter(low, high) < high:
         middle = (low + high) / 2
-        low, high = (low, middle) if t_p(middle, freedom) <= ALPHA else (middle, high)
+        low, high = (low, middle) if t_p(middle, freedom) <= alpha else (middle, high)
     return high
 
 

@@ -18,6 +18,7 @@ from scale_reasoning.engines.connection import ModelSpec
 from scale_reasoning.errors import ConfigError, refuse_unknown_keys
 from scale_reasoning.files import read_bounded, read_toml, why
 from scale_reasoning.lm import Strategy
+from scale_reasoning.runs.rounds import Tuning
 from scale_reasoning.runs.shard import Shard
 from scale_reasoning.servers import GENERIC
 from scale_reasoning.strategies import describe, make
@@ -92,6 +93,7 @@ class Manifest:
 
     `resolved` says what names meant when the manifest was made: it is shown and compared, never obeyed. `synthesis`
     holds the settings of the traces that the run is made for (synth.settings); it is empty for an evaluation.
+    `tuning` is what the run decides by if `scale tune` made it.
     """
 
     cells: tuple[CellSpec, ...]
@@ -103,6 +105,7 @@ class Manifest:
     format: int = FORMAT
     resolved: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
     synthesis: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
+    tuning: Tuning | None = None
 
     def __post_init__(self) -> None:
         if self.format != FORMAT:
@@ -128,6 +131,17 @@ class Manifest:
         if self.shard is None:
             return sum(self.samples for _ in problems)
         return sum(self.shard.count(dataset, problem.id, self.samples) for problem in problems)
+
+    def require_tuning(self) -> Tuning:
+        """What the run decides by. Raises ConfigError if `scale tune` has not made it."""
+        if self.tuning is None:
+            raise ConfigError("scale tune has not made this run: to resume it, scale eval --resume RUN")
+        return self.tuning
+
+    def count_needed(self, cell: int) -> int | None:
+        """The attempts that a tuning needs of a cell, as far as that is decided; None where it needs all."""
+        planned = () if self.tuning is None else self.tuning.planned
+        return planned[cell] if cell < len(planned) else None
 
     def list_units(self, dataset: str, problems: Iterable[Problem]) -> Iterator[tuple[Problem, int]]:
         """The samples of a dataset's problems that this run makes: (problem, sample), in the order given."""
@@ -209,6 +223,7 @@ def decode(value: JSON, where: str) -> Manifest:
     table = _require_table(where, value)
     _refuse_unknown(where, table, {f.name for f in fields(Manifest)})
     _refuse_unknown(f"{where}, shard", table.get("shard") or {}, {f.name for f in fields(Shard)})
+    _refuse_unknown(f"{where}, tuning", table.get("tuning") or {}, {f.name for f in fields(Tuning)})
     for cell in _require_list(where, table, "cells"):
         _refuse_unknown(f"{where}, cell", cell, {f.name for f in fields(CellSpec)})
         _refuse_unknown(f"{where}, dataset", cell.get("dataset", {}), {f.name for f in fields(DatasetSpec)})

@@ -45,8 +45,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, rename={"pending": "owe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """The outcomes of one strategy on one dataset with one model. `elsewhere` attempts belong to other shards. `models`
-    are the models of both modes; empty: `model` is that of both.
+    """The outcomes of one strategy on one dataset with one model.
+
+    `elsewhere` attempts belong to other shards, or a tuning does not need them. `models` are the models of both modes;
+    empty: `model` is that of both.
     """
 
     run: str
@@ -61,7 +63,7 @@ class Cell:
 
     @property
     def planned(self) -> int:
-        """The number of attempts: problems x samples, without those of other shards."""
+        """The number of attempts: problems x samples, without those that are made elsewhere or not needed."""
         return self.problems * self.samples - self.elsewhere
 
     @property

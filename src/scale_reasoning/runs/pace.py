@@ -100,7 +100,7 @@ class Towards:
         place = self._place(unit)
         async with self._changed:
             self._in_flight -= 1
-            if self._left[place] and not self._goal.reached(place):
+            if self._left[place] and self._wants(place):
                 self._ready.append(place)
             over = self._goal.enough() or not (self._ready or self._in_flight)
             self._changed.notify_all() if over else self._changed.notify(self._room())
@@ -110,11 +110,16 @@ class Towards:
         return not self._goal.reached(self._goal.place(cell, unit.problem.id, unit.sample))
 
     def _decided(self) -> bool:
-        while self._ready and self._goal.reached(self._ready[0]):
+        while self._ready and not self._wants(self._ready[0]):
             self._ready.popleft()
         if self._goal.enough() or not (self._ready or self._in_flight):
             return True
         return bool(self._ready) and self._room() > 0
+
+    def _wants(self, place: Hashable) -> bool:
+        """Whether the next unit of this part is needed by any of its cells."""
+        unit = self._left[place][0]
+        return any(self.needs(cell, unit) for cell in unit.cells)
 
     def _room(self) -> int:
         return max(0, self._goal.room() - self._in_flight)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
@@ -16,7 +17,7 @@ import msgspec
 from scale_reasoning.errors import ConfigError, refuse_unknown_keys
 from scale_reasoning.files import read_toml, why, write_file
 from scale_reasoning.lm import Strategy
-from scale_reasoning.strategies import make
+from scale_reasoning.strategies import make, prompts_of
 from scale_reasoning.types import JSON
 
 HEAD = "# A strategy that was chosen on data. Use it with --policy, in scale solve, eval and synth.\n"
@@ -45,11 +46,33 @@ class Policy:
     def require_model(self, file: Path, model: str, prompts: Mapping[str, str]) -> None:
         """Raises ConfigError for another model than the policy's, or other prompts."""
         if model != self.model:
-            raise ConfigError(f"--policy {file}: it was chosen for {self.model}, not for {model}: calibrate for that, "
-                              "or name a strategy")  # fmt: skip
+            raise ConfigError(f"--policy {file}: it was chosen for {self.model}, not for {model}: choose one for that "
+                              "model, or name a strategy")  # fmt: skip
         if changed := [name for name, digest in self.prompts.items() if prompts.get(name) != digest]:
             raise ConfigError(f"--policy {file}: the prompts of {', '.join(changed)} have changed since it was chosen: "
                               "choose again")  # fmt: skip
+
+
+def make_policy(
+    strategy: Mapping[str, JSON], model: str, dataset: str, resolved: Mapping[str, JSON], evidence: Mapping[str, JSON]
+) -> Policy:
+    """The policy of a strategy that was chosen on a run. `resolved` is what the run's names meant (see Manifest)."""
+    data: Mapping[str, JSON] = resolved.get("datasets", {}).get(dataset, {})
+    today = datetime.now(UTC).date().isoformat()
+    return Policy(
+        strategy=strategy,
+        model=model,
+        prompts=_select_prompts(strategy, resolved.get("prompts", {})),
+        dataset=dataset,
+        text_sha256=data.get("text_sha256"),
+        evidence={**evidence, "date": today, "package": resolved.get("package")},
+    )
+
+
+def _select_prompts(strategy: Mapping[str, JSON], prompts: Mapping[str, str]) -> dict[str, str]:
+    """Of a run's prompts, those that this strategy sends; a prompt set's are named after it (`terse/scale`)."""
+    sent = prompts_of(make(str(strategy["name"]), {key: value for key, value in strategy.items() if key != "name"}))
+    return {name: digest for name, digest in prompts.items() if name.rpartition("/")[2] in sent}
 
 
 def write_policy(file: Path, policy: Policy) -> None:

@@ -29,7 +29,7 @@ async def prepare(manifest: Manifest) -> tuple[Manifest, dict[str, tuple[Problem
     """The manifest with `resolved` filled, and the problems of each dataset by name. Raises ConfigError."""
     manifest = manifest.normalise()
     if not manifest.resolved:
-        manifest = _name_default(manifest)
+        manifest = name_default(manifest)
     specs: dict[str, DatasetSpec] = {}
     for cell in manifest.cells:
         if specs.setdefault(cell.dataset.name, cell.dataset) != cell.dataset:
@@ -59,8 +59,8 @@ async def prepare(manifest: Manifest) -> tuple[Manifest, dict[str, tuple[Problem
     return replace(manifest, resolved=resolved), {name: dataset.problems for name, dataset in datasets.items()}
 
 
-def _name_default(manifest: Manifest) -> Manifest:
-    """A new run names the default model, so that a resume keeps it when the default changes."""
+def name_default(manifest: Manifest) -> Manifest:
+    """The manifest of a new run with the default model named, so that a resume keeps it when the default changes."""
     unnamed = (cell.model for cell in manifest.cells if not (cell.model.model or cell.model.base_url))
     return manifest.replace_models({spec: replace(spec, model=DEFAULT_MODEL) for spec in unnamed})
 

@@ -35,6 +35,7 @@ from scale_reasoning.runs.folder import (
 )
 from scale_reasoning.runs.manifest import UNNAMED, Manifest, models_of
 from scale_reasoning.runs.outcome import Cell, Outcome, outcome_of
+from scale_reasoning.runs.rounds import Tuning
 from scale_reasoning.runs.rows import Rows
 from scale_reasoning.types import JSON, Completion, Mode, Problem, Record, Request, Usage
 
@@ -180,9 +181,10 @@ class Store:
         return sum(map(self.planned_of, range(len(self.manifest.cells))))
 
     def planned_of(self, cell: int) -> int:
-        """The number of a cell's attempts in the manifest."""
+        """The number of a cell's attempts in the manifest; of a tuning, of those that it needs."""
         dataset = self._dataset(cell)
-        return self.manifest.count_units(dataset, self.problems(dataset))
+        planned, needed = self.manifest.count_units(dataset, self.problems(dataset)), self.manifest.count_needed(cell)
+        return planned if needed is None else min(planned, needed)
 
     def resolve(self, resolved: Mapping[str, JSON]) -> None:
         """Adds to what the manifest records about its names."""
@@ -194,6 +196,12 @@ class Store:
         """Records in the manifest what traces the run is for."""
         self.manifest = replace(self.manifest, synthesis=synthesis)
         write_manifest(self.folder, self.manifest)
+
+    def plan(self, tuning: Tuning) -> None:
+        """Records in the manifest what a tuning has decided, unless it is there."""
+        if self.manifest.tuning != tuning:
+            self.manifest = replace(self.manifest, tuning=tuning)
+            write_manifest(self.folder, self.manifest)
 
     def _column(self, column: str, cell: int) -> Iterator[tuple[list[Any], object]]:
         """([problem id, sample], value) of a column for a cell's attempts, in the order of the dataset.

@@ -121,6 +121,12 @@ def label(described: Settings) -> dict[str, JSON]:
     return _shorten_paths({path: found[path] for path in paths})
 
 
+def name_in_words(described: Settings) -> str:
+    """A described strategy by its name and what tells it from others: `scale (route threshold, tau 0.5)`."""
+    shown = ", ".join(f"{key} {value}" for key, value in label(described).items())
+    return f"{described['name']} ({shown})" if shown else str(described["name"])
+
+
 def prompts_of(strategy: object, prompt_set: str = "") -> dict[str, Prompts]:
     """The prompts that a strategy and its parts send, by name, after their prompt set.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from scale_reasoning.strategies.allocation import HARDEST
 from scale_reasoning.strategies.assessors.rated import Rated
@@ -20,6 +21,8 @@ class Drafted:
     """One minus the confidence in a System 1 draft, by its own probabilities; 1 for a draft without a result."""
 
     over: Over = option("digits", "tokens of the draft that count: those with digits, or all")
+
+    NEEDS_LOGPROBS: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_options(self)

@@ -27,6 +27,7 @@ class Expected:
     """The model says a digit; the difficulty is the mean digit over 9. Without log-probabilities it is the digit."""
 
     TOP: ClassVar[int] = 9
+    NEEDS_LOGPROBS: ClassVar[bool] = True
 
     def is_ahead(self) -> bool:
         """See Assessor."""
