@@ -14,7 +14,13 @@ from typing import Any
 
 from aiohttp import web
 
+from scale_reasoning.servers import list_servers
+
 Handler = Callable[[web.Request, dict[str, Any]], Awaitable[web.StreamResponse]]
+
+
+IDENTIFYING = {kind.asks for kind in list_servers().values() if kind.asks}
+"""Paths at which a server says what it is. A handler that has an answer to them sets `identifies`."""
 
 
 class ModelServer:
@@ -41,6 +47,8 @@ class ModelServer:
                 return web.json_response({"error": {"message": "no such path"}}, status=404)
             entries = [{"id": name, "object": "model", "created": 1, "owned_by": "them"} for name in self.models]
             return web.json_response({"object": "list", "data": entries})
+        if request.path in IDENTIFYING and not getattr(self.handler, "identifies", False):
+            return web.json_response({"error": {"message": "no such path"}}, status=404)
         self.headers.append(dict(request.headers))
         body = await request.json() if request.can_read_body else {}
         if request.path.endswith(("/chat/completions", "/messages")):

@@ -24,6 +24,8 @@ from scale_reasoning.types import Message, Mode, Request
 class Saying:
     """A chat server that says this of itself: JSON by path, a status for a refusal; other paths are not there."""
 
+    identifies = True
+
     def __init__(self, said: dict[str, Any]) -> None:
         self.said = said
 

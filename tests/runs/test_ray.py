@@ -40,6 +40,8 @@ class Slow:
         self.calls: dict[str, list[list[float]]] = {}
 
     async def __call__(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        if "messages" not in body:  # it asks which models there are
+            return web.json_response({}, status=404)
         times = [time.monotonic()]
         self.calls.setdefault(json.dumps(body, sort_keys=True), []).append(times)
         await asyncio.sleep(self.seconds)
