@@ -242,7 +242,7 @@ def read_cells(name: str, answers: Answers | None = None) -> list[NumberedCell]:
     """
     from scale_reasoning.report.rows import number_rows
     from scale_reasoning.runs.regrade import regrade_cells
-    from scale_reasoning.runs.store import cells_of
+    from scale_reasoning.runs.cells import cells_of
 
     folder, number = split_name(name)
     cells = cells_of(folder) if answers is None else regrade_cells(folder, answers)

@@ -53,7 +53,7 @@ def prepare_new(flags: RunFlags, manifest: Manifest) -> tuple[Manifest, dict[str
 
 def _require_policy(file: Path, manifest: Manifest) -> None:
     """Refuses a policy for another model or other prompts; says where the problems are others."""
-    from scale_reasoning.runs.store import model_of
+    from scale_reasoning.runs.cells import model_of
 
     policy = read_policy(file)
     for cell in manifest.cells:

@@ -255,7 +255,7 @@ def _finish(flags: TuneFlags, store: Store) -> int:
 
 def _draw(file: Path, tuned: Tuned, store: Store) -> None:
     from scale_reasoning.report.plots import draw
-    from scale_reasoning.runs.store import read_cell
+    from scale_reasoning.runs.cells import read_cell
     from scale_reasoning.tuning.goal import read_order
 
     held_out = set(read_order(store)[-tuned.held_out :])

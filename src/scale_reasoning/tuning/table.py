@@ -10,7 +10,7 @@ import msgspec
 
 from scale_reasoning.report.formats import NOTHING, UNKNOWN, WRITERS, Column, Grid, count, percent, plain, span
 from scale_reasoning.runs.manifest import Manifest
-from scale_reasoning.runs.store import model_of
+from scale_reasoning.runs.cells import model_of
 from scale_reasoning.strategies import name_in_words
 from scale_reasoning.tuning.choice import FIRST, Evidence, Measured, advise, choose, measure, weigh
 from scale_reasoning.tuning.drops import Drop, Outcomes, Standing, find_level
