@@ -189,6 +189,7 @@ def compare(args: argparse.Namespace) -> int:
     import msgspec
 
     from scale_reasoning.report import compare as paired
+    from scale_reasoning.report.compare_table import build_grid
     from scale_reasoning.report.cost import choose_costing
     from scale_reasoning.report.formats import WRITERS
 
@@ -203,7 +204,7 @@ def compare(args: argparse.Namespace) -> int:
     if args.format == "json":
         text = msgspec.json.format(msgspec.json.encode(comparisons), indent=2).decode() + "\n"
     else:
-        text = WRITERS["md"](paired.build_grid(comparisons))
+        text = WRITERS["md"](build_grid(comparisons))
     write_text(text, None)
     return 0 if all(comparison.complete for comparison in comparisons) else 1
 
