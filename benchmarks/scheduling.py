@@ -20,8 +20,9 @@ from tests.runs.simulated import MODEL, fresh, manifest, problems
 from scale_reasoning import endpoints
 from scale_reasoning.engines.policy import Limited, Retrying
 from scale_reasoning.engines.sim import Sim, Speeds, run_virtual
+from scale_reasoning.runs.cells import cells_of
 from scale_reasoning.runs.run import run
-from scale_reasoning.runs.store import cells_of, create, reading
+from scale_reasoning.runs.store import create, reading
 
 SLOTS = 64
 TAUS = [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.prices import read_prices
+from scale_reasoning.prices import Price, read_prices
 from scale_reasoning.types import Mode, Usage
 
 FILE = """
@@ -59,6 +59,16 @@ def test_an_unknown_count_makes_a_cost_unknown_only_where_it_matters(tmp_path: P
     assert hybrid.compute_cost(uncached) == pytest.approx((1000 + 500 * 2) / 1e6)
     assert hybrid.compute_cost(Usage(completion_tokens=500)) is None
     assert hybrid.compute_cost(Usage(prompt_tokens=1000)) is None
+
+
+def test_what_tokens_cost_at_most_needs_no_count_of_cached_ones(tmp_path: Path) -> None:
+    small = read_prices(write(tmp_path, FILE)).find("small", Mode.SYSTEM1)
+    assert small is not None
+    assert small.compute_most(Usage(prompt_tokens=1000, completion_tokens=500)) == pytest.approx((1000 + 2000) / 1e6)
+    assert small.compute_most(USAGE) == small.compute_cost(USAGE)
+    assert small.compute_most(Usage(completion_tokens=500)) is None
+    dear = Price(prompt=1, cached=2, completion=0)
+    assert dear.compute_most(Usage(prompt_tokens=1000, completion_tokens=500)) == pytest.approx(2000 / 1e6)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -45,6 +45,13 @@ class Price:
             return None
         fresh = usage.prompt_tokens - cached
         return (fresh * self.prompt + cached * cached_price + usage.completion_tokens * self.completion) / MILLION
+
+    def compute_most(self, usage: Usage) -> float | None:
+        """What tokens cost at most, where it is unknown which were cached; None if another count is unknown."""
+        if usage.cached_tokens is not None or usage.prompt_tokens is None:
+            return self.compute_cost(usage)
+        either = (self.compute_cost(replace(usage, cached_tokens=cached)) for cached in (0, usage.prompt_tokens))
+        return max((cost for cost in either if cost is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,6 +60,7 @@ def test_what_cannot_be_certified_is_said_with_the_problems_it_would_take(run: P
     assert "Cannot certify: the safest value, 0.2, is not shown to lose less than 1% of problems" in done.stdout
     assert "about 230 problems" in done.stdout
     assert not (tmp_path / "none.toml").exists()
+    assert "a loss of 0.25% or more" in scale("calibrate", str(run), "--loss", "0.0025").stdout
     found = json.loads(scale("calibrate", str(run), "--loss", "0.01", "--format", "json").stdout)
     assert (found["chosen"], found["needed"], len(found["tested"])) == (None, 230, 1)
 

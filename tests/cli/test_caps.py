@@ -37,7 +37,7 @@ def test_an_evaluation_stops_at_its_cap_says_what_is_left_and_goes_on_with_more(
         assert pending > 0
         why = f"the run has paid for {10 * len(server.bodies)} new tokens, and its cap is 300 new tokens"
         assert f"{pending} attempts are pending, because {why}: " in done.stderr
-        assert f": scale eval --resume {out} --max-tokens-total 600" in done.stderr
+        assert f": scale eval --resume {out} --max-tokens-total {20 * len(server.bodies)}" in done.stderr
         calls = len(server.bodies)
         again = scale("eval", "--resume", out, "--max-tokens-total", "300")
         assert again.returncode == 1

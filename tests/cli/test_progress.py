@@ -13,8 +13,9 @@ from tests.runs.simulated import Broken, Fuse, Sim, fresh, manifest
 
 from scale_reasoning.cli.progress import Progress
 from scale_reasoning.report.metrics import summarise
+from scale_reasoning.runs.cells import cells_of
 from scale_reasoning.runs.outcome import Outcome
-from scale_reasoning.runs.store import Store, cells_of, reading
+from scale_reasoning.runs.store import Store, reading
 from scale_reasoning.types import Usage
 
 

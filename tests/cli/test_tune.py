@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 from tests.commands import SCALE, scale
 from tests.patience import until
-from tests.servers import ModelServer, reply_to, serving, stream, thinks
+from tests.servers import ModelServer, reply_to, send, serving, stream, thinks
 
 from scale_reasoning.runs.policy_file import read_policy
 from scale_reasoning.runs.store import reading
@@ -106,6 +106,7 @@ def test_a_dropped_candidate_has_no_pending_attempts_in_the_report(tmp_path: Pat
         assert done.returncode == 0, done.stderr
     report = scale("report", str(run), "--format", "json")
     assert report.returncode == 0, report.stdout
+    assert f"{run}: scale tune made this run and ended rows where they were beaten" in report.stderr
     planned = {row["row"]: (row["planned"], row["completed"], row["owed"]) for row in json.loads(report.stdout)}
     assert planned[2] == (16, 16, 0)
     assert planned[3][0] >= 36
@@ -199,12 +200,29 @@ def test_what_is_pending_ends_a_tuning_with_the_command_that_resumes_it(tmp_path
     with serving(broken) as server:
         words = ("tune", "--dataset", str(problems(tmp_path, 12)), "--strategy", "cot", "--strategy",
                  "cot:mode=system1", "--retries", "0")  # fmt: skip
-        done = scale(*words, "--run", str(run), *at(server))
+        done = scale(*words, "--run", str(run), "--out", "p.toml", *at(server))
         assert done.returncode == 1, done.stderr
-        assert f"scale tune --resume {run}" in done.stderr
+        assert f"scale tune --resume {run} --out p.toml" in done.stderr
         assert done.stdout == ""
         failing.clear()
         assert scale("tune", "--resume", str(run)).returncode == 0
+
+
+def test_a_limit_of_tokens_needs_a_server_that_reports_them(tmp_path: Path) -> None:
+    async def silent(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        for delta, reason in (({"content": "It is \\boxed{12}."}, None), ({}, "stop")):
+            await send(response, {"choices": [{"index": 0, "delta": delta, "finish_reason": reason}]})
+        await response.write(b"data: [DONE]\n\n")
+        return response
+
+    with serving(silent) as server:
+        done = scale("tune", "--dataset", str(problems(tmp_path, 40)), "--strategy", "cot", "--strategy",
+                     "cot:mode=system1", "--tokens", "50", "--run", str(tmp_path / "run"), *at(server))  # fmt: skip
+        assert len(server.bodies) <= 2 * 16
+    assert done.returncode == 2, done.stderr
+    assert "--tokens 50: the server does not report how many tokens calls take" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -218,6 +236,8 @@ def test_what_is_pending_ends_a_tuning_with_the_command_that_resumes_it(tmp_path
         (["--dataset", "a", "--policy", "p.toml"], "--policy p.toml: a tuning finds that out"),
         (["--dataset", "a", "--tokens", "0"], "--tokens 0: must be above 0"),
         (["--dataset", "a", "--hold-out", "1"], "--hold-out 1: must be above 0 and below 1"),
+        (["--dataset", "a", "--margin", "-1"], "--margin -1: must be at least 0 and below 100"),
+        (["--dataset", "a", "--plot", "it.txt"], "it.txt: must end in .png"),
         (["--resume", "r", "--tokens", "9"], "--tokens: --resume keeps the tuning's settings"),
         (["--resume", "r", "--run", "s"], "--run s: --resume r writes into its own folder"),
         (["--dataset", "a", "--strategies", "f", "--strategy", "cot"], "both name the candidates"),

@@ -23,8 +23,9 @@ from scale_reasoning.engines.sim import run_virtual
 from scale_reasoning.engines.spread import FAILURES_UNTIL_DOWN, REST, Server, SharedServers, Spread
 from scale_reasoning.errors import EngineError, Overloaded, Rejected, Unreachable
 from scale_reasoning.runs.attempt import attempt
+from scale_reasoning.runs.cells import cells_of
 from scale_reasoning.runs.run import run
-from scale_reasoning.runs.store import cells_of, create
+from scale_reasoning.runs.store import create
 from scale_reasoning.strategies.allocators.threshold import Threshold
 from scale_reasoning.strategies.scale import Scale
 from scale_reasoning.together import together

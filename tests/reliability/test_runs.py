@@ -25,9 +25,10 @@ from tests.servers import serving, stream
 
 from scale_reasoning.engines import Connection, connect
 from scale_reasoning.engines.connection import ModelSpec
+from scale_reasoning.runs.cells import cells_of
 from scale_reasoning.runs.manifest import CellSpec, DatasetSpec, Manifest
 from scale_reasoning.runs.run import run
-from scale_reasoning.runs.store import cells_of, create
+from scale_reasoning.runs.store import create
 
 MODEL = ModelSpec(model="q")
 PLAN = Manifest(

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from tests.report.cells import cell, failed, graded, outcome, pending
 
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.report.compare import build_grid, compare, refuse_other_problems
+from scale_reasoning.report.compare import compare, refuse_other_problems
+from scale_reasoning.report.compare_table import build_grid
 from scale_reasoning.report.formats import write_markdown
 from scale_reasoning.types import Problem, Usage
 

@@ -12,7 +12,8 @@ from tests.report.cells import cell, outcome
 from scale_reasoning.cli import main
 from scale_reasoning.engines.connection import ModelSpec
 from scale_reasoning.prices import ModelPrices, Price, Prices
-from scale_reasoning.report.compare import build_grid, compare
+from scale_reasoning.report.compare import compare
+from scale_reasoning.report.compare_table import build_grid
 from scale_reasoning.report.cost import Costing, choose_costing, count_parameters
 from scale_reasoning.report.metrics import summarise
 from scale_reasoning.report.tables import render

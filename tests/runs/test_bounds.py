@@ -16,7 +16,8 @@ from tests.web.viewed import TAUS, sweep
 
 from scale_reasoning.cli import main
 from scale_reasoning.errors import StoreError
-from scale_reasoning.runs.store import cells_of, reading
+from scale_reasoning.runs.cells import cells_of
+from scale_reasoning.runs.store import reading
 
 
 @pytest.fixture

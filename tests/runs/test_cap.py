@@ -109,6 +109,29 @@ def test_a_cap_on_money_counts_what_earlier_processes_paid(tmp_path: Path) -> No
     assert look(tmp_path / "run")[1] >= 1.5 * tokens
 
 
+class Uncached:
+    """A server that does not report which prompt tokens were cached."""
+
+    def __init__(self) -> None:
+        self.engine = Sim()
+
+    async def generate(self, request: Request, on_delta: OnDelta | None = None) -> Completion:
+        completion = await self.engine.generate(request, on_delta)
+        return replace(completion, usage=replace(completion.usage, cached_tokens=None))
+
+
+def test_a_cap_on_money_holds_where_the_server_does_not_report_cached_tokens(tmp_path: Path) -> None:
+    cap, said = begin(tmp_path / "run", Uncached(), CostCap(most=0.02, prices=priced(1.0, cached=0.0)))
+    assert said == []
+    assert cap.reached
+    assert look(tmp_path / "run")[2] > 0
+
+
+def test_a_resume_is_proposed_with_twice_what_was_paid_in_place_of_each_cap_that_is_reached(tmp_path: Path) -> None:
+    cap, _ = begin(tmp_path / "run", Sim(), TokenCap(most=1), CostCap(most=5, prices=priced(1.0)))
+    assert cap.raise_caps() == (2 * look(tmp_path / "run")[1], 5)
+
+
 class Silent:
     """A server that reports no usage."""
 

@@ -13,7 +13,7 @@ from aiohttp import web
 from tests.servers import serving, stream
 
 from scale_reasoning.cli import main
-from scale_reasoning.runs.store import cells_of
+from scale_reasoning.runs.cells import cells_of
 
 Capture = pytest.CaptureFixture[str]
 

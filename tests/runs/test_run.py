@@ -31,11 +31,12 @@ from scale_reasoning.engines.scripted import Scripted
 from scale_reasoning.engines.sim import run_virtual
 from scale_reasoning.errors import ConfigError, StoreError, Unreachable
 from scale_reasoning.lm import LM
+from scale_reasoning.runs.cells import cells_of, model_of
 from scale_reasoning.runs.export import to_jsonl
 from scale_reasoning.runs.manifest import CellSpec, DatasetSpec, Manifest, name_unnamed
 from scale_reasoning.runs.prepare import prepare
 from scale_reasoning.runs.regrade import RegradeCounts, regrade
-from scale_reasoning.runs.store import cells_of, create, model_of, reading, resume
+from scale_reasoning.runs.store import create, reading, resume
 from scale_reasoning.types import Attempt, Completion, Message, Mode, OnDelta, Problem, Request, Solution, Token
 
 SCALE = {"name": "scale", "candidates": 2}

@@ -16,11 +16,12 @@ from tests.servers import serving
 
 from scale_reasoning.engines.scripted import Scripted
 from scale_reasoning.errors import ConfigError, StoreError, Unreachable
+from scale_reasoning.runs.cells import cells_of
 from scale_reasoning.runs.folder import read_manifest, write_manifest
 from scale_reasoning.runs.manifest import Manifest, decode, list_differences
 from scale_reasoning.runs.merge import merge
 from scale_reasoning.runs.shard import Shard, read
-from scale_reasoning.runs.store import cells_of, reading
+from scale_reasoning.runs.store import reading
 from scale_reasoning.types import Problem
 
 COT = {"name": "cot"}

@@ -25,8 +25,9 @@ from tests.web.viewed import TAUS, sweep
 from scale_reasoning.cli import main
 from scale_reasoning.errors import ConfigError, StoreError
 from scale_reasoning.runs import database
+from scale_reasoning.runs.cells import cells_of
 from scale_reasoning.runs.folder import locked, read_manifest, write_manifest
-from scale_reasoning.runs.store import cells_of, create, reading, resume
+from scale_reasoning.runs.store import create, reading, resume
 from scale_reasoning.web.viewer.grid import Filter
 from scale_reasoning.web.viewer.pages import Pages
 from scale_reasoning.web.viewer.shelf import Shelf

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import comb
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from tests.tuning.made import names, outcomes, take
 
 from scale_reasoning.runs.rounds import Tuning
 from scale_reasoning.tuning.drops import compute_mean_p, compute_sign_p, decide, find_level
+from scale_reasoning.types import Usage
 
 TWO_ROUNDS = Tuning(rounds=(16, 32), held_out=8)
 ALL = 40
@@ -77,11 +79,28 @@ def test_with_a_limit_who_spends_more_is_dropped_and_drops_nobody() -> None:
     assert {cell: drop.by for cell, drop in decide(within, names(ALL), limited).drops.items()} == {0: 1, 2: 1}
 
 
-def test_unknown_tokens_count_as_more_than_any_others() -> None:
+def test_with_a_limit_only_what_is_shown_to_keep_it_drops_others_for_accuracy() -> None:
+    """What spends more than the limit may spend less than others do on a few problems, by chance."""
+    limited = Tuning(rounds=(16, 32), held_out=8, tokens=15)
+    made = outcomes(("-" * 12 + "r" * 4, 15), ("r" * 16, 0))
+    uneven = {
+        name: msgspec.structs.replace(each, usage=Usage(completion_tokens=tokens))
+        for (name, each), tokens in zip(made[1].items(), [1, 28] * 8, strict=True)
+    }
+    assert decide([made[0], uneven], names(ALL), limited).drops == {}
+    assert decide([made[0], uneven], names(ALL), TWO_ROUNDS).drops[0].reason == "worse"
+
+
+def test_unknown_tokens_count_as_more_than_any_that_are_known() -> None:
     made = outcomes(("r" * 32, 10), ("r" * 32, None), ("r" * 30 + "--", None))
     assert decide(made, names(ALL), TWO_ROUNDS).finalists == (0,)
     limited = Tuning(rounds=(16, 32), held_out=8, tokens=15)
     assert "tokens" not in {drop.reason for drop in decide(made, names(ALL), limited).drops.values()}
+
+
+def test_of_candidates_whose_tokens_are_all_unknown_none_dominates() -> None:
+    made = outcomes(("r" * 30 + "--", None), ("r" * 32, None), ("r" * 31 + "-", None))
+    assert decide(made, names(ALL), TWO_ROUNDS).finalists == (0, 1, 2)
 
 
 @given(wins=st.integers(0, 12), losses=st.integers(0, 12))

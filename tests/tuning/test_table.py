@@ -64,3 +64,17 @@ def test_the_text_ends_with_the_advice() -> None:
     read = json.loads(render(tuned(), "json"))
     assert (read["chosen"], read["advice"]) == (3, lines[-1])
     assert (read["tuned_on"], read["held_out"]) == (32, 8)
+
+
+def test_a_limit_that_nothing_keeps_names_the_fewest_tokens_of_all_rows_also_of_those_that_were_dropped() -> None:
+    from dataclasses import replace
+
+    limited = replace(ROUNDS, tokens=20)
+    made = take(outcomes(("r" * 40, 100), ("r" * 16, 30), ("r" * 16, 800)), 40, 16, 16)
+    made[0] = {name: each for number, (name, each) in enumerate(made[0].items()) if number < 16 or number >= 32}
+    standing = decide(made, names(40), limited)
+    assert {drop.reason for drop in standing.drops.values()} == {"tokens"}
+    assert standing.needs == {}
+    found = tabulate(made, names(40), replace(_plan(), tuning=limited), standing)
+    assert found.chosen is None
+    assert found.advice == "No candidate keeps to 20 tokens per problem: cot (mode system1) spends 30, the fewest."

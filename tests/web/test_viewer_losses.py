@@ -14,7 +14,8 @@ from tests.web.viewed import HOSTILE, sweep, viewing
 
 from scale_reasoning.engines.scripted import Scripted
 from scale_reasoning.report.losses import find_losses
-from scale_reasoning.runs.store import cells_of, create
+from scale_reasoning.runs.cells import cells_of
+from scale_reasoning.runs.store import create
 from scale_reasoning.types import Problem
 from scale_reasoning.web.viewer.export import export
 from scale_reasoning.web.viewer.pages import Pages

@@ -91,7 +91,7 @@ def _render(found: Calibration, grid: Grid, format: str) -> str:  # noqa: A002 -
 
 def _explain(found: Calibration, grid: Grid) -> list[str]:
     """What the table means, and what follows from it."""
-    loss, confidence = f"{found.alpha:.0%}", f"{found.confidence:.0%}"
+    loss, confidence = f"{found.alpha * 100:g}%", f"{found.confidence * 100:g}%"
     legend = (
         f"loss: % of {found.tested[0].problems} problems that all System 2 solves and the row does not. p: of a loss "
         f"of {loss} or more. The tests begin at the safest value and end at the first p above {1 - found.confidence:g}."

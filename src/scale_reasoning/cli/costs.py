@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,11 +70,12 @@ def make_cap(store: Store, caps: tuple[Cap, ...]) -> CappedJournal | None:
     return CappedJournal(store, caps, say=say) if caps else None
 
 
-def write_caps(flags: RunFlags, *, factor: int = 1) -> str:
-    """The flags of the caps as a command has them, the caps multiplied by `factor`."""
-    words: list[str] = []
+def write_caps(flags: RunFlags, amounts: Sequence[float] = ()) -> str:
+    """The flags of the caps as a command has them; with `amounts`, in the order of `read_caps`, in place of theirs."""
+    given = [amount for amount in (flags.max_tokens_total, flags.max_cost) if amount is not None]
+    left, words = iter(amounts or given), list[str]()
     if flags.max_tokens_total is not None:
-        words.append(f"--max-tokens-total {flags.max_tokens_total * factor}")
+        words.append(f"--max-tokens-total {math.ceil(next(left))}")
     if flags.max_cost is not None:
-        words.append(f"--max-cost {flags.max_cost * factor:g} --prices {flags.prices}")
+        words.append(f"--max-cost {next(left):g} --prices {flags.prices}")
     return " ".join(words)

@@ -118,6 +118,7 @@ def report(args: argparse.Namespace) -> int:
     write_text(render([*summaries, *papers], args.format, args.layout), args.out)
     for folder in dict.fromkeys(folder for folder, row in map(split_name, args.runs) if row is None):
         _print_savings(folder, [cell for _, cell in numbered if cell.run == str(folder)])
+    _say_tunings({cell.run for _, cell in numbered})
     return 1 if any(summary.pending for summary in summaries) else 0
 
 
@@ -163,6 +164,16 @@ def _refuse_other_problems(cells: Sequence[Cell]) -> None:
             refuse_other_problems(first, cell, _read_problems(first), _read_problems(cell))
 
 
+def _say_tunings(runs: set[str]) -> None:
+    """Says on stderr which runs have rows that cannot be compared by their accuracy alone."""
+    from scale_reasoning.runs.folder import read_manifest
+
+    for run in sorted(runs):
+        if read_manifest(Path(run)).tuning is not None:
+            say(f"{run}: scale tune made this run and ended rows where they were beaten, so rows are on more or fewer "
+                f"problems, and low ones partly by chance: scale tune --resume {run} compares them")  # fmt: skip
+
+
 def _print_savings(folder: Path, cells: Sequence[Cell]) -> None:
     """Prints on stderr how many calls and tokens the cells of a whole run shared."""
     from scale_reasoning.runs.store import reading
@@ -189,6 +200,7 @@ def compare(args: argparse.Namespace) -> int:
     import msgspec
 
     from scale_reasoning.report import compare as paired
+    from scale_reasoning.report.compare_table import build_grid
     from scale_reasoning.report.cost import choose_costing
     from scale_reasoning.report.formats import WRITERS
 
@@ -203,7 +215,7 @@ def compare(args: argparse.Namespace) -> int:
     if args.format == "json":
         text = msgspec.json.format(msgspec.json.encode(comparisons), indent=2).decode() + "\n"
     else:
-        text = WRITERS["md"](paired.build_grid(comparisons))
+        text = WRITERS["md"](build_grid(comparisons))
     write_text(text, None)
     return 0 if all(comparison.complete for comparison in comparisons) else 1
 
@@ -241,8 +253,8 @@ def read_cells(name: str, answers: Answers | None = None) -> list[NumberedCell]:
     Raises ConfigError for a row that the report does not have, StoreError for a folder that is no run.
     """
     from scale_reasoning.report.rows import number_rows
+    from scale_reasoning.runs.cells import cells_of
     from scale_reasoning.runs.regrade import regrade_cells
-    from scale_reasoning.runs.store import cells_of
 
     folder, number = split_name(name)
     cells = cells_of(folder) if answers is None else regrade_cells(folder, answers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -53,7 +53,7 @@ def prepare_new(flags: RunFlags, manifest: Manifest) -> tuple[Manifest, dict[str
 
 def _require_policy(file: Path, manifest: Manifest) -> None:
     """Refuses a policy for another model or other prompts; says where the problems are others."""
-    from scale_reasoning.runs.store import model_of
+    from scale_reasoning.runs.cells import model_of
 
     policy = read_policy(file)
     for cell in manifest.cells:
@@ -103,13 +103,12 @@ def work(flags: RunFlags, store: Store, *, again: str, after: str, goal: Goal | 
     """
     caps = read_caps(flags, store.manifest)
     connections = make_connections(flags, store.manifest)
-    more, again = f"{again} {write_caps(flags, factor=2)}", f"{again} {write_caps(flags)}".rstrip()
-    commands = _Commands(again=again, more=more, after=after)
+    commands = _Commands(again=again, after=after)
     try:
         with _connect_ray(flags, connections):
             return asyncio.run(_work(flags, store, connections, commands, goal, make_cap(store, caps)))
     except (ConfigError, Unreachable) as error:
-        advice = _advise(store, connections.values(), again)
+        advice = _advise(store, connections.values(), commands.resume(flags))
         raise type(error)("; ".join([str(error), *advice])) from error
 
 
@@ -124,11 +123,14 @@ def _advise(store: Store, connections: Iterable[Connection], again: str) -> list
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Commands:
-    """The commands that resume a run, that resume it with twice its cap, and that come after it."""
+    """The command that resumes a run, without caps, and the one that comes after it."""
 
     again: str
-    more: str
     after: str
+
+    def resume(self, flags: RunFlags, caps: Sequence[float] = ()) -> str:
+        """The command that resumes the run with the caps of the flags, or with these amounts."""
+        return f"{self.again} {write_caps(flags, caps)}".rstrip()
 
 
 async def _work(
@@ -158,7 +160,7 @@ async def _work(
                     goal=goal,
                 )
             except asyncio.CancelledError:
-                say(f"interrupted; to resume: {commands.again}")
+                say(f"interrupted; to resume: {commands.resume(flags)}")
                 raise
             finally:
                 store.resolve({"served": store.served()})
@@ -166,8 +168,9 @@ async def _work(
             raise Unreachable(f"every attempt failed; the first: {_find_first_failure(store)}")
         stopped = goal is not None and not needed(store, goal)
         if cap is not None and cap.reached:
-            return progress.end(again=commands.more, after=commands.after, stopped=stopped, why=cap.describe())
-        return progress.end(again=commands.again, after=commands.after, stopped=stopped)
+            again = commands.resume(flags, cap.raise_caps())
+            return progress.end(again=again, after=commands.after, stopped=stopped, why=cap.describe())
+        return progress.end(again=commands.resume(flags), after=commands.after, stopped=stopped)
 
 
 def _find_first_failure(store: Store) -> str:

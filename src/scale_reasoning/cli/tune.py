@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -13,7 +14,7 @@ from scale_reasoning.cli.flags import RunFlags
 from scale_reasoning.cli.manifest import make_manifest, require_unchanged
 from scale_reasoning.cli.options import Commands, say
 from scale_reasoning.cli.reach import make_connections, name_models
-from scale_reasoning.cli.report import write_text
+from scale_reasoning.cli.tuned import finish
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.runs.manifest import CellSpec, Manifest
 from scale_reasoning.runs.rounds import Tuning, plan_rounds, shuffle
@@ -23,7 +24,6 @@ from scale_reasoning.strategies.cot import CoT
 if TYPE_CHECKING:
     from scale_reasoning.runs.store import Store
     from scale_reasoning.tuning.drops import Standing
-    from scale_reasoning.tuning.table import Tuned
     from scale_reasoning.types import Problem
 
 HOLD_OUT, MARGIN = 1 / 3, 2.0
@@ -86,15 +86,22 @@ def _read_flags(args: argparse.Namespace) -> TuneFlags:
         if file is not None and file.exists():
             raise ConfigError(f"{flag} {file}: it exists already; name another file, or remove it")
     _refuse_others(flags)
-    for flag, value, low, high in (
-        ("--tokens", flags.tokens, 0, float("inf")),
-        ("--hold-out", flags.hold_out, 0, 1),
-        ("--margin", flags.margin, -1e-9, 100),
-    ):
-        if value is not None and not low < value < high:
-            raise ConfigError(f"{flag} {value:g}: must be above {max(low, 0):g}"
-                              f"{'' if high == float('inf') else f' and below {high:g}'}")  # fmt: skip
+    _check_numbers(flags)
+    if flags.plot is not None:
+        from scale_reasoning.report.plots import check_ending
+
+        check_ending(flags.plot)
     return flags
+
+
+def _check_numbers(flags: TuneFlags) -> None:
+    tokens, share, margin = flags.tokens, flags.hold_out, flags.margin
+    if tokens is not None and not 0 < tokens < inf:
+        raise ConfigError(f"--tokens {tokens:g}: must be above 0")
+    if share is not None and not 0 < share < 1:
+        raise ConfigError(f"--hold-out {share:g}: must be above 0 and below 1")
+    if margin is not None and not 0 <= margin < 100:
+        raise ConfigError(f"--margin {margin:g}: must be at least 0 and below 100")
 
 
 def _refuse_others(flags: TuneFlags) -> None:
@@ -199,16 +206,17 @@ def _estimate(manifest: Manifest, problems: dict[str, tuple[Problem, ...]]) -> s
 def _work(flags: TuneFlags, store: Store) -> int:
     """Makes the attempts of one round after another, as the decisions need them; then ends the tuning."""
     from scale_reasoning.runs.run import needed
-    from scale_reasoning.tuning.goal import Attempts, find_standing
+    from scale_reasoning.tuning.goal import Attempts, find_standing, require_tokens
 
-    tuning, again = store.manifest.require_tuning(), f"scale tune --resume {store.folder}"
+    tuning, again = store.manifest.require_tuning(), _write_resume(flags, store.folder)
     said: set[int] = set()
     while True:
         standing = find_standing(store)
+        require_tokens(store)
         store.plan(replace(tuning, planned=standing.planned))
         _say_drops(standing, said, store.manifest)
         if not standing.needs:
-            return _finish(flags, store)
+            return finish(store, standing, flags.format, policy_file=flags.policy_file, plot=flags.plot)
         goal = Attempts(store, standing.needs)
         say(_describe(standing, tuning))
         after = "the choice" if standing.round is None else "drop what is shown to be worse"
@@ -217,16 +225,22 @@ def _work(flags: TuneFlags, store: Store) -> int:
             return code or 1
 
 
+def _write_resume(flags: TuneFlags, folder: Path) -> str:
+    """The command that resumes a tuning and has its results go where they would have gone."""
+    files = (("--out", flags.policy_file), ("--plot", flags.plot))
+    words = [f"{flag} {file}" for flag, file in files if file is not None]
+    return " ".join([f"scale tune --resume {folder}", *words, *(["--format json"] if flags.format == "json" else [])])
+
+
 def _say_drops(standing: Standing, said: set[int], manifest: Manifest) -> None:
-    for cell, drop in standing.drops.items():
-        if cell not in said:
-            said.add(cell)
-            by = "" if drop.by is None else f" than row {drop.by + 1}"
-            why = {"worse": f"worse{by} ({drop.wins} to {drop.losses})", "tokens": "over the limit of tokens",
-                   "dominated": f"no better{by}"}[drop.reason]  # fmt: skip
-            name = name_in_words(manifest.cells[cell].strategy)
-            say(f"dropped after {manifest.require_tuning().rounds[drop.round - 1]:,} problems: row {cell + 1}, {name}: "
-                f"{why}")  # fmt: skip
+    from scale_reasoning.tuning.table import number_rows, write_reason
+
+    rounds = manifest.require_tuning().rounds
+    for cell in sorted(standing.drops.keys() - said):
+        said.add(cell)
+        drop, name = standing.drops[cell], name_in_words(manifest.cells[cell].strategy)
+        why = write_reason(number_rows(drop))
+        say(f"dropped after {rounds[drop.round - 1]:,} problems: row {cell + 1}, {name}: {why}")
 
 
 def _describe(standing: Standing, tuning: Tuning) -> str:
@@ -234,55 +248,3 @@ def _describe(standing: Standing, tuning: Tuning) -> str:
         return f"{len(standing.finalists)} candidates on {tuning.held_out:,} problems that were held out"
     size = tuning.rounds[standing.round - 1]
     return f"round {standing.round} of {len(tuning.rounds)}: {len(standing.live)} candidates on {size:,} problems"
-
-
-def _finish(flags: TuneFlags, store: Store) -> int:
-    """Prints the table, draws the plot and writes the policy; 1 if there is no choice."""
-    from scale_reasoning.tuning.goal import find_standing, read_order, read_outcomes
-    from scale_reasoning.tuning.table import render, tabulate
-
-    tuned = tabulate(read_outcomes(store), read_order(store), store.manifest, find_standing(store))
-    write_text(render(tuned, flags.format), None)
-    if flags.plot is not None:
-        _draw(flags.plot, tuned, store)
-    if tuned.chosen is None:
-        return 1
-    if flags.policy_file is not None:
-        _write_policy(flags.policy_file, tuned, store.manifest)
-        say(f"wrote {flags.policy_file}: scale solve --policy {flags.policy_file}")
-    return 0
-
-
-def _draw(file: Path, tuned: Tuned, store: Store) -> None:
-    from scale_reasoning.report.plots import draw
-    from scale_reasoning.runs.store import read_cell
-    from scale_reasoning.tuning.goal import read_order
-
-    held_out = set(read_order(store)[-tuned.held_out :])
-    rows = [row.row for row in tuned.rows if row.on == "held out"]
-    cells = [read_cell(store, row - 1) for row in rows]
-    finals = [
-        replace(cell, problems=len(held_out), elsewhere=0,
-                outcomes=tuple(each for each in cell.outcomes if each.problem_id in held_out))
-        for cell in cells
-    ]  # fmt: skip
-    draw("frontier", finals, file, rows=rows)
-    say(f"drew {file}")
-
-
-def _write_policy(file: Path, tuned: Tuned, manifest: Manifest) -> None:
-    import msgspec
-
-    from scale_reasoning.runs.policy_file import make_policy, write_policy
-
-    row = next(each for each in tuned.rows if each.row == tuned.chosen)
-    evidence = {
-        "how": "scale tune: rounds of problems with exact sign tests, then problems that were held out",
-        "advice": tuned.advice,
-        "candidates": len(tuned.rows),
-        "tuned_on": tuned.tuned_on,
-        "tokens_at_most": tuned.tokens,
-        "margin": tuned.margin,
-        **msgspec.to_builtins(row.measured),
-    }
-    write_policy(file, make_policy(row.strategy, tuned.model, tuned.dataset, manifest.resolved, evidence))

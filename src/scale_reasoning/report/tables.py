@@ -1,6 +1,6 @@
 """Summaries as tables: the paper's two layouts and one with a line per cell, each Acc with its interval and counts.
 
-Decides what is a line, a column and a footnote. rows.py decides the rows' numbers, formats.py how text is escaped.
+Decides what is a line and a column. notes.py has the notes below, rows.py the rows' numbers, formats.py the escapes.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from scale_reasoning.report.columns import (
     write_tok,
     write_tpi,
 )
-from scale_reasoning.report.cost import FLOP
-from scale_reasoning.report.formats import NOTHING, UNKNOWN, WRITERS, Column, Grid, percent, span
+from scale_reasoning.report.formats import NOTHING, WRITERS, Column, Grid, percent, span
 from scale_reasoning.report.intervals import Estimate, average_estimates
 from scale_reasoning.report.metrics import Summary, find_swept, flatten
+from scale_reasoning.report.notes import LEFT_OUT, PENDING, leaves_out, note_unreported, write_notes
 from scale_reasoning.report.paper import is_from_paper
 from scale_reasoning.report.rows import identify
 from scale_reasoning.types import JSON
@@ -33,10 +33,6 @@ from scale_reasoning.types import JSON
 Format: TypeAlias = Literal["md", "latex", "html", "csv", "json"]
 Layout: TypeAlias = Literal["auto", "table1", "table2", "cells"]
 
-PENDING = "†"
-"""Marks a row with pending attempts."""
-LEFT_OUT = "‡"
-"""Marks a row without its failed attempts."""
 ROW = Column(name="row", number=True)
 
 
@@ -90,7 +86,7 @@ def _build_table1(summaries: Sequence[Summary]) -> Grid:
     if len(datasets) > 1:
         columns.append(Column(name="average Acc", number=True))
         rows = [[*row, _write_average(line.found, datasets)] for row, line in zip(rows, lines, strict=True)]
-    return Grid(columns=columns, rows=rows, notes=_write_notes(summaries))
+    return Grid(columns=columns, rows=rows, notes=write_notes(summaries))
 
 
 def _build_table2(summaries: Sequence[Summary]) -> Grid:
@@ -107,7 +103,7 @@ def _build_table2(summaries: Sequence[Summary]) -> Grid:
     lines.sort(key=lambda line: (any(map(is_from_paper, line.found.values())), *map(_rank_text, line.lead)))
     columns = [*_list_lead_columns(lines, names), *_list_number_columns(datasets, list(numbers))]
     rows = [[*_write_lead(line, lines), *_write_numbers(line, datasets, numbers.values())] for line in lines]
-    return Grid(columns=columns, rows=rows, notes=_write_notes(summaries))
+    return Grid(columns=columns, rows=rows, notes=write_notes(summaries))
 
 
 def _build_cells(summaries: Sequence[Summary]) -> Grid:
@@ -121,7 +117,7 @@ def _build_cells(summaries: Sequence[Summary]) -> Grid:
         **{Column(name=name, number=True): text for name, text in list_columns(summaries).items()},
     }
     lines = [[text(summary) for text in columns.values()] for summary in summaries]
-    return Grid(columns=list(columns), rows=lines, notes=[*_write_notes(summaries), *_note_unreported(summaries)])
+    return Grid(columns=list(columns), rows=lines, notes=[*write_notes(summaries), *note_unreported(summaries)])
 
 
 def _datasets(summaries: Sequence[Summary]) -> list[str]:
@@ -197,7 +193,7 @@ def _write_lead(line: _Line, lines: Sequence[_Line]) -> list[str]:
 
 def _mark(label: str, summaries: Collection[Summary]) -> str:
     pending = PENDING * any(summary.pending for summary in summaries)
-    return f"{label} {pending}{LEFT_OUT * any(map(_leaves_out, summaries))}".rstrip()
+    return f"{label} {pending}{LEFT_OUT * any(map(leaves_out, summaries))}".rstrip()
 
 
 def _list_number_columns(datasets: Sequence[str], names: Sequence[str]) -> list[Column]:
@@ -220,78 +216,6 @@ def _write_average(found: Mapping[str, Summary], datasets: Sequence[str]) -> str
         return NOTHING
     counts = f"({sum(s.scored for s in found.values())}/{sum(s.planned for s in found.values())})"
     return " ".join(filter(None, (percent(mean.value), span(mean.low, mean.high), counts)))
-
-
-def _write_notes(summaries: Sequence[Summary]) -> list[str]:
-    legend = (
-        "Acc in % with its 95 % interval (over problems) and (scored/planned) attempts; Tok, Tpi: response tokens per "
-        "attempt, per iteration; Hard: % of iterations in System 2; row N is FOLDER:N in other commands."
-    )
-    notes = [legend]
-    pending = [summary for summary in summaries if summary.pending]
-    if pending:
-        missing, planned = sum(summary.pending for summary in pending), sum(summary.planned for summary in pending)
-        notes.append(
-            f"{PENDING} Incomplete: {missing} of {planned} attempts are pending (not run yet, or ended by an "
-            "infrastructure error) and not scored. Resume the run."
-        )
-    if any(map(_leaves_out, summaries)):
-        notes.append(
-            f"{LEFT_OUT} Denominator completed: attempts that failed are left out, as in the paper, and every mean "
-            "weighs the remaining attempts equally."
-        )
-    if any(map(is_from_paper, summaries)):
-        notes.append(
-            "(paper): as printed, without intervals; scored is what the percentage implies. The paper's Tok and Tpi "
-            "count only the responses to sub-problems: they are under Tok solve and Tpi solve, with ours of that "
-            "stage, and not comparable with Tok and Tpi, which are of all stages."
-        )
-    return [*notes, *_note_budgets(summaries), *_note_uncounted(summaries), *_note_cost(summaries)]
-
-
-def _note_budgets(summaries: Sequence[Summary]) -> list[str]:
-    """How thinking budgets were enforced, with the budgets."""
-    found: dict[str, dict[str, None]] = {}
-    for summary in summaries:
-        if (enforcer := summary.label.get("budget_by")) is not None:
-            budget = flatten(summary.options).get("thinking_budget")
-            found.setdefault(str(enforcer), {})[str(budget or "by level")] = None
-    return [f"thinking budgets ({', '.join(budgets)}): enforced by {enforcer}" for enforcer, budgets in found.items()]
-
-
-def _note_cost(summaries: Sequence[Summary]) -> list[str]:
-    """Says what costs are of, and why some are unknown."""
-    units = list(dict.fromkeys(s.cost_unit for s in summaries if s.cost_unit is not None))
-    if not units:
-        return []
-    how = (
-        "2 x active parameters x response tokens, as the models' names say"
-        if units == [FLOP]
-        else "at the prices given"
-    )
-    unit = f"{' and '.join(units)} per attempt".strip()
-    unknown = (f"cost {UNKNOWN}: {note}." for note in dict.fromkeys(s.cost_note for s in summaries if s.cost_note))
-    return [f"cost: {unit}, {how}.", *unknown]
-
-
-def _note_uncounted(summaries: Sequence[Summary]) -> list[str]:
-    """Says why response tokens are unknown."""
-    mine = [summary for summary in summaries if summary.uncounted]
-    missing, completed = sum(summary.uncounted for summary in mine), sum(summary.completed for summary in mine)
-    return [f"{UNKNOWN}: the server reported no response tokens for {missing} of {completed} attempts."] * bool(missing)
-
-
-def _note_unreported(summaries: Sequence[Summary]) -> list[str]:
-    """Says why prompt tokens are unknown."""
-    mine = [summary for summary in summaries if not is_from_paper(summary) and summary.steps is not None]
-    if all(summary.prompt_tokens is not None and summary.cached_tokens is not None for summary in mine):
-        return []
-    return [f"prompt, cached, cost: {UNKNOWN} where the server did not report them for every attempt."]
-
-
-def _leaves_out(summary: Summary) -> bool:
-    """Whether failed attempts are left out; for the paper's rows, only if the percentage implies it."""
-    return summary.denominator == "completed" and (not is_from_paper(summary) or summary.scored < summary.planned)
 
 
 def _name_model(summary: Summary) -> str:

@@ -50,7 +50,9 @@ class TokenCap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostCap:
-    """A cap on money, at prices that every model of the run has."""
+    """A cap on money, at prices that every model of the run has. Where the server does not report which prompt tokens
+    were cached, they count at the higher price.
+    """
 
     most: float
     prices: Prices
@@ -58,7 +60,7 @@ class CostCap:
     def measure(self, model: str, mode: Mode, usage: Usage) -> float | None:
         """See Cap."""
         price = self.prices.find(model, mode)
-        return None if price is None else price.compute_cost(usage)
+        return None if price is None else price.compute_most(usage)
 
     def write(self, amount: float) -> str:
         """See Cap."""
@@ -81,6 +83,12 @@ class CappedJournal:
     def reached(self) -> bool:
         """Whether no further call may be sent."""
         return any(True for _ in self._list_reached())
+
+    def raise_caps(self) -> tuple[float, ...]:
+        """Caps to resume with: in place of each that is reached, twice what was paid."""
+        return tuple(
+            cap.most if paid < cap.most else 2 * paid for cap, paid in zip(self._caps, self._paid, strict=True)
+        )
 
     def describe(self) -> str:
         """Which caps are reached, and what was paid."""

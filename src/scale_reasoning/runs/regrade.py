@@ -11,8 +11,9 @@ from typing import cast
 from scale_reasoning.errors import GradeError
 from scale_reasoning.graders import grader_for
 from scale_reasoning.runs.attempt import unanswered
+from scale_reasoning.runs.cells import read_cell
 from scale_reasoning.runs.outcome import Cell, Outcome, outcome_of
-from scale_reasoning.runs.store import Store, read_cell, reading
+from scale_reasoning.runs.store import Store, reading
 from scale_reasoning.strategies.solving import Answers, read_answer
 from scale_reasoning.strategies.vote import elect
 from scale_reasoning.together import together

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from scale_reasoning.engines.connection import ModelSpec
 from scale_reasoning.errors import ConfigError, EngineError, StoreError
 from scale_reasoning.journal import key as key_of
 from scale_reasoning.printable import one_line
@@ -33,8 +32,8 @@ from scale_reasoning.runs.folder import (
     store_errors,
     write_manifest,
 )
-from scale_reasoning.runs.manifest import UNNAMED, Manifest, models_of
-from scale_reasoning.runs.outcome import Cell, Outcome, outcome_of
+from scale_reasoning.runs.manifest import Manifest
+from scale_reasoning.runs.outcome import Outcome, outcome_of
 from scale_reasoning.runs.rounds import Tuning
 from scale_reasoning.runs.rows import Rows
 from scale_reasoning.types import JSON, Completion, Mode, Problem, Record, Request, Usage
@@ -282,34 +281,6 @@ def reading(folder: Path) -> Generator[Store]:
     manifest = read_manifest(folder)
     with opened_to_read(folder) as connection:
         yield Store(folder, connection, manifest)
-
-
-def cells_of(folder: Path) -> list[Cell]:
-    """Every cell of a run with its outcomes."""
-    with reading(folder) as store:
-        return [read_cell(store, number) for number in range(len(store.manifest.cells))]
-
-
-def read_cell(store: Store, number: int) -> Cell:
-    """One cell of a run with its outcomes."""
-    spec, samples = store.manifest.cells[number], store.manifest.samples
-    problems = len(store.problems(spec.dataset.name))
-    return Cell(
-        run=str(store.folder),
-        dataset=spec.dataset.name,
-        model=model_of(spec.model),
-        models=models_of(spec.model),
-        strategy=spec.strategy,
-        problems=problems,
-        samples=samples,
-        outcomes=tuple(store.outcomes(number)),
-        elsewhere=problems * samples - store.planned_of(number),
-    )
-
-
-def model_of(spec: ModelSpec) -> str:
-    """A cell's model in reports: System 2's, and System 1's if it is another."""
-    return " + ".join(filter(None, (spec.model or UNNAMED, spec.system1_model)))
 
 
 def _loose(request: Request) -> str:

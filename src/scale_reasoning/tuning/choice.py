@@ -7,14 +7,13 @@ fewer tokens for one that is not behind by more than the margin.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import inf
 
 import msgspec
 
 from scale_reasoning.report.intervals import ALPHA, Difference, Estimate, compare_paired, estimate_ratio, estimate_share
 from scale_reasoning.runs.outcome import Outcome
 from scale_reasoning.runs.rounds import Tuning
-from scale_reasoning.tuning.drops import Outcomes, compute_sign_p
+from scale_reasoning.tuning.drops import Outcomes, compute_sign_p, list_tokens, mean_tokens, rank_tokens
 
 FIRST = 0
 """The candidate that all are compared with."""
@@ -23,8 +22,8 @@ FIRST = 0
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
     """A candidate on some problems. Shares are in [0, 1], tokens per problem; None is unknown.
 
-    difference: its accuracy less that of the first candidate on the same problems. Intervals of differences hold
-    together, for all finalists at once, with 95 % confidence; the others have 95 % each.
+    difference: its accuracy less that of the first candidate on the same problems. The intervals of the finalists'
+    differences hold together with 95 % confidence; the others have 95 % each.
     """
 
     problems: int
@@ -60,14 +59,13 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
-    """What was chosen, None if nothing keeps the limit. best: the most accurate that keeps it.
+    """What was chosen, None if nothing keeps the limit.
 
-    rival: where the first is chosen, the most accurate other one that keeps the limit. beaten: whether the first was
-    dropped as worse before.
+    rival: where the first is chosen, the most accurate other one that keeps the limit; of those that are shown to be
+    more accurate than the first, if any is. beaten: whether the first was dropped as worse before.
     """
 
     chosen: int | None
-    best: int | None
     rival: int | None
     beaten: bool
     measured: Mapping[int, Measured]
@@ -92,29 +90,29 @@ def choose(
 ) -> Choice:
     """The choice among finalists, by their outcomes on the same problems, in the same order. The first is among them.
 
-    With a limit: the most accurate whose mean tokens keep it. Without one: the cheapest that is at most the margin
-    behind the most accurate and is not shown to be worse. In both cases only what is shown to be more accurate than the
-    first, or to spend fewer tokens, and else the first. If the first was `beaten` in the rounds, that is shown already,
-    and the first is chosen only where it is the most accurate after all.
+    What keeps the limit can be chosen, and besides the first only what is shown to be more accurate than the first, or
+    to spend fewer tokens. Of these, with a limit, the most accurate is chosen; without one, the cheapest that is at
+    most the margin behind the most accurate and is not shown to be worse. If the first was `beaten` in the rounds, that
+    is shown already: all others can be chosen, and the first only where it is the most accurate after all.
     """
     alpha = ALPHA / max(1, len(finalists) - 1)
     measured = {cell: measure(own, finalists[FIRST], alpha) for cell, own in finalists.items()}
-    allowed = [cell for cell in finalists if tuning.tokens is None or _find_tokens(measured[cell]) <= tuning.tokens]
+    spent = {cell: rank_tokens(each.tokens) for cell, each in measured.items()}
+    allowed = [cell for cell in finalists if tuning.tokens is None or spent[cell] <= tuning.tokens]
     if not allowed:
-        return Choice(chosen=None, best=None, rival=None, beaten=beaten, measured=measured, evidence=evidence)
-    ranked = sorted(allowed, key=lambda cell: (-(measured[cell].acc or 0.0), _find_tokens(measured[cell]), cell))
-    best = ranked[0]
-    if FIRST not in allowed or (beaten and best != FIRST):
+        return Choice(chosen=None, rival=None, beaten=beaten, measured=measured, evidence=evidence)
+    ranked = sorted(allowed, key=lambda cell: (-(measured[cell].acc or 0.0), spent[cell], cell))
+    if FIRST not in allowed or (beaten and ranked[0] != FIRST):
         worth = [cell for cell in ranked if cell != FIRST]
     else:
         worth = [cell for cell in ranked if cell == FIRST or evidence[cell].shown or measured[cell].is_cheaper]
+    chosen = worth[0]
     if tuning.tokens is None:
-        near = [cell for cell in worth if _is_near(finalists[cell], finalists[best], tuning.margin, alpha)]
-        chosen = min(near, key=lambda cell: (_find_tokens(measured[cell]), cell), default=FIRST)
-    else:
-        chosen = worth[0]
-    rival = next((cell for cell in ranked if cell != FIRST), None) if chosen == FIRST else None
-    return Choice(chosen=chosen, best=best, rival=rival, beaten=beaten, measured=measured, evidence=evidence)
+        near = [cell for cell in worth if _is_near(finalists[cell], finalists[chosen], tuning.margin, alpha)]
+        chosen = min(near, key=spent.__getitem__)  # of equal ones the most accurate, which comes first
+    others = sorted((cell for cell in ranked if cell != FIRST), key=lambda cell: not evidence[cell].shown)
+    rival = next(iter(others), None) if chosen == FIRST else None
+    return Choice(chosen=chosen, rival=rival, beaten=beaten, measured=measured, evidence=evidence)
 
 
 def measure(own: Sequence[Outcome], first: Sequence[Outcome], alpha: float = ALPHA) -> Measured:
@@ -123,14 +121,12 @@ def measure(own: Sequence[Outcome], first: Sequence[Outcome], alpha: float = ALP
     acc = estimate_share(graded)
     found = _compare(own, first, alpha) if own is not first else None
     ratio = _divide_tokens(own, first) if own is not first else None
-    tokens = [outcome.usage.completion_tokens for outcome in own]
-    known = [each for each in tokens if each is not None]
     return Measured(
         problems=len(own),
         acc=acc and acc.value,
         acc_low=acc and acc.low,
         acc_high=acc and acc.high,
-        tokens=sum(known) / len(known) if known and len(known) == len(tokens) else None,
+        tokens=mean_tokens(own),
         difference=found and found.value,
         low=found and found.low,
         high=found and found.high,
@@ -144,7 +140,7 @@ def advise(choice: Choice, names: Mapping[int, str], tuning: Tuning) -> str:
     """What to use and why, in one or two sentences of figures."""
     measured, limit = choice.measured, "" if tuning.tokens is None else f"{tuning.tokens:g} tokens per problem"
     if choice.chosen is None:
-        cheapest = min(measured, key=lambda cell: _find_tokens(measured[cell]))
+        cheapest = min(measured, key=lambda cell: rank_tokens(measured[cell].tokens))
         spent = measured[cheapest].tokens
         least = "their tokens are unknown" if spent is None else f"{names[cheapest]} spends {spent:,.0f}, the fewest"
         return f"No candidate keeps to {limit}: {least}."
@@ -155,6 +151,11 @@ def advise(choice: Choice, names: Mapping[int, str], tuning: Tuning) -> str:
     rival, name = measured[choice.rival], names[choice.rival]
     if rival.difference is not None and rival.difference < 0:
         return f"Use chain of thought: {name} is {-rival.difference * 100:.1f} points behind{_write_cost(rival)}."
+    if choice.evidence[choice.rival].shown:
+        return (
+            f"Use chain of thought: {name} is {_write_difference(rival)}{_write_interval(rival)}{_write_cost(rival)}, "
+            f"and up to {tuning.margin * 100:g} points are not worth more tokens."
+        )
     return (
         f"Nothing here is shown to beat chain of thought, so use that: {name} is {_write_difference(rival)}"
         f"{_write_interval(rival)}{_write_cost(rival)}. {_write_evidence(choice.evidence[choice.rival])}"
@@ -166,18 +167,18 @@ def _advise_other(choice: Choice, chosen: int, name: str, tuning: Tuning) -> str
     what = f"{_write_difference(own)}{_write_interval(own)}{_write_cost(own)}"
     if choice.evidence[chosen].shown:
         return f"Use {name}: it is {what}. {_write_evidence(choice.evidence[chosen])}"
-    if tuning.tokens is not None and _find_tokens(first) > tuning.tokens:
+    if tuning.tokens is not None and rank_tokens(first.tokens) > tuning.tokens:
         return (
             f"Use {name}, the most accurate within {tuning.tokens:g} tokens per problem, which chain of thought does "
             f"not keep to: it is {what}."
         )
     if choice.beaten:
-        return f"Use {name}: it is {what}, and the rounds have shown chain of thought to be worse than others."
+        return f"Use {name}: it is {what}, and the rounds have shown chain of thought to be worse than another."
     return f"Use {name}: it is {what}, and it is not shown to be worse."
 
 
 def _is_near(own: Sequence[Outcome], best: Sequence[Outcome], margin: float, alpha: float) -> bool:
-    """Whether a candidate is at most `margin` behind the most accurate, and not shown to be worse."""
+    """Whether a candidate is at most `margin` behind the best one, and not shown to be worse."""
     if own is best:
         return True
     found = _compare(own, best, alpha)
@@ -191,14 +192,10 @@ def _compare(own: Sequence[Outcome], other: Sequence[Outcome], alpha: float) -> 
 
 
 def _divide_tokens(own: Sequence[Outcome], other: Sequence[Outcome]) -> Estimate | None:
-    tops, bottoms = ([outcome.usage.completion_tokens for outcome in side] for side in (own, other))
+    tops, bottoms = list_tokens(own), list_tokens(other)
     if None in tops or None in bottoms:
         return None
     return estimate_ratio([float(each or 0) for each in tops], [float(each or 0) for each in bottoms])
-
-
-def _find_tokens(measured: Measured) -> float:
-    return inf if measured.tokens is None else measured.tokens
 
 
 def _write_difference(own: Measured) -> str:
@@ -225,5 +222,5 @@ def _write_evidence(found: Evidence) -> str:
 def _write_cost(own: Measured) -> str:
     if own.token_ratio is None:
         return ", for tokens that are unknown"
-    times = f"{own.token_ratio:.2g}"
+    times = f"{float(f'{own.token_ratio:.2g}'):,g}"  # without an exponent
     return ", for the same tokens" if times == "1" else f", at {times} times the tokens"

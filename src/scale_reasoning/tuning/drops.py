@@ -27,8 +27,8 @@ class Drop(msgspec.Struct, frozen=True, kw_only=True):
     """Why a candidate was dropped after a round, counted from 1.
 
     worse: candidate `by` is right on `wins` problems that it gets wrong, and wrong on `losses` that it gets right.
-    tokens: it spends more than the limit. dominated: on all problems that are tuned on, `by` is as accurate for no
-    more tokens, or more accurate. p_value: of worse and tokens.
+    tokens: it spends more than the limit. dominated: on all problems that are tuned on, `by` is at least as accurate
+    for no more tokens. p_value: of worse and tokens.
     """
 
     round: int
@@ -100,7 +100,7 @@ def find_level(candidates: int, tuning: Tuning) -> float:
     """The level of each test, by Bonferroni's inequality: the tuning's over all tests that could drop one candidate.
 
     These are, in each round and once more on all problems, that of each other candidate's answers and, with a limit of
-    tokens, those of its own tokens and of the others'.
+    tokens, those of its own tokens and of each other's.
     """
     each = 2 * candidates if tuning.tokens is not None else candidates - 1
     return tuning.level / ((len(tuning.rounds) + 1) * max(1, each))
@@ -109,28 +109,25 @@ def find_level(candidates: int, tuning: Tuning) -> float:
 def _test_all(had: Mapping[int, Sequence[Outcome]], number: int, tuning: Tuning, level: float) -> dict[int, Drop]:
     """The candidates that a round drops: those shown to spend too much, and those shown to be worse than another."""
     drops: dict[int, Drop] = {}
+    useful = {cell: own for cell, own in had.items() if _keeps_limit(own, tuning, level)}
     for cell, own in had.items():
-        if tuning.tokens is not None and (p_value := compute_mean_p(_list_tokens(own), tuning.tokens)) <= level:
+        if tuning.tokens is not None and (p_value := compute_mean_p(list_tokens(own), tuning.tokens)) <= level:
             drops[cell] = Drop(round=number, reason="tokens", p_value=p_value)
             continue
-        worse = [_compare(own, other, by, number) for by, other in had.items() if _may_drop(other, own, tuning, level)]
+        worse = [_compare(own, other, by, number) for by, other in useful.items() if by != cell]
         shown = [drop for drop in worse if drop.p_value is not None and drop.p_value <= level]
         if shown:
             drops[cell] = min(shown, key=lambda drop: drop.p_value or 0.0)
     return drops
 
 
-def _may_drop(other: Sequence[Outcome], own: Sequence[Outcome], tuning: Tuning, level: float) -> bool:
-    """Whether a candidate that is more accurate than another makes it useless.
-
-    Without a limit it always does, because the choice must not be worse than the most accurate. With one, it must spend
-    no more than the other, or be shown to keep the limit.
+def _keeps_limit(own: Sequence[Outcome], tuning: Tuning, level: float) -> bool:
+    """Whether a candidate is shown to keep the limit of tokens. Without that, one that is more accurate makes none
+    useless, because it may turn out to spend too much.
     """
-    if other is own:
-        return False
-    if tuning.tokens is None or _mean_tokens(other) <= _mean_tokens(own):
+    if tuning.tokens is None:
         return True
-    spared = [None if tokens is None else -tokens for tokens in _list_tokens(other)]
+    spared = [None if tokens is None else -tokens for tokens in list_tokens(own)]
     return compute_mean_p(spared, -tuning.tokens) <= level
 
 
@@ -142,14 +139,17 @@ def _compare(own: Sequence[Outcome], other: Sequence[Outcome], by: int, number: 
 
 
 def _find_dominated(had: Mapping[int, Sequence[Outcome]], tuning: Tuning) -> dict[int, Drop]:
-    """The candidates that are not on the frontier of accuracy and tokens; of equal ones the first is on it."""
-    places = {cell: (-_count_right(own), _mean_tokens(own), cell) for cell, own in had.items()}
+    """The candidates that are not on the frontier of accuracy and tokens; of equal ones the first is on it.
+
+    Unknown tokens are more than any that are known, and neither more nor less than others that are unknown.
+    """
+    places = {cell: (-_count_right(own), rank_tokens(mean_tokens(own)), cell) for cell, own in had.items()}
     drops: dict[int, Drop] = {}
     for cell, (wrong, tokens, _) in places.items():
         better = [
             by
             for by, (other, fewer, _) in places.items()
-            if by != cell and other <= wrong and fewer <= tokens and places[by] < places[cell]
+            if by != cell and other <= wrong and fewer <= tokens and fewer < inf and places[by] < places[cell]
         ]
         if better:
             by = min(better, key=places.__getitem__)
@@ -161,14 +161,20 @@ def _count_right(own: Sequence[Outcome]) -> int:
     return sum(outcome.correct is True for outcome in own)
 
 
-def _list_tokens(own: Sequence[Outcome]) -> list[int | None]:
+def list_tokens(own: Sequence[Outcome]) -> list[int | None]:
+    """The new tokens of each outcome, None where they are unknown."""
     return [outcome.usage.completion_tokens for outcome in own]
 
 
-def _mean_tokens(own: Sequence[Outcome]) -> float:
-    """The mean new tokens; infinite where they are unknown, so that they count as more than any others."""
-    known = [tokens for tokens in _list_tokens(own) if tokens is not None]
-    return fmean(known) if known and len(known) == len(own) else inf
+def mean_tokens(own: Sequence[Outcome]) -> float | None:
+    """The mean new tokens; None where some are unknown."""
+    known = [tokens for tokens in list_tokens(own) if tokens is not None]
+    return fmean(known) if known and len(known) == len(own) else None
+
+
+def rank_tokens(tokens: float | None) -> float:
+    """A mean of tokens for comparisons: infinite where it is unknown, so that it is more than any other."""
+    return inf if tokens is None else tokens
 
 
 def _plan(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 
+from scale_reasoning.errors import ConfigError
 from scale_reasoning.runs.outcome import Outcome
 from scale_reasoning.runs.store import Store
-from scale_reasoning.tuning.drops import Outcomes, Standing, decide
+from scale_reasoning.tuning.drops import Outcomes, Standing, decide, list_tokens
 
 
 class Attempts:
@@ -53,3 +54,12 @@ def read_order(store: Store) -> list[str]:
 def find_standing(store: Store) -> Standing:
     """Where the tuning in a store stands. Raises ConfigError if the run is none."""
     return decide(read_outcomes(store), read_order(store), store.manifest.require_tuning())
+
+
+def require_tokens(store: Store) -> None:
+    """Raises ConfigError where a limit of tokens cannot be kept, because no attempt so far has its tokens."""
+    tokens = store.manifest.require_tuning().tokens
+    had = [outcome for own in read_outcomes(store) for outcome in own.values()]
+    if tokens is not None and had and all(count is None for count in list_tokens(had)):
+        raise ConfigError(f"--tokens {tokens:g}: the server does not report how many tokens calls take, so no "
+                          "strategy can be shown to keep to it: start a tuning without --tokens")  # fmt: skip

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import inf
 from typing import Literal
 
 import msgspec
 
 from scale_reasoning.report.formats import NOTHING, UNKNOWN, WRITERS, Column, Grid, count, percent, plain, span
+from scale_reasoning.runs.cells import model_of
 from scale_reasoning.runs.manifest import Manifest
-from scale_reasoning.runs.store import model_of
 from scale_reasoning.strategies import name_in_words
 from scale_reasoning.tuning.choice import FIRST, Evidence, Measured, advise, choose, measure, weigh
-from scale_reasoning.tuning.drops import Drop, Outcomes, Standing, find_level
+from scale_reasoning.tuning.drops import Drop, Outcomes, Standing, find_level, rank_tokens
 from scale_reasoning.types import JSON
 
 
@@ -57,7 +56,7 @@ def tabulate(outcomes: Sequence[Outcomes], order: Sequence[str], manifest: Manif
     evidence = {cell: weigh(own, outcomes[FIRST], level) for cell, own in enumerate(outcomes) if cell != FIRST}
     choice = choose(finals, evidence, tuning, beaten=drop is not None and drop.reason == "worse")
     rest = [cell for cell in range(len(outcomes)) if cell not in finals]
-    finalists = sorted(finals, key=lambda cell: (cell != FIRST, _rank_tokens(choice.measured[cell]), cell))
+    finalists = sorted(finals, key=lambda cell: (cell != FIRST, rank_tokens(choice.measured[cell].tokens), cell))
     measured = {**choice.measured, **{cell: _measure_dropped(cell, outcomes, order, standing) for cell in rest}}
     names = {cell: name_in_words(spec.strategy) for cell, spec in enumerate(manifest.cells)}
     rows = [
@@ -68,7 +67,7 @@ def tabulate(outcomes: Sequence[Outcomes], order: Sequence[str], manifest: Manif
             on="held out" if cell in finals else "tuned on",
             measured=measured[cell],
             evidence=evidence.get(cell),
-            drop=_number_rows(standing.drops.get(cell)),
+            drop=number_rows(standing.drops[cell]) if cell in standing.drops else None,
         )
         for cell in (*finalists, *rest)
     ]
@@ -82,7 +81,7 @@ def tabulate(outcomes: Sequence[Outcomes], order: Sequence[str], manifest: Manif
         level=tuning.level,
         rows=rows,
         chosen=None if choice.chosen is None else choice.chosen + 1,
-        advice=advise(choice, names, tuning),
+        advice=advise(msgspec.structs.replace(choice, measured=measured), names, tuning),
     )
 
 
@@ -125,15 +124,18 @@ def _write_outcome(row: Row, tuned: Tuned) -> str:
     drop = row.drop
     if drop is None or (chosen and row.row == FIRST + 1):
         return chosen or NOTHING
-    by = "" if drop.by is None else f"row {drop.by}"
+    return f"round {drop.round}: {write_reason(drop)}"
+
+
+def write_reason(drop: Drop) -> str:
+    """Why a candidate was dropped, in words; `by` is a row, as `number_rows` makes it."""
     match drop.reason:
         case "worse":
-            why = f"worse than {by}: {drop.wins} to {drop.losses}"
+            return f"worse than row {drop.by}: {drop.wins} to {drop.losses}"
         case "tokens":
-            why = "over the limit of tokens"
+            return "over the limit of tokens"
         case "dominated":
-            why = f"dominated by {by}"
-    return f"round {drop.round}: {why}"
+            return f"dominated by row {drop.by}"
 
 
 def _explain(tuned: Tuned) -> list[str]:
@@ -141,19 +143,20 @@ def _explain(tuned: Tuned) -> list[str]:
     where = (
         "held out: problems on which no row was dropped; the choice is made on them. tuned on: the problems that a row "
         "had when it was dropped. worse, 11 to 0: the problems that only the other row solves, and that only this one "
-        f"does; the chance that such tests drop the best row is at most {tuned.level:.0%}."
+        f"does; the chance that such tests drop the best row is at most {tuned.level:.0%}. dominated: on all problems "
+        "tuned on, the other row is at least as accurate for no more tokens, which is no test."
     )
     legend = (
         "Acc in %. Tok: response tokens per problem. Acc - row 1, Tok / row 1: on the same problems, paired; the "
-        "intervals of all differences of finalists hold together with 95 % confidence. won, lost: of all problems that "
-        "both have had, those that only this row solves, and those that only row 1 solves."
+        "finalists' intervals of Acc - row 1 hold together with 95 % confidence, all others have 95 % each. won, lost: "
+        "of all problems that both have had, those that only this row solves, and those that only row 1 solves."
     )
     return [where, legend]
 
 
-def _number_rows(drop: Drop | None) -> Drop | None:
+def number_rows(drop: Drop) -> Drop:
     """The drop with the other candidate's row, which counts from 1."""
-    return drop if drop is None or drop.by is None else msgspec.structs.replace(drop, by=drop.by + 1)
+    return drop if drop.by is None else msgspec.structs.replace(drop, by=drop.by + 1)
 
 
 def _measure_dropped(cell: int, outcomes: Sequence[Outcomes], order: Sequence[str], standing: Standing) -> Measured:
@@ -171,7 +174,3 @@ def _measure_dropped(cell: int, outcomes: Sequence[Outcomes], order: Sequence[st
         acc_high=alone.acc_high,
         tokens=alone.tokens,
     )
-
-
-def _rank_tokens(measured: Measured) -> float:
-    return inf if measured.tokens is None else measured.tokens

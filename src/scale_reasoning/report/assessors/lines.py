@@ -23,8 +23,9 @@ from scale_reasoning.report.assessors.steps import CellSteps, read_steps
 from scale_reasoning.report.assessors.truths import GOLD, SYSTEM2, read_truth
 from scale_reasoning.report.intervals import estimate_share
 from scale_reasoning.report.rows import number_rows
+from scale_reasoning.runs.cells import read_cell
 from scale_reasoning.runs.outcome import Cell
-from scale_reasoning.runs.store import read_cell, reading
+from scale_reasoning.runs.store import reading
 
 MEASURES: Mapping[str, Measure] = {
     "auroc": compute_auroc,

@@ -48,13 +48,12 @@ def draw(
 
     `rows` are the cells' rows in the reports of their runs, for labels. With the paper's numbers, which count only
     responses to sub-problems, ours are the tokens of that stage too. With `costing`, the frontier is one of costs
-    instead of tokens. Raises ConfigError for an unknown kind or ending,
-    for cells that do not have what the kind shows, and if matplotlib is missing; StoreError if the file cannot be
-    written.
+    instead of tokens. Raises ConfigError for an unknown kind or ending, for cells that do not have what the kind shows,
+    and if matplotlib is missing; StoreError if the file cannot be written.
     """
     if kind not in KINDS:
         raise ConfigError(f"no plot {kind!r}; there are: {', '.join(KINDS)}")
-    _check_ending(file)
+    check_ending(file)
     with house_style():
         numbers = rows or [None] * len(cells)
         rowed = zip(cells, numbers, strict=True)
@@ -70,7 +69,7 @@ def draw(
 
 def draw_loss(folders: Sequence[Path], file: Path) -> None:
     """Draws the losses of the fine-tunings in the folders into the file. Raises what `draw` raises."""
-    _check_ending(file)
+    check_ending(file)
     curves = [loss.read_curve(folder) for folder in folders]
     with house_style():
         page = Page()
@@ -80,16 +79,17 @@ def draw_loss(folders: Sequence[Path], file: Path) -> None:
 
 def draw_reliability(cells: Sequence[AssessedCell], file: Path, truth: str) -> None:
     """Draws how well the cells' assessors say that System 1 fails. Raises what `draw` raises."""
-    _check_ending(file)
+    check_ending(file)
     with house_style():
         page = Page()
         reliability.draw_reliability(page, [each for each in cells if each.found.assessors], truth)
         page.write(file)
 
 
-def _check_ending(file: Path) -> None:
+def check_ending(file: Path) -> None:
+    """Raises ConfigError for a file whose ending is no format of a plot."""
     if file.suffix.lower().lstrip(".") not in FORMATS:
         raise ConfigError(f"{file}: must end in {', '.join('.' + each for each in FORMATS)}")
 
 
-__all__ = ["FORMATS", "KINDS", "draw", "draw_loss", "draw_reliability"]
+__all__ = ["FORMATS", "KINDS", "check_ending", "draw", "draw_loss", "draw_reliability"]

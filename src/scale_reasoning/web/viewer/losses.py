@@ -12,7 +12,8 @@ from scale_reasoning.report.losses import Changed, Loss, Losses, find_losses
 from scale_reasoning.report.losses_table import LEGEND, count_samples, list_notes, list_problems, write_loss
 from scale_reasoning.report.roles import has_contrast
 from scale_reasoning.report.rows import number_rows
-from scale_reasoning.runs.store import cells_of, reading
+from scale_reasoning.runs.cells import cells_of
+from scale_reasoning.runs.store import reading
 from scale_reasoning.web.viewer.shelf import Place, ViewedCell, wait_for
 
 

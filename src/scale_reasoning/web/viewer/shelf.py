@@ -20,9 +20,10 @@ import msgspec
 from scale_reasoning.errors import ConfigError, ScaleError, StoreError
 from scale_reasoning.graders import Grader, grader_for
 from scale_reasoning.report.metrics import Summary, summarise
+from scale_reasoning.runs.cells import model_of, read_cell
 from scale_reasoning.runs.folder import DAMAGED, MANIFEST
 from scale_reasoning.runs.manifest import CellSpec, Manifest
-from scale_reasoning.runs.store import Store, model_of, read_cell, reading
+from scale_reasoning.runs.store import Store, reading
 from scale_reasoning.strategies import describe, label
 from scale_reasoning.strategies.number import Number, find_number
 from scale_reasoning.types import JSON, Problem, Record
