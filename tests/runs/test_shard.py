@@ -100,6 +100,23 @@ def test_shards_merged_are_the_run_that_was_not_sharded(tmp_path: Path) -> None:
     assert engine.requests == 0
 
 
+def test_a_shard_of_an_earlier_version_has_the_defaults_of_the_options_that_it_lacks(tmp_path: Path) -> None:
+    plan = manifest([COT], samples=2).normalise()
+    for n in (1, 2):
+        fresh(tmp_path / f"{n}", share(plan, f"{n}/2"), 4, Sim())
+    earlier = read_manifest(tmp_path / "1")
+    (cell,) = earlier.cells
+    strategy = {key: value for key, value in cell.strategy.items() if key != "thinking_budget"}
+    assert strategy != cell.strategy
+    write_manifest(tmp_path / "1", replace(earlier, cells=(replace(cell, strategy=strategy),)))
+    merge(tmp_path / "merged", [tmp_path / "1", tmp_path / "2"])
+    assert read_manifest(tmp_path / "merged").cells == plan.cells
+    other = replace(cell, strategy={**strategy, "mode": "system1"})
+    write_manifest(tmp_path / "1", replace(earlier, cells=(other,)))
+    with pytest.raises(ConfigError, match="not parts of one run"):
+        merge(tmp_path / "other", [tmp_path / "1", tmp_path / "2"])
+
+
 def test_the_attempts_of_a_missing_shard_are_pending_and_made_by_going_on(tmp_path: Path) -> None:
     plan = manifest([COT], samples=4)
     fresh(tmp_path / "whole", plan, 6, Sim())

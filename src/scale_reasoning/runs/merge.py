@@ -98,7 +98,7 @@ def require_empty(out: Path) -> None:
 
 def _one_run(folders: Sequence[Path]) -> Manifest:
     """The manifest of the whole run. Raises ConfigError."""
-    manifests = [replace(read_manifest(folder), shard=None) for folder in folders]
+    manifests = [replace(_normalise(read_manifest(folder)), shard=None) for folder in folders]
     first = manifests[0]
     for folder, manifest in zip(folders, manifests, strict=True):
         found = list_differences(_without_servers(first), _without_servers(manifest))
@@ -106,6 +106,14 @@ def _one_run(folders: Sequence[Path]) -> Manifest:
             raise ConfigError(f"{folder} and {folders[0]} are not parts of one run: {'; '.join(found)}")
     served = {name for manifest in manifests for name in manifest.resolved.get("served", ())}
     return replace(first, resolved={**first.resolved, "served": sorted(served)}) if served else first
+
+
+def _normalise(manifest: Manifest) -> Manifest:
+    """The manifest with all options of this version, because earlier ones had fewer; as it is if it has other ones."""
+    try:
+        return manifest.normalise()
+    except ConfigError:
+        return manifest
 
 
 def _without_servers(manifest: Manifest) -> Manifest:
