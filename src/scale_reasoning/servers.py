@@ -50,6 +50,7 @@ class Server:
     hosts: tuple[str, ...] = ()
     owned_by: tuple[str, ...] = ()
     may_own: tuple[str, ...] = ()
+    in_names: str = ""
     asks: str = ""
     tells: tuple[str, ...] = ()
     since: str = ""

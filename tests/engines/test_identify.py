@@ -49,7 +49,7 @@ VLLM = {"/v1/models": listed("vllm", max_model_len=4096), "/version": {"version"
 SGLANG = {"/v1/models": listed("sglang", max_model_len=4096), "/get_server_info": {"version": "0.5.6"}}
 LLAMA = {"/v1/models": listed("llamacpp", meta={"n_ctx": 4096}), "/props": {"build_info": "b11046-abc"}}
 OLLAMA = {"/v1/models": listed("library"), "/api/version": {"version": "0.16.2"}}
-OTHERS = {**OLLAMA, "/v1/models": listed("unsloth")}
+OTHERS = {**OLLAMA, "/v1/models": listed("unsloth", id="hf.co/unsloth/Qwen3-8B-GGUF:Q4_K_M")}
 NIM = {"/v1/models": listed("vllm"), "/v1/version": {"release": "2.1.6"}, "/version": {"version": "0.21"}}
 
 KINDS: dict[str, tuple[dict[str, Any], str]] = {
@@ -61,6 +61,7 @@ KINDS: dict[str, tuple[dict[str, Any], str]] = {
     "llama.cpp": (LLAMA, "llama.cpp"),
     "ollama": (OLLAMA, "ollama"),
     "ollama with models from elsewhere": (OTHERS, "ollama"),
+    "one that answers as ollama does": ({**OLLAMA, "/v1/models": listed("koboldcpp")}, "generic"),
     "nim": (NIM, "nim"),
     "an early nim": ({**NIM, "/v1/models": listed("system")}, "nim"),
     "a proxy with OpenAI's models": ({"/v1/models": listed("system"), "/version": {"version": "9"}}, "generic"),

@@ -27,8 +27,6 @@ ASKING_SECONDS = 5.0
 """How long a server has to say what it is, in all requests together."""
 
 LLAMA = "llama.cpp"
-ANY = "*"
-"""Any owner that no kind is known by, in `may_own` of a kind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,13 +94,14 @@ async def _ask(connection: Connection, url: str) -> Identity:
 
     timeouts = Timeouts(connect=ASKING_SECONDS, first_byte=ASKING_SECONDS)
     async with OpenAI(url, api_key=connection.api_key, timeouts=timeouts) as server:
-        owners = _list_owners(await _fetch(server, "/models"))
+        models = await _fetch(server, "/models")
+    owners = _list_texts(models, "owned_by")
     kinds = list_servers().values()
     owned = [kind for kind in kinds if owners & {*kind.owned_by}]
     if len(owned) == 1:
         return Identity(name=owned[0].name, shown_by="by its list of models")
-    named = owners if owned else {*owners, ANY}
-    asked = [kind for kind in kinds if kind.asks and (not owners or kind in owned or named & {*kind.may_own})]
+    names = _list_texts(models, "id")
+    asked = [kind for kind in kinds if kind.asks and (not owners or kind in owned or _may_be(kind, owners, names))]
     # Servers keep what they say of themselves outside the protocol's part of their paths.
     async with OpenAI(url.rstrip("/").removesuffix("/v1"), api_key=connection.api_key, timeouts=timeouts) as root:
         told = {path: await _fetch(root, path) for path in dict.fromkeys(kind.asks for kind in asked)}
@@ -124,9 +123,16 @@ async def _fetch(server: OpenAI, path: str) -> JSON:
         return None
 
 
-def _list_owners(models: JSON) -> set[str]:
+def _list_texts(models: JSON, key: str) -> set[str]:
+    """What a list of models says of each under a key."""
     entries = as_list(value_at(models, "data"))[: listing.MOST_NAMES]
-    return {owner for entry in entries if isinstance(owner := value_at(entry, "owned_by"), str)}
+    return {text for entry in entries if isinstance(text := value_at(entry, key), str)}
+
+
+def _may_be(kind: Server, owners: set[str], names: set[str]) -> bool:
+    """Whether the owners or the names of models leave it open that a server is of this kind."""
+    is_named_so = bool(kind.in_names and names) and all(kind.in_names in name for name in names)
+    return is_named_so or not owners.isdisjoint(kind.may_own)
 
 
 def _is_told(kind: Server, reply: JSON) -> bool:
