@@ -99,7 +99,7 @@ def test_every_table_says_where_and_when_it_was_read_and_generic_has_nothing_of_
         assert set(kind.efforts) <= set(EFFORTS)
         assert bool(kind.asks) == bool(kind.tells)
     generic = kinds["generic"]
-    assert not generic.has_own_switch
+    assert not generic.has_own_keys
     assert generic.budget is None
     assert list(kinds)[-1] == "generic"
 
@@ -152,6 +152,7 @@ def test_extras_of_a_users_own_family_are_sent_as_they_are_everywhere(tmp_path: 
     [
         ("https://openrouter.ai/api/v1", "openrouter"),
         ("https://dashscope-intl.aliyuncs.com/compatible-mode/v1", "qwen-cloud"),
+        ("https://1234.cn-hangzhou.pai-eas.aliyuncs.com/api/predict/mine/v1", None),
         ("https://API.OpenAI.com/v1", "openai"),
         ("https://my-house.openai.azure.com/openai/v1", "openai"),
         ("https://generativelanguage.googleapis.com/v1beta/openai", "gemini"),
@@ -237,10 +238,12 @@ def test_a_budget_below_the_servers_least_is_refused() -> None:
 def test_an_effort_is_told_under_the_servers_or_the_familys_key_or_refused_with_those_that_there_are() -> None:
     assert extras("gpt-oss-20b", Mode.SYSTEM2, "vllm", Thinking(effort="medium")) == {"reasoning_effort": "medium"}
     assert extras("gpt-oss-20b", Mode.SYSTEM2, "openrouter", Thinking(effort="low")) == {"reasoning": {"effort": "low"}}
-    with pytest.raises(ConfigError, match=r"effort xhigh: m on vLLM.* has it not; it has low, medium, high"):
+    with pytest.raises(ConfigError, match=r"effort xhigh: m \(server: vLLM.*\) takes low, medium, high"):
         extras("gpt-oss-20b", Mode.SYSTEM2, "vllm", Thinking(effort="xhigh"))
-    with pytest.raises(ConfigError, match=r"effort low: .*it has none"):
+    with pytest.raises(ConfigError, match=r"effort low: .* takes no effort at all"):
         extras("Qwen3-8B", Mode.SYSTEM2, "vllm", Thinking(effort="low"))
+    with pytest.raises(ConfigError, match="takes no effort at all"):
+        extras("qwen3.8-27b", Mode.SYSTEM2, "qwen-cloud", Thinking(effort="low"))  # does not read the family's key
     gpt = profile_for("gpt-oss-20b").system2
     assert gpt is not None
     assert list_efforts(gpt, find_server("deepseek")) == ["low", "high"]

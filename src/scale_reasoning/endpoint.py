@@ -54,11 +54,11 @@ class Endpoint:
         return keeps_budget(self.profile, self.kind)
 
     def check_thinking(self, thinking: Thinking) -> None:
-        """Raises ConfigError for an effort that the family or the server has not, or a budget that is too small."""
+        """Raises ConfigError for an effort that the family or the server lacks, or a budget that is too small."""
         known = list_efforts(self.profile, self.kind)
         if thinking.effort is not None and thinking.effort not in known:
-            has = f"it has {', '.join(known)}" if known else "it has none: a budget, or System 1 and System 2"
-            raise ConfigError(f"effort {thinking.effort}: {self.model} on {self.kind.title} servers has it not; {has}")
+            taken = ", ".join(known) or "no effort at all: name a thinking budget, or none"
+            raise ConfigError(f"effort {thinking.effort}: {self.model} (server: {self.kind.title}) takes {taken}")
         least = self.kind.least_budget
         if thinking.budget is not None and self.keeps_budget and thinking.budget < least:
             raise ConfigError(f"thinking budget {thinking.budget:,}: {self.kind.title} takes at least {least:,} tokens")
@@ -77,6 +77,23 @@ class Endpoint:
 
 
 Endpoints: TypeAlias = Mapping[Mode, Endpoint]
+
+
+def check_thinking(endpoints: Endpoints, mode: Mode, thinking: Thinking) -> None:
+    """Raises ConfigError where the mode's model or server cannot think like this, or nothing would enforce a budget.
+
+    A mode without an endpoint is left to its first call, which says what to do.
+    """
+    endpoint = endpoints.get(mode)
+    if endpoint is None:
+        return
+    endpoint.check_thinking(thinking)
+    is_enforced = mode is Mode.SYSTEM1 or endpoint.keeps_budget or Mode.SYSTEM1 in endpoints
+    if thinking.budget is not None and not is_enforced:
+        raise ConfigError(
+            f"thinking budget {thinking.budget:,}: no server enforces it for {endpoint.model}, and the second call "
+            f"that would is System 1's: {endpoint.profile.pair_hint}"
+        )
 
 
 def request_for(

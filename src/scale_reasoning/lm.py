@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from scale_reasoning.endpoint import Endpoint, Endpoints, Thinking, request_for
+from scale_reasoning.endpoint import Endpoint, Endpoints, Thinking, check_thinking, request_for
 from scale_reasoning.errors import ConfigError, ContextOverflow, ScaleError
 from scale_reasoning.events import Event, Finished, Listener, Location, Started, Streamed
 from scale_reasoning.fit import Fit
@@ -168,8 +168,7 @@ class LM:
 
     def check_thinking(self, mode: Mode, thinking: Thinking) -> None:
         """Raises ConfigError where the mode's model or server cannot think like this."""
-        if self.has(mode):
-            self._ledger.endpoints[mode].check_thinking(thinking)
+        check_thinking(self._ledger.endpoints, mode, thinking)
 
     def tell(self, event: Event) -> None:
         """Passes an event to the listener, if there is one."""

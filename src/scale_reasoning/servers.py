@@ -49,6 +49,8 @@ class Server:
     read: str
     hosts: tuple[str, ...] = ()
     owned_by: tuple[str, ...] = ()
+    may_own: tuple[str, ...] = ()
+    in_names: str = ""
     asks: str = ""
     tells: tuple[str, ...] = ()
     since: str = ""
@@ -65,9 +67,9 @@ class Server:
     needs: str = ""
 
     @property
-    def has_own_switch(self) -> bool:
-        """Whether its requests differ from those to a generic server, a budget apart."""
-        return any(each is not None for each in (self.off, self.on, self.effort))
+    def has_own_keys(self) -> bool:
+        """Whether its requests differ from those to a generic server, a thinking budget apart."""
+        return bool(self.off or self.on or self.effort or self.ignores or self.refuses)
 
 
 @cache
@@ -77,6 +79,12 @@ def list_servers() -> Mapping[str, Server]:
     return {
         name: msgspec.convert({**cast("dict[str, Any]", table), "name": name}, Server) for name, table in tables.items()
     }
+
+
+@cache
+def list_budget_keys() -> frozenset[str]:
+    """The keys of a request's body that tell a thinking budget and nothing else."""
+    return frozenset(key for server in list_servers().values() for key in server.budget or {}) - SWITCHES
 
 
 def find_server(name: str) -> Server:
@@ -139,7 +147,11 @@ def add_budget(extras: Keys, mode: ModeProfile, server: Server, tokens: int) -> 
 
 
 def list_efforts(mode: ModeProfile, server: Server) -> Sequence[str]:
-    """The words of effort that the family has and this kind of server takes, by rising effort."""
+    """The words of effort that the family has and this kind of server takes, by rising effort; none where it does not
+    read the family's key for them.
+    """
+    if server.effort is None and {*mode.effort_key} & {*server.ignores, *server.refuses}:
+        return []
     return [word for word in mode.thinking_efforts if not server.efforts or word in server.efforts]
 
 

@@ -189,6 +189,11 @@ class Completion:
         """Whether the token limit ended it."""
         return self.finish_reason == "length"
 
+    def count_thought(self) -> int:
+        """Tokens of the thought; where the server does not count them its words, which are hardly ever more."""
+        counted = self.usage.reasoning_tokens
+        return len(self.reasoning.split()) if counted is None else counted
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delta:

@@ -50,6 +50,7 @@ def test_the_cheapest_value_that_keeps_the_promise_is_written_as_a_policy(run: P
     policy = read_policy(out)
     assert policy.strategy["route"] == {"name": "threshold", "tau": 0.4}
     assert (policy.model, policy.prompts.keys(), policy.evidence["problems"]) == (MODEL, {"scale"}, COUNT)
+    assert policy.servers == {MODEL: "generic"}
     again = scale("calibrate", str(run), "--out", str(out))
     assert (again.returncode, "exists already" in again.stderr) == (2, True)
 
@@ -97,6 +98,35 @@ def test_a_policy_is_used_for_its_model_only(run: Path, tmp_path: Path, server: 
     assert "what it promises is not known to hold on" in evaluated.stderr
     (cell,) = json.loads((new / "manifest.json").read_text())["cells"]
     assert cell["strategy"]["route"] == {"name": "threshold", "tau": 0.4}
+
+
+def test_a_policy_warns_of_another_kind_of_server_and_one_that_names_none_does_not(
+    run: Path, tmp_path: Path, server: ModelServer
+) -> None:
+    out, at = tmp_path / "policy.toml", ("--base-url", server.base_url, "--model", MODEL)
+    warning = "what it promises is not known to hold on one of the kind vllm"
+    assert scale("calibrate", str(run), "--out", str(out)).returncode == 0
+    words = ("solve", "What do 6 pens cost?", "--policy", str(out), *at)
+    alike, other = scale(*words), scale(*words, "--server", "vllm")
+    assert (alike.returncode, "promises" in alike.stderr) == (0, False)
+    assert (other.returncode, other.stderr.count(warning)) == (0, 1)
+    evaluated = scale("eval", str(problems(tmp_path, 2)), "--samples", "1", "--out", str(tmp_path / "new"),
+                      "--policy", str(out), *at, "--server", "vllm")  # fmt: skip
+    assert (evaluated.returncode, evaluated.stderr.count(warning)) == (0, 1)
+    old = tmp_path / "old.toml"
+    old.write_text(out.read_text().replace(f'[servers]\n"{MODEL}" = "generic"\n', ""))
+    assert "servers" not in old.read_text()
+    said = scale("solve", "What do 6 pens cost?", "--policy", str(old), *at, "--server", "vllm")
+    assert (said.returncode, "promises" in said.stderr) == (0, False)
+
+
+def test_a_policy_is_refused_for_another_model_that_only_its_server_names(run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "policy.toml"
+    assert scale("calibrate", str(run), "--out", str(out)).returncode == 0
+    with serving(models=["Qwen/Qwen3-8B"], lists=True) as other:
+        done = scale("solve", "What do 6 pens cost?", "--policy", str(out), "--base-url", other.base_url)
+        assert not other.bodies
+    assert (done.returncode, f"it was chosen for {MODEL}, not for Qwen/Qwen3-8B" in done.stderr) == (2, True)
 
 
 def test_a_policy_is_served_as_a_model_of_its_own(run: Path, tmp_path: Path, server: ModelServer) -> None:

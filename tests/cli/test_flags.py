@@ -41,6 +41,9 @@ CONTRADICTIONS = [
     (EVAL, ["--model", "q", "--base-url", URL, "--system1-base-url", URL], "--system1-model"),
     (["eval", "local.toml"], ["--system1-base-url", URL], "--system1-model"),
     (["doctor"], ["--model", "q", "--base-url", URL, "--system1-base-url", URL], "--system1-model"),
+    *((verb, ["--server", "ollama"], "--server ollama: no server") for verb in (SOLVE, EVAL, ["serve"], ["doctor"])),
+    (SOLVE, ["--model", "student", "--server", "vllm"], "--server vllm: no server"),
+    (EVAL, ["--model", "q", "--base-url", URL, "--system1-server", "vllm"], "--system1-server vllm: no model"),
     *(
         (SOLVE, ["--model", "q", "--base-url", URL, "--system1-model", model, "--system1-base-url", URL], model)
         for model in ("own.gguf", "gone.gguf", "student", "arithmetic-teacher")

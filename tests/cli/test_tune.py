@@ -93,7 +93,7 @@ def test_the_planted_best_is_chosen_and_written_as_a_policy_and_losers_cost_litt
     assert rows[2]["measured"]["problems"] == 16
     policy = read_policy(out)
     assert policy.strategy["system2_max_tokens"] == 777
-    assert (policy.model, policy.prompts.keys()) == (MODEL, {"cot"})
+    assert (policy.model, policy.prompts.keys(), policy.servers.keys()) == (MODEL, {"cot"}, {MODEL})
     assert policy.evidence["problems"] == 20
     assert str(policy.evidence["advice"]) in done.stdout
 

@@ -15,6 +15,8 @@ from tests.servers import send, stream
 
 from scale_reasoning.endpoint import request_for
 from scale_reasoning.engines import Connection, connect
+from scale_reasoning.engines.adapting import Adaptation
+from scale_reasoning.engines.changes import Drop
 from scale_reasoning.errors import ScaleError
 from scale_reasoning.journal import MemoryJournal, key
 from scale_reasoning.lm import LM
@@ -72,6 +74,12 @@ def test_a_refuser_is_understood_at_once_and_remembered(name: str) -> None:
         assert all(re.match(r"127\.0\.0\.1:\d+ refuses ", line) for line in heard.said)
     else:
         assert heard.said == []
+
+
+def test_a_server_that_refuses_a_thinking_budget_is_said_to_keep_none() -> None:
+    lost = Adaptation(change=Drop("thinking_token_budget"), refusal="needs a reasoning parser").describe("host")
+    assert "thinking_token_budget: it is left out, so thinking budgets do not bind; with --server generic" in lost
+    assert "budget" not in Adaptation(change=Drop("seed"), refusal="").describe("host")
 
 
 def test_two_modes_stay_apart_where_a_server_refuses_their_switch() -> None:

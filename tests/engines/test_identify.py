@@ -15,7 +15,7 @@ from tests.commands import scale
 from tests.servers import ModelServer, serving, stream, thinks
 
 from scale_reasoning.engines import Connection, connect, identify
-from scale_reasoning.engines.connection import derive_system1
+from scale_reasoning.engines.connection import ModelSpec, derive_system1
 from scale_reasoning.engines.identify import Identity, name_server
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.types import Message, Mode, Request
@@ -49,6 +49,7 @@ VLLM = {"/v1/models": listed("vllm", max_model_len=4096), "/version": {"version"
 SGLANG = {"/v1/models": listed("sglang", max_model_len=4096), "/get_server_info": {"version": "0.5.6"}}
 LLAMA = {"/v1/models": listed("llamacpp", meta={"n_ctx": 4096}), "/props": {"build_info": "b11046-abc"}}
 OLLAMA = {"/v1/models": listed("library"), "/api/version": {"version": "0.16.2"}}
+OTHERS = {**OLLAMA, "/v1/models": listed("unsloth", id="hf.co/unsloth/Qwen3-8B-GGUF:Q4_K_M")}
 NIM = {"/v1/models": listed("vllm"), "/v1/version": {"release": "2.1.6"}, "/version": {"version": "0.21"}}
 
 KINDS: dict[str, tuple[dict[str, Any], str]] = {
@@ -59,7 +60,11 @@ KINDS: dict[str, tuple[dict[str, Any], str]] = {
     "sglang": (SGLANG, "sglang"),
     "llama.cpp": (LLAMA, "llama.cpp"),
     "ollama": (OLLAMA, "ollama"),
+    "ollama with models from elsewhere": (OTHERS, "ollama"),
+    "one that answers as ollama does": ({**OLLAMA, "/v1/models": listed("koboldcpp")}, "generic"),
     "nim": (NIM, "nim"),
+    "an early nim": ({**NIM, "/v1/models": listed("system")}, "nim"),
+    "a proxy with OpenAI's models": ({"/v1/models": listed("system"), "/version": {"version": "9"}}, "generic"),
     "llama.cpp without an owner": ({**LLAMA, "/v1/models": listed(None)}, "llama.cpp"),
     "ollama without a list": ({**OLLAMA, "/v1/models": 404}, "ollama"),
     "another server": ({"/v1/models": listed("organisation-owner"), "/version": {"version": "9"}}, "generic"),
@@ -97,7 +102,11 @@ def test_the_version_is_told() -> None:
 @pytest.mark.slow
 def test_a_server_that_falls_silent_is_generic_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(identify, "ASKING_SECONDS", 0.2)
-    assert found({"/v1/models": "silence"})[0].name == "generic"
+    said: list[str] = []
+    with serving(Saying({"/v1/models": "silence"})) as server:
+        silent = Connection(base_url=server.base_url, model="m", say=said.append)
+        assert asyncio.run(identify.identify(silent)).name == "generic"
+    assert ["--server KIND" in line for line in said] == [True]
     assert found({**VLLM, "/version": "silence"})[0].name == "generic"
 
 
@@ -124,7 +133,12 @@ def test_models_on_this_machine_are_llama_cpps_or_generic() -> None:
 
 def test_a_system_1_on_this_machine_is_not_told_as_the_server_of_system_2() -> None:
     there = Connection(base_url="http://127.0.0.1:9/v1", model="m", server="ollama", system1_model="student")
-    assert [identify.kind_of(each) for each in (there, derive_system1(there)) if each] == ["ollama", "llama.cpp"]
+    assert [identify.find_kind(each) for each in (there, derive_system1(there)) if each] == ["ollama", "llama.cpp"]
+
+
+def test_a_model_on_servers_of_two_kinds_has_both() -> None:
+    specs = [ModelSpec(model="m", base_url="http://127.0.0.1:9/v1", server=kind) for kind in ("vllm", "ollama", "vllm")]
+    assert identify.find_kinds(specs) == {"m": "vllm + ollama"}
 
 
 def test_system_1s_server_has_a_kind_of_its_own() -> None:
@@ -194,7 +208,7 @@ def test_a_run_without_a_kind_in_its_manifest_goes_on_as_generic(tmp_path: Path)
         (run / "manifest.json").write_text(json.dumps(manifest))
         with sqlite3.connect(run / "run.sqlite") as database:
             database.execute("DELETE FROM attempts")
-        again = scale("eval", "--resume", str(run), "--base-url", server.base_url)
+        again = scale("eval", "--resume", str(run), "--base-url", server.base_url, "--server", "generic")
         assert again.returncode == 0, again.stderr
         assert len(server.bodies) == paid  # every call is found under its key
 

@@ -210,6 +210,16 @@ def test_machines_may_have_servers_of_kinds_that_are_told_alike_and_of_no_others
         merge(tmp_path / "other", [tmp_path / "1", tmp_path / "3"])
 
 
+def test_kinds_that_are_told_alike_but_for_a_thinking_budget_are_kept_apart_where_there_is_one(tmp_path: Path) -> None:
+    plan = manifest([{**COT, "thinking_budget": 99}])
+    for n, kind in enumerate((None, "vllm"), 1):
+        fresh(tmp_path / f"{n}", share(plan, f"{n}/2"), 3, Sim())
+        there = replace(plan.cells[0].model, base_url="http://machine/v1", server=kind)
+        write_manifest(tmp_path / f"{n}", replace(share(plan, f"{n}/2"), cells=(replace(plan.cells[0], model=there),)))
+    with pytest.raises(ConfigError, match=r"cell 1, model: .*vllm"):
+        merge(tmp_path / "merged", [tmp_path / "1", tmp_path / "2"])
+
+
 def test_shards_are_made_merged_and_gone_on_with_by_the_command(tmp_path: Path) -> None:
     file, out = file_of_problems(tmp_path), tmp_path / "merged"
     with serving() as server:

@@ -103,6 +103,23 @@ def test_a_server_that_does_not_keep_the_budget_is_noted() -> None:
     assert record.solution.notes == ("the server does not keep the thinking budget: 900 tokens of thought for 100",)
 
 
+def test_it_is_noted_too_where_thoughts_are_not_counted_and_where_the_limit_cuts_them_off() -> None:
+    long = Completion(text="", reasoning="hm " * 201, finish_reason="length")
+    record = run(on("vllm", engine(("Find x", long))), CoT(thinking_budget=100))
+    assert record.solution is not None
+    (note,) = record.solution.notes
+    assert note.startswith("the server does not keep the thinking budget: 201 tokens of thought for 100; cut off")
+
+
+def test_a_budget_that_neither_a_server_nor_system_1_enforces_is_refused_before_the_first_call() -> None:
+    script = engine()
+    with pytest.raises(ConfigError, match=r"thinking budget 100: no server enforces it for QwQ-32B.*--system1-model"):
+        run(on("generic", script, "QwQ-32B"), CoT(thinking_budget=100))
+    assert not script.requests
+    run(on("vllm", script, "QwQ-32B"), CoT(thinking_budget=100))
+    assert script.requests[0].extras == {"thinking_token_budget": 100}
+
+
 def test_system_1_and_a_strategy_without_a_budget_send_what_they_always_sent() -> None:
     plain, given = engine(), engine()
     run(on("vllm", plain), CoT(mode=Mode.SYSTEM1))
@@ -158,9 +175,9 @@ def test_max_is_the_usual_limit_as_ever_and_effort_max_the_word() -> None:
 def test_an_effort_that_there_is_not_is_refused_before_the_first_call() -> None:
     script = engine()
     strategy = Scale(candidates=1, route=Within(then=Graded(levels="0.5:none 1:xhigh")))
-    with pytest.raises(ConfigError, match=r"effort xhigh: gpt-oss-20b .*it has low, medium, high"):
+    with pytest.raises(ConfigError, match=r"effort xhigh: gpt-oss-20b .* takes low, medium, high"):
         run(on("vllm", script, "gpt-oss-20b"), strategy)
-    with pytest.raises(ConfigError, match=r"effort xhigh: Qwen3-32B .*it has none"):
+    with pytest.raises(ConfigError, match=r"effort xhigh: Qwen3-32B .* takes no effort at all"):
         run(on("vllm", script), strategy)
     assert not script.requests
 

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from scale_reasoning.cli.flags import StrategyFlags, name_flag
+from scale_reasoning.cli.options import say
 from scale_reasoning.engines.catalogue import DEFAULT_MODEL
 from scale_reasoning.engines.connection import Connection, derive_system1, find_family
+from scale_reasoning.engines.identify import find_kinds
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import Strategy
 from scale_reasoning.runs.policy_file import read_policy
@@ -48,17 +50,19 @@ def make_strategies(flags: StrategyFlags) -> list[Strategy]:
 
 
 def require_policy(file: Path, connection: Connection) -> Strategy:
-    """The strategy of a policy. Raises ConfigError for another model than the policy's, or other prompts.
+    """The strategy of a policy; says where the server is of another kind than the policy's.
 
-    A model that only its server names is not known here, and is not compared.
+    The connection's model and servers must be named. Raises ConfigError for another model than the policy's, or other
+    prompts.
     """
     policy = read_policy(file)
     strategy = policy.make_strategy()
-    sets = {find_family(each).prompts for each in (connection, derive_system1(connection)) if each is not None}
-    prompts = fingerprints(strategy, sets.pop() if len(sets) == 1 else "")
-    if connection.model or not connection.base_url:
-        models = " + ".join(filter(None, (connection.model or DEFAULT_MODEL, connection.system1_model)))
-        policy.require_model(file, models, prompts)
+    specs = [each for each in (connection, derive_system1(connection)) if each is not None]
+    sets = {find_family(each).prompts for each in specs}
+    models = " + ".join(filter(None, (connection.model or DEFAULT_MODEL, connection.system1_model)))
+    policy.require_model(file, models, fingerprints(strategy, sets.pop() if len(sets) == 1 else ""))
+    for line in policy.compare_servers(file, find_kinds(specs)):
+        say(line)
     return strategy
 
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from scale_reasoning.cli import chosen
 from scale_reasoning.cli.flags import SERVER_KEYS, RunFlags, name_flag, pick_given
-from scale_reasoning.cli.reach import locate, move, require_system1, runs_here
+from scale_reasoning.cli.reach import locate, move, require_servers, require_system1, runs_here
 from scale_reasoning.engines.connection import ModelSpec
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import Strategy
-from scale_reasoning.runs.manifest import CellSpec, Manifest
+from scale_reasoning.runs.manifest import CellSpec, Manifest, name_unnamed
 from scale_reasoning.strategies import describe
 from scale_reasoning.types import JSON
 
@@ -24,6 +24,7 @@ def make_manifest(flags: RunFlags, datasets: Sequence[str], strategies: Sequence
     """The manifest that the flags describe: every strategy on every dataset. Raises ConfigError."""
     require_system1(flags.model.model)
     model = _locate(flags)
+    require_servers(model)
     return Manifest(
         cells=tuple(
             CellSpec(dataset=replace(flags.data, name=name), model=model, strategy=describe(strategy))
@@ -76,8 +77,9 @@ def refuse(flags: RunFlags, where: str, keys: Collection[str]) -> None:
 def require_unchanged(flags: RunFlags, manifest: Manifest) -> None:
     """Raises ConfigError when a flag changes what a stored run does. Servers, keys, limits and time-outs may change."""
     changes: list[str] = []
+    datasets, models = [cell.dataset for cell in manifest.cells], [name_unnamed(cell.model) for cell in manifest.cells]
     for part, key, value in flags.list_fixed():
-        holders = [manifest] if part == "run" else [getattr(cell, part) for cell in manifest.cells]
+        holders = {"run": [manifest], "dataset": datasets, "model": models}[part]
         stored = [getattr(holder, key) for holder in holders]
         if any(each != value for each in stored):
             changes.append(f"{name_flag(key)} {value} (the run has {'none' if stored[0] is None else stored[0]})")

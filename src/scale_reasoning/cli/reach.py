@@ -33,17 +33,49 @@ def make_connection(flags: ModelFlags) -> Connection:
     """The connection that the flags and the environment describe. Raises ConfigError."""
     require_system1(flags.model)
     access = replace(flags.access, api_key=read_api_key(flags.model.api_key_env))
-    return Connection.join(locate(flags.model), access)
+    model = locate(flags.model)
+    require_servers(model)
+    return Connection.join(model, access)
+
+
+def name_connection(connection: Connection) -> Connection:
+    """The connection with its model and the kinds of its servers named, as its servers say. Raises ConfigError."""
+    return asyncio.run(_name(connection))
+
+
+async def _name(connection: Connection) -> Connection:
+    return await name_server(await name_model(connection))
 
 
 def make_connections(flags: RunFlags, manifest: Manifest) -> dict[ModelSpec, Connection]:
-    """How each model of a run is reached now. Raises ConfigError, also where a key would go to an unknown server."""
+    """How each model of a stored run is reached now; what its manifest does not name is what `name_unnamed` says.
+
+    Raises ConfigError, also where a key would go to an unknown server.
+    """
+    return _make_connections(flags, manifest, name_unnamed)
+
+
+def name_served(flags: RunFlags, manifest: Manifest) -> Manifest:
+    """The manifest of a new run with each model that is on a server named, and the kinds of servers, as these say: so
+    that a resume sends the same requests. Raises ConfigError.
+    """
+    named: dict[ModelSpec, ModelSpec] = {}
+    for spec, connection in _make_connections(flags, manifest, lambda spec: spec).items():
+        if connection.base_url is not None or connection.system1_base_url is not None:
+            found = name_connection(connection)
+            named[spec] = replace(spec, model=found.model, server=found.server, system1_server=found.system1_server)
+    return manifest.replace_models(named)
+
+
+def _make_connections(
+    flags: RunFlags, manifest: Manifest, fill: Callable[[ModelSpec], ModelSpec]
+) -> dict[ModelSpec, Connection]:
     locate(flags.model.model)  # refuses flags that contradict each other
     variable = flags.model.model.api_key_env
     connections: dict[ModelSpec, Connection] = {}
     for spec, moved in move(flags.model.model, {cell.model: cell.model for cell in manifest.cells}).items():
         access = replace(flags.model.access, api_key=read_api_key(variable or spec.api_key_env))
-        connections[spec] = Connection.join(name_unnamed(moved), access)
+        connections[spec] = Connection.join(fill(moved), access)
     refuse_unknown_servers(flags, connections)
     return connections
 
@@ -93,6 +125,19 @@ def require_system1(model: ModelSpec) -> None:
     if model.system1_base_url and not model.system1_model:
         raise ConfigError(
             "--system1-base-url: name the model there with --system1-model, even if it is the same as --model"
+        )
+
+
+def require_servers(model: ModelSpec) -> None:
+    """Raises ConfigError for the kind of a server that there is not, where only flags name the models."""
+    if model.server and not model.base_url:
+        raise ConfigError(
+            f"--server {model.server}: no server is named: add --base-url URL, or leave the flag out for a model on "
+            "this machine"
+        )
+    if model.system1_server and not (model.system1_model or model.system1_base_url):
+        raise ConfigError(
+            f"--system1-server {model.system1_server}: no model of System 1 is named; add --system1-model NAME"
         )
 
 
@@ -146,28 +191,6 @@ def explain_unlisted(connections: Iterable[Connection]) -> list[str]:
             if finding.verdict == "no":
                 lines[f"{finding.found}: {finding.fix}"] = None
     return list(lines)
-
-
-def name_models(manifest: Manifest, connections: Mapping[ModelSpec, Connection]) -> Manifest:
-    """The manifest with every model named: where none was, the only one of its server. Raises ConfigError."""
-    return manifest.replace_models(
-        {
-            spec: replace(spec, model=asyncio.run(name_model(connection)).model)
-            for spec, connection in connections.items()
-            if spec.model is None and connection.base_url is not None
-        }
-    )
-
-
-def name_servers(manifest: Manifest, connections: Mapping[ModelSpec, Connection]) -> Manifest:
-    """The manifest with the kind of every server, so that a resume sends the same requests."""
-    named: dict[ModelSpec, ModelSpec] = {}
-    for spec, connection in connections.items():
-        if connection.base_url is not None or connection.system1_base_url is not None:
-            stored = replace(connection, server=spec.server, system1_server=spec.system1_server)
-            found = asyncio.run(name_server(stored))
-            named[spec] = replace(spec, server=found.server, system1_server=found.system1_server)
-    return manifest.replace_models(named)
 
 
 async def _fetch_entries(connection: Connection) -> Mapping[str, JSON] | None:

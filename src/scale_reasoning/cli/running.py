@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from scale_reasoning.cli.costs import make_cap, read_caps, write_caps
 from scale_reasoning.cli.flags import RunFlags
 from scale_reasoning.cli.options import say
-from scale_reasoning.cli.reach import explain_unlisted, make_connections, name_models, name_servers
+from scale_reasoning.cli.reach import explain_unlisted, make_connections, name_served
 from scale_reasoning.endpoint import Endpoints, explain_budget
 from scale_reasoning.engines import connect, list_adaptations
 from scale_reasoning.engines.connection import Connection, ModelSpec
@@ -40,24 +40,28 @@ ATTEMPTS_IN_FLIGHT = 1024
 
 
 def prepare_new(flags: RunFlags, manifest: Manifest) -> tuple[Manifest, dict[str, tuple[Problem, ...]]]:
-    """The manifest of a new run, resolved, and its problems. A server names its model where none was named."""
+    """The manifest of a new run, resolved, and its problems; servers say what they are, and which model they have."""
     if not flags.dry_run:
-        manifest = name_models(manifest, make_connections(flags, manifest))
-        manifest = name_servers(manifest, make_connections(flags, manifest))
+        manifest = name_served(flags, manifest)
     read_caps(flags, manifest)
     manifest, problems = _prepare(manifest)
     if flags.strategy.policy is not None:
-        _require_policy(flags.strategy.policy, manifest)
+        # A dry run asks no server what it is.
+        servers: Mapping[str, str] = {} if flags.dry_run else manifest.resolved["servers"]
+        _require_policy(flags.strategy.policy, manifest, servers)
     return manifest, problems
 
 
-def _require_policy(file: Path, manifest: Manifest) -> None:
-    """Refuses a policy for another model or other prompts; says where the problems are others."""
+def _require_policy(file: Path, manifest: Manifest, servers: Mapping[str, str]) -> None:
+    """Refuses a policy for another model or other prompts; says where servers or problems are others."""
     from scale_reasoning.runs.cells import model_of
 
     policy = read_policy(file)
     for cell in manifest.cells:
         policy.require_model(file, model_of(cell.model), manifest.resolved["prompts"])
+    for line in policy.compare_servers(file, servers):
+        say(line)
+    for cell in manifest.cells:
         source = manifest.resolved["datasets"][cell.dataset.name]
         if source.get("text_sha256") != policy.text_sha256:
             say(f"--policy {file}: it was chosen on {policy.dataset}; what it promises is not known to hold on "

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 from scale_reasoning.cli import options
 from scale_reasoning.cli.chosen import require_policy
 from scale_reasoning.cli.options import Commands
-from scale_reasoning.cli.reach import make_connection
+from scale_reasoning.cli.reach import make_connection, name_connection
 from scale_reasoning.strategies import STRATEGIES
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ def add(commands: Commands) -> None:
         "stream that waits (default 15)")  # fmt: skip
     add("--drain-seconds", type=float, default=30.0, metavar="S", help="seconds to finish requests after "
         "Ctrl-C or SIGTERM (default 30)")  # fmt: skip
-    add("--policy", type=Path, metavar="FILE", help="serve the strategy that `scale calibrate` wrote there, too, as "
-        "MODEL@tuned")  # fmt: skip
+    add("--policy", type=Path, metavar="FILE", help="serve the strategy that scale calibrate or tune wrote there, "
+        "too, as MODEL@tuned")  # fmt: skip
     add("--no-access-log", action="store_true", help="print no line per request")
     options.add_model(parser)
     parser.set_defaults(run=run)
@@ -66,7 +66,10 @@ def run(args: argparse.Namespace) -> int:
 
     keys = read_keys(args.api_keys_file) if args.api_keys_file else ()
     connection = make_connection(options.read_model(args))
-    tuned = None if args.policy is None else require_policy(args.policy, connection)
+    tuned = None
+    if args.policy is not None:
+        connection = name_connection(connection)
+        tuned = require_policy(args.policy, connection)
     settings = options.read(Settings, args, keys=keys, limits=options.read(Limits, args), tuned=tuned)
     log = _drop if args.no_access_log else _log
     with contextlib.suppress(asyncio.CancelledError):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from scale_reasoning.cli import chosen, options
 from scale_reasoning.cli.options import Commands
-from scale_reasoning.cli.reach import explain_unlisted, make_connection
+from scale_reasoning.cli.reach import explain_unlisted, make_connection, name_connection
 from scale_reasoning.errors import ConfigError, GradeError
 from scale_reasoning.types import Problem, Record, Solution
 
@@ -87,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
     strategy = chosen.make_strategy(options.read_strategy(args))
     connection = make_connection(options.read_model(args))
     if args.policy is not None:
+        connection = name_connection(connection)
         chosen.require_policy(args.policy, connection)
     problem = problem_of(_read_problem(args.problem), args.answer)
     require_language_of(connection, [problem])

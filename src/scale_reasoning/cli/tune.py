@@ -13,7 +13,7 @@ from scale_reasoning.cli import chosen, estimate, options, running
 from scale_reasoning.cli.flags import RunFlags
 from scale_reasoning.cli.manifest import make_manifest, require_unchanged
 from scale_reasoning.cli.options import Commands, say
-from scale_reasoning.cli.reach import make_connections, name_models
+from scale_reasoning.cli.reach import make_connections, name_served
 from scale_reasoning.cli.tuned import finish
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.runs.manifest import CellSpec, Manifest
@@ -164,7 +164,7 @@ def _prepare(flags: TuneFlags, dataset: str) -> tuple[Manifest, dict[str, tuple[
     run = replace(flags.run, samples=1)
     manifest = name_default(make_manifest(run, [dataset], [CoT()]))
     if not run.dry_run:
-        manifest = name_models(manifest, make_connections(run, manifest))
+        manifest = name_served(run, manifest)
     (cell,) = manifest.cells
     modes = candidates.find_modes(cell.model)
     named = chosen.tabulate(run.strategy)

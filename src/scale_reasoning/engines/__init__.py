@@ -10,7 +10,7 @@ from scale_reasoning.endpoint import Endpoint, Endpoints
 from scale_reasoning.engines.adapting import Adaptable, Adaptations
 from scale_reasoning.engines.catalogue import DEFAULT_MODEL as DEFAULT_MODEL
 from scale_reasoning.engines.connection import Connection, ModelSpec, derive_system1, find_family
-from scale_reasoning.engines.identify import kind_of, name_server
+from scale_reasoning.engines.identify import find_kind, name_server
 from scale_reasoning.engines.limit import Slots, limit_of
 from scale_reasoning.engines.policy import Gate, Gated, Limited, Retrying
 from scale_reasoning.engines.spread import SharedServers, Spread
@@ -68,7 +68,7 @@ def make_endpoint(spec: ModelSpec, opened: OpenEngine, mode: Mode) -> dict[Mode,
     given = {"temperature": spec.temperature, "top_p": spec.top_p}
     sampling = replace(profile.sampling, **{key: value for key, value in given.items() if value is not None})
     window = opened.window or spec.window or family.window
-    server = find_server(kind_of(spec))
+    server = find_server(find_kind(spec))
     profile = adapt_mode(replace(profile, sampling=sampling), server)
     endpoint = Endpoint(engine=opened.engine, model=opened.model, profile=profile, window=window, server=server.name)
     return {mode: endpoint}

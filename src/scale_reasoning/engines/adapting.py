@@ -15,7 +15,7 @@ from scale_reasoning.engines.changes import Body, Bound, Change, Drop, Fold, Sim
 from scale_reasoning.engines.objections import LIMITS, find_changes
 from scale_reasoning.errors import EngineError, Overloaded, Rejected
 from scale_reasoning.profiles import profile_for
-from scale_reasoning.servers import SWITCHES
+from scale_reasoning.servers import SWITCHES, list_budget_keys
 from scale_reasoning.types import Mode, Request
 
 MOST_CHANGES = 12
@@ -31,6 +31,7 @@ _LOST_SWITCH = (
     ", and a sentence in the prompt asks for System 1 or System 2 instead. Whether that works, `scale doctor` tells; "
     "--profile NAME says another family, --system1-model another model for System 1"
 )
+_LOST_BUDGET = ", so thinking budgets do not bind; with --server generic a second call enforces them"
 _BUSY = re.compile(r"memory|overload|capacity|busy|rate.?limit|loading|unavailable|time.?out|quota|died|dead", re.I)
 _UNKNOWN_KEY = re.compile(
     r"un(?:supported|recogni[sz]ed|expected keyword)|unknown (?:param|arg|field|key)|extra inputs|n[o']t support", re.I
@@ -56,6 +57,11 @@ class Adaptation:
         return isinstance(self.change, Drop) and bool(self.change.instead)
 
     @property
+    def lost_budget(self) -> bool:
+        """Whether the server takes no thinking budget, although its kind has a key for it."""
+        return isinstance(self.change, Drop) and not self.lost_switch and self.key in list_budget_keys()
+
+    @property
     def summary(self) -> str:
         """What is refused, and what is sent instead."""
         in_schema = isinstance(self.change, Simplify) and f"{', '.join(sorted(self.change.keywords))} in a schema"
@@ -63,7 +69,8 @@ class Adaptation:
 
     def describe(self, where: str) -> str:
         """The same as a sentence about the server `where`."""
-        return f"{where} refuses {self.summary}{_LOST_SWITCH if self.lost_switch else ''}"
+        lost = _LOST_SWITCH if self.lost_switch else _LOST_BUDGET if self.lost_budget else ""
+        return f"{where} refuses {self.summary}{lost}"
 
 
 class Adaptations:

@@ -41,15 +41,9 @@ async def check_budget(engine: ProbedEngine) -> Finding | None:
 
 def _judge(reply: Completion, free: Completion | None, budget: int, fix: str) -> Finding:
     """Judges by the tokens of the thought, and by those of a thought without a budget."""
-    thought = _count(reply)
+    thought = reply.count_thought()
     if thought > ALLOWANCE * budget:
         return no(f"a thought of {thought:,} tokens for a budget of {budget}", COST, fix)
-    if free is None or _count(free) <= ALLOWANCE * budget:
+    if free is None or free.count_thought() <= ALLOWANCE * budget:
         return unknown(f"a thought of {thought:,} tokens, and hardly more without a budget")
-    return yes(f"a thought of {thought:,} tokens for a budget of {budget}, {_count(free):,} without one")
-
-
-def _count(completion: Completion) -> int:
-    """Tokens of a thought; where the server does not count them, its words, which are no more."""
-    counted = completion.usage.reasoning_tokens
-    return len(completion.reasoning.split()) if counted is None else counted
+    return yes(f"a thought of {thought:,} tokens for a budget of {budget}, {free.count_thought():,} without one")

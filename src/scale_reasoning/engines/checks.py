@@ -271,6 +271,8 @@ def _is_choice(text: str) -> bool:
 def _cost_of(adaptation: Adaptation) -> str:
     if adaptation.lost_switch:
         return "System 1 and System 2 may be answered alike, at one price"
+    if adaptation.lost_budget:
+        return "thinking budgets do not bind"
     if isinstance(adaptation.change, Rename):
         return ""
     return _COSTS.get(adaptation.key, "replies are drawn by the server's own sampling")

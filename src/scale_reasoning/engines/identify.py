@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from scale_reasoning.engines import listing
+from scale_reasoning.engines.catalogue import DEFAULT_MODEL
 from scale_reasoning.engines.connection import Connection, ModelSpec, derive_system1
 from scale_reasoning.engines.table import choose_engine, is_on_server
 from scale_reasoning.engines.values import as_list, as_table, value_at
@@ -53,23 +55,37 @@ async def identify(connection: Connection) -> Identity:
         find_server(connection.server)
     url = connection.base_url
     if not is_on_server(connection):
-        return Identity(name=kind_of(connection), shown_by="it runs on this machine")
+        return Identity(name=find_kind(connection), shown_by="it runs on this machine")
     if connection.server is not None or url is None:
-        return Identity(name=kind_of(connection), shown_by="by --server, or the run's manifest")
+        return Identity(name=find_kind(connection), shown_by="by --server, or the run's manifest")
     if (named := find_by_host(url)) is not None:
         return Identity(name=named, shown_by="by the host of its URL")
     try:
         async with asyncio.timeout(ASKING_SECONDS):
             return await _ask(connection, url)
-    except (EngineError, ConfigError, TimeoutError):
-        return Identity(name=GENERIC, shown_by="it did not say what it is")
+    except TimeoutError:
+        connection.say(
+            f"the server of {connection.model} did not say in {ASKING_SECONDS:g} s of which kind it is, so it is told "
+            "as any other: --server KIND names it"
+        )
+    except (EngineError, ConfigError):
+        pass  # what is wrong with it is said when it is used
+    return Identity(name=GENERIC, shown_by="it did not say what it is")
 
 
-def kind_of(spec: ModelSpec) -> str:
+def find_kind(spec: ModelSpec) -> str:
     """The kind that a spec names, or means without naming one; what runs on this machine has one of its own."""
     if is_on_server(spec):
         return spec.server or GENERIC
     return LLAMA if choose_engine(spec) == "llama" else GENERIC
+
+
+def find_kinds(specs: Iterable[ModelSpec]) -> dict[str, str]:
+    """The kinds of servers by model; where a model is on servers of several kinds, all of them: `vllm + ollama`."""
+    kinds: dict[str, dict[str, None]] = {}
+    for spec in specs:
+        kinds.setdefault(spec.model or DEFAULT_MODEL, {})[find_kind(spec)] = None
+    return {model: " + ".join(found) for model, found in kinds.items()}
 
 
 async def _ask(connection: Connection, url: str) -> Identity:
@@ -78,12 +94,14 @@ async def _ask(connection: Connection, url: str) -> Identity:
 
     timeouts = Timeouts(connect=ASKING_SECONDS, first_byte=ASKING_SECONDS)
     async with OpenAI(url, api_key=connection.api_key, timeouts=timeouts) as server:
-        owners = _list_owners(await _fetch(server, "/models"))
+        models = await _fetch(server, "/models")
+    owners = _list_texts(models, "owned_by")
     kinds = list_servers().values()
     owned = [kind for kind in kinds if owners & {*kind.owned_by}]
     if len(owned) == 1:
         return Identity(name=owned[0].name, shown_by="by its list of models")
-    asked = owned or [kind for kind in kinds if kind.asks and not owners]
+    names = _list_texts(models, "id")
+    asked = [kind for kind in kinds if kind.asks and (not owners or kind in owned or _may_be(kind, owners, names))]
     # Servers keep what they say of themselves outside the protocol's part of their paths.
     async with OpenAI(url.rstrip("/").removesuffix("/v1"), api_key=connection.api_key, timeouts=timeouts) as root:
         told = {path: await _fetch(root, path) for path in dict.fromkeys(kind.asks for kind in asked)}
@@ -105,9 +123,16 @@ async def _fetch(server: OpenAI, path: str) -> JSON:
         return None
 
 
-def _list_owners(models: JSON) -> set[str]:
+def _list_texts(models: JSON, key: str) -> set[str]:
+    """What a list of models says of each under a key."""
     entries = as_list(value_at(models, "data"))[: listing.MOST_NAMES]
-    return {owner for entry in entries if isinstance(owner := value_at(entry, "owned_by"), str)}
+    return {text for entry in entries if isinstance(text := value_at(entry, key), str)}
+
+
+def _may_be(kind: Server, owners: set[str], names: set[str]) -> bool:
+    """Whether the owners or the names of models leave it open that a server is of this kind."""
+    is_named_so = bool(kind.in_names and names) and all(kind.in_names in name for name in names)
+    return is_named_so or not owners.isdisjoint(kind.may_own)
 
 
 def _is_told(kind: Server, reply: JSON) -> bool:

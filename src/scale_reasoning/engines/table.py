@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, TypeAlias
-from urllib.parse import urlsplit
 
 from scale_reasoning.arithmetic.teacher import TEACHER, Teacher
 from scale_reasoning.engines.catalogue import CATALOGUE, DEFAULT_MODEL, EMBEDDED_MODELS, SMOLLM2, STUDENT
 from scale_reasoning.engines.connection import Connection, ModelSpec
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.servers import find_by_host
 from scale_reasoning.types import Engine
 
 if TYPE_CHECKING:
@@ -143,18 +143,11 @@ ENGINES: dict[str, Opener] = {
 SERVED = ("openai", "anthropic")
 """Rows of ENGINES for models on a server: the protocols."""
 
-ANTHROPIC_HOST = "api.anthropic.com"
-
 
 def choose_protocol(spec: ModelSpec) -> str:
-    """The row of SERVED for the server at the spec's base URL, by its kind, or by its host where no kind is said."""
-    if spec.server is not None:
-        return "anthropic" if spec.server == "anthropic" else "openai"
-    try:
-        host = urlsplit(spec.base_url or "").hostname
-    except ValueError:  # the engine says what is wrong with the URL
-        host = None
-    return "anthropic" if host == ANTHROPIC_HOST else "openai"
+    """The row of SERVED for the server at the spec's base URL, by its kind, or by its host where no kind is named."""
+    kind = spec.server or find_by_host(spec.base_url or "")
+    return "anthropic" if kind == "anthropic" else "openai"
 
 
 def is_on_server(spec: ModelSpec) -> bool:

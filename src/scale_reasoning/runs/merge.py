@@ -18,9 +18,10 @@ from scale_reasoning.errors import ConfigError, StoreError
 from scale_reasoning.files import workspace
 from scale_reasoning.runs import database
 from scale_reasoning.runs.folder import DAMAGED, attached, opened, read_manifest, store_errors
-from scale_reasoning.runs.manifest import Manifest, list_differences
+from scale_reasoning.runs.manifest import CellSpec, Manifest, list_differences
 from scale_reasoning.runs.store import create, reading, resume
 from scale_reasoning.servers import find_server
+from scale_reasoning.strategies import has_budget
 from scale_reasoning.types import Completion, Problem, Record
 
 if TYPE_CHECKING:
@@ -117,16 +118,15 @@ def _normalise(manifest: Manifest) -> Manifest:
 
 
 def _without_servers(manifest: Manifest) -> Manifest:
-    """The manifest without the addresses of servers, which may differ, as on resume."""
-    return replace(
-        manifest, cells=tuple(replace(cell, model=_without_addresses(cell.model)) for cell in manifest.cells)
-    )
-
-
-def _without_addresses(model: ModelSpec) -> ModelSpec:
-    """The model without the addresses of its servers, and without kinds of servers that are told as a generic one is:
-    one of several machines may not have found out what its server is.
+    """The manifest without the addresses of servers, which may differ, as on resume, and without kinds of servers that
+    are told as a generic one is: one of several machines may not have found out what its server is.
     """
+    cells = (replace(cell, model=_without_addresses(cell)) for cell in manifest.cells)
+    return replace(manifest, cells=tuple(cells))
+
+
+def _without_addresses(cell: CellSpec) -> ModelSpec:
+    model, budget = cell.model, has_budget(cell.make_strategy())
     served = "a server" if model.base_url else None
     system1 = "a server" if model.system1_base_url else None
     return replace(
@@ -135,14 +135,17 @@ def _without_addresses(model: ModelSpec) -> ModelSpec:
         more_base_urls=(),
         system1_base_url=system1,
         api_key_env=None,
-        server=_without_alike(model.server),
-        system1_server=_without_alike(model.system1_server),
+        server=_without_alike(model.server, budget=budget),
+        system1_server=_without_alike(model.system1_server, budget=budget),
     )
 
 
-def _without_alike(kind: str | None) -> str | None:
-    """The kind of a server; None for those that are told as a generic one is."""
-    return kind if kind is not None and find_server(kind).has_own_switch else None
+def _without_alike(kind: str | None, *, budget: bool) -> str | None:
+    """The kind of a server; None for those that are told as a generic one is, with or without a thinking budget."""
+    if kind is None:
+        return None
+    server = find_server(kind)
+    return kind if server.has_own_keys or (budget and server.budget is not None) else None
 
 
 def _problems(folders: Sequence[Path], manifest: Manifest) -> dict[str, list[Problem]]:

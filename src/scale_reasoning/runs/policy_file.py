@@ -1,7 +1,7 @@
-"""policy.toml: a strategy that was chosen on data, with the model, the prompts and the data that it was chosen on.
+"""policy.toml: a strategy that was chosen on data, with the model, its kind of server, the prompts and the data.
 
-A policy is refused for another model or other prompts, because nothing is known about them. Does not know how it was
-chosen: `evidence` is shown, never obeyed.
+A policy is refused for another model or other prompts, because nothing is known about them; for another kind of server
+there is a warning. Does not know how it was chosen: `evidence` is shown, never obeyed.
 """
 
 from __future__ import annotations
@@ -20,21 +20,23 @@ from scale_reasoning.lm import Strategy
 from scale_reasoning.strategies import make, prompts_of
 from scale_reasoning.types import JSON
 
-HEAD = "# A strategy that was chosen on data. Use it with --policy, in scale solve, eval and synth.\n"
+HEAD = "# A strategy that was chosen on data. Use it with --policy, in scale solve, serve, eval and synth.\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """A strategy as `describe` shows it, and what it was chosen for.
 
-    prompts: sha256 of the prompts that it sends, by name. text_sha256: of the problems' texts, None where unknown.
-    evidence: how it was chosen, and what was found.
+    prompts: sha256 of the prompts that it sends, by name. servers: the kind of server of each model, empty in policies
+    from before there were kinds. text_sha256: of the problems' texts, None where unknown. evidence: how it was chosen,
+    and what was found.
     """
 
     strategy: Mapping[str, JSON]
     model: str
     prompts: Mapping[str, str]
     dataset: str
+    servers: Mapping[str, str] = field(default_factory=dict[str, str])
     text_sha256: str | None = None
     evidence: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
 
@@ -52,6 +54,15 @@ class Policy:
             raise ConfigError(f"--policy {file}: the prompts of {', '.join(changed)} have changed since it was chosen: "
                               "choose again")  # fmt: skip
 
+    def compare_servers(self, file: Path, servers: Mapping[str, str]) -> list[str]:
+        """One line for each model that is on another kind of server than it was; `servers` are the kinds by model."""
+        return [
+            f"--policy {file}: it was chosen for {model} on a server of the kind {self.servers[model]}; what it "
+            f"promises is not known to hold on one of the kind {kind}"
+            for model, kind in servers.items()
+            if self.servers.get(model, kind) != kind
+        ]
+
 
 def make_policy(
     strategy: Mapping[str, JSON], model: str, dataset: str, resolved: Mapping[str, JSON], evidence: Mapping[str, JSON]
@@ -64,6 +75,7 @@ def make_policy(
         model=model,
         prompts=_select_prompts(strategy, resolved.get("prompts", {})),
         dataset=dataset,
+        servers={name: kind for name, kind in resolved.get("servers", {}).items() if name in model.split(" + ")},
         text_sha256=data.get("text_sha256"),
         evidence={**evidence, "date": today, "package": resolved.get("package")},
     )

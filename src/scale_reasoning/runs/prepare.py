@@ -15,7 +15,7 @@ import msgspec
 from scale_reasoning.datasets import Dataset, load
 from scale_reasoning.engines.catalogue import DEFAULT_MODEL
 from scale_reasoning.engines.connection import ModelSpec, derive_system1, find_family
-from scale_reasoning.engines.identify import kind_of
+from scale_reasoning.engines.identify import find_kinds
 from scale_reasoning.errors import ConfigError, GradeError
 from scale_reasoning.graders import check_name, grader_for
 from scale_reasoning.profiles import Profile
@@ -41,19 +41,17 @@ async def prepare(manifest: Manifest) -> tuple[Manifest, dict[str, tuple[Problem
         require_language_of(name_unnamed(model), datasets[name].problems)
     prompts: dict[str, str] = {}
     profiles: dict[str, JSON] = {}
-    servers: dict[str, JSON] = {}
     for cell in manifest.cells:
         families = _find_families(cell.model)
         sets = {family.prompts for family in families.values()}
         prompts |= fingerprints(cell.make_strategy(), sets.pop() if len(sets) == 1 else "")
         profiles |= {model: msgspec.to_builtins(family) for model, family in families.items()}
-        servers |= {each.model or DEFAULT_MODEL: kind_of(each) for each in _list_specs(cell.model)}
     resolved: dict[str, JSON] = {
         "package": version("scale-reasoning"),
         "commit": _find_commit(),
         "prompts": prompts,
         "profiles": profiles,
-        "servers": servers,
+        "servers": find_kinds(each for cell in manifest.cells for each in _list_specs(cell.model)),
         "datasets": {name: msgspec.to_builtins(dataset.source) for name, dataset in datasets.items()},
     }
     return replace(manifest, resolved=resolved), {name: dataset.problems for name, dataset in datasets.items()}

@@ -119,12 +119,13 @@ class _Made:
 
 def _note_length(completion: Completion, budget: int | None, budget_by: BudgetBy) -> str | None:
     """What the length of a completion says of its limit or its budget."""
+    notes: list[str] = []
+    thought = completion.count_thought()
+    if budget is not None and budget_by == "server" and thought > OVER_BUDGET * budget:
+        notes.append(f"the server does not keep the thinking budget: {thought:,} tokens of thought for {budget:,}")
     if completion.cut_off:
-        return f"cut off by the {'thinking budget' if budget_by == 'second call' else 'token limit'}"
-    thought = completion.usage.reasoning_tokens
-    if budget is not None and budget_by == "server" and thought is not None and thought > OVER_BUDGET * budget:
-        return f"the server does not keep the thinking budget: {thought:,} tokens of thought for {budget:,}"
-    return None
+        notes.append(f"cut off by the {'thinking budget' if budget_by == 'second call' else 'token limit'}")
+    return "; ".join(notes) or None
 
 
 async def _force_answer(
