@@ -46,7 +46,8 @@ def prepare_new(flags: RunFlags, manifest: Manifest) -> tuple[Manifest, dict[str
     read_caps(flags, manifest)
     manifest, problems = _prepare(manifest)
     if flags.strategy.policy is not None:
-        servers = {} if flags.dry_run else manifest.resolved["servers"]  # a dry run asks none what it is
+        # A dry run asks no server what it is.
+        servers: Mapping[str, str] = {} if flags.dry_run else manifest.resolved["servers"]
         _require_policy(flags.strategy.policy, manifest, servers)
     return manifest, problems
 
