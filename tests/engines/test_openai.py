@@ -465,6 +465,12 @@ def test_extras_are_sent_as_keys_of_the_body() -> None:
     assert body["n"] == 1
 
 
+def test_a_budget_of_claude_behind_a_proxy_is_below_the_limit_and_others_are_sent_as_they_are() -> None:
+    for limit, budget, fitted in ((2048, 24_576, 1536), (16, 24_576, None), (2048, 256, 256)):
+        body, _ = sent(request("ok", max_tokens=limit, extras={"thinking": {"budget_tokens": budget}}))
+        assert body.get("thinking", {}).get("budget_tokens") == fitted
+
+
 def test_the_limit_goes_by_the_name_that_the_request_gives_it() -> None:
     body, _ = sent(request("ok", max_tokens=100, limit_key="max_completion_tokens"))
     assert body["max_completion_tokens"] == 100

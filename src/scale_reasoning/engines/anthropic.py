@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 from scale_reasoning.engines.changes import Body, Simplify
 from scale_reasoning.engines.chunks import Choice, Chunk, Message, Unreadable, clean, loads
 from scale_reasoning.engines.openai import OpenAI
+from scale_reasoning.engines.thought_room import LEAST_BUDGET, ThoughtRoom
 from scale_reasoning.engines.values import as_list, as_table, value_at
 from scale_reasoning.errors import Rejected
 from scale_reasoning.types import JSON, Request
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 
 VERSION = "2023-06-01"
 """The version of the protocol, which every request names."""
-
-LEAST_BUDGET = 1024
-"""Tokens: the smallest budget of a thought that the protocol has."""
 
 DEFAULT_LIMIT = 32_768
 """New tokens where a request has no limit, because the protocol needs one."""
@@ -78,13 +76,13 @@ class Anthropic(OpenAI):
         timeouts: Timeouts | None = None,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """See OpenAI. `say` is also called once for each way in which a thought has less room than it was to have."""
+        """See OpenAI."""
         url = base_url.rstrip("/").removesuffix("/messages")
         headers = {"anthropic-version": VERSION, **({"x-api-key": api_key} if api_key else {})}
         super().__init__(
             url if url.endswith("/v1") else f"{url}/v1", api_key=api_key, timeouts=timeouts, say=say, headers=headers
         )
-        self._say, self._said = say, set[str]()
+        self._room = ThoughtRoom(self._client.where, say, least=LEAST_BUDGET)
 
     async def fetch(self, path: str, body: JSON = None) -> JSON:
         """See OpenAI.fetch. Raises Rejected for a body: no other request than `generate`'s is translated."""
@@ -102,37 +100,10 @@ class Anthropic(OpenAI):
         return _SIMPLE_SCHEMA.apply({key: value for key, value in body.items() if key not in excluded})
 
     def _encode(self, body: Body) -> bytes:
-        return super()._encode(translate(self._fit_thinking(body)))
+        return super()._encode(translate(body))
 
     def _dialect(self) -> Events:
         return Events()
-
-    def _fit_thinking(self, body: Body) -> Body:
-        """The body with a budget that leaves a quarter of the new tokens to the answer where it would leave none.
-
-        Without the thought where it would get less than the smallest budget.
-        """
-        budget, most = value_at(body, "thinking", "budget_tokens"), body.get("max_tokens")
-        if not isinstance(budget, int) or not isinstance(most, int):
-            return body
-        fitted = budget if budget < most else most * 3 // 4
-        if fitted < LEAST_BUDGET:
-            self._say_once(
-                f"{self._client.where}: there is no thinking where it would get under {LEAST_BUDGET:,} tokens, the "
-                "least that the service takes; raise the limit of new tokens or the budget"
-            )
-            return {key: value for key, value in body.items() if key != "thinking"}
-        if fitted < budget:
-            self._say_once(
-                f"{self._client.where}: where a budget of thinking is not below the limit of new tokens, it is three "
-                "quarters of that limit"
-            )
-        return {**body, "thinking": {**as_table(body["thinking"]), "budget_tokens": fitted}}
-
-    def _say_once(self, line: str) -> None:
-        if line not in self._said:
-            self._said.add(line)
-            self._say(line)
 
 
 def translate(body: Body) -> Body:

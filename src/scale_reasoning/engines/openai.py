@@ -21,6 +21,7 @@ from scale_reasoning.engines.http import Client, Timeouts, read_rest, read_some
 from scale_reasoning.engines.overflow import correct_window
 from scale_reasoning.engines.policy import Listener
 from scale_reasoning.engines.reply import Dialect, Reply
+from scale_reasoning.engines.thought_room import ThoughtRoom
 from scale_reasoning.errors import ContextOverflow, EngineError, Rejected
 from scale_reasoning.types import JSON, Completion, Mode, OnDelta, Request
 
@@ -58,11 +59,13 @@ class OpenAI:
     ) -> None:
         """Connects nothing yet. Raises ConfigError for a `base_url` that is no http(s) URL, or an impossible key.
 
-        `say` is called once for each thing that the server refuses. `headers`: see Client.
+        `say` is called once for each thing that the server refuses, and for each way in which a thought gets less room
+        than it was to have. `headers`: see Client.
         """
         self._client = Client(base_url, api_key=api_key, timeouts=timeouts, headers=headers)
         self.base_url = self._client.base_url
         self.adaptations = Adaptations(self._client.where, say)
+        self._room = ThoughtRoom(self._client.where, say)
         self.reasoning_is_apart = False
         """Whether the server was seen to count reasoning in addition to the completion tokens."""
         self.rest = 0.0
@@ -143,7 +146,7 @@ class OpenAI:
 
     def _encode(self, body: Body) -> bytes:
         """The body as it is sent, after all changes for a strict server."""
-        return msgspec.json.encode(body)
+        return msgspec.json.encode(self._room.fit(body))
 
     def _dialect(self) -> Dialect:
         """The reader of one reply."""
