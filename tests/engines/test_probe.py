@@ -267,9 +267,9 @@ def test_a_server_that_dies_during_the_probe_ends_it_with_a_finding() -> None:
 
 def test_a_budget_binds_if_the_thought_is_as_short_as_it_says() -> None:
     kept = probed(Endpoint())[BUDGET]
-    assert (kept.verdict, kept.found) == ("yes", "a thought of 32 tokens for a budget of 32, 88 without one")
+    assert (kept.verdict, kept.found) == ("yes", "a thought of 32 tokens for a budget of 32 tokens, 88 without one")
     ignored = probed(Endpoint(budget="ignored"))[BUDGET]
-    assert (ignored.verdict, ignored.found) == ("no", "a thought of 88 tokens for a budget of 32")
+    assert (ignored.verdict, ignored.found) == ("no", "a thought of 88 tokens for a budget of 32 tokens")
     assert "--enable-strict-thinking" in ignored.fix
     assert "--server generic" in ignored.fix
     uncounted = probed(Endpoint(reasoning_counted=False, budget="ignored"))[BUDGET]

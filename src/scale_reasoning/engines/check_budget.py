@@ -42,8 +42,9 @@ async def check_budget(engine: ProbedEngine) -> Finding | None:
 def _judge(reply: Completion, free: Completion | None, budget: int, fix: str) -> Finding:
     """Judges by the tokens of the thought, and by those of a thought without a budget."""
     thought = reply.count_thought()
+    unit = "words" if reply.usage.reasoning_tokens is None else "tokens"
     if thought > ALLOWANCE * budget:
-        return no(f"a thought of {thought:,} tokens for a budget of {budget}", COST, fix)
+        return no(f"a thought of {thought:,} {unit} for a budget of {budget} tokens", COST, fix)
     if free is None or free.count_thought() <= ALLOWANCE * budget:
-        return unknown(f"a thought of {thought:,} tokens, and hardly more without a budget")
-    return yes(f"a thought of {thought:,} tokens for a budget of {budget}, {free.count_thought():,} without one")
+        return unknown(f"a thought of {thought:,} {unit}, and hardly more without a budget")
+    return yes(f"a thought of {thought:,} {unit} for a budget of {budget} tokens, {free.count_thought():,} without one")
