@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterator
@@ -24,3 +25,11 @@ def until(holds: Callable[[], object], seconds: float = TOO_LONG) -> None:
     while not holds():
         assert time.monotonic() < deadline, "it never came to hold"
         time.sleep(0.01)
+
+
+async def until_later(holds: Callable[[], object], seconds: float = TOO_LONG) -> None:
+    """Waits until it holds, while others go on in the same loop."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it never came to hold"
+        await asyncio.sleep(0.001)

@@ -196,8 +196,8 @@ class LM:
         Its tokens are accounted to `stage`; `final` is for listeners (see events.Location). `max_tokens` caps new
         tokens and is clipped to the window; `logprobs`: see Request. A budget of `thinking` is left out where
         `keeps_budget` is false. Raises RuntimeError when this path was called before, ConfigError when the mode has no
-        endpoint or cannot think like this, ContextOverflow when the prompt leaves no room, and the
-        engine's EngineErrors.
+        endpoint or cannot think like this, ContextOverflow when the prompt leaves no room, and the engine's
+        EngineErrors.
         """
         ledger = self._ledger
         if self.path in ledger.paths:

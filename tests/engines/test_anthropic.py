@@ -7,11 +7,11 @@ import contextlib
 import json
 import random
 import re
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from tests.engines.asking import complete, fail
 from tests.engines.faults import TEXT, FaultServer, events, running
 from tests.engines.messages import (
     BEHAVIOURS,
@@ -28,7 +28,7 @@ from tests.engines.messages import (
     text,
     thought,
 )
-from tests.patience import TOO_LONG, ends_in_time
+from tests.patience import ends_in_time, until_later
 from tests.servers import serving
 
 from scale_reasoning import Scale, connect, solve
@@ -75,23 +75,11 @@ async def engine_on(**more: Any) -> AsyncIterator[tuple[Anthropic, FaultServer]]
 
 
 def completed(model: str, **more: Any) -> tuple[Completion, list[Delta]]:
-    async def run() -> tuple[Completion, list[Delta]]:
-        deltas = list[Delta]()
-        async with engine_on() as (engine, _):
-            return await engine.generate(request(model, **more), deltas.append), deltas
-
-    return asyncio.run(run())
+    return complete(engine_on(), request(model, **more))
 
 
 def failed(model: str, **more: Any) -> tuple[EngineError, list[Delta]]:
-    async def run() -> tuple[EngineError, list[Delta]]:
-        deltas = list[Delta]()
-        async with engine_on(timeouts=QUICK if model.startswith("stall") else None) as (engine, _):
-            with pytest.raises(EngineError) as caught:
-                await engine.generate(request(model, **more), deltas.append)
-            return caught.value, deltas
-
-    return asyncio.run(run())
+    return fail(engine_on(timeouts=QUICK if model.startswith("stall") else None), request(model, **more))
 
 
 def sent(*asked: Request) -> tuple[list[dict[str, Any]], list[str]]:
@@ -105,13 +93,6 @@ def sent(*asked: Request) -> tuple[list[dict[str, Any]], list[str]]:
             return server.bodies, lines
 
     return asyncio.run(run())
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    start = time.monotonic()
-    while not holds():
-        assert time.monotonic() - start < TOO_LONG, "it never came to hold"
-        await asyncio.sleep(0.001)
 
 
 # What is answered
@@ -470,12 +451,12 @@ def test_cancelling_a_generation_closes_its_connection_at_once() -> None:
         async with engine_on() as (engine, server):
             for model in ("stall", "stall-after-headers", "stall-in-stream"):
                 reply = asyncio.create_task(engine.generate(request(model)))
-                await until(lambda: server.open == 1)
+                await until_later(lambda: server.open == 1)
                 await asyncio.sleep(0.02)
                 reply.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await reply
-                await until(lambda: server.open == 0)
+                await until_later(lambda: server.open == 0)
 
     asyncio.run(run())
 

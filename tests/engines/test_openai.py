@@ -10,14 +10,15 @@ import resource
 import socket
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tests.engines.asking import complete, fail
 from tests.engines.faults import TEXT, USAGE, Faults, FaultServer, running
-from tests.patience import TOO_LONG
+from tests.patience import until_later
 
 from scale_reasoning.engines.http import Timeouts
 from scale_reasoning.engines.openai import OpenAI
@@ -55,23 +56,11 @@ async def engine_on(faults: Faults | None = None, **more: Any) -> AsyncIterator[
 
 
 def completed(model: str, **more: Any) -> tuple[Completion, list[Delta]]:
-    async def run() -> tuple[Completion, list[Delta]]:
-        deltas = list[Delta]()
-        async with engine_on() as (engine, _):
-            return await engine.generate(request(model, **more), deltas.append), deltas
-
-    return asyncio.run(run())
+    return complete(engine_on(), request(model, **more))
 
 
 def failed(model: str, **more: Any) -> tuple[EngineError, list[Delta]]:
-    async def run() -> tuple[EngineError, list[Delta]]:
-        deltas = list[Delta]()
-        async with engine_on(timeouts=QUICK if model.startswith("stall") else None) as (engine, _):
-            with pytest.raises(EngineError) as caught:
-                await engine.generate(request(model, **more), deltas.append)
-            return caught.value, deltas
-
-    return asyncio.run(run())
+    return fail(engine_on(timeouts=QUICK if model.startswith("stall") else None), request(model, **more))
 
 
 def sent(asked: Request) -> tuple[dict[str, Any], dict[str, str]]:
@@ -89,15 +78,6 @@ def concatenated(deltas: list[Delta]) -> tuple[str, str]:
     """(text, reasoning) of what was told since the last restart."""
     begins = max((i for i, delta in enumerate(deltas) if delta.restarted), default=0)
     return "".join(d.text for d in deltas[begins:]), "".join(d.reasoning for d in deltas[begins:])
-
-
-async def until(holds: Callable[[], bool], seconds: float = TOO_LONG) -> float:
-    """The seconds it took to hold."""
-    start = time.monotonic()
-    while not holds():
-        assert time.monotonic() - start < seconds, "it never came to hold"
-        await asyncio.sleep(0.001)
-    return time.monotonic() - start
 
 
 # What is answered
@@ -179,7 +159,7 @@ def test_pieces_are_told_as_they_come() -> None:
         deltas = list[Delta]()
         async with engine_on() as (engine, _):
             reply = asyncio.create_task(engine.generate(request("stall-in-stream"), deltas.append))
-            await until(lambda: len(deltas) == 2)
+            await until_later(lambda: len(deltas) == 2)
             assert not reply.done()
             reply.cancel()
             await asyncio.wait([reply])
@@ -524,12 +504,12 @@ def test_cancelling_a_generation_closes_its_connection_at_once() -> None:
         async with engine_on() as (engine, server):
             for model in ("stall", "stall-after-headers", "stall-in-stream"):
                 reply = asyncio.create_task(engine.generate(request(model)))
-                await until(lambda: server.open == 1)
+                await until_later(lambda: server.open == 1)
                 await asyncio.sleep(0.02)
                 reply.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await reply
-                await until(lambda: server.open == 0)
+                await until_later(lambda: server.open == 0)
 
     asyncio.run(run())
 
@@ -605,7 +585,7 @@ def test_five_hundred_requests_are_in_flight_at_once() -> None:
         async with engine_on(faults) as (engine, server):
             async with asyncio.TaskGroup() as group:
                 replies = [group.create_task(engine.generate(request("together"))) for _ in range(500)]
-                await until(lambda: server.open == 500, seconds=10)
+                await until_later(lambda: server.open == 500, seconds=10)
                 everyone.set()
             assert {reply.result().text for reply in replies} == {TEXT}
             assert server.most_open == 500
@@ -618,7 +598,7 @@ def test_closing_ends_what_is_in_flight() -> None:
         async with running() as server:
             engine = OpenAI(server.base_url)
             replies = [asyncio.create_task(engine.generate(request(m))) for m in ("stall", "stall-in-stream")]
-            await until(lambda: server.open == 2)
+            await until_later(lambda: server.open == 2)
             await engine.close()
             for reply in replies:
                 with pytest.raises(Unreachable):

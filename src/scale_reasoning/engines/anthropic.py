@@ -31,7 +31,7 @@ MOST_LISTED = 1000
 """Models on one page of the list."""
 
 _SAMPLING = {"temperature", "top_p", "top_k"}
-"""Keys that are refused beside a thought."""
+"""Keys that the service refuses in a request with thinking."""
 
 _UNKNOWN = {"seed", "min_p", "stream_options", "logprobs", "top_logprobs"}
 """Keys of a chat that this protocol lacks."""

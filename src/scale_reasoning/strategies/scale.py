@@ -53,8 +53,8 @@ CANDIDATES = 8
 class Scale:
     """Decomposes the problem, assesses each step, and spends System 2 where it counts.
 
-    With n sub-problems the paper's method makes candidates + 1 + 2n model calls when every reply parses. None makes
-    more than `most_calls()`.
+    With n sub-problems the paper's method makes candidates + 1 + 2n model calls when every reply parses. No attempt
+    makes more than `most_calls()`.
     """
 
     candidates: int | None = count(
@@ -129,6 +129,8 @@ class Scale:
 
 
 class _Run:
+    """SCALE on one problem."""
+
     def __init__(self, options: Scale, problem: Problem, lm: LM) -> None:
         self.options, self.problem, self.lm = options, problem, lm
         prompts = choose_prompts(options.prompts, load_own(__file__, lm.prompts))

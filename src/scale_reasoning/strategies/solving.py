@@ -23,7 +23,6 @@ RESULT_MAX_TOKENS = ANSWER_TOKENS
 TAIL_CHARACTERS = 8_000
 """How much of a thought the second call sees: its end, where the results are."""
 
-
 OVER_BUDGET = 2
 """How many times its budget a thought must have so that the server is said not to keep it: some let a sentence end."""
 

@@ -65,8 +65,8 @@ class Subproblem:
 
     whole: it is the undivided problem. given: a difficulty that no assessor has to find. cap: most new tokens of each
     solution, if that is fewer than the rules allow. thinking: how System 2 is told to think, in place of what the rules
-    say of it. notes: what departed from the method, in order. aside: the paths of
-    the problem's calls that only show what else would have happened.
+    say of it. notes: what departed from the method, in order. aside: the paths of the problem's calls that only show
+    what else would have happened.
     """
 
     outline: Outline
