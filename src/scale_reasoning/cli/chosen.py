@@ -68,8 +68,7 @@ def require_policy(file: Path, connection: Connection) -> Strategy:
 
 def make_tabled(flags: StrategyFlags, tables: Sequence[Mapping[str, JSON]]) -> list[Strategy]:
     """The strategies of tables with a `name`, with the options that flags set in all that have them. ConfigError."""
-    named = [(str(each["name"]), {key: value for key, value in each.items() if key != "name"}) for each in tables]
-    strategies = [make(*each) for each in _set_options(named, _list_flags(flags))]
+    strategies = [make(*each) for each in _set_options([_split(each) for each in tables], _list_flags(flags))]
     for strategy in strategies:
         prompts_of(strategy)
     return strategies
@@ -80,9 +79,13 @@ def tabulate(flags: StrategyFlags) -> list[dict[str, JSON]]:
     return [{"name": name, **options} for name, options in map(_read_strategy, flags.strategies)]
 
 
+def _split(table: Mapping[str, JSON]) -> NamedOptions:
+    return str(table["name"]), {key: value for key, value in table.items() if key != "name"}
+
+
 def list_changes(flags: StrategyFlags, described: Sequence[Mapping[str, JSON]]) -> list[str]:
     """What flags would change about the strategies of a run, as `describe` shows them. Raises ConfigError."""
-    stored = [(str(each["name"]), {key: value for key, value in each.items() if key != "name"}) for each in described]
+    stored = [_split(each) for each in described]
     named = [_read_strategy(text) for text in flags.strategies]
     changes: list[str] = []
     if named and {name for name, _ in named} != {name for name, _ in stored}:

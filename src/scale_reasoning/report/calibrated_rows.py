@@ -10,7 +10,7 @@ from statistics import fmean
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.report.roles import Role, find_role
 from scale_reasoning.runs.outcome import Cell
-from scale_reasoning.strategies import describe, make, shorten
+from scale_reasoning.strategies import describe, make_described, shorten
 from scale_reasoning.strategies.number import Number, find_number
 from scale_reasoning.types import JSON
 
@@ -61,15 +61,12 @@ def find_grid(numbered: Sequence[tuple[int, Cell]]) -> Grid:
 
 
 def _read_number(cell: Cell) -> tuple[Number, float] | None:
-    settings = dict(cell.strategy)
-    name = str(settings.pop("name"))
-    return find_number(make(name, settings)) if name == "scale" else None
+    return find_number(make_described(cell.strategy)) if cell.strategy["name"] == "scale" else None
 
 
 def _read_others(cell: Cell, *, and_route: bool = False) -> tuple[tuple[str, str], ...]:
     """The options that rows of one grid have in common; without the allocator and the assessor for all System 2."""
-    settings = dict(cell.strategy)
-    options: Mapping[str, JSON] = describe(make(str(settings.pop("name")), settings))
+    options: Mapping[str, JSON] = describe(make_described(cell.strategy))
     found = _read_number(cell)
     left_out = {found[0].option} if found else set[str]()
     if and_route:

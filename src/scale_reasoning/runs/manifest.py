@@ -21,7 +21,7 @@ from scale_reasoning.lm import Strategy
 from scale_reasoning.runs.rounds import Tuning
 from scale_reasoning.runs.shard import Shard
 from scale_reasoning.servers import GENERIC
-from scale_reasoning.strategies import describe, make
+from scale_reasoning.strategies import describe, make_described
 from scale_reasoning.strategies.former import modernise_tree
 from scale_reasoning.types import JSON, Mode, Problem
 
@@ -76,8 +76,7 @@ class CellSpec:
 
     def make_strategy(self) -> Strategy:
         """The strategy. Raises ConfigError."""
-        settings = dict(self.strategy)
-        return make(str(settings.pop("name", "scale")), settings)
+        return make_described({"name": "scale", **self.strategy})
 
 
 MOST_BYTES = 16 << 20

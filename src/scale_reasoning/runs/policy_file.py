@@ -17,7 +17,7 @@ import msgspec
 from scale_reasoning.errors import ConfigError, refuse_unknown_keys
 from scale_reasoning.files import read_toml, why, write_file
 from scale_reasoning.lm import Strategy
-from scale_reasoning.strategies import make, prompts_of
+from scale_reasoning.strategies import make_described, prompts_of
 from scale_reasoning.types import JSON
 
 HEAD = "# A strategy that was chosen on data. Use it with --policy, in scale solve, serve, eval and synth.\n"
@@ -42,8 +42,7 @@ class Policy:
 
     def make_strategy(self) -> Strategy:
         """The strategy. Raises ConfigError."""
-        settings = dict(self.strategy)
-        return make(str(settings.pop("name", "")), settings)
+        return make_described(self.strategy)
 
     def require_model(self, file: Path, model: str, prompts: Mapping[str, str]) -> None:
         """Raises ConfigError for another model than the policy's, or other prompts."""
@@ -83,7 +82,7 @@ def make_policy(
 
 def _select_prompts(strategy: Mapping[str, JSON], prompts: Mapping[str, str]) -> dict[str, str]:
     """Of a run's prompts, those that this strategy sends; a prompt set's are named after it (`terse/scale`)."""
-    sent = prompts_of(make(str(strategy["name"]), {key: value for key, value in strategy.items() if key != "name"}))
+    sent = prompts_of(make_described(strategy))
     return {name: digest for name, digest in prompts.items() if name.rpartition("/")[2] in sent}
 
 

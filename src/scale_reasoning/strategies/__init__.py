@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from scale_reasoning.strategies.naming import label, name_in_words, shorten, unusual
 from scale_reasoning.strategies.parts import (
     Flag,
     describe,
@@ -9,13 +10,10 @@ from scale_reasoning.strategies.parts import (
     fingerprints,
     flags,
     has_budget,
-    label,
     make,
-    name_in_words,
+    make_described,
     needs_both_modes,
     prompts_of,
-    shorten,
-    unusual,
 )
 from scale_reasoning.strategies.table import STRATEGIES
 
@@ -29,6 +27,7 @@ __all__ = [
     "has_budget",
     "label",
     "make",
+    "make_described",
     "name_in_words",
     "needs_both_modes",
     "prompts_of",

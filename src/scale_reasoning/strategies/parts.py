@@ -7,7 +7,6 @@ Settings reach into parts by dots (`route.tau`); the dots may be left out where 
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -18,11 +17,9 @@ import msgspec
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import Strategy
 from scale_reasoning.prompts import Prompts, choose_prompts, load_own
-from scale_reasoning.strategies.allocators import SHORT_NAMES
 from scale_reasoning.strategies.allocators.graded import Graded
 from scale_reasoning.strategies.allocators.probe import Probe
 from scale_reasoning.strategies.former import modernise
-from scale_reasoning.strategies.number import number_of
 from scale_reasoning.strategies.options import Option, list_parts, nested, options_of
 from scale_reasoning.strategies.table import STRATEGIES, STRATEGY_TABLE, Table, find_name, find_tables
 from scale_reasoning.types import JSON
@@ -62,6 +59,11 @@ def make(name: str, settings: Settings) -> Strategy:
     return _make(STRATEGY_TABLE, name, settings, 1)
 
 
+def make_described(described: Settings) -> Strategy:
+    """The strategy that `describe` shows. Raises ConfigError."""
+    return make(str(described.get("name", "")), {key: value for key, value in described.items() if key != "name"})
+
+
 def find_option(name: str, settings: Settings, key: str) -> str | None:
     """Where the strategy called `name`, with the parts that `settings` choose, has an option called `key`.
 
@@ -91,40 +93,6 @@ def describe(strategy: object) -> dict[str, JSON]:
         value = getattr(strategy, each.name)
         described[each.name] = describe(value) if each.name in parts else msgspec.to_builtins(value)
     return described
-
-
-def shorten(described: Settings) -> dict[str, JSON]:
-    """The options of a described strategy in one table, without its name, each under the shortest name that is clear.
-
-    An allocator or an assessor is its name, followed by its options: `{"route": "threshold", "tau": 0.5}`. A strategy
-    under another keeps a table of its own.
-    """
-    return _shorten_paths(dict(_list_leaves(modernise(str(described.get("name")), described))))
-
-
-def unusual(described: Settings, under: str = "") -> dict[str, JSON]:
-    """The options of a described strategy that differ from its defaults, and its allocator's number, by path.
-
-    They are settings that make the strategy again.
-    """
-    return _unusual(STRATEGY_TABLE, modernise(str(described.get("name")), described), {}, under)
-
-
-def label(described: Settings) -> dict[str, JSON]:
-    """What tells a described strategy from others, under short names: its allocator with its number, then all other
-    options that differ from the defaults.
-    """
-    found = unusual(described)
-    if (route := modernise(str(described.get("name")), described).get("route")) is not None:
-        found = {"route": _abbreviate(cast("Settings", route))[0] if isinstance(route, Mapping) else route, **found}
-    paths = sorted(found, key=lambda path: path.partition(".")[0] != "route")
-    return _shorten_paths({path: found[path] for path in paths})
-
-
-def name_in_words(described: Settings) -> str:
-    """A described strategy by its name and what tells it from others: `scale (route threshold, tau 0.5)`."""
-    shown = ", ".join(f"{key} {value}" for key, value in label(described).items())
-    return f"{described['name']} ({shown})" if shown else str(described["name"])
 
 
 def prompts_of(strategy: object, prompt_set: str = "") -> dict[str, Prompts]:
@@ -241,58 +209,6 @@ def _list_flagged(shape: type[Any]) -> Iterator[tuple[str, Flag]]:
     for table in parts.values():
         for row in table.rows.values() if table is not STRATEGY_TABLE else ():
             yield from ((name, Flag(each, (), each.choices)) for name, each in options_of(row).items() if each.flag)
-
-
-def _shorten_paths(options: Settings) -> dict[str, JSON]:
-    """The options without the parts before their own names, where no other option has the same name."""
-    last = Counter(path.rpartition(".")[2] for path in options)
-    return {path if last[(own := path.rpartition(".")[2])] > 1 else own: value for path, value in options.items()}
-
-
-def _list_leaves(described: Settings, under: str = "") -> Iterator[tuple[str, JSON]]:
-    shape = STRATEGIES.get(str(described.get("name"))) if not under else None
-    parts: Mapping[str, Table] = {} if shape is None else find_tables(shape)
-    for key, value in described.items():
-        if not isinstance(value, Mapping):
-            if key != "name":
-                yield under + key, value
-        elif under or (key in parts and parts[key] is not STRATEGY_TABLE):
-            word, inner = _abbreviate(cast("Settings", value))
-            yield under + key, word
-            yield from _list_leaves(inner, f"{under}{key}.")
-        else:
-            inner = cast("Settings", value)
-            yield key, {"name": inner.get("name"), **shorten(inner)}
-
-
-def _abbreviate(described: Settings) -> tuple[JSON, Settings]:
-    """The name of an allocator or an assessor, or its short word, and the options that the name does not say."""
-    for word, (name, settings) in SHORT_NAMES.items():
-        if described.get("name") == name and all(described.get(key) == value for key, value in settings.items()):
-            return word, {key: value for key, value in described.items() if key not in settings}
-    return described.get("name"), described
-
-
-def _unusual(table: Table, described: Settings, usual: Settings, under: str) -> dict[str, JSON]:
-    """See unusual. `usual` is what the options are compared with: by default the class's defaults. The name of a class
-    that this version does not have is no error: all its options are unusual.
-    """
-    shape = table.rows.get(str(described.get("name")))
-    usual = usual or ({} if shape is None else describe(shape()))
-    parts: Mapping[str, Table] = {} if shape is None else find_tables(shape)
-    number = None if shape is None else number_of(shape)
-    found: dict[str, JSON] = {}
-    for key, value in described.items():
-        if key in parts and isinstance(value, Mapping):
-            inner = cast("Settings", value)
-            own: Settings = cast("Settings", usual.get(key) or {})
-            if own.get("name") != inner.get("name"):
-                own = {}
-                found[under + key], inner = _abbreviate(inner)
-            found |= _unusual(parts[key], inner, own, f"{under}{key}.")
-        elif key != "name" and (usual.get(key) != value or (number and key == number.option)):
-            found[under + key] = value
-    return found
 
 
 def _convert(key: str, value: JSON, kind: Any, described: Option | None) -> Any:
