@@ -82,9 +82,9 @@ def test_a_synthesis_that_stops_at_its_cap_keeps_its_traces_and_names_its_own_re
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        (("--max-cost", "1"), "--max-cost 1.0: needs --prices FILE"),
+        (("--max-cost", "1"), "--max-cost 1: needs --prices FILE"),
         (("--prices", "1,1,1"), "--prices: a run needs prices only for --max-cost"),
-        (("--max-cost", "0", "--prices", "1,1,1"), "--max-cost 0.0: must be more than 0"),
+        (("--max-cost", "0", "--prices", "1,1,1"), "--max-cost 0: must be more than 0"),
         (("--max-cost", "nan", "--prices", "1,1,1"), "must be more than 0"),
         (("--max-tokens-total", "0"), "at least 1"),
         (("--max-cost", "1", "--prices", "PRICES"), "no price for other in System 2"),

@@ -225,6 +225,15 @@ def test_a_limit_of_tokens_needs_a_server_that_reports_them(tmp_path: Path) -> N
     assert "--tokens 50: the server does not report how many tokens calls take" in done.stderr
 
 
+def test_a_dataset_that_is_not_there_costs_no_call(tmp_path: Path) -> None:
+    with serving() as server:
+        done = scale(
+            "tune", "--dataset", "none.jsonl", "--model", MODEL, "--base-url", server.base_url, folder=tmp_path
+        )
+        assert (done.returncode, "none.jsonl: no such file" in done.stderr) == (2, True)
+        assert server.bodies == []
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -54,9 +54,9 @@ def read_caps(flags: RunFlags, manifest: Manifest) -> tuple[Cap, ...]:
             raise ConfigError("--prices: a run needs prices only for --max-cost; give them to `scale report`")
         return tuple(caps)
     if prices is None:
-        raise ConfigError(f"--max-cost {flags.max_cost}: needs --prices FILE")
+        raise ConfigError(f"--max-cost {flags.max_cost:g}: needs --prices FILE")
     if not (math.isfinite(flags.max_cost) and flags.max_cost > 0):
-        raise ConfigError(f"--max-cost {flags.max_cost}: must be more than 0")
+        raise ConfigError(f"--max-cost {flags.max_cost:g}: must be more than 0")
     for cell in manifest.cells:
         if cell.model.model or not cell.model.base_url:  # else the server has yet to name it
             prices.require(models_of(cell.model))

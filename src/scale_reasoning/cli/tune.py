@@ -13,7 +13,7 @@ from scale_reasoning.cli import chosen, estimate, options, running
 from scale_reasoning.cli.flags import RunFlags
 from scale_reasoning.cli.manifest import make_manifest, require_unchanged
 from scale_reasoning.cli.options import Commands, say
-from scale_reasoning.cli.reach import make_connections, name_served
+from scale_reasoning.cli.reach import make_connections
 from scale_reasoning.cli.tuned import finish
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.runs.manifest import CellSpec, Manifest
@@ -163,12 +163,12 @@ def _prepare(flags: TuneFlags, dataset: str) -> tuple[Manifest, dict[str, tuple[
 
     run = replace(flags.run, samples=1)
     manifest = name_default(make_manifest(run, [dataset], [CoT()]))
-    if not run.dry_run:
-        manifest = name_served(run, manifest)
+    tables = chosen.tabulate(run.strategy) or candidates.read_candidates(flags.candidates or candidates.TABLE)
+    # Names what is served and loads the problems, before the first call is paid for.
+    manifest, problems = running.prepare_new(run, manifest)
+    rounds, held_out = plan_rounds(len(problems[dataset]), HOLD_OUT if flags.hold_out is None else flags.hold_out)
     (cell,) = manifest.cells
     modes = candidates.find_modes(cell.model)
-    named = chosen.tabulate(run.strategy)
-    tables = named or candidates.read_candidates(flags.candidates or candidates.TABLE)
     made = candidates.drop_repeats(chosen.make_tabled(run.strategy, [candidates.choose_first(modes), *tables]))
     logprobs = run.dry_run or not any(map(candidates.needs_logprobs, made)) or _ask_logprobs(run, manifest)
     fitting = candidates.select_possible(made, modes, logprobs=logprobs)
@@ -178,7 +178,6 @@ def _prepare(flags: TuneFlags, dataset: str) -> tuple[Manifest, dict[str, tuple[
         raise ConfigError("only one candidate is left, so there is nothing to choose; name others (--strategies FILE)")
     cells = tuple(CellSpec(dataset=cell.dataset, model=cell.model, strategy=describe(s)) for s in fitting.strategies)
     manifest, problems = running.prepare_new(run, replace(manifest, cells=cells))
-    rounds, held_out = plan_rounds(len(problems[dataset]), HOLD_OUT if flags.hold_out is None else flags.hold_out)
     margin = (MARGIN if flags.margin is None else flags.margin) / 100
     tuning = Tuning(rounds=rounds, held_out=held_out, tokens=flags.tokens, margin=margin)
     shuffled = {name: shuffle(each, manifest.seed) for name, each in problems.items()}

@@ -14,15 +14,15 @@ T = TypeVar("T")
 def read_pairs(option: str, text: str, read: Callable[[str], T]) -> Sequence[tuple[float, T]]:
     """The pairs of a number in [0, 1] and a value that `read` understands, by rising numbers.
 
-    Raises ConfigError that names the option and what is wrong with it.
+    Raises ConfigError that names the option and what is wrong with it, as the ValueError of `read` says.
     """
     pairs: list[tuple[float, T]] = []
     for word in text.split():
         number, _, value = word.partition(":")
         try:
             pairs.append((float(number), read(value)))
-        except ValueError:
-            raise ConfigError(f"{option}: {word!r} is not NUMBER:VALUE, or has a wrong value") from None
+        except ValueError as error:
+            raise ConfigError(f"{option}: {word!r} is not NUMBER:VALUE: {error}") from None
         if not 0 <= pairs[-1][0] <= 1:
             raise ConfigError(f"{option}: in {word!r}, the number must be from 0 to 1")
     if not pairs:

@@ -58,14 +58,14 @@ class Graded:
 
 BUDGET, EFFORT = "budget-", "effort-"
 BARE = tuple(word for word in EFFORTS if word != "max")
-"""Efforts that need no prefix: `max` has meant System 2 with its usual limit from the first."""
+"""Efforts that need no prefix; `max` alone means System 2 with its usual limit."""
 
 
 def _read_level(text: str) -> str:
     number = text.removeprefix(BUDGET)
     if text in ("none", "max", *BARE) or text.removeprefix(EFFORT) in EFFORTS or (number.isdecimal() and int(number)):
         return text
-    raise ValueError(text)
+    raise ValueError(f"a level is none, max, a number of tokens, {', '.join(BARE)}, {EFFORT}max or {BUDGET}N")
 
 
 def _read_thinking(level: str) -> Thinking:
