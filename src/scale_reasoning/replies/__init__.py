@@ -41,6 +41,17 @@ def choice_schema(of: int) -> Schema:
 # Without bounds, because llama.cpp ignores those of a number and the reply is checked in any case.
 NUMBER = _object_of("difficulty", "difficulty", {"type": "number"})
 
+STATEMENT = Schema(
+    name="statement",
+    body={
+        "type": "object",
+        "properties": {"facts": {"type": "string"}, "question": {"type": "string"}},
+        "required": ["facts", "question"],
+        "additionalProperties": False,
+    },
+)
+"""The schema of a problem's facts and its question."""
+
 MAX_CHARACTERS = 100_000
 """A longer reply is not parsed."""
 # Numbers in prose stand alone (not the 1 of <h1>, x1 or 1.5) and have no sign; a hyphen after a word is not a sign.
@@ -92,6 +103,17 @@ def read_number(text: str) -> Read[float]:
     if read is None or not 0 <= read.value <= 1:
         raise ValueError("no single number from 0 to 1")
     return Read(float(read.value), read.repairs)
+
+
+def read_statement(text: str) -> Read[tuple[str, str]]:
+    """Parses a problem's facts, which may be empty, and its question. Raises ValueError."""
+    for each in json_values(_check_length(text)):
+        table = cast("dict[str, JSON]", each.value) if isinstance(each.value, dict) else {}
+        facts, question = table.get("facts"), table.get("question")
+        if isinstance(facts, str) and isinstance(question, str) and question.strip():
+            f"{facts}{question}".encode()  # see _check_steps
+            return Read((facts.strip(), question.strip()), each.repairs)
+    raise ValueError("no facts and question")
 
 
 def parse_outline(text: str, at_most: int) -> tuple[str, ...]:

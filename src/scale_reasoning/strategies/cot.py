@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from scale_reasoning.endpoint import Thinking
 from scale_reasoning.lm import LM
@@ -33,6 +34,11 @@ class CoT:
     thinking_budget: int | None = count(None, THINKING_BUDGET, flag=True)
     on_limit: OnLimit = option("cut", ON_LIMIT, flag=True)
     answers: Answers = option("any", ANSWERS, flag=True)
+    sentence: Literal["family", "none"] = option(
+        "family",
+        "whether the prompt ends in the family's sentence on how much to write, where it has one in place of a switch",
+        flag=True,
+    )
     prompts: str = prompts_file()
 
     def __post_init__(self) -> None:
@@ -50,7 +56,7 @@ class CoT:
         lm.check_thinking(self.mode, thinking)
         chain = await run_step(
             lm.at("solve"),
-            question(problem, prompts, self.mode),
+            question(problem, prompts, self.mode if self.sentence == "family" else None),
             subproblem=problem.text,
             mode=self.mode,
             final=True,

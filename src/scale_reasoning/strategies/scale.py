@@ -1,8 +1,8 @@
 """SCALE: decompose, assess, route, solve (paper, Method). Spends System 2 on the sub-problems that need it.
 
 Reads from top to bottom as the paper does. How difficulty is assessed (assessors/) and what is spent on a sub-problem
-(allocators/) are values; scale_context.py has the messages. Knows nothing of how a mode is switched, of retries or of
-grading.
+(allocators/) are values; decomposing.py has stage 1, scale_context.py the messages. Knows nothing of how a mode is
+switched, of retries or of grading.
 """
 
 from __future__ import annotations
@@ -13,16 +13,15 @@ from typing import ClassVar, Literal
 
 from scale_reasoning.endpoint import Thinking
 from scale_reasoning.errors import ContextOverflow
-from scale_reasoning.events import Decomposed
 from scale_reasoning.lm import LM
 from scale_reasoning.profiles import Seen
 from scale_reasoning.prompts import choose_prompts, load_own
-from scale_reasoning.replies import choice_schema, outline_schema, read_choice, read_outline
 from scale_reasoning.strategies.allocation import Allocator, Assessor
 from scale_reasoning.strategies.allocators.graded import Graded
 from scale_reasoning.strategies.allocators.probe import Probe
 from scale_reasoning.strategies.allocators.threshold import Threshold
 from scale_reasoning.strategies.assessors.rated import Rated
+from scale_reasoning.strategies.decomposing import Decomposer
 from scale_reasoning.strategies.options import (
     ANSWERS,
     ON_LIMIT,
@@ -38,12 +37,12 @@ from scale_reasoning.strategies.options import (
     token_limit,
 )
 from scale_reasoning.strategies.question import question_of, split_problem
-from scale_reasoning.strategies.quorum import hedged
-from scale_reasoning.strategies.scale_context import Context, Outline, Structured, drop_repeats
+from scale_reasoning.strategies.scale_context import Context, Form, Outline, Structured
 from scale_reasoning.strategies.solving import Answers, OnLimit, read_answer, second_calls
+from scale_reasoning.strategies.statement import split_by_model
 from scale_reasoning.strategies.subproblem import Rules, Subproblem
 from scale_reasoning.together import together
-from scale_reasoning.types import Mode, Problem, Solution, Stage, Step
+from scale_reasoning.types import Mode, Problem, Solution, Step
 
 CANDIDATES = 8
 """Decompositions, where neither the options nor the model's family say how many."""
@@ -77,6 +76,15 @@ class Scale:
         "default what suits the model's family",
         flag=True,
     )
+    split_by: Literal["rule", "model"] = option(
+        "rule", "who finds the problem's facts and question, where they are needed: a rule, or the model", flag=True
+    )
+    messages: Form = option(
+        "turns",
+        "earlier steps as turns of a conversation, or all of a request in one user message without a system prompt",
+        flag=True,
+    )
+    decompose_in: Mode = option(Mode.SYSTEM1, "mode of the decompositions", flag=True)
     assess: Assessor = part(Rated, "how the difficulty of a step is assessed", flag=True)
     route: Allocator = part(Threshold, "what is spent on a step", flag=True)
     context: Literal["solutions", "answers"] = option("solutions", "what later steps see of earlier ones", flag=True)
@@ -101,7 +109,7 @@ class Scale:
         """See Strategy. Reached when every structured reply takes all its tries and there are `max_steps` steps."""
         steps, tries = self.max_steps, self.tries
         candidates = self.candidates or CANDIDATES
-        decompose = tries * candidates
+        decompose = tries * candidates + (tries if self.split_by == "model" else 0)
         select = tries if candidates > 1 or self.whole == "candidate" else 0
         assessed = sum(self.route.assesses(number, steps) for number in range(1, steps + 1))
         ratings = self.assess.most_calls(tries)
@@ -134,9 +142,21 @@ class _Run:
     def __init__(self, options: Scale, problem: Problem, lm: LM) -> None:
         self.options, self.problem, self.lm = options, problem, lm
         prompts = choose_prompts(options.prompts, load_own(__file__, lm.prompts))
-        self.split = split_problem(problem.text) if (options.steps_see or lm.steps_see) == "facts" else None
-        self.context = Context(problem, prompts, options.context, options.answers, self.split)
+        self.context = Context(problem, prompts, options.context, options.answers, form=options.messages)
         self.structured = Structured()
+        self.notes: list[str] = []
+        self.decomposer = Decomposer(
+            lm=lm,
+            context=self.context,
+            structured=self.structured,
+            candidates=options.candidates or lm.candidates or CANDIDATES,
+            quorum=options.quorum,
+            most_steps=options.max_steps,
+            tries=options.tries,
+            mode=options.decompose_in,
+            max_tokens=options.system2_max_tokens,
+            notes=self.notes,
+        )
         self.rules = Rules(
             assessor=options.assess,
             tries=options.tries,
@@ -144,91 +164,46 @@ class _Run:
             second=second_calls(prompts, options.on_limit, options.answers),
             thinking=options.list_thinking()[0],
         )
-        self.candidates = options.candidates or lm.candidates or CANDIDATES
+        self.question = ""
         self.whole: Outline = (problem.text,)
-        self.notes: list[str] = []
         self.unparsed = False
         self.aside: set[str] = set()
 
     async def solve(self) -> Solution:
-        candidates = await self.decompose()
+        await self.split()
+        candidates = await self.decomposer.decompose()
         if not candidates:
             self.note_unparsed("no decomposition could be read: the problem itself is the one sub-problem, in System 2")
-            self.tell_selected((self.whole,), 0)
+            self.decomposer.tell_selected((self.whole,), 0)
             await self.solve_whole()
             return self.solution(candidates, None)
         if self.options.whole == "candidate":
             candidates = (*candidates, self.whole)
-        selected = await self.select(candidates)
-        self.tell_selected(candidates, selected)
+        selected = await self.decomposer.select(candidates)
+        self.decomposer.tell_selected(candidates, selected)
         outline = self.with_last_step(candidates[selected])
         assessed = await self.assess_ahead(outline)
         for number in range(1, len(outline) + 1):
             self.context.steps.append(await self.solve_step(outline, number, assessed.get(number)))
         return self.solution(candidates, selected)
 
-    # Stage 1: decompose (eqs 1-2)
-
-    async def decompose(self) -> tuple[Outline, ...]:
-        """The k candidates that parse. All of them are sampled again only if none parses."""
-        sampled, candidates = 0, ()
-        lms = [self.lm.at("decompose").at(str(k)) for k in range(1, self.candidates + 1)]
-        for number in range(1, self.options.tries + 1):
-            found = await self.sample(lms if number == 1 else [lm.at(f"try{number}") for lm in lms])
-            sampled, candidates = sampled + len(found), tuple(outline for outline in found if outline)
-            if candidates:
-                break
-        if dropped := sampled - len(candidates):
-            self.note_unparsed(f"{dropped} of {sampled} decompositions could not be read and were dropped")
-        return candidates
-
-    async def sample(self, lms: Sequence[LM]) -> Sequence[Outline | None]:
-        """One candidate per LM, None if it does not parse; with a quorum, those that came until it was reached."""
-        if self.options.quorum is None:
-            return await together(map(self.sample_one, lms), turn=self.lm.turn)
-        found = await hedged(lms, self.sample_one, quorum=self.options.quorum, mode=Mode.SYSTEM1, stage=Stage.DECOMPOSE)
-        if cancelled := len(lms) - len(found):
-            self.notes.append(f"{cancelled} of {len(lms)} decompositions were cancelled: a quorum was in")
-        return found
-
-    async def sample_one(self, lm: LM) -> Outline | None:
-        return await self.structured.ask(
-            lm,
-            Stage.DECOMPOSE,
-            self.context.decompose(),
-            lambda text: drop_repeats(read_outline(text, self.options.max_steps)),
-            outline_schema(self.options.max_steps),
-            tries=1,
-        )
-
-    async def select(self, candidates: Sequence[Outline]) -> int:
-        """The index of the candidate that the model prefers. Equal ones are shown once; a single one needs no call."""
-        distinct = list(dict.fromkeys(candidates))
-        if len(distinct) == 1:
-            return 0
-        choice = await self.structured.ask(
-            self.lm.at("select"),
-            Stage.SELECT,
-            self.context.select(distinct),
-            lambda text: read_choice(text, len(distinct)),
-            choice_schema(len(distinct)),
-            tries=self.options.tries,
-        )
-        if choice is None:
-            self.note_unparsed("no choice of a decomposition could be read: the first is taken")
-            return 0
-        return candidates.index(distinct[choice - 1])
-
-    def tell_selected(self, candidates: tuple[Outline, ...], selected: int) -> None:
-        location = self.lm.at("select").location(Stage.SELECT)
-        self.lm.tell(Decomposed(location=location, candidates=candidates, selected=selected))
+    async def split(self) -> None:
+        """Finds the problem's question, and its facts where the steps see nothing else of it."""
+        text, sees_facts = self.problem.text, (self.options.steps_see or self.lm.steps_see) == "facts"
+        if not sees_facts and self.options.last_step == "subproblem":
+            return
+        found = None
+        if self.options.split_by == "model":
+            found = await split_by_model(text, self.lm.at("split"), self.structured, self.options.tries)
+            if found is None:
+                self.note_unparsed("no split of the statement could be read: a rule splits it")
+        self.question = found.question if found else question_of(text)
+        if sees_facts and (split := found or split_problem(text)) is not None and split.facts:
+            self.context.split, self.question = split, split.question
 
     def with_last_step(self, outline: Outline) -> Outline:
-        if outline == self.whole:
-            return outline
-        if self.split is not None:
-            return (*outline[:-1], self.split.question)
-        return outline if self.options.last_step == "subproblem" else (*outline[:-1], question_of(self.problem.text))
+        asks = self.context.split is not None or self.options.last_step == "question"
+        return (*outline[:-1], self.question) if asks and outline != self.whole else outline
 
     # Stages 2 to 4: assess, route and solve each sub-problem in order (eqs 3-6)
 
@@ -296,5 +271,5 @@ class _Run:
             candidates=candidates,
             selected=selected,
             notes=(*self.notes, *self.structured.repair_notes(self.lm)),
-            unparsed=self.unparsed,
+            unparsed=self.unparsed or self.decomposer.unparsed,
         )

@@ -17,6 +17,7 @@ from scale_reasoning.types import Message, Mode, Problem, Schema, SolveMessage, 
 
 Outline: TypeAlias = tuple[str, ...]
 Carried: TypeAlias = Literal["solutions", "answers"]
+Form: TypeAlias = Literal["turns", "one"]
 T = TypeVar("T")
 
 STRUCTURED_MAX_TOKENS = 4096
@@ -24,10 +25,11 @@ STRUCTURED_MAX_TOKENS = 4096
 
 
 class Context:
-    """The context C_i: the problem, then a turn per solved sub-problem, then one instruction.
+    """The context C_i: the problem, then the solved sub-problems, then one instruction.
 
-    steps: the solved sub-problems, in order; turns are only added at the end. carried: what the turns hold of them.
-    split: the problem's facts, which the steps see, and its question, which they do not; None: they see the problem.
+    steps: the solved sub-problems, in order. carried: what later steps see of them. split: the problem's facts, which
+    the steps see, and its question, which they do not; None: they see the problem. form: a turn per solved sub-problem,
+    added at the end only; or all of a request in one user message.
     """
 
     def __init__(
@@ -37,8 +39,10 @@ class Context:
         carried: Carried,
         answers: Answers = "any",
         split: SplitProblem | None = None,
+        form: Form = "turns",
     ) -> None:
         self.problem, self.prompts, self.split = problem, prompts, split
+        self.form: Form = form
         self.carried: Carried = carried
         self.answers: Answers = answers
         self.steps: list[Step] = []
@@ -93,6 +97,12 @@ class Context:
             lead = self.prompts.fill("problem", problem=self.problem.text) + "\n\n"
         else:
             lead = self.prompts.fill("facts", facts=self.split.facts) + "\n\n"
+        if self.form == "one":
+            solved = (
+                f"{self._titled(number, step.subproblem)}\n{self._carry(step)}\n\n"
+                for number, step in enumerate(steps, 1)
+            )
+            return (_write_last("".join((lead, *solved, instruction)), mode),)
         messages: list[Message] = [Message("system", self.prompts.fill("system"))]
         for number, step in enumerate(steps, 1):
             titled = self._titled(number, step.subproblem)
@@ -100,8 +110,7 @@ class Context:
             messages.append(SolveMessage("user", f"{lead}{titled}\n\n{self.prompts.fill('solve')}", step.mode))
             messages.append(Message("assistant", self._carry(step)))
             lead = ""
-        text = lead + instruction
-        return (*messages, Message("user", text) if mode is None else SolveMessage("user", text, mode))
+        return (*messages, _write_last(lead + instruction, mode))
 
     def _titled(self, number: int, subproblem: str) -> str:
         return self.prompts.fill("subproblem", number=str(number), subproblem=subproblem)
@@ -129,13 +138,13 @@ class Structured:
         schema: Schema,
         *,
         tries: int,
+        mode: Mode = Mode.SYSTEM1,
+        max_tokens: int | None = None,
     ) -> T | None:
-        """A System 1 reply in the form of the schema; None if no reply of `tries` can be read."""
-        limit = STRUCTURED_MAX_TOKENS
+        """A reply in the form of the schema; None if no reply of `tries` can be read. `max_tokens` is for System 2."""
+        limit = STRUCTURED_MAX_TOKENS if mode is Mode.SYSTEM1 else max_tokens
         try:
-            read = await ask(
-                lm, messages, parse, mode=Mode.SYSTEM1, stage=stage, tries=tries, max_tokens=limit, schema=schema
-            )
+            read = await ask(lm, messages, parse, mode=mode, stage=stage, tries=tries, max_tokens=limit, schema=schema)
         except ParseError:
             return None
         self._repairs[lm.path] = read.repairs
@@ -149,6 +158,11 @@ class Structured:
             for call in lm.calls
             if (repairs := self._repairs.get(call.path))
         ]
+
+
+def _write_last(text: str, mode: Mode | None) -> Message:
+    """The message that asks; with a mode, for a solution."""
+    return Message("user", text) if mode is None else SolveMessage("user", text, mode)
 
 
 def _number_lines(outline: Outline) -> str:
