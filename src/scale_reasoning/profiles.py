@@ -18,6 +18,7 @@ import msgspec
 
 from scale_reasoning.errors import ConfigError, refuse_unknown_keys
 from scale_reasoning.files import read_toml, why
+from scale_reasoning.prompts import list_prompt_sets
 from scale_reasoning.types import JSON, THINK, Marks, Mode, Sampling
 
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
@@ -177,13 +178,6 @@ def list_families() -> tuple[Profile, ...]:
     return tuple(family for name in FILES for family in _read(folder / name))
 
 
-@cache
-def prompt_sets() -> tuple[str, ...]:
-    """The names that a family's `prompts` may have."""
-    strategies = Path(__file__).with_name("strategies")
-    return tuple(sorted({file.parent.name for file in strategies.glob("*/scale.md")}))
-
-
 FILES = ("profiles.toml", "profiles_plain.toml")
 """Families that think or can, then those that never do and the fallback."""
 LONGEST_NAME = 100
@@ -231,8 +225,8 @@ def _profile(file: Path, name: str, table: JSON) -> Profile:
         profile = msgspec.convert({**said, "name": name}, Profile)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{where}: {error}") from error
-    if profile.prompts and profile.prompts not in prompt_sets():
-        raise ConfigError(f"{where}: no prompt set {profile.prompts!r}; there are: {', '.join(prompt_sets())}")
+    if profile.prompts and profile.prompts not in list_prompt_sets():
+        raise ConfigError(f"{where}: no prompt set {profile.prompts!r}; there are: {', '.join(list_prompt_sets())}")
     check_patterns(where, profile.match)
     return profile
 

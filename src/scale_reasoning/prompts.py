@@ -19,6 +19,7 @@ from scale_reasoning.files import read_bounded, why
 HOLE = re.compile(r"\{\{(\w+)\}\}")
 MOST_BYTES = 1 << 20
 """The largest prompts file."""
+STRATEGIES = Path(__file__).parent / "strategies"
 SECTION = re.compile(r"^## +(\S+) *$", re.MULTILINE)
 
 
@@ -72,20 +73,26 @@ def load(path: Path) -> Prompts:
 
 @cache
 def load_own(module_file: str, prompt_set: str = "") -> Prompts:
-    """The prompts of a module, `load_own(__file__)`: the file of its name in its folder, or in that of a prompt set."""
-    module = Path(module_file)
-    return load(module.parent / prompt_set / f"{module.stem}.md")
+    """The prompts of a module, `load_own(__file__)`: those of its .md file, and of a prompt set in place of them."""
+    return choose_prompts(prompt_set, load(Path(module_file).with_suffix(".md")))
+
+
+def list_prompt_sets() -> tuple[str, ...]:
+    """The prompt sets that ship: folders next to the strategies' own prompts."""
+    return tuple(sorted({file.parent.name for file in STRATEGIES.glob("*/scale.md")}))
 
 
 def choose_prompts(file: str, own: Prompts) -> Prompts:
-    """The user's prompts file if there is one, else the strategy's own. Its missing sections are taken from `own`.
+    """The user's prompts file or the named prompt set if there is one, else the strategy's own.
 
-    Raises ConfigError when the file cannot be used: see `load`; and where a section is not one of `own`, or its holes
-    are not those of the section in `own`, which are what the strategy fills.
+    Missing sections are taken from `own`; so is everything if a set has no file for the strategy. Raises ConfigError
+    when the file cannot be used: see `load`; and where a section is not one of `own`, or its holes are not those of the
+    section in `own`, which are what the strategy fills.
     """
-    if not file:
+    shipped = STRATEGIES / file / own.source if file in list_prompt_sets() else None
+    if not file or (shipped is not None and not shipped.exists()):
         return own
-    theirs = load(Path(file))
+    theirs = load(shipped or Path(file))
     if unknown := set(theirs.sections) - set(own.sections):
         raise ConfigError(f"prompts file {file}: unknown sections {sorted(unknown)}; known: {', '.join(own.sections)}")
     wrong = [fault for section, text in theirs.sections.items() for fault in _faults(section, text, own)]

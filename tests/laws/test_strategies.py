@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from scale_reasoning.engines import endpoints
+from scale_reasoning.engines.connection import ModelSpec
 from scale_reasoning.engines.policy import Limited, Retrying
 from scale_reasoning.engines.scripted import Reply, Scripted
 from scale_reasoning.engines.sim import Sim, Speeds, run_virtual
@@ -20,6 +21,7 @@ from scale_reasoning.fit import MOST_REQUESTS
 from scale_reasoning.journal import MemoryJournal
 from scale_reasoning.lm import Strategy
 from scale_reasoning.runs.attempt import attempt
+from scale_reasoning.runs.like import find_preset
 from scale_reasoning.spending import spending
 from scale_reasoning.strategies import STRATEGIES, describe, make
 from scale_reasoning.strategies.allocators import ALLOCATORS
@@ -38,6 +40,12 @@ MODEL = "Qwen/Qwen3-32B"
 TIGHT = 9
 """A limit under which no System 2 solution of the able engine ends by itself; the simulator's are cut off as well."""
 
+
+def like(name: str, model: str) -> Strategy:
+    """The strategy as the paper has it."""
+    return make(name, find_preset("paper", ModelSpec(model=model)).set_options(name, {}))
+
+
 VARIANTS: dict[str, Strategy] = {
     **{name: make(name, {}) for name in STRATEGIES},
     "cot in system1": CoT(mode=Mode.SYSTEM1),
@@ -51,6 +59,11 @@ VARIANTS: dict[str, Strategy] = {
     "scale with the question": Scale(last_step="question"),
     "scale with the last in system2": make("scale", {"route": "last-thinks"}),
     "scale by titles with the last in system2": make("scale", {"route": "last-thinks", "assess.context": "titles"}),
+    "scale with the model's split": Scale(candidates=2, steps_see="facts", split_by="model"),
+    "scale in one message": Scale(candidates=2, messages="one", context="answers"),
+    "scale decomposed in system2": Scale(candidates=2, decompose_in=Mode.SYSTEM2),
+    "scale like the paper": like("scale", MODEL),
+    "scale like the paper, for R1": like("scale", "DeepSeek-R1-Distill-Qwen-32B"),
     "scale with one candidate": Scale(candidates=1, tries=1),
     "scale with one step": Scale(candidates=2, max_steps=1),
     "cot that is forced": CoT(on_limit="force", system2_max_tokens=TIGHT),
@@ -82,6 +95,7 @@ QUICK = {
     *STRATEGIES, "scale, allocator escalate", "scale, assessor draft", "scale, assessor expected", "vote over scale",
     "scale by titles", "scale at random", "scale with answers", "scale with the last in system2",
     "scale that is forced", "vote over inftythink", "vote that stops", "cascade to a longer vote",
+    "scale like the paper",
 }  # fmt: skip
 """One of each kind; `make test-slow` tries the others."""
 
@@ -108,6 +122,7 @@ def solution_of(request: Request) -> str | Completion:
 DIGIT = "Reply with one digit"
 RULES: list[tuple[str, Reply]] = [
     ("decomposition", outline_of),
+    ("statement", '{"facts": "x is 3.", "question": "What is x^2 + x?"}'),
     ("choice", '{"choice": 2}'),
     ("difficulty", lambda request: f'{{"difficulty": {request.seed % 11 / 10}}}'),
     (DIGIT, lambda request: str(request.seed % 10)),

@@ -16,6 +16,7 @@ from scale_reasoning.engines.connection import Connection, derive_system1, find_
 from scale_reasoning.engines.identify import find_kinds
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import Strategy
+from scale_reasoning.runs.like import Preset
 from scale_reasoning.runs.policy_file import read_policy
 from scale_reasoning.strategies import STRATEGIES, find_option, fingerprints, make, prompts_of, spelling
 from scale_reasoning.types import JSON
@@ -41,7 +42,8 @@ def make_strategies(flags: StrategyFlags) -> list[Strategy]:
             raise ConfigError(f"--policy and {given[0]}: a policy is a whole strategy; leave one of them out")
         return [read_policy(flags.policy).make_strategy()]
     named = [_read_strategy(text) for text in flags.strategies or ["scale"]]
-    strategies = [make(*each) for each in _set_options(named, _list_flags(flags))]
+    given = _set_options(named, _list_flags(flags))
+    strategies = [make(*(_liken(flags.preset, *each) if flags.preset else each)) for each in given]
     for number, strategy in enumerate(strategies):
         if strategy in strategies[:number]:
             raise ConfigError(f"--strategy {flags.strategies[number]}: the same strategy is named before it")
@@ -79,6 +81,10 @@ def tabulate(flags: StrategyFlags) -> list[dict[str, JSON]]:
     return [{"name": name, **options} for name, options in map(_read_strategy, flags.strategies)]
 
 
+def _liken(preset: Preset, name: str, options: Options) -> NamedOptions:
+    return name, preset.set_options(name, options)
+
+
 def _split(table: Mapping[str, JSON]) -> NamedOptions:
     return str(table["name"]), {key: value for key, value in table.items() if key != "name"}
 
@@ -87,7 +93,7 @@ def list_changes(flags: StrategyFlags, described: Sequence[Mapping[str, JSON]]) 
     """What flags would change about the strategies of a run, as `describe` shows them. Raises ConfigError."""
     stored = [_split(each) for each in described]
     named = [_read_strategy(text) for text in flags.strategies]
-    changes: list[str] = []
+    changes = [f"--like {flags.like}"] if flags.like else list[str]()
     if named and {name for name, _ in named} != {name for name, _ in stored}:
         changes.append(f"--strategy {' --strategy '.join(flags.strategies)}")
     settings: list[tuple[Flag, list[NamedOptions]]] = []

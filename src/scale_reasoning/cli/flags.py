@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scale_reasoning.engines.connection import Access, ModelSpec
+from scale_reasoning.runs.like import Preset
 from scale_reasoning.runs.manifest import DatasetSpec
 from scale_reasoning.runs.shard import Shard
 from scale_reasoning.types import JSON
@@ -26,11 +27,14 @@ SERVER_KEYS = ("base_url", "more_base_urls", "system1_base_url")
 class StrategyFlags:
     """Which strategies, as spelled, and their options: `options` with flags of their own, `settings` from --set.
 
-    effort_settings: the options that the word of effort stands for in the model's family.
+    effort_settings: the options that the word of effort stands for in the model's family. preset: what --like names,
+    for the model's family.
     """
 
     strategies: tuple[str, ...] = ()
     effort: str | None = None
+    like: str | None = None
+    preset: Preset | None = None
     policy: Path | None = None
     effort_settings: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
     options: Mapping[str, str]
@@ -38,7 +42,7 @@ class StrategyFlags:
 
     def list_given(self) -> list[str]:
         """The flags that were given, as messages name them."""
-        named = {"--strategy": self.strategies, "--effort": self.effort, "--policy": self.policy}
+        named = {"--strategy": self.strategies, "--effort": self.effort, "--like": self.like, "--policy": self.policy}
         flags = [flag for flag, value in named.items() if value]
         return [*flags, *map(name_flag, self.options), *(f"--set {each}" for each in self.settings)]
 

@@ -16,9 +16,11 @@ from scale_reasoning.engines.limit import InFlight
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.profiles import EFFORTS
 from scale_reasoning.runs import shard as shards
+from scale_reasoning.runs.like import find_preset, list_presets
 from scale_reasoning.runs.manifest import DatasetSpec
 from scale_reasoning.servers import find_server
 from scale_reasoning.strategies import STRATEGIES, Flag, flags
+from scale_reasoning.types import JSON
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
@@ -55,6 +57,11 @@ def add_strategy(parser: argparse.ArgumentParser, *, without: Collection[str] = 
         + ", ".join(f"{word} {settings['tau']}" for word, settings in EFFORTS.items())
         + ")",
     )
+    group.add_argument(
+        "--like",
+        choices=list_presets(),
+        help="set all that is not given as the paper has it, or its authors' code where it is silent (docs/paper.md)",
+    )
     for name, flag in flags().items():
         if name not in without:
             group.add_argument(name_flag(name), metavar=_choose_metavar(flag), help=_write_help(flag))
@@ -86,10 +93,10 @@ def _write_help(flag: Flag) -> str:
 def read_strategy(args: argparse.Namespace, *, without: Collection[str] = ()) -> StrategyFlags:
     """The strategy flags."""
     options = {name: value for name in flags() if name not in without and (value := getattr(args, name)) is not None}
-    if not args.effort:
-        return read(StrategyFlags, args, options=options, effort_settings={})
-    family = find_family(read_model(args).model)
-    return read(StrategyFlags, args, options=options, effort_settings=family.effort(args.effort))
+    model = read_model(args).model
+    effort = find_family(model).effort(args.effort) if args.effort else dict[str, JSON]()
+    preset = find_preset(args.like, model) if args.like else None
+    return read(StrategyFlags, args, options=options, effort_settings=effort, preset=preset)
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -147,6 +154,8 @@ def read_model(args: argparse.Namespace) -> ModelFlags:
     model = read(
         ModelSpec, args, system1_base_url=args.system1_base_url or None, profiles=args.profiles and str(args.profiles)
     )
+    if like := getattr(args, "like", None):
+        model = find_preset(like, model).set_model(model)
     timeouts = Timeouts(connect=args.connect_timeout, first_byte=args.first_byte_timeout, silence=args.silence_timeout)
     access = Access(in_flight=args.in_flight, retries=args.retries, timeouts=timeouts, say=say)
     return ModelFlags(model=model, access=access)

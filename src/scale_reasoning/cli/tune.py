@@ -111,7 +111,11 @@ def _refuse_others(flags: TuneFlags) -> None:
                           "more than more samples")  # fmt: skip
     if run.shard is not None:
         raise ConfigError(f"--shard {run.shard}: the rounds of a tuning need all attempts on one machine, or --ray")
-    for flag, given in (("--policy", strategy.policy), ("--effort", strategy.effort)):
+    for flag, given in (
+        ("--policy", strategy.policy),
+        ("--effort", strategy.effort),
+        ("--like", strategy.like),
+    ):
         if given:
             raise ConfigError(f"{flag} {given}: a tuning finds that out; leave the flag out")
     if flags.candidates is not None and strategy.strategies:

@@ -18,6 +18,7 @@ from scale_reasoning.engines.connection import ModelSpec
 from scale_reasoning.errors import ConfigError, refuse_unknown_keys
 from scale_reasoning.files import read_bounded, read_toml, why
 from scale_reasoning.lm import Strategy
+from scale_reasoning.runs.like import find_preset
 from scale_reasoning.runs.rounds import Tuning
 from scale_reasoning.runs.shard import Shard
 from scale_reasoning.servers import GENERIC
@@ -164,7 +165,7 @@ RESOLVED: Mapping[str, Any] = {
 """The shapes of what `resolved` says, where something reads it."""
 _LATER_KEYS = ("server", "system1_server")
 _SHARED_KEYS = ("samples", "seed", "grader", "reuse")
-RECIPE_KEYS = {*_SHARED_KEYS, "data_dir", "count", "datasets", "models", "strategies"}
+RECIPE_KEYS = {*_SHARED_KEYS, "like", "data_dir", "count", "datasets", "models", "strategies"}
 
 
 def read(file: Path) -> Manifest:
@@ -181,7 +182,7 @@ def resolve_recipe(table: Mapping[str, JSON], where: str) -> Manifest:
     """Every strategy on every dataset with every model of a recipe. Raises ConfigError that begins with `where`.
 
     `datasets` are names or tables, `models` tables, `strategies` tables with a `name`; an option that is a list makes
-    one strategy per value.
+    one strategy per value. `like` names a preset (like.py).
     """
     _refuse_unknown(where, table, RECIPE_KEYS)
     shared = {key: table[key] for key in ("data_dir", "count") if key in table}
@@ -203,7 +204,23 @@ def resolve_recipe(table: Mapping[str, JSON], where: str) -> Manifest:
         for dataset in datasets
         for strategy in strategies
     ]
-    return decode({"cells": cells, **{key: table[key] for key in _SHARED_KEYS if key in table}}, where)
+    manifest = decode({"cells": cells, **{key: table[key] for key in _SHARED_KEYS if key in table}}, where)
+    return manifest if table.get("like") is None else _liken(manifest, table["like"], where)
+
+
+def _liken(manifest: Manifest, preset: JSON, where: str) -> Manifest:
+    """The manifest with a preset's values where the recipe sets none."""
+    cells: list[CellSpec] = []
+    for cell in manifest.cells:
+        try:
+            found = find_preset(str(preset), cell.model)
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error}") from error
+        name = str(cell.strategy.get("name", "scale"))
+        own = {key: value for key, value in cell.strategy.items() if key != "name"}
+        strategy = {"name": name, **found.set_options(name, own)}
+        cells.append(replace(cell, model=found.set_model(cell.model), strategy=strategy))
+    return replace(manifest, cells=tuple(cells))
 
 
 def multiply_out(strategy: Mapping[str, JSON]) -> list[dict[str, JSON]]:

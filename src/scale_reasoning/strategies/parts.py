@@ -17,10 +17,12 @@ import msgspec
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import Strategy
 from scale_reasoning.prompts import Prompts, choose_prompts, load_own
+from scale_reasoning.strategies import statement
 from scale_reasoning.strategies.allocators.graded import Graded
 from scale_reasoning.strategies.allocators.probe import Probe
 from scale_reasoning.strategies.former import modernise
 from scale_reasoning.strategies.options import Option, list_parts, nested, options_of
+from scale_reasoning.strategies.scale import Scale
 from scale_reasoning.strategies.table import STRATEGIES, STRATEGY_TABLE, Table, find_name, find_tables
 from scale_reasoning.types import JSON
 
@@ -103,11 +105,11 @@ def prompts_of(strategy: object, prompt_set: str = "") -> dict[str, Prompts]:
     found: dict[str, Prompts] = {}
     module = sys.modules[type(strategy).__module__].__file__ or ""
     if Path(module).with_suffix(".md").exists():
-        has_set = (Path(module).parent / prompt_set).is_dir()
-        own = load_own(module, prompt_set if has_set else "")
-        prompts = choose_prompts(str(getattr(strategy, "prompts", "")), own)
+        prompts = choose_prompts(str(getattr(strategy, "prompts", "")), load_own(module, prompt_set))
         name = find_name(type(strategy))
         found[f"{prompt_set}/{name}" if prompt_set else name] = prompts
+    if isinstance(strategy, Scale) and strategy.split_by == "model":
+        found["statement"] = load_own(statement.__file__)
     asked = strategy.list_assessors() if isinstance(strategy, Probe) else ()
     for inner in (*(inner for _, inner in list_parts(strategy)), *asked):
         found |= prompts_of(inner, prompt_set)
