@@ -1,0 +1,8 @@
+# The proxy and the command, without a model: `docker run scale --help`. compose.yaml has it beside a vLLM server.
+FROM python:3.11-slim
+COPY . /src
+RUN pip install --no-cache-dir '/src[view,plots,data]' && rm -rf /src && useradd --create-home scale
+USER scale
+WORKDIR /home/scale
+ENTRYPOINT ["scale"]
+CMD ["--help"]
