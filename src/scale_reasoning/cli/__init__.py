@@ -26,6 +26,7 @@ from scale_reasoning.cli import (
     solve,
     synth,
     tune,
+    usage,
     view,
 )
 from scale_reasoning.errors import ConfigError, EngineError, ScaleError
@@ -37,7 +38,9 @@ INTERRUPTED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code. An error is one line on stderr, never a traceback."""
     words = list(sys.argv[1:] if argv is None else argv)
-    args = _parser().parse_args(solve.shield_minus(words) if words[:1] == ["solve"] else words)
+    if not words:
+        return usage.greet()
+    args = _parse(solve.shield_minus(words) if words[:1] == ["solve"] else words)
     try:
         return args.run(args)
     except BrokenPipeError:
@@ -68,8 +71,16 @@ def choose_exit_code(error: ScaleError | OSError) -> int:
     return 3 if isinstance(error, EngineError) and error.blame == "world" else 1
 
 
+def _parse(words: Sequence[str]) -> argparse.Namespace:
+    parser = _parser()
+    args, extra = parser.parse_known_args(words)
+    if extra:
+        usage.refuse_extra(args.parser, extra)
+    return args
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = usage.Parser(
         prog="scale", description="Test-time scaling for mathematical reasoning: effort where it counts."
     )
     parser.add_argument("--version", action="version", version=_version())
@@ -93,6 +104,8 @@ def _parser() -> argparse.ArgumentParser:
         listing,
     ):
         group.add(commands)
+    for command in commands.choices.values():
+        command.set_defaults(parser=command)
     return parser
 
 

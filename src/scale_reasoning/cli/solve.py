@@ -39,7 +39,7 @@ def add(commands: Commands) -> None:
         description="Solves one problem. Exit codes: 0 solved, 1 not solved or failed, 2 usage or configuration, "
         "3 the engine could not be reached.",
     )
-    parser.add_argument("problem", help="the problem's text, or - to read it from standard input")
+    parser.add_argument("problem", nargs="*", help="the problem's words, quoted or not; - or none: standard input")
     parser.add_argument("--answer", type=str.strip, metavar="GOLD", help="grade the answer with this gold answer")
     parser.add_argument("--grader", metavar="NAME", help="integer or symbolic (default: chosen by the gold answer)")
     parser.add_argument("--json", action="store_true", help="print the record, one line of JSON, on standard output")
@@ -179,8 +179,10 @@ async def _choose_grader(name: str | None, problem: Problem) -> Grader | None:
     return grader
 
 
-def _read_problem(argument: str) -> str:
-    text = sys.stdin.read(LONGEST_PROBLEM + 1) if argument == "-" else argument
+def _read_problem(words: Sequence[str]) -> str:
+    if not words and sys.stdin.isatty():
+        raise ConfigError('no problem: scale solve "What is 17 * 23?", or scale solve < FILE')
+    text = " ".join(word.strip() for word in words) if words and words != ["-"] else sys.stdin.read(LONGEST_PROBLEM + 1)
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise ConfigError("the problem is not valid UTF-8")
     if not text.strip():

@@ -1,0 +1,66 @@
+"""What the command line says of itself: a wrong one in two lines, and `scale` alone in a screen."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from difflib import get_close_matches
+from importlib.util import find_spec
+from typing import NoReturn
+
+EXTRAS = {
+    "local": ("xllamacpp", "models on this machine"),
+    "view": ("jinja2", "the viewer"),
+    "plots": ("matplotlib", "plots"),
+    "data": ("datasets", "datasets of the Hub"),
+    "sft": ("trl", "fine-tuning"),
+    "ray": ("ray", "runs on Ray"),
+}
+"""The extras of the distribution: a module that each brings, and what it is for."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are two lines: what is wrong, and where the help is."""
+
+    def error(self, message: str) -> NoReturn:
+        """See ArgumentParser."""
+        self.exit(2, f"{self.prog}: error: {message}\nSee {self.prog} --help.\n")
+
+
+def refuse_extra(parser: argparse.ArgumentParser, extra: list[str]) -> NoReturn:
+    """Refuses words that a parser does not know, with the nearest flag that it has."""
+    word = extra[0].partition("=")[0]
+    known = [flag for action in parser._actions for flag in action.option_strings]  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    near = get_close_matches(word, known, 1, cutoff=0.7)
+    parser.error(f"unknown: {' '.join(extra)}{f' (did you mean {near[0]}?)' if near else ''}")
+
+
+def greet() -> int:
+    """Says what the command is, three commands to try, and what is set up here."""
+    from scale_reasoning.engines import fetching
+    from scale_reasoning.engines.catalogue import CATALOGUE, DEFAULT_MODEL
+
+    row = CATALOGUE[DEFAULT_MODEL]
+    here = "is here" if fetching.find(row) else f"is fetched at its first use, {row.size / 1e6:,.0f} MB"
+    server = (
+        "that of OPENAI_BASE_URL" if os.environ.get("OPENAI_BASE_URL") else "none; set OPENAI_BASE_URL or --base-url"
+    )
+    has = {name for name, (module, _) in EXTRAS.items() if find_spec(module) is not None}
+    lacks = [f"{name} ({use})" for name, (_, use) in EXTRAS.items() if name not in has]
+    lines = [
+        "SCALE spends a language model's effort where a problem needs it: it breaks the problem into steps, rates each",
+        "step's difficulty, and thinks only about the hard ones. It compares that with other ways to spend as much.",
+        "",
+        "  scale example                       solve a word problem, the trace live",
+        '  scale solve "What is 17 * 23?"      solve yours; --base-url URL --model NAME for a server\'s model',
+        "  scale doctor                        what the model's two modes are worth, and which method to use",
+        "",
+        f"Model    {DEFAULT_MODEL} {here}; others: scale list models",
+        f"Server   {server}",
+        f"Extras   {', '.join(sorted(has)) or 'none'}{'; not installed: ' + ', '.join(lacks) if lacks else ''}",
+        "",
+        "All commands: scale --help",
+    ]
+    sys.stdout.write("\n".join(lines) + "\n")
+    return 0

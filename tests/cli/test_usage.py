@@ -1,0 +1,65 @@
+"""What the command line says of itself: `scale` alone, wrong flags, problems without quotes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from tests.commands import scale
+from tests.servers import serving
+
+
+def test_scale_alone_says_what_it_is_what_to_try_and_what_is_set_up() -> None:
+    done = scale()
+    assert done.returncode == 0
+    for expected in ("scale example", "scale solve", "scale doctor", "qwen2.5-coder-1.5b", "Server   none", "Extras"):
+        assert expected in done.stdout
+    assert all(len(line) <= 120 for line in done.stdout.splitlines())
+
+
+def test_scale_alone_does_not_print_the_url_of_a_server() -> None:
+    assert "secret" not in scale(env={"OPENAI_BASE_URL": "http://me:secret@127.0.0.1:1/v1"}).stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["eval", "x.jsonl", "--sampels", "3"], "scale eval: error: unknown: --sampels 3 (did you mean --samples?)"),
+        (["solve", "x", "--zzz=3"], "scale solve: error: unknown: --zzz=3"),
+        (["report", "--format", "docx", "x"], "argument --format: invalid choice: 'docx'"),
+        (["plot"], "scale plot: error: the following arguments are required: KIND, RUN"),
+        (["evl"], "scale: error: argument COMMAND: invalid choice: 'evl'"),
+    ],
+)
+def test_a_wrong_command_line_is_answered_in_two_lines(words: list[str], says: str) -> None:
+    done = scale(*words)
+    error, hint = done.stderr.splitlines()
+    assert done.returncode == 2
+    assert says in error
+    assert hint.startswith("See scale")
+    assert hint.endswith("--help.")
+
+
+@pytest.mark.parametrize(
+    ("words", "stdin", "problem"),
+    [
+        (["What", "is", "2", "+", "3?"], "", "What is 2 + 3?"),
+        (["17", "-", "5"], "", "17 - 5"),
+        (["-1/2", "+", "1"], "", "-1/2 + 1"),
+        ([], "What is 2 + 3?\n", "What is 2 + 3?"),
+        (["-"], "What is 2 + 3?\n", "What is 2 + 3?"),
+    ],
+)
+def test_a_problem_needs_no_quotes_and_no_dash(words: list[str], stdin: str, problem: str) -> None:
+    with serving() as server:
+        at = ("--base-url", server.base_url, "--model", "m", "--strategy", "cot", "--quiet", "--json")
+        done = scale("solve", *words, *at, stdin=stdin)
+    assert done.returncode == 0, done.stderr
+    assert server.bodies[0]["messages"][0]["content"].startswith(problem)
+    assert json.loads(done.stdout)["solution"]["answer"] == "12"
+
+
+def test_no_problem_at_all_is_refused() -> None:
+    done = scale("solve", "--strategy", "cot", "--model", "m", "--base-url", "http://127.0.0.1:9/v1")
+    assert done.returncode == 2
+    assert "the problem is empty" in done.stderr
