@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
+from pathlib import Path
 
 import pytest
 from tests.commands import scale
 from tests.servers import serving
+
+from scale_reasoning.cli import _parse, usage
 
 
 def test_scale_alone_says_what_it_is_what_to_try_and_what_is_set_up() -> None:
@@ -63,3 +67,28 @@ def test_no_problem_at_all_is_refused() -> None:
     done = scale("solve", "--strategy", "cot", "--model", "m", "--base-url", "http://127.0.0.1:9/v1")
     assert done.returncode == 2
     assert "the problem is empty" in done.stderr
+
+
+EXAMPLES = usage.list_examples()
+
+
+def test_every_verb_has_examples_and_a_page_and_no_other_has() -> None:
+    verbs = scale("--help").stdout
+    listed = {line.split()[0] for line in verbs.splitlines() if line.startswith("    ") and line[4:5].isalpha()}
+    assert set(EXAMPLES) == listed
+
+
+@pytest.mark.parametrize("verb", EXAMPLES)
+def test_the_examples_of_a_verb_are_in_its_help_and_can_be_read(verb: str) -> None:
+    done = scale(verb, "--help")
+    assert done.returncode == 0
+    assert (Path("docs") / EXAMPLES[verb]["page"]).is_file()
+    for line in EXAMPLES[verb]["try"]:
+        assert f"  {line}\n" in done.stdout
+        words = shlex.split(line.partition("<")[0].partition(">")[0])
+        _parse(words[1:])
+
+
+def test_the_first_line_of_a_long_help_names_what_a_verb_needs() -> None:
+    assert scale("eval", "--help").stdout.splitlines()[0] == "usage: scale eval [options] [what ...]"
+    assert scale("plot", "--help").stdout.splitlines()[0] == "usage: scale plot [options] KIND RUN [RUN ...]"

@@ -104,8 +104,10 @@ def _parser() -> argparse.ArgumentParser:
         listing,
     ):
         group.add(commands)
-    for command in commands.choices.values():
+    sentences = {each.dest: each.help or "" for each in commands._get_subactions()}  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    for verb, command in commands.choices.items():
         command.set_defaults(parser=command)
+        usage.finish(command, verb, sentences[verb])
     return parser
 
 

@@ -81,7 +81,9 @@ def add_strategy(parser: argparse.ArgumentParser, *, without: Collection[str] = 
 def _choose_metavar(flag: Flag) -> str:
     if flag.table is not None:
         return "NAME"
-    return "|".join(flag.choices) if flag.choices else "FILE" if flag.option.name == "prompts" else "X"
+    if flag.choices:
+        return "|".join(flag.choices)
+    return "FILE" if flag.option.name == "prompts" else "0..1" if flag.option.high == 1 else "N"
 
 
 def _write_help(flag: Flag) -> str:

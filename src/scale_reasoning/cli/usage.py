@@ -1,13 +1,17 @@
-"""What the command line says of itself: a wrong one in two lines, and `scale` alone in a screen."""
+"""What the command line says of itself: wrong words in two lines, help with examples, and `scale` alone in a screen."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
+import tomllib
+from collections.abc import Mapping
 from difflib import get_close_matches
+from functools import cache
 from importlib.util import find_spec
-from typing import NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 
 EXTRAS = {
     "local": ("xllamacpp", "models on this machine"),
@@ -20,12 +24,50 @@ EXTRAS = {
 """The extras of the distribution: a module that each brings, and what it is for."""
 
 
+MOST_FLAGS = 5
+"""A verb with more is shown as `[options]` in the first line of its help."""
+
+
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are two lines: what is wrong, and where the help is."""
+    """A parser whose errors are two lines (what is wrong, and where the help is), and whose help begins with one."""
 
     def error(self, message: str) -> NoReturn:
         """See ArgumentParser."""
         self.exit(2, f"{self.prog}: error: {message}\nSee {self.prog} --help.\n")
+
+    def format_help(self) -> str:
+        """See ArgumentParser."""
+        if sum(bool(action.option_strings) for action in self._actions) > MOST_FLAGS:
+            formatter = self._get_formatter()
+            formatter.add_usage(None, self._get_positional_actions(), [], prefix="")
+            words = formatter.format_help().split()[len(self.prog.split()) :]
+            self.usage = " ".join(["%(prog)s [options]", *words])
+        return super().format_help()
+
+
+class Formatter(argparse.HelpFormatter):
+    """Wraps text, but no line that is set in."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        lines = text.splitlines()
+        return "\n".join(
+            each if each.startswith(" ") else super(Formatter, self)._fill_text(each, width, indent) for each in lines
+        )
+
+
+def finish(command: argparse.ArgumentParser, verb: str, sentence: str) -> None:
+    """Gives a verb's help its sentence, if it has no description, and its examples."""
+    said = list_examples()[verb]
+    command.formatter_class = Formatter
+    command.description = command.description or f"{sentence[:1].upper()}{sentence[1:]}."
+    examples = "\n".join(f"  {line}" for line in said["try"])
+    command.epilog = f"examples:\n{examples}\n\nMore: docs/{said['page']}"
+
+
+@cache
+def list_examples() -> Mapping[str, Mapping[str, Any]]:
+    """The commands to try and the page of each verb: examples.toml."""
+    return tomllib.loads(Path(__file__).with_name("examples.toml").read_text(encoding="utf-8"))
 
 
 def refuse_extra(parser: argparse.ArgumentParser, extra: list[str]) -> NoReturn:
