@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scale_reasoning.cli import chosen, estimate, options, running
+from scale_reasoning.cli import chosen, estimate, options, recipes, running
 from scale_reasoning.cli.flags import RunFlags
 from scale_reasoning.cli.manifest import change_manifest, make_manifest, require_unchanged
 from scale_reasoning.cli.options import Commands
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 def add(commands: Commands) -> None:
     """Adds the verbs."""
     evaluate = commands.add_parser("eval", help="evaluate strategies on datasets; resumable")
-    evaluate.add_argument("what", nargs="*", help="dataset names or files, or one recipe (.toml) or manifest (.json)")
+    evaluate.add_argument("what", nargs="*", help="dataset names or files, or one recipe (a name of "
+                          "`scale list recipes`, or .toml) or manifest (.json)")  # fmt: skip
     evaluate.add_argument("--resume", type=Path, metavar="RUN", help="resume a run with its settings")
     _add_take_from(evaluate)
     options.add_run(evaluate, several=True)
@@ -75,11 +76,12 @@ def _read_what(what: Sequence[str], flags: RunFlags) -> tuple[Manifest, str]:
     """The manifest of what is named (datasets, or one recipe or manifest), and a title for its folder."""
     if not what:
         raise ConfigError("what to evaluate? name a dataset, a recipe, or --resume RUN")
-    file = Path(what[0])
-    if file.suffix == ".toml" or file.name.endswith("manifest.json"):
+    for name in what:
+        if (file := recipes.find_run(name)) is None:
+            continue
         if len(what) > 1:
-            raise ConfigError(f"{file}: name only one recipe or manifest")
-        return change_manifest(manifests.read(file), flags, str(file)), file.stem
+            raise ConfigError(f"{name}: name only one recipe or manifest")
+        return change_manifest(manifests.read(file), flags, name), file.stem
     manifest = make_manifest(flags, what, chosen.make_strategies(flags.strategy))
     names = dict.fromkeys(str(cell.strategy["name"]) for cell in manifest.cells)
     return manifest, "-".join([*(Path(name).stem for name in what), *names])

@@ -1,4 +1,4 @@
-"""`scale list`: what there is to choose from: models, and strategies, allocators and assessors with their options."""
+"""`scale list`: what there is to choose from: models, recipes, and strategies, allocators and assessors with options."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import sys
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, cast
 
+from scale_reasoning.cli import recipes
 from scale_reasoning.cli.fetch import list_models
 from scale_reasoning.cli.options import Commands
+from scale_reasoning.errors import ConfigError
 from scale_reasoning.strategies import describe
 from scale_reasoning.strategies.options import options_of
 from scale_reasoning.strategies.table import TABLES, Table, find_tables
@@ -25,17 +27,26 @@ KINDS = {"strategies": "strategy", "allocators": "allocator", "assessors": "asse
 
 def add(commands: Commands) -> None:
     """Adds the verb."""
-    parser = commands.add_parser("list", help="list models, strategies, allocators or assessors")
-    parser.add_argument("what", choices=["models", *KINDS])
+    parser = commands.add_parser("list", help="list models, recipes, strategies, allocators or assessors")
+    parser.add_argument("what", choices=["models", "recipes", *KINDS])
+    parser.add_argument("--show", metavar="NAME", help="print one recipe")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the list."""
+    """Prints the list, or one recipe."""
     from rich.console import Console
 
-    table = list_models() if args.what == "models" else list_table(_find_table(args.what))
+    if args.show is not None:
+        if args.what != "recipes":
+            raise ConfigError(f"--show {args.show}: only recipes can be shown: scale list recipes --show NAME")
+        print(recipes.read_text(args.show), end="")
+        return 0
+    made = {"models": list_models, "recipes": recipes.list_recipes}
+    table = made[args.what]() if args.what in made else list_table(_find_table(args.what))
     Console(highlight=False, width=None if sys.stdout.isatty() else LINE).print(table)
+    if args.what == "recipes":
+        print(recipes.HOW)
     return 0
 
 

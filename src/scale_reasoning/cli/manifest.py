@@ -42,9 +42,11 @@ def make_manifest(flags: RunFlags, datasets: Sequence[str], strategies: Sequence
 def change_manifest(manifest: Manifest, flags: RunFlags, where: str) -> Manifest:
     """The manifest of a recipe, `where`, with what flags change: model, servers, data folder, numbers.
 
-    Raises ConfigError for flags that change what the recipe decides.
+    Of a recipe with several models, `--model` takes the one that it names. Raises ConfigError for flags that change
+    what the recipe decides.
     """
     refuse(flags, where, IN_RECIPES)
+    manifest = _choose_model(manifest, flags, where)
     default = _locate(flags).base_url
     changes = {key: each for key, each in pick_given(flags.model.model).items() if key not in SERVER_KEYS}
     models = move(flags.model.model, {cell.model: replace(cell.model, **changes) for cell in manifest.cells})
@@ -52,6 +54,18 @@ def change_manifest(manifest: Manifest, flags: RunFlags, where: str) -> Manifest
     cells = tuple(replace(cell, dataset=replace(cell.dataset, **pick_given(flags.data))) for cell in manifest.cells)
     run = {key: value for part, key, value in flags.list_fixed() if part == "run"}
     return replace(manifest, cells=cells, reuse=manifest.reuse and flags.reuse, synthesis={}, tuning=None, **run)
+
+
+def _choose_model(manifest: Manifest, flags: RunFlags, where: str) -> Manifest:
+    """The manifest with the one model of several that `--model` names. Raises ConfigError where none has that name."""
+    named = flags.model.model.model
+    models = dict.fromkeys(cell.model.model for cell in manifest.cells)
+    if named is None or len(models) == 1:
+        return manifest
+    if named not in models:
+        names = ", ".join(name or "one without a name" for name in models)
+        raise ConfigError(f"--model {named}: {where} has several models: name one of {names}, or leave the flag out")
+    return replace(manifest, cells=tuple(cell for cell in manifest.cells if cell.model.model == named))
 
 
 def _locate(flags: RunFlags) -> ModelSpec:

@@ -9,6 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, cast
 
+from scale_reasoning.arithmetic.problems import LEVELS
 from scale_reasoning.cli.flags import ModelFlags, RunFlags, StrategyFlags, name_flag
 from scale_reasoning.engines.catalogue import DEFAULT_MODEL
 from scale_reasoning.engines.connection import Access, ModelSpec, find_family
@@ -171,7 +172,7 @@ def add_run(parser: argparse.ArgumentParser, *, several: bool = False, folder: s
     add("--limit", type=int, metavar="N", help="the first N problems of each dataset")
     add("--data-dir", metavar="DIR", help="read DIR/NAME.jsonl instead of the Hub")
     add("--split", help="split of a dataset (arithmetic: train, validation, test)")
-    add("--level", help="level of arithmetic: easy, medium, hard")
+    add("--level", help=f"level of arithmetic: {', '.join(LEVELS)}")
     add("--problem-field", metavar="NAME", help="field of the problem's text in your own file")
     add("--answer-field", metavar="NAME", help="field of the gold answer in your own file")
     add("--grader", metavar="NAME", help="integer or symbolic (default: chosen by each gold answer)")

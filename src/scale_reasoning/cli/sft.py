@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scale_reasoning.children import running
+from scale_reasoning.cli import recipes
 from scale_reasoning.cli.options import Commands, say
 from scale_reasoning.errors import ConfigError, ScaleError
 
@@ -33,7 +34,8 @@ def add(commands: Commands) -> None:
         description="Fine-tunes as a recipe says (docs/fine-tuning.md). Exit codes: 0 done, 1 the training failed, "
         "2 usage or configuration.",
     )
-    parser.add_argument("recipe", type=Path, metavar="RECIPE", help="a recipe (.toml); flags override it")
+    parser.add_argument("recipe", type=Path, metavar="RECIPE", help="a recipe (a name of `scale "
+                        "list recipes`, or .toml); flags override it")  # fmt: skip
     parser.add_argument("--gpus", type=int, metavar="N", help="GPUs of this machine to train on")
     parser.add_argument("--lora", action="store_true", help="train an adapter on all linear layers, and merge it")
     parser.add_argument("--rows", metavar="FILE", help="the train.jsonl to train on")
@@ -49,9 +51,10 @@ def run(args: argparse.Namespace) -> int:
     from scale_reasoning.synth import rows, sft
 
     flags = {key: value for key in ("gpus", "rows", "model") if (value := getattr(args, key)) is not None}
-    recipe = sft.read(args.recipe, {**flags, **({"method": "lora"} if args.lora else {})})
+    file = recipes.locate(str(args.recipe))
+    recipe = sft.read(file, {**flags, **({"method": "lora"} if args.lora else {})})
     data = rows.read(Path(recipe.rows))
-    out: Path = args.out or Path("runs") / f"scale-{args.recipe.stem}"
+    out: Path = args.out or Path("runs") / f"scale-{file.stem}"
     if args.dry_run:
         _print_plan(recipe, data, out, resume=args.resume)
         return 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scale_reasoning.cli import chosen, estimate, options, running
+from scale_reasoning.cli import chosen, estimate, options, recipes, running
 from scale_reasoning.cli.flags import RunFlags, name_flag
 from scale_reasoning.cli.manifest import change_manifest, make_manifest, refuse, require_unchanged
 from scale_reasoning.cli.options import Commands
@@ -65,7 +65,8 @@ class SynthFlags:
 def add(commands: Commands) -> None:
     """Adds the verb."""
     parser = commands.add_parser("synth", help="traces to train on, filtered by answer; resumable")
-    parser.add_argument("recipe", nargs="?", type=Path, help="a recipe (.toml) or manifest (.json) of the run to make")
+    parser.add_argument("recipe", nargs="?", type=Path, help="a recipe (a name of `scale list recipes`, or "
+                        ".toml) or manifest (.json) of the run to make")  # fmt: skip
     add = parser.add_argument
     add("--dataset", nargs="+", metavar="NAME", help="problems: limo, limo-v2, arithmetic, a file, a name on the Hub")
     add("--from", dest="runs", nargs="+", type=Path, metavar="RUN", help="use existing runs instead of a new one")
@@ -192,7 +193,8 @@ def _make_manifest(flags: SynthFlags, settings: SynthesisOptions) -> Manifest:
     from scale_reasoning.synth.splits import use_train_split
 
     if flags.recipe:
-        manifest = change_manifest(manifests.read(flags.recipe), flags.run, str(flags.recipe))
+        name = str(flags.recipe)
+        manifest = change_manifest(manifests.read(recipes.locate(name)), flags.run, name)
     else:
         run = replace(flags.run, samples=flags.run.samples or SAMPLES)
         manifest = make_manifest(run, flags.dataset, [chosen.make_strategy(run.strategy)])

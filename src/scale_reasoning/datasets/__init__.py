@@ -15,7 +15,7 @@ from scale_reasoning.datasets import arithmetic, benchmarks, everyday, files, hu
 from scale_reasoning.datasets.dataset import Dataset, DatasetOptions
 from scale_reasoning.errors import ConfigError
 
-__all__ = ["DATASETS", "Dataset", "DatasetOptions", "Loader", "load"]
+__all__ = ["DATASETS", "Dataset", "DatasetOptions", "Loader", "find_loader", "load"]
 
 Loader = Callable[[DatasetOptions], Dataset]
 
@@ -61,16 +61,21 @@ def load(
         steps=steps,
         digits=digits,
     )
-    path = Path(name_or_path)
-    if name_or_path in DATASETS:
-        return DATASETS[name_or_path](options)
-    if path.suffix in files.FORMATS or path.exists():
-        return files.load(path, options)
-    if hub.NAME.fullmatch(name_or_path):
-        return hub.load(name_or_path, options)
+    if (loader := find_loader(name_or_path)) is not None:
+        return loader(options)
     close = get_close_matches(name_or_path.lower(), DATASETS, n=3)
     meant = f" Did you mean {' or '.join(close)}?" if close else ""
     raise ConfigError(
         f"no dataset {name_or_path!r}.{meant} There are {', '.join(DATASETS)}, files ({', '.join(files.FORMATS)}) "
         f"and owner/name on the Hub"
     )
+
+
+def find_loader(name_or_path: str) -> Loader | None:
+    """What loads a dataset; None for what is neither a name in `DATASETS`, a file nor a name on the Hub."""
+    path = Path(name_or_path)
+    if name_or_path in DATASETS:
+        return DATASETS[name_or_path]
+    if path.suffix in files.FORMATS or path.exists():
+        return partial(files.load, path)
+    return partial(hub.load, name_or_path) if hub.NAME.fullmatch(name_or_path) else None
