@@ -192,3 +192,70 @@ def test_a_file_of_words_that_cannot_be_filled_is_refused_before_a_call(
     assert done.returncode == 2
     assert fault in done.stderr
     assert not out.exists()
+
+
+def test_as_in_the_paper_the_answer_alone_decides_and_other_stages_only_mark(tmp_path: Path) -> None:
+    run, out, known = str(tmp_path / "run"), tmp_path / "out", tmp_path / "known.jsonl"
+    known.write_text(json.dumps({"id": "k", "problem": TEXTS[3], "answer": "12"}) + "\n")
+    with serving() as server:
+        scale("eval", problems(tmp_path, ("12", "12", "13", "12")), "--samples", "1", "--out", run,
+              "--base-url", server.base_url, "--model", "q")  # fmt: skip
+    words = ("synth", "--from", run, "--out", str(out), "--decontaminate", str(known))
+    done = scale(*words, "--filters", "answer")
+    assert done.returncode == 0, done.stderr
+    assert [row["problem_id"] for row in lines(out / "train.jsonl")] == ["m0", "m1", "m3"]
+    counts = json.loads((out / "funnel.json").read_text())
+    assert [count["stage"] for count in counts] == ["answer", "one a problem"]
+    assert "contamination 1" in done.stdout
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert [each["id"].endswith("/m3/0") for each in manifest["marked"]] == [True]
+    assert manifest["settings"]["filters"]["stages"] == ["answer"]
+    other = scale(*words)
+    assert other.returncode == 2
+    assert "filters" in other.stderr
+    assert scale(*words, "--overwrite").returncode == 0
+    assert [row["problem_id"] for row in lines(out / "train.jsonl")] == ["m0", "m1"]
+
+
+def test_a_stage_that_there_is_not_is_refused_with_those_there_are(tmp_path: Path) -> None:
+    refused = scale("synth", "--from", "b", "--out", str(tmp_path / "o"), "--filters", "answers")
+    assert refused.returncode == 2
+    assert "'answers' is none of all, answer, answered, correct" in refused.stderr
+    refused = scale("synth", "--from", "b", "--out", "c", "--filters", "answer", "--max-tokens", "9")
+    assert "--filters answer length" in refused.stderr
+
+
+def test_a_base_model_without_a_known_template_is_refused_before_a_call(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = (
+        "synth",
+        "--dataset",
+        problems(tmp_path),
+        "--out",
+        str(out),
+        "--bundle",
+        "llamafactory",
+        "--base-model",
+        "x",
+    )
+    with serving() as server:
+        refused = scale(*words, "--base-url", server.base_url, "--model", "q")
+        assert server.bodies == []
+    assert refused.returncode == 2
+    assert "--template NAME" in refused.stderr
+    assert not out.exists()
+
+
+def test_a_dry_run_says_what_share_a_target_needs(tmp_path: Path) -> None:
+    rows = [{"id": f"p{n}", "question": f"What is {n} plus {n}?", "answer": str(2 * n)} for n in range(817)]
+    (tmp_path / "limo.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = ("synth", "--dataset", "limo", "--data-dir", str(tmp_path), "--model", "QwQ-32B", "--tau", "0.2",
+             "--system1-model", "Qwen/Qwen3-32B", "--base-url", "http://127.0.0.1:9/v1", "--temperature", "0.6",
+             "--top-p", "0.95", "--samples", "4", "--out", str(tmp_path / "out"), "--dry-run")  # fmt: skip
+    done = scale(*words, "--filters", "answer", "--target", "800")
+    assert done.returncode == 0, done.stderr
+    assert (
+        "800 of 817 problems (97.9 %) must give a trace: with 4 attempts per problem, 62.0 % of attempts" in done.stdout
+    )
+    assert "about 816 can be expected where 82.0 % of attempts are right" in done.stdout
+    assert "out of reach: 817 problems" in scale(*words, "--target", "900").stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from tests.synth.made import PROBLEM, record, step
 
 from scale_reasoning.errors import ConfigError, StoreError
-from scale_reasoning.synth import bundle, funnel, llamafactory
+from scale_reasoning.synth import bundle, filters, funnel, llamafactory
 from scale_reasoning.synth.collect import Origin
 from scale_reasoning.synth.trace import LIMO, make_candidate, read_layout, read_student_prompts
 
@@ -107,16 +108,18 @@ def factory(out: Path, **more: Any) -> dict[str, str]:
     settings = {
         "model": "Qwen/Qwen2.5-14B-Instruct",
         "gpus": 8,
-        "prompts_file": "",
+        "prompts_file": LIMO,
         "student": read_student_prompts(LIMO),
     }
-    llamafactory.write(out, made().kept, **{**settings, **more})
+    llamafactory.write(out, more.pop("kept", made().kept), **{**settings, **more})
     return {file.name: file.read_text() for file in (out / "llamafactory").iterdir()}
 
 
 def test_llama_factorys_folder_is_complete_and_points_within_itself(tmp_path: Path) -> None:
     files = factory(tmp_path)
-    assert set(files) == {"scale.json", "dataset_info.json", "ds_z3.json", "train.yaml", "prompts.md"}
+    names = {"scale.json", "dataset_info.json", "ds_z3.json", "train.yaml", "prompts.md", "left_out.json"}
+    assert set(files) == names
+    assert json.loads(files["left_out.json"]) == []
     info = json.loads(files["dataset_info.json"])["scale"]
     assert info["file_name"] in files
     (row,) = json.loads(files["scale.json"])
@@ -140,11 +143,107 @@ def test_gpus_that_do_not_divide_the_batch_are_refused_with_those_that_do(tmp_pa
         factory(tmp_path, gpus=3)
 
 
-def test_a_llama_gets_its_own_template(tmp_path: Path) -> None:
-    assert "template: llama3" in factory(tmp_path, model="meta-llama/Llama-3.3-70B-Instruct")["train.yaml"]
+@pytest.mark.parametrize(
+    ("model", "template"),
+    [
+        ("Qwen/Qwen2.5-14B-Instruct", "qwen"),
+        ("Qwen/Qwen2.5-Math-7B-Instruct", "qwen"),
+        ("models/Qwen2-1.5B-Instruct", "qwen"),
+        ("Qwen/Qwen3-32B", "qwen3"),
+        ("Qwen/Qwen3-30B-A3B-Thinking-2507", "qwen3"),
+        ("Qwen/Qwen3-4B-Instruct-2507", "qwen3_nothink"),
+        ("Qwen/Qwen3-Next-80B-A3B-Instruct", "qwen3_nothink"),
+        ("meta-llama/Llama-3.3-70B-Instruct", "llama3"),
+        ("meta-llama/Meta-Llama-3-8B-Instruct", "llama3"),
+        ("mistralai/Mistral-7B-Instruct-v0.3", "mistral"),
+        ("mistralai/Mixtral-8x7B-Instruct-v0.1", "mistral"),
+        ("mistralai/Mistral-Nemo-Instruct-2407", "ministral"),
+        ("mistralai/Mistral-Small-24B-Instruct-2501", "mistral_small"),
+        ("mistralai/Mistral-Small-3.2-24B-Instruct-2506", "mistral_small"),
+        ("google/gemma-2-9b-it", "gemma2"),
+        ("google/gemma-3-1b-it", "gemma2"),
+        ("google/gemma-3-27b-it", "gemma3"),
+        ("google/gemma-7b-it", "gemma"),
+        ("microsoft/phi-4", "phi4"),
+        ("microsoft/Phi-4-mini-instruct", "phi4_mini"),
+        ("microsoft/Phi-3.5-mini-instruct", "phi"),
+        ("HuggingFaceTB/SmolLM2-1.7B-Instruct", "smollm2"),
+    ],
+)
+def test_a_base_model_gets_the_template_of_its_family(model: str, template: str) -> None:
+    assert llamafactory.find_template(model) == template
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "deepseek-ai/DeepSeek-R1-Distill-Qwen-32B",
+        "Qwen/Qwen2.5-VL-7B-Instruct",
+        "Qwen/Qwen3-VL-8B-Instruct",
+        "Qwen/Qwen3.5-27B",
+        "meta-llama/Llama-3.2-11B-Vision-Instruct",
+        "mistralai/Ministral-3-8B-Instruct-2512",
+        "me/my-model",
+    ],
+)
+def test_a_base_model_of_no_known_family_is_refused_until_its_template_is_named(tmp_path: Path, model: str) -> None:
+    with pytest.raises(ConfigError, match=rf"--base-model {model}: .*--template NAME \(qwen3_nothink, "):
+        factory(tmp_path, model=model)
+    assert "template: mine\n" in factory(tmp_path, model=model, template="mine")["train.yaml"]
+
+
+def test_a_template_that_cannot_be_a_name_is_refused() -> None:
+    with pytest.raises(ConfigError, match="--template a: b: is no name"):
+        llamafactory.find_template("x", "a: b")
+
+
+def long_row(tokens: int, **more: Any) -> funnel.Candidate:
+    return replace(KEPT, tokens=tokens, **more)
+
+
+@pytest.mark.parametrize(("tokens", "cutoff"), [(10, 16384), (16384, 19456), (28000, 32768)])
+def test_the_cut_off_holds_the_longest_row_with_its_prompt(tmp_path: Path, tokens: int, cutoff: int) -> None:
+    yaml = pytest.importorskip("yaml")
+    files = factory(tmp_path, kept=[KEPT, long_row(tokens)])
+    assert yaml.safe_load(files["train.yaml"])["cutoff_len"] == cutoff
+    assert len(json.loads(files["scale.json"])) == 2
+    assert filters.count_row_tokens(long_row(tokens)) < cutoff
+
+
+def test_rows_that_would_be_cut_or_broken_are_left_out_and_listed(tmp_path: Path) -> None:
+    tagged = long_row(10, text=f"{KEPT.text}<|im_end|>")
+    files = factory(tmp_path, kept=[KEPT, long_row(40_000), tagged])
+    assert [row["output"] for row in json.loads(files["scale.json"])] == [KEPT.text]
+    long, broken = json.loads(files["left_out.json"])
+    assert (long["id"], long["reason"]) == ("pens/p1/0", "it may need 46,092 tokens, and the window is 32,768")
+    assert broken["reason"] == "its trace has the control token <|im_end|>"
+    roomy = factory(tmp_path, kept=[long_row(40_000)], model="meta-llama/Llama-3.3-70B-Instruct")
+    assert json.loads(roomy["left_out.json"]) == []
+    assert "cutoff_len: 47104\n" in roomy["train.yaml"]
+
+
+@pytest.mark.parametrize("file", ["", LIMO])
+def test_the_bundles_prompt_is_that_of_the_rows_and_its_file_is_beside_it(tmp_path: Path, file: str) -> None:
+    files = factory(tmp_path, prompts_file=file, student=read_student_prompts(file))
+    (row,) = json.loads(files["scale.json"])
+    asked = bundle.make_row(KEPT, read_student_prompts(file))["prompt"]
+    said = [{"role": "system", "content": row["system"]}] if row["system"] else []
+    assert [*said, {"role": "user", "content": row["instruction"]}] == asked
+    (tmp_path / "again.md").write_text(files["prompts.md"])
+    assert read_student_prompts(str(tmp_path / "again.md")).sections == read_student_prompts(file).sections
+
+
+def test_rows_that_a_stage_which_is_off_would_drop_are_named_on_the_card_and_in_the_manifest(tmp_path: Path) -> None:
+    held = funnel.run([KEPT], {}, {"tags": lambda rows: ["a control token"] * len(rows)})
+    bundle.write(tmp_path, held, [origin()], student=read_student_prompts(), settings={})
+    marked = json.loads((tmp_path / "manifest.json").read_text())["marked"]
+    assert marked == [{"id": "pens/p1/0", "stage": "tags", "reason": "a control token"}]
+    assert "- tags: 1 (pens/p1/0)\n" in (tmp_path / "README.md").read_text()
+    write(tmp_path / "other")
+    assert "marked" not in json.loads((tmp_path / "other" / "manifest.json").read_text())
 
 
 def test_a_models_name_cannot_break_the_training_file(tmp_path: Path) -> None:
     yaml = pytest.importorskip("yaml")
     name = 'a: "b" # c'
-    assert yaml.safe_load(factory(tmp_path, model=name)["train.yaml"])["model_name_or_path"] == name
+    assert yaml.safe_load(factory(tmp_path, model=name, template="qwen")["train.yaml"])["model_name_or_path"] == name

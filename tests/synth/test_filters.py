@@ -8,7 +8,7 @@ import pytest
 from tests.synth.made import PROBLEM, record, step
 
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.synth.filters import Limits, make_filters
+from scale_reasoning.synth.filters import ALL, STAGES, WINDOW, Limits, count_row_tokens, make_checks, make_filters
 from scale_reasoning.synth.funnel import Candidate, run
 from scale_reasoning.types import Call, Failure, Grade, Mode, Problem, Solution, Stage, Usage
 
@@ -81,7 +81,7 @@ WRONG = Grade(correct=False, grader="integer", reason="5 is not 4")
             "tags",
             "its problem has a thinking tag",
         ),
-        (candidate(tokens=16_385), "length", "16,385 tokens, at most 16,384 are allowed"),
+        (candidate(tokens=32_760), "length", "32,760 tokens, with its prompt at most 32,768 fit the training window"),
     ],
 )
 def test_a_bad_attempt_is_dropped_where_it_should_be_with_its_reason(one: Candidate, stage: str, told: str):
@@ -206,8 +206,79 @@ def test_the_target_keeps_the_first_and_drops_the_surplus():
         ({"choose": "best"}, "choose: 'best' is none of fewest, most, first, all"),
         ({"max_tokens": 0}, "max_tokens: must be at least 1, not 0"),
         ({"target": -1}, "target: must be at least 1, not -1"),
+        ({"filters": ("answer", "tag")}, f"filters: 'tag' is none of all, answer, {', '.join(STAGES)}"),
+        ({"filters": ("all", "tags")}, "filters: name all alone, or the stages that are on"),
+        ({"filters": ()}, "filters: name all alone, or the stages that are on"),
     ],
 )
 def test_a_setting_out_of_range_is_refused_by_its_name(settings: dict[str, Any], told: str):
     with pytest.raises(ConfigError, match=told):
         Limits(**settings)
+
+
+PAPER = {"filters": ("answer",)}
+UNTIDY = [
+    candidate(solution=Solution(answer="4", form="stated", steps=(step(),))),
+    candidate(steps=[step(), step(finish_reason="length")]),
+    candidate(text=TRACE.replace("Two", "So, wait. " * 60)),
+    candidate(text=f"{TRACE}<|im_end|>"),
+    candidate(tokens=99_999),
+]
+"""A right answer each, and what a stage beside the answer's drops."""
+
+
+@pytest.mark.parametrize("one", UNTIDY)
+def test_as_in_the_paper_only_the_answer_decides(one: Candidate):
+    assert drops(one) != []
+    assert drops(one, **PAPER) == []
+
+
+@pytest.mark.parametrize(
+    ("one", "told"),
+    [
+        (candidate(grade=WRONG), "its answer is 4, the gold answer is 4 (5 is not 4)"),
+        (candidate(grade=None), "its answer was not graded"),
+        (candidate(problem=replace(PROBLEM, answer=None)), "its problem has no gold answer to compare with"),
+        (candidate(solution=None, text=""), "it has no solution"),
+    ],
+)
+def test_the_answer_is_a_stage_whatever_else_is_on(one: Candidate, told: str):
+    for filters in (("answer",), ("tags",), ("answer", "length")):
+        assert drops(one, filters=filters) == [("answer", told)]
+
+
+def test_as_in_the_paper_problems_that_are_alike_or_a_benchmarks_stay():
+    alike = candidate(problem=replace(PROBLEM, id="p2"))
+    assert [stage for stage, _ in drops(candidate(), alike)] == ["duplicates"]
+    assert drops(candidate(), alike, **PAPER) == []
+    assert drops(candidate(), alike, filters=("duplicates",)) != []
+
+
+def test_one_trace_per_problem_and_the_target_are_choices_of_their_own():
+    assert kept_samples(samples(90, 30, 20), **PAPER) == [2]
+    assert kept_samples(samples(90, 30, 20), choose="all", **PAPER) == [0, 1, 2]
+    assert kept_samples(samples(90, 30, 20), choose="all", target=2, **PAPER) == [0, 1]
+
+
+def test_the_stages_that_are_on_come_in_the_order_of_all():
+    assert list(make_filters(Limits())) == [*STAGES[:6], "one a problem", *STAGES[6:]]
+    assert list(make_filters(Limits(filters=("length", "correct", "tags"), target=1))) == [
+        *("answer", "correct", "tags", "length", "one a problem", "target")
+    ]
+
+
+def test_what_a_stage_that_is_off_would_drop_is_marked_and_kept():
+    came = [replace(one, problem=replace(PROBLEM, id=f"p{n}")) for n, one in enumerate(UNTIDY)]
+    limits = Limits(**PAPER, choose="all")
+    funnel = run(came, make_filters(limits), make_checks(limits))
+    assert len(funnel.kept) == len(came)
+    marked = [(one.candidate.problem.id, one.stage) for one in funnel.marked if one.stage != "duplicates"]
+    assert marked == list(zip([f"p{n}" for n in range(5)], ("answered", *STAGES[2:6]), strict=True))
+    assert not make_checks(Limits(filters=(ALL,)))
+
+
+def test_a_row_that_fits_the_window_with_its_prompt_stays():
+    room = WINDOW - count_row_tokens(candidate(tokens=0))
+    assert drops(candidate(tokens=room)) == []
+    assert [stage for stage, _ in drops(candidate(tokens=room + 1))] == ["length"]
+    assert [stage for stage, _ in drops(candidate(tokens=51), max_tokens=50)] == ["length"]

@@ -16,7 +16,14 @@ from scale_reasoning.errors import ConfigError
 from scale_reasoning.runs.attempt import solve
 from scale_reasoning.strategies import make
 from scale_reasoning.synth.bundle import make_row
-from scale_reasoning.synth.trace import LIMO, make_candidate, make_prompt, read_layout, read_student_prompts
+from scale_reasoning.synth.trace import (
+    LIMO,
+    make_candidate,
+    make_prompt,
+    name_prompts_file,
+    read_layout,
+    read_student_prompts,
+)
 from scale_reasoning.types import Message, Mode, Solution, Tally, Trial, Usage
 
 EASY = step("How many does she buy?", text=r"She buys 2. \boxed{2}")
@@ -96,7 +103,13 @@ def test_a_users_layout_replaces_a_section_and_an_unknown_one_is_refused(tmp_pat
 def test_the_prompt_of_a_row_is_what_cot_sends() -> None:
     for file in ("", LIMO):
         engine = Scripted([("", r"\boxed{4}")])
-        asyncio.run(solve(PROBLEM, make("cot", {"prompts": file}), endpoints=endpoints(engine, "q", profile="qwen3")))
+        asyncio.run(
+            solve(
+                PROBLEM,
+                make("cot", {"prompts": str(name_prompts_file(file))}),
+                endpoints=endpoints(engine, "q", profile="qwen3"),
+            )
+        )
         (request,) = engine.requests
         assert request.mode is Mode.SYSTEM2
         assert request.messages == make_prompt(PROBLEM, read_student_prompts(file))

@@ -15,6 +15,7 @@ from scale_reasoning.cli.options import Commands
 from scale_reasoning.cli.traces import (
     FilteredRuns,
     check_problems,
+    describe_reach,
     filter_runs,
     list_allowed,
     make_table,
@@ -75,13 +76,17 @@ def add(commands: Commands) -> None:
     group = parser.add_argument_group("traces")
     add = group.add_argument
     add("--target", type=int, metavar="N", help="traces wanted; starts no more attempts than that can need")
-    add("--max-tokens", type=int, metavar="N", help="longest trace in response tokens (default 16384)")
+    add("--filters", nargs="+", metavar="STAGE", help="stages that are on: all (default), or answer (as in the paper: "
+        "only the answer counts) and any others; see docs/synthesis.md")  # fmt: skip
+    add("--max-tokens", type=int, metavar="N", help="longest trace in response tokens (default: with its prompt, the "
+        "window that the recipes for Table 3 train on, 32768)")  # fmt: skip
     add("--choose", metavar="RULE", help="which trace of a problem: fewest tokens (default), most, first, all")
     add("--decontaminate", nargs="+", metavar="NAME", help="more datasets or files whose problems are kept out")
     add("--layout", metavar="FILE", help="the layout of a trace, instead of trace.md's sections")
-    add("--student-prompts", metavar="FILE", help="a CoT prompts file: the prompt that the student gets")
+    add("--student-prompts", metavar="FILE", help="a CoT prompts file, or limo: the prompt that the student gets")
     add("--bundle", choices=("llamafactory",), help="also write a folder for another trainer")
     add("--base-model", metavar="MODEL", help="the model that the bundle trains (default Qwen/Qwen2.5-32B-Instruct)")
+    add("--template", metavar="NAME", help="the bundle's chat template (default: by the base model's name)")
     add("--gpus", type=int, metavar="N", help="GPUs that the bundle trains on (default 8)")
     add("--allow-test-split", action="store_true", default=None, help="use problems of test splits and benchmarks")
     add("--overwrite", action="store_true", help="replace the traces that are in OUT")
@@ -122,7 +127,11 @@ def _read_flags(args: argparse.Namespace) -> SynthFlags:
         raise ConfigError(f"--out {out}: the traces of --resume {args.resume} go there; to put them elsewhere, "
                           f"scale synth --from {args.resume / RUN} --out {out}")  # fmt: skip
     settings = {each.name: getattr(args, each.name) for each in fields(SynthesisOptions)}
-    settings["decontaminate"] = None if args.decontaminate is None else tuple(args.decontaminate)
+    for key in ("filters", "decontaminate"):
+        settings[key] = None if settings[key] is None else tuple(settings[key])
+    if args.max_tokens and args.filters and not {"all", "length"} & set(args.filters):
+        raise ConfigError(f"--max-tokens {args.max_tokens}: the stage length is off; add it: --filters "
+                          f"{' '.join(args.filters)} length")  # fmt: skip
     return options.read(
         SynthFlags,
         args,
@@ -165,7 +174,8 @@ def _start(flags: SynthFlags) -> int:
     manifest, problems = running.prepare_new(flags.run, manifest)
     check_problems(manifest, problems, settings)
     if flags.run.dry_run:
-        print("\n".join([estimate.estimate(manifest, problems), *_describe_target(settings)]))
+        lines = [*_describe_target(settings), *describe_reach(manifest, problems, settings)]
+        print("\n".join([estimate.estimate(manifest, problems), *lines]))
         return 0
     with create(flags.folder, manifest, problems) as store:
         return _make(flags, settings, store)

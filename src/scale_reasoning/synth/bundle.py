@@ -86,12 +86,14 @@ def write(
     counts = [{"stage": c.stage, "came": c.came, "dropped": c.dropped, "kept": c.kept} for c in funnel.counts]
     lines = _to_json_lines(rows)
     made = {"settings": settings, "funnel": counts, "origins": origins, "train_sha256": sha256(lines).hexdigest()}
+    if funnel.marked:
+        made["marked"] = [{"id": one.candidate.id, "stage": one.stage, "reason": one.reason} for one in funnel.marked]
     files = {
         ROWS: lines,
         "dropped.jsonl": _to_json_lines(map(_make_drop_row, funnel.dropped)),
         "funnel.json": to_indented_json(counts),
         MANIFEST: to_indented_json(made),
-        "README.md": make_card(rows, funnel.counts, origins).encode(),
+        "README.md": make_card(rows, funnel, origins).encode(),
     }
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -108,7 +110,7 @@ def make_row(one: Candidate, student: Prompts) -> dict[str, JSON]:
     completion = [{"role": "assistant", "content": one.text}]
     record = one.record
     return {
-        "id": f"{one.dataset}/{one.problem.id}/{record.attempt.sample}",
+        "id": one.id,
         "messages": [*prompt, *completion],
         "prompt": prompt,
         "completion": completion,

@@ -13,12 +13,14 @@ from typing import cast
 import msgspec
 
 from scale_reasoning.synth.collect import Origin
-from scale_reasoning.synth.funnel import Count
+from scale_reasoning.synth.funnel import Count, Drop, Funnel
 from scale_reasoning.types import JSON, THINK
 
 _IDENTIFIER = re.compile(r"[a-z0-9.-]+")
 """A licence that the Hub's front matter takes; anything else is a sentence."""
 
+MOST_NAMED = 20
+"""Row ids named per stage that is off; manifest.json has all."""
 UNKNOWN_LICENCE = "not stated by its source: ask its publisher before you share this"
 
 _FRONT = """---
@@ -42,7 +44,7 @@ and the reason.
 """
 
 
-def make_card(rows: Sequence[Mapping[str, JSON]], counts: Sequence[Count], origins: Sequence[Origin]) -> str:
+def make_card(rows: Sequence[Mapping[str, JSON]], funnel: Funnel, origins: Sequence[Origin]) -> str:
     """The text of the bundle's README.md."""
     licences = _read_licences(origins)
     named = {value.lower() for value in licences.values()}
@@ -52,7 +54,8 @@ def make_card(rows: Sequence[Mapping[str, JSON]], counts: Sequence[Count], origi
         "# Reasoning traces\n",
         _summarise(rows),
         _list_sources(origins, licences),
-        _tabulate_funnel(counts, origins),
+        _tabulate_funnel(funnel.counts, origins),
+        *([_list_marked(funnel.marked)] if funnel.marked else []),
         _FORMAT,
     ]
     return "\n".join(parts)
@@ -96,6 +99,15 @@ def _tabulate_funnel(counts: Sequence[Count], origins: Sequence[Origin]) -> str:
         "| --- | ---: | ---: | ---: |",
         *(f"| {count.stage} | {count.came:,} | {count.dropped:,} | {count.kept:,} |" for count in counts),
     ]
+    return "\n".join(lines) + "\n"
+
+
+def _list_marked(marked: Sequence[Drop]) -> str:
+    lines = ["Stages that were off would drop these rows; manifest.json has the reasons.\n"]
+    for stage in dict.fromkeys(one.stage for one in marked):
+        names = [one.candidate.id for one in marked if one.stage == stage]
+        more = ", ..." if len(names) > MOST_NAMED else ""
+        lines.append(f"- {stage}: {len(names):,} ({', '.join(names[:MOST_NAMED])}{more})")
     return "\n".join(lines) + "\n"
 
 

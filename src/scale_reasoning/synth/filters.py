@@ -1,6 +1,7 @@
 """The filters that decide which attempts become training rows, with their order and limits.
 
-A filter gives the reason for each drop as a sentence. Loops, duplicates and contamination have files of their own.
+A filter gives the reason for each drop as a sentence. `answer` is always on, alone or as the stages `answered` and
+`correct`; the others can be switched off. Loops, duplicates and contamination have files of their own.
 """
 
 from __future__ import annotations
@@ -22,6 +23,15 @@ from scale_reasoning.types import THINK, Problem, Solution, Stage
 Choice: TypeAlias = Literal["fewest", "most", "first", "all"]
 CHOICES: tuple[Choice, ...] = get_args(Choice)
 
+ALL, ANSWER = "all", "answer"
+STAGES = ("answered", "correct", "complete", "repetition", "tags", "length", "duplicates", "contamination")
+"""The stages of `all` that can be chosen one by one; `choose` and `target` have stages of their own."""
+
+WINDOW = 32_768
+"""Tokens of a row, prompt included, that the recipes for Table 3 train on (`cutoff`)."""
+TEMPLATE_TOKENS = 64
+"""Room for a chat template and the instruction beside the problem."""
+
 CHARACTERS_PER_TOKEN = 3.0
 """Characters per token where a server did not count. SmolLM2's tokens have 2.6 in formulae, 3.0 in contest problems and
 3.9 in prose.
@@ -33,28 +43,52 @@ LONGEST_SHOWN = 60
 class Limits:
     """The limits of a training row.
 
-    `max_tokens` is of the response; the default is LIMO's cut-off length. `choose` says which of a problem's samples is
-    kept: that with the fewest or most tokens, the first, or all. `target` is the largest number of rows, None for no
-    limit. `against` has more lists of problems, by name, that no row may come from. `allowed` names the benchmarks that
-    rows may come from. Raises `ConfigError` for a value out of range.
+    `filters` are the stages that are on: `all`, or `answer` with any of STAGES. `max_tokens` is of the response; None
+    means that prompt and response fit `WINDOW`. `choose` says which of a problem's samples is kept: that with the
+    fewest or most tokens, the first, or all. `target` is the largest number of rows, None for no limit. `against` has
+    more lists of problems, by name, that no row may come from. `allowed` names the benchmarks that rows may come from.
+    Raises `ConfigError` for a value out of range.
     """
 
-    max_tokens: int = 16_384
+    filters: tuple[str, ...] = (ALL,)
+    max_tokens: int | None = None
     choose: Choice = "fewest"
     target: int | None = None
     against: Lists = field(default_factory=dict[str, Sequence[Problem]])
     allowed: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
+        if unknown := [name for name in self.filters if name not in (ALL, ANSWER, *STAGES)]:
+            raise ConfigError(f"filters: {unknown[0]!r} is none of {', '.join((ALL, ANSWER, *STAGES))}")
+        if not self.filters or (ALL in self.filters and len(self.filters) > 1):
+            raise ConfigError(f"filters: name {ALL} alone, or the stages that are on")
         if self.choose not in CHOICES:
             raise ConfigError(f"choose: {self.choose!r} is none of {', '.join(CHOICES)}")
         for name, value in (("max_tokens", self.max_tokens), ("target", self.target)):
             if value is not None and value < 1:
                 raise ConfigError(f"{name}: must be at least 1, not {value}")
 
+    def has(self, stage: str) -> bool:
+        """Whether a stage of STAGES is on."""
+        return ALL in self.filters or stage in self.filters
+
 
 def make_filters(limits: Limits) -> Mapping[str, Filter]:
-    """The filters in order: of single attempts, of a problem's attempts, of problems."""
+    """The filters that are on, in order: of single attempts, of a problem's attempts, of problems."""
+    stages, chosen = _make_stages(limits), limits.filters
+    alone = {} if ALL in chosen else {ANSWER: _each(drop_other_answer)}
+    single = {name: stages[name] for name in stages if limits.has(name)}
+    last = {name: single.pop(name) for name in ("duplicates", "contamination") if name in single}
+    target = {} if limits.target is None else {"target": partial(keep_first, target=limits.target)}
+    return {**alone, **single, "one a problem": partial(keep_one_per_problem, choose=limits.choose), **last, **target}
+
+
+def make_checks(limits: Limits) -> Mapping[str, Filter]:
+    """The stages that are off, to tell which of the kept traces they would drop."""
+    return {name: stage for name, stage in _make_stages(limits).items() if not limits.has(name) and name != "correct"}
+
+
+def _make_stages(limits: Limits) -> Mapping[str, Filter]:
     return {
         "answered": _each(drop_unanswered),
         "correct": _each(drop_wrong),
@@ -62,15 +96,20 @@ def make_filters(limits: Limits) -> Mapping[str, Filter]:
         "repetition": _each(lambda candidate: repetition.find_repetition(candidate.text)),
         "tags": _each(drop_tagged),
         "length": _each(partial(drop_long, max_tokens=limits.max_tokens)),
-        "one a problem": partial(keep_one_per_problem, choose=limits.choose),
         "duplicates": duplicates.drop_duplicates,
         "contamination": contamination.make_filter(limits.against, limits.allowed),
-        **({} if limits.target is None else {"target": partial(keep_first, target=limits.target)}),
     }
 
 
 def _each(reason: Callable[[Candidate], str | None]) -> Filter:
     return lambda candidates: [reason(candidate) for candidate in candidates]
+
+
+def drop_other_answer(candidate: Candidate) -> str | None:
+    """Drops an attempt without a trace or with another answer than the gold answer, as the paper does; nothing else."""
+    if not candidate.text.strip():
+        return "it has no solution"
+    return drop_wrong(candidate)
 
 
 def drop_unanswered(candidate: Candidate) -> str | None:
@@ -139,12 +178,19 @@ def drop_tagged(candidate: Candidate) -> str | None:
     return None if outer or not tags else f"its trace has {len(tags)} thinking tags: {' '.join(tags[:6])}"
 
 
-def drop_long(candidate: Candidate, max_tokens: int) -> str | None:
-    """Drops a response of more than `max_tokens`."""
-    tokens = count_tokens(candidate)
-    if tokens <= max_tokens:
-        return None
-    return f"{_describe_length(candidate)}, at most {max_tokens:,} are allowed"
+def drop_long(candidate: Candidate, max_tokens: int | None) -> str | None:
+    """Drops a response of more than `max_tokens`; without it, one that does not fit WINDOW with its prompt."""
+    if max_tokens is not None:
+        fits, most = count_tokens(candidate) <= max_tokens, f"at most {max_tokens:,} are allowed"
+    else:
+        fits = count_row_tokens(candidate) <= WINDOW
+        most = f"with its prompt at most {WINDOW:,} fit the training window"
+    return None if fits else f"{_describe_length(candidate)}, {most}"
+
+
+def count_row_tokens(candidate: Candidate) -> int:
+    """Tokens of a row: the response, and the prompt as estimated from its characters."""
+    return count_tokens(candidate) + round(len(candidate.problem.text) / CHARACTERS_PER_TOKEN) + TEMPLATE_TOKENS
 
 
 def count_tokens(candidate: Candidate) -> int:

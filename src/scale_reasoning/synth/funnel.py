@@ -29,6 +29,11 @@ class Candidate:
         """Its problem among several datasets: dataset and id."""
         return self.dataset, self.problem.id
 
+    @property
+    def id(self) -> str:
+        """The id of its row: dataset, problem and sample."""
+        return f"{self.dataset}/{self.problem.id}/{self.record.attempt.sample}"
+
 
 Filter: TypeAlias = Callable[[Sequence[Candidate]], Sequence[str | None]]
 """Gives for each candidate the reason to drop it, or None to keep it."""
@@ -59,20 +64,32 @@ class Drop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Funnel:
-    """What was kept, the counts of each filter, and all drops."""
+    """What was kept, the counts of each filter, and all drops. `marked` are kept candidates that a filter which is off
+    would drop, with its reason.
+    """
 
     kept: tuple[Candidate, ...]
     counts: tuple[Count, ...]
     dropped: tuple[Drop, ...]
+    marked: tuple[Drop, ...] = ()
 
 
-def run(candidates: Sequence[Candidate], filters: Mapping[str, Filter]) -> Funnel:
-    """Passes candidates through the filters in order, until one drops them."""
+def run(
+    candidates: Sequence[Candidate], filters: Mapping[str, Filter], checks: Mapping[str, Filter] | None = None
+) -> Funnel:
+    """Passes candidates through the filters in order, until one drops them. `checks` only mark what was kept."""
     left, counts, dropped = list(candidates), list[Count](), list[Drop]()
     for name, judge in filters.items():
-        judged = list(zip(left, judge(left), strict=True))
-        dropped += [Drop(candidate=one, stage=name, reason=reason) for one, reason in judged if reason is not None]
-        kept = [one for one, reason in judged if reason is None]
+        kept, out = _judge(name, judge, left)
+        dropped += out
         counts.append(Count(stage=name, came=len(left), kept=len(kept)))
         left = kept
-    return Funnel(kept=tuple(left), counts=tuple(counts), dropped=tuple(dropped))
+    marked = [drop for name, judge in (checks or {}).items() for drop in _judge(name, judge, left)[1]]
+    return Funnel(kept=tuple(left), counts=tuple(counts), dropped=tuple(dropped), marked=tuple(marked))
+
+
+def _judge(name: str, judge: Filter, came: Sequence[Candidate]) -> tuple[list[Candidate], list[Drop]]:
+    """What a filter keeps, and what it drops."""
+    judged = list(zip(came, judge(came), strict=True))
+    drops = [Drop(candidate=one, stage=name, reason=reason) for one, reason in judged if reason is not None]
+    return [one for one, reason in judged if reason is None], drops

@@ -14,7 +14,7 @@ import msgspec
 
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.synth import llamafactory
-from scale_reasoning.synth.filters import Choice, Limits
+from scale_reasoning.synth.filters import ALL, WINDOW, Choice, Limits
 from scale_reasoning.synth.trace import make_prompt, read_layout, read_student_prompts
 from scale_reasoning.types import JSON, Problem
 
@@ -23,15 +23,16 @@ BUNDLES = ("llamafactory",)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SynthesisOptions:
-    """The options of a synthesis. See `Limits` for `target`, `max_tokens` and `choose`.
+    """The options of a synthesis. See `Limits` for `filters`, `target`, `max_tokens` and `choose`.
 
     `decontaminate` names lists of problems that give no row; `data_dir` is the folder of the benchmarks' rows. `layout`
     and `student_prompts` are files, empty for the package's own. `bundle` names another trainer to write a folder for,
-    with `base_model` and the number of `gpus`. Raises `ConfigError`.
+    with `base_model`, its `template` there and the number of `gpus`. Raises `ConfigError`.
     """
 
+    filters: tuple[str, ...] = (ALL,)
     target: int | None = None
-    max_tokens: int = 16_384
+    max_tokens: int | None = None
     choose: Choice = "fewest"
     decontaminate: tuple[str, ...] = ()
     data_dir: str | None = None
@@ -39,13 +40,14 @@ class SynthesisOptions:
     student_prompts: str = ""
     bundle: str | None = None
     base_model: str | None = None
+    template: str | None = None
     gpus: int | None = None
     allow_test_split: bool = False
 
     def __post_init__(self) -> None:
-        Limits(max_tokens=self.max_tokens, choose=self.choose, target=self.target)
-        if self.bundle is None and (self.base_model or self.gpus):
-            raise ConfigError("--base-model and --gpus need --bundle")
+        Limits(filters=self.filters, max_tokens=self.max_tokens, choose=self.choose, target=self.target)
+        if self.bundle is None and (self.base_model or self.template or self.gpus):
+            raise ConfigError("--base-model, --template and --gpus need --bundle")
         if self.gpus is not None:
             llamafactory.check(self.gpus)
         if self.bundle not in (None, *BUNDLES):
@@ -63,11 +65,13 @@ class SynthesisOptions:
         return msgspec.to_builtins(asdict(self))
 
     def check_files(self) -> None:
-        """Raises `ConfigError` for a layout or prompts that cannot be used."""
+        """Raises `ConfigError` for a layout, prompts or a base model that cannot be used."""
         words = read_layout(self.layout)
         words.fill("step", number="1", subproblem="", working="")
         words.fill("trace", steps="", solution="")
         make_prompt(Problem(id="", text=""), read_student_prompts(self.student_prompts))
+        if self.bundle is not None:
+            llamafactory.find_template(self.base_model or llamafactory.DEFAULT_MODEL, self.template)
 
     def describe(self) -> dict[str, JSON]:
         """The options as a bundle's manifest shows them, with fingerprints for files. Raises `ConfigError`."""
@@ -75,6 +79,10 @@ class SynthesisOptions:
         filters = {"max_tokens": self.max_tokens, "choose": self.choose, "target": self.target, **against}
         if self.allow_test_split:
             filters["allow_test_split"] = True
+        if self.filters != (ALL,):
+            filters["stages"] = list(self.filters)
+        if self.max_tokens is None:
+            filters["window"] = WINDOW
         return {
             "layout": read_layout(self.layout).fingerprint,
             "student_prompts": read_student_prompts(self.student_prompts).fingerprint,
@@ -102,7 +110,8 @@ def read_from_bundle(manifest: Mapping[str, Any], out: Path) -> SynthesisOptions
             raise ConfigError(f"{out}: its traces were made with {flag} FILE; name that file again: {flag} FILE")
     filters: Mapping[str, Any] = shown.get("filters", {})
     kept = {key: filters[key] for key in ("target", "max_tokens", "choose") if key in filters}
-    return decode({**kept, "decontaminate": filters.get("against", [])}, out)
+    stages = filters.get("stages", [ALL])
+    return decode({**kept, "decontaminate": filters.get("against", []), "filters": stages}, out)
 
 
 def list_changes(old: SynthesisOptions, new: SynthesisOptions) -> list[str]:

@@ -22,13 +22,20 @@ HOPELESS = ("duplicates", "contamination")
 class Target:
     """A goal (see runs.pace.Goal) of `wanted` traces: one per problem, or all correct attempts with `every`.
 
-    `hopeless` are problems, as (dataset, problem id), that can give no trace.
+    With `whole`, an attempt with a step that was cut off gives none. `hopeless` are problems, as (dataset, problem id),
+    that can give no trace.
     """
 
     def __init__(
-        self, store: Store, wanted: int, *, every: bool = False, hopeless: Iterable[tuple[str, str]] = ()
+        self,
+        store: Store,
+        wanted: int,
+        *,
+        every: bool = False,
+        whole: bool = True,
+        hopeless: Iterable[tuple[str, str]] = (),
     ) -> None:
-        self.wanted, self._every = wanted, every
+        self.wanted, self._every, self._whole = wanted, every, whole
         self._datasets = [cell.dataset.name for cell in store.manifest.cells]
         self._hopeless, self._found = set[Hashable](hopeless), set[Hashable]()
         self._ended = self._succeeded = 0
@@ -41,7 +48,7 @@ class Target:
         if outcome.pending:
             return
         self._ended += 1
-        if outcome.correct and not outcome.truncated:
+        if outcome.correct and not (self._whole and outcome.truncated):
             self._succeeded += 1
             if not self._useless(cell, outcome.problem_id):
                 self._found.add(self.place(cell, outcome.problem_id, outcome.sample))

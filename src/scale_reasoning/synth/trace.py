@@ -19,13 +19,20 @@ def read_layout(file: str = "") -> Prompts:
     return choose_prompts(file, load_own(__file__))
 
 
-LIMO = str(Path(__file__).with_name("limo.md"))
-"""A prompts file with the wording of LIMO and the paper's fine-tuning: the instruction is a system prompt."""
+LIMO = "limo"
+"""The name of the prompts in limo.md: LIMO's wording, whose instruction is a system prompt."""
 
 
 def read_student_prompts(file: str = "") -> Prompts:
-    """The prompts of the model to train: cot's, or those of a user's file for `scale eval --strategy cot --prompts`."""
-    return choose_prompts(file, load_own(cot.__file__))
+    """The prompts of the model to train: cot's, `LIMO`, or a file for `scale eval --strategy cot --prompts`."""
+    return choose_prompts(str(name_prompts_file(file)), load_own(cot.__file__))
+
+
+def name_prompts_file(file: str = "") -> Path:
+    """The file of these prompts."""
+    if file == LIMO:
+        return Path(__file__).with_name("limo.md")
+    return Path(file) if file else Path(cot.__file__).with_suffix(".md")
 
 
 def make_prompt(problem: Problem, prompts: Prompts) -> tuple[Message, ...]:
