@@ -14,7 +14,7 @@ from tests.report.cells import cell, graded, outcome
 from tests.runs.simulated import MODEL, Broken, Fuse, fresh, go, manifest, problems
 
 from scale_reasoning.cli import main
-from scale_reasoning.cli.report import pair
+from scale_reasoning.cli.compare import pair
 from scale_reasoning.engines.sim import Sim
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.runs.manifest import CellSpec, DatasetSpec, Manifest

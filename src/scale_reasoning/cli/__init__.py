@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from scale_reasoning.cli import (
     calibrate,
+    compare,
     doctor,
     draft,
     evaluate,
@@ -96,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         synth,
         sft,
         report,
+        compare,
         plot,
         records,
         view,

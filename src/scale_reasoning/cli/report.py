@@ -1,6 +1,6 @@
-"""`scale report` and `scale compare`: tables of stored runs, and two runs against each other, on stdout or in a file.
+"""`scale report`: tables of stored runs on stdout or in a file.
 
-Decides which cells are compared, how FOLDER:N is read, and the exit codes; report decides numbers and layouts.
+Decides which cells are shown, how FOLDER:N is read, and the exit codes; report decides numbers and layouts.
 """
 
 from __future__ import annotations
@@ -9,15 +9,18 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from scale_reasoning.cli.costs import add_prices, read_prices_flag
 from scale_reasoning.cli.options import Commands, add_answers, add_denominator, add_truth, say
+from scale_reasoning.cli.trained import add_tuned, find_trained
 from scale_reasoning.errors import ConfigError
 
 if TYPE_CHECKING:
-    from scale_reasoning.report.metrics import Cell
+    from scale_reasoning.report.cost import Costing
+    from scale_reasoning.report.metrics import Cell, Summary
     from scale_reasoning.strategies.solving import Answers
     from scale_reasoning.types import Problem
 
@@ -25,18 +28,13 @@ NumberedCell: TypeAlias = "tuple[int, Cell]"
 """A cell and its row in the report of its run."""
 RUN = "a run's folder, or FOLDER:N for row N of its report"
 FORMATS = ("md", "latex", "html", "csv", "json")
-LAYOUTS = ("auto", "table1", "table2", "cells")
+LAYOUTS = ("auto", "table1", "table2", "table3", "cells")
 MOST_NAMED = 12
 """Problems named in a line on a terminal by `--losses`."""
 
 
 def add(commands: Commands) -> None:
-    """Adds the verbs."""
-    _add_report(commands)
-    _add_compare(commands)
-
-
-def _add_report(commands: Commands) -> None:
+    """Adds the verb."""
     parser = commands.add_parser(
         "report",
         help="tables of runs",
@@ -49,8 +47,10 @@ def _add_report(commands: Commands) -> None:
         "--layout",
         choices=LAYOUTS,
         default="auto",
-        help="table1: strategies by datasets; table2: a swept option by datasets; cells: every number (default auto)",
+        help="table1: strategies by datasets, with the majority vote of chain-of-thought rows; table2: a swept option "
+        "by datasets; table3: models before and after fine-tuning; cells: every number (default auto)",
     )
+    add_tuned(parser)
     add_denominator(parser)
     add_answers(parser)
     parser.add_argument(
@@ -74,27 +74,10 @@ def _add_report(commands: Commands) -> None:
     parser.set_defaults(run=report)
 
 
-def _add_compare(commands: Commands) -> None:
-    parser = commands.add_parser(
-        "compare",
-        help="compare two runs on the same problems",
-        description="Run B against run A on the same problems, paired. Exit codes: 0 done, 1 attempts are pending (the "
-        "comparison says so), 2 usage or configuration.",
-    )
-    parser.add_argument("a", metavar="RUN_A", help=f"{RUN}, on all its datasets")
-    parser.add_argument("b", metavar="RUN_B", help="another run, or another row of the same")
-    parser.add_argument("--format", choices=("md", "json"), default="md", help="default md")
-    parser.add_argument("--metric", choices=("acc",), default="acc", help="what is compared (default acc)")
-    add_prices(parser, "adds the cost")
-    parser.add_argument("--seed", type=int, help=argparse.SUPPRESS)  # unused; old commands give it
-    parser.set_defaults(run=compare)
-
-
 def report(args: argparse.Namespace) -> int:
     """Prints the table; 1 where attempts are pending."""
     from scale_reasoning.report import paper
     from scale_reasoning.report.cost import choose_costing
-    from scale_reasoning.report.metrics import summarise
     from scale_reasoning.report.tables import render
 
     if args.assessor:
@@ -105,13 +88,12 @@ def report(args: argparse.Namespace) -> int:
         raise ConfigError(f"--truth {args.truth}: belongs to --assessor")
     if args.losses:
         return _report_losses(args)
+    if args.tuned and args.layout != "table3":
+        raise ConfigError("--tuned: belongs to --layout table3")
     prices = read_prices_flag(args.prices)
     numbered = read_all_cells(args.runs, args.answers)
     costing = choose_costing([cell for _, cell in numbered], prices)
-    summaries = [
-        summarise(cell, row=row, denominator=args.denominator, costing=costing, seed=args.seed)
-        for row, cell in numbered
-    ]
+    summaries = _summarise(args, numbered, costing)
     papers = paper.find_counterparts(summaries) if args.with_paper else ()
     if args.with_paper and not papers:
         say("the paper has no numbers for these models on these datasets")
@@ -120,6 +102,27 @@ def report(args: argparse.Namespace) -> int:
         _print_savings(folder, [cell for _, cell in numbered if cell.run == str(folder)])
     _say_tunings({cell.run for _, cell in numbered})
     return 1 if any(summary.pending for summary in summaries) else 0
+
+
+def _summarise(args: argparse.Namespace, numbered: Sequence[NumberedCell], costing: Costing | None) -> list[Summary]:
+    """The summaries of the cells that the layout shows; in table1 with the votes over chains of thought."""
+    from scale_reasoning.report.chain_votes import count_votes, has_paid_vote, mark_counted
+    from scale_reasoning.report.metrics import summarise
+    from scale_reasoning.report.training import mark_training, note_trained
+
+    measure = partial(summarise, denominator=args.denominator, costing=costing, seed=args.seed)
+    cells = [cell for _, cell in numbered]
+    summaries: list[Summary] = []
+    for row, cell in numbered:
+        summaries.append(measure(cell, row=row))
+        if args.layout == "table1" and not has_paid_vote(cell, cells) and (votes := count_votes(cell)) is not None:
+            summaries.append(mark_counted(measure(votes)))
+    if args.layout != "table3":
+        return summaries
+    trained = find_trained(cells, args.tuned)
+    for note in note_trained(trained):
+        say(note)
+    return mark_training(summaries, trained)
 
 
 def _report_losses(args: argparse.Namespace) -> int:
@@ -143,7 +146,7 @@ def _report_losses(args: argparse.Namespace) -> int:
 
 def refuse_flags_of_tables(args: argparse.Namespace, flag: str) -> None:
     """Raises ConfigError for flags of the tables of rows together with a flag that has its own table."""
-    usual = {"layout": "auto", "denominator": "planned", "with_paper": False, "prices": None}
+    usual = {"layout": "auto", "denominator": "planned", "with_paper": False, "prices": None, "tuned": []}
     if given := [f"--{name.replace('_', '-')}" for name, value in usual.items() if getattr(args, name) != value]:
         raise ConfigError(f"{flag} has its own table, so leave out {', '.join(given)}")
 
@@ -161,7 +164,7 @@ def _refuse_other_problems(cells: Sequence[Cell]) -> None:
         first = firsts.setdefault((cell.dataset, cell.model), cell)
         if cell.run != first.run and (cell.run, cell.dataset, cell.model) not in checked:
             checked.add((cell.run, cell.dataset, cell.model))
-            refuse_other_problems(first, cell, _read_problems(first), _read_problems(cell))
+            refuse_other_problems(first, cell, read_problems(first), read_problems(cell))
 
 
 def _say_tunings(runs: set[str]) -> None:
@@ -193,52 +196,6 @@ def _print_savings(folder: Path, cells: Sequence[Cell]) -> None:
         f"{folder}: {calls:,} calls of {tokens:,} new tokens were answered, {paid.calls:,} of {paid.tokens:,} "
         f"paid for: {1 - paid.tokens / max(tokens, 1):.0%} of the tokens saved by sharing"
     )
-
-
-def compare(args: argparse.Namespace) -> int:
-    """Prints the comparison; 1 where attempts are pending."""
-    import msgspec
-
-    from scale_reasoning.report import compare as paired
-    from scale_reasoning.report.compare_table import build_grid
-    from scale_reasoning.report.cost import choose_costing
-    from scale_reasoning.report.formats import WRITERS
-
-    one, other = ([cell for _, cell in read_cells(name)] for name in (args.a, args.b))
-    pairs = pair(one, other)
-    if alone := len(one) + len(other) - 2 * len(pairs):
-        say(f"{alone} cells have no counterpart in the other run and are not compared")
-    for a, b in pairs:
-        paired.refuse_other_problems(a, b, _read_problems(a), _read_problems(b))
-    costing = choose_costing([cell for each in pairs for cell in each], read_prices_flag(args.prices))
-    comparisons = [paired.compare(a, b, costing) for a, b in pairs]
-    if args.format == "json":
-        text = msgspec.json.format(msgspec.json.encode(comparisons), indent=2).decode() + "\n"
-    else:
-        text = WRITERS["md"](build_grid(comparisons))
-    write_text(text, None)
-    return 0 if all(comparison.complete for comparison in comparisons) else 1
-
-
-def pair(mine: Sequence[Cell], theirs: Sequence[Cell]) -> list[tuple[Cell, Cell]]:
-    """Pairs of cells of two runs on the same dataset; of one model and strategy too, where a run has several there.
-
-    Raises ConfigError where there is no pair, or no clear one.
-    """
-    chosen: list[tuple[Cell, Cell]] = []
-    for dataset in dict.fromkeys(cell.dataset for cell in mine):
-        pairs = [(a, b) for a in mine for b in theirs if a.dataset == b.dataset == dataset]
-        alike = [(a, b) for a, b in pairs if (a.model, a.strategy) == (b.model, b.strategy)]
-        if len(pairs) > 1 and not alike:
-            raise ConfigError(
-                f"several cells are on {dataset}, and no model and strategy are in both runs: name one row of each, as "
-                "FOLDER:N (`scale report` numbers them)"
-            )
-        chosen += pairs if len(pairs) == 1 else alike
-    if not chosen:
-        names = (" and ".join(dict.fromkeys(cell.dataset for cell in cells)) for cells in (mine, theirs))
-        raise ConfigError(f"the runs share no dataset: one is on {', the other on '.join(names)}")
-    return chosen
 
 
 def read_all_cells(names: Sequence[str], answers: Answers | None = None) -> list[NumberedCell]:
@@ -273,7 +230,7 @@ def split_name(name: str) -> tuple[Path, int | None]:
     return Path(folder), int(number)
 
 
-def _read_problems(cell: Cell) -> list[Problem]:
+def read_problems(cell: Cell) -> list[Problem]:
     """The problems that a cell's run stores."""
     from scale_reasoning.runs.store import reading
 

@@ -96,6 +96,13 @@ def write_tok(summary: Summary) -> str:
     return NOTHING if is_from_paper(summary) else _write_count(summary, summary.tok)
 
 
+def write_thousands(summary: Summary) -> str:
+    """Writes thousands of response tokens to sub-problems per attempt, as the paper's Table 3 does."""
+    text = _write_tok_solve(summary)
+    known = summary.tok if is_from_paper(summary) else summary.tok_by_stage.get(Stage.SOLVE)
+    return text if known is None else f"{known / 1000:.1f}"
+
+
 def write_tpi(summary: Summary) -> str:
     """Writes response tokens per iteration, of all stages."""
     if is_from_paper(summary) or not summary.steps:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from scale_reasoning.report.chain_votes import ROW, is_counted
 from scale_reasoning.report.cost import FLOP
 from scale_reasoning.report.formats import UNKNOWN
 from scale_reasoning.report.metrics import Summary, flatten
@@ -13,10 +14,16 @@ PENDING = "†"
 """Marks a row with pending attempts."""
 LEFT_OUT = "‡"
 """Marks a row without its failed attempts."""
+PAPERS_TOKENS = (
+    "The paper's Tok and Tpi count only the responses to sub-problems: they are under Tok solve and Tpi solve, with "
+    "ours of that stage, and not comparable with Tok and Tpi, which are of all stages."
+)
 
 
-def write_notes(summaries: Sequence[Summary]) -> list[str]:
-    """What the columns, the marks and the unknown numbers of a table mean."""
+def write_notes(summaries: Sequence[Summary], *, solve_only: bool = False) -> list[str]:
+    """What the columns, the marks and the unknown numbers of a table mean. `solve_only`: the table has the tokens of
+    responses to sub-problems in one column, the paper's and ours.
+    """
     legend = (
         "Acc in % with its 95 % interval (over problems) and (scored/planned) attempts; Tok, Tpi: response tokens per "
         "attempt, per iteration; Hard: % of iterations in System 2; row N is FOLDER:N in other commands."
@@ -34,12 +41,15 @@ def write_notes(summaries: Sequence[Summary]) -> list[str]:
             f"{LEFT_OUT} Denominator completed: attempts that failed are left out, as in the paper, and every mean "
             "weighs the remaining attempts equally."
         )
-    if any(map(is_from_paper, summaries)):
+    if counted := [summary for summary in summaries if is_counted(summary)]:
+        sizes = ", ".join(dict.fromkeys(str(summary.options["samples"]) for summary in counted))
         notes.append(
-            "(paper): as printed, without intervals; scored is what the percentage implies. The paper's Tok and Tpi "
-            "count only the responses to sub-problems: they are under Tok solve and Tpi solve, with ours of that "
-            "stage, and not comparable with Tok and Tpi, which are of all stages."
+            f"vote ({ROW}): majority of {sizes} chains of the cot row per vote, without further calls; tokens are the "
+            "sum over the chains. A tie goes to the answer that came first, a chain without an answer abstains."
         )
+    if any(map(is_from_paper, summaries)):
+        printed = "(paper): as printed, without intervals; scored is what the percentage implies."
+        notes.append(printed if solve_only else f"{printed} {PAPERS_TOKENS}")
     return [*notes, *_note_budgets(summaries), *_note_uncounted(summaries), *_note_cost(summaries)]
 
 

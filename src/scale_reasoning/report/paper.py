@@ -6,7 +6,6 @@ paper prints none. Their `tok` and `tpi` are as printed: of responses to sub-pro
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from scale_reasoning.report.metrics import Summary
+from scale_reasoning.report.paper_models import find_model
 from scale_reasoning.types import JSON
 
 Table: TypeAlias = Literal["table1", "table2", "figure2", "table3"]
@@ -22,6 +22,8 @@ RUN = "SCALE paper"
 """The run of the paper's rows."""
 PROBLEMS = {"aime24": 30, "aime25": 30, "amc23": 40}
 SAMPLES = 8
+TRAINING, BASE = "training", "base_model"
+"""The options that say whether a model is fine-tuned (`none` or `sft`), and of a fine-tuned one on which model."""
 
 
 def is_from_paper(summary: Summary) -> bool:
@@ -42,7 +44,11 @@ def read_rows(table: Table) -> tuple[Summary, ...]:
 
 
 def find_counterparts(summaries: Sequence[Summary]) -> tuple[Summary, ...]:
-    """The paper's rows to print with these: of the swept tau or token limit, else of Table 1."""
+    """The paper's rows to print with these: of the swept tau or token limit, else of Table 1; of Table 3 where the
+    summaries say whether their models are fine-tuned.
+    """
+    if any(TRAINING in summary.options for summary in summaries):
+        return select_rows("table3", summaries)
     limits = {summary.options.get("system2_max_tokens") for summary in summaries}
     taus = {summary.options.get("tau") for summary in summaries if summary.strategy == "scale"}
     table: Table = "table1"
@@ -52,17 +58,15 @@ def find_counterparts(summaries: Sequence[Summary]) -> tuple[Summary, ...]:
 
 
 def select_rows(table: Table, summaries: Sequence[Summary]) -> tuple[Summary, ...]:
-    """A table's rows with the datasets and models of the summaries. Models are matched by their names."""
-    ran = {(summary.dataset, _simplify(summary.model.partition(" + ")[0])) for summary in summaries}
-    return tuple(
-        row
-        for row in read_rows(table)
-        if any(row.dataset == dataset and _simplify(row.model) in model for dataset, model in ran)
-    )
+    """A table's rows with the datasets and models of the summaries; a fine-tuned model's are those of its base."""
+    ran = {(summary.dataset, find_papers_model(summary)) for summary in summaries}
+    return tuple(row for row in read_rows(table) if (row.dataset, row.model) in ran)
 
 
-def _simplify(model: str) -> str:
-    return re.sub("[^a-z0-9]", "", model.lower())
+def find_papers_model(summary: Summary) -> str | None:
+    """The paper's name of the model, or of the base model if it is fine-tuned; None if the paper did not run it."""
+    base = summary.options.get(BASE)
+    return find_model(str(base)) if base else None if BASE in summary.options else find_model(summary.model)
 
 
 def find_scored(percent: float, planned: int) -> int:

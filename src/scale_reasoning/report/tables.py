@@ -13,12 +13,14 @@ from typing import Literal, TypeAlias, cast
 
 import msgspec
 
+from scale_reasoning.report.chain_votes import MARK, ROW, is_counted
 from scale_reasoning.report.columns import (
     list_columns,
     list_cost_column,
     list_solve_columns,
     write_acc,
     write_hard,
+    write_thousands,
     write_tok,
     write_tpi,
 )
@@ -26,30 +28,32 @@ from scale_reasoning.report.formats import NOTHING, WRITERS, Column, Grid, perce
 from scale_reasoning.report.intervals import Estimate, average_estimates
 from scale_reasoning.report.metrics import Summary, find_swept, flatten
 from scale_reasoning.report.notes import LEFT_OUT, PENDING, leaves_out, note_unreported, write_notes
-from scale_reasoning.report.paper import is_from_paper
+from scale_reasoning.report.paper import BASE, TRAINING, find_papers_model, is_from_paper
 from scale_reasoning.report.rows import identify
 from scale_reasoning.types import JSON
 
 Format: TypeAlias = Literal["md", "latex", "html", "csv", "json"]
-Layout: TypeAlias = Literal["auto", "table1", "table2", "cells"]
+Layout: TypeAlias = Literal["auto", "table1", "table2", "table3", "cells"]
 
-ROW = Column(name="row", number=True)
+NUMBER = Column(name="row", number=True)
 
 
 def render(summaries: Sequence[Summary], format: Format, layout: Layout = "auto") -> str:  # noqa: A002 - the flag's name
     """Writes the summaries as one text.
 
     "table1": a line per strategy and model, columns Acc, Tpi, Tok per dataset and, for several datasets, the average
-    Acc. "table2": a line per value of the swept options, columns Acc, Tok, Hard per dataset. "cells": a line per
-    summary, with every number. "auto": table2 if options of one strategy differ, table1 for several strategies, models
-    or datasets, else cells. JSON is a list of all summaries in every layout; so is CSV in "auto" and "cells".
+    Acc. "table2": a line per value of the swept options, columns Acc, Tok, Hard per dataset. "table3": a line per model
+    and training, columns Acc and Tok in thousands per dataset, for summaries that training.mark_training made. "cells":
+    a line per summary, with every number. "auto": table2 if options of one strategy differ, table1 for several
+    strategies, models or datasets, else cells. JSON is a list of all summaries in every layout; so is CSV in "auto" and
+    "cells".
     """
     if format == "json":
         return msgspec.json.format(msgspec.json.encode(build_rows(summaries)), indent=2).decode() + "\n"
     if format == "csv" and layout in {"auto", "cells"}:
         return WRITERS["csv"](build_flat(build_rows(summaries)))
     chosen = _choose_layout(summaries) if layout == "auto" else layout
-    build = {"table1": _build_table1, "table2": _build_table2, "cells": _build_cells}[chosen]
+    build = {"table1": _build_table1, "table2": _build_table2, "table3": _build_table3, "cells": _build_cells}[chosen]
     return WRITERS[format](build(summaries))
 
 
@@ -106,10 +110,37 @@ def _build_table2(summaries: Sequence[Summary]) -> Grid:
     return Grid(columns=columns, rows=rows, notes=write_notes(summaries))
 
 
+def _build_table3(summaries: Sequence[Summary]) -> Grid:
+    datasets = _datasets(summaries)
+    names = ("model", "strategy", TRAINING)
+    lines = _group_lines(summaries, lambda s: (_name_model(s), s.strategy, _write_training(s)))
+    lines.sort(key=_rank_training)
+    numbers = {"Acc": write_acc, "Tok k": write_thousands, **list_cost_column(summaries)}
+    columns = [*_list_lead_columns(lines, names), *_list_number_columns(datasets, list(numbers))]
+    rows = [[*_write_lead(line, lines), *_write_numbers(line, datasets, numbers.values())] for line in lines]
+    thousands = (
+        "Tok k: thousands of response tokens per attempt, to sub-problems only (chain of thought has no others)."
+    )
+    return Grid(columns=columns, rows=rows, notes=[*write_notes(summaries, solve_only=True), thousands])
+
+
+def _write_training(summary: Summary) -> str:
+    """`none`, or `sft` with the base model of a model whose name is its own."""
+    training, base = summary.options.get(TRAINING, NOTHING), summary.options.get(BASE)
+    return f"{training} of {base or 'unknown'}" if BASE in summary.options else str(training)
+
+
+def _rank_training(line: _Line) -> tuple[str, str, bool]:
+    """Base models in order, each before and after, ours before the paper's."""
+    summary = next(iter(line.found.values()))
+    model = str(summary.options.get(BASE) or summary.model)
+    return find_papers_model(summary) or model, str(summary.options.get(TRAINING, "")), is_from_paper(summary)
+
+
 def _build_cells(summaries: Sequence[Summary]) -> Grid:
     swept = _find_swept(summaries)
     columns: dict[Column, Callable[[Summary], str]] = {
-        **({ROW: lambda s: "" if s.row is None else str(s.row)} if any(s.row for s in summaries) else {}),
+        **({NUMBER: lambda s: "" if s.row is None else str(s.row)} if any(s.row for s in summaries) else {}),
         Column(name="run"): lambda s: s.run,
         Column(name="dataset"): lambda s: s.dataset,
         Column(name="model"): _name_model,
@@ -182,7 +213,7 @@ def _name_row(summaries: Iterable[Summary], *, several: bool) -> str:
 def _list_lead_columns(lines: Sequence[_Line], names: Sequence[str]) -> list[Column]:
     """The columns before the numbers; those of the row and the run only if a line has them."""
     runs = [Column(name="run")] if any(line.run for line in lines) else []
-    return [*([ROW] if any(line.row for line in lines) else []), *runs, *(Column(name=name) for name in names)]
+    return [*([NUMBER] if any(line.row for line in lines) else []), *runs, *(Column(name=name) for name in names)]
 
 
 def _write_lead(line: _Line, lines: Sequence[_Line]) -> list[str]:
@@ -224,8 +255,9 @@ def _name_model(summary: Summary) -> str:
 
 def _name_strategy(summary: Summary, swept: Sequence[str]) -> str:
     known = summary.named_options
-    shown = ", ".join(f"{option} {known[option]}" for option in swept if option in known)
-    return f"{summary.strategy} ({shown})" if shown else summary.strategy
+    shown = [f"{option} {known[option]}" for option in swept if option in known and option != MARK]
+    words = [ROW] * is_counted(summary) + shown
+    return f"{summary.strategy} ({', '.join(words)})" if words else summary.strategy
 
 
 def _write_option(summary: Summary, name: str) -> str:
