@@ -59,7 +59,7 @@ def test_what_is_said_of_a_model_stays() -> None:
 
 
 def test_a_chain_of_thought_has_the_papers_sentence_alone_in_a_vote_too() -> None:
-    alone = CoT(sentence="none", system2_max_tokens=32768)
+    alone = CoT(sentence="none")
     assert paper("cot") == alone
     assert paper("vote") == Vote(base=alone)
 
