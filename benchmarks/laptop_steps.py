@@ -1,4 +1,4 @@
-"""Step by step what a run of recipes/laptop.toml did.
+"""Step by step what a run of the recipe laptop did.
 
     scale export RUN --out run.jsonl ; python benchmarks/laptop_steps.py run.jsonl
 

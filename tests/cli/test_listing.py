@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from scale_reasoning.arithmetic.problems import LEVELS
 from scale_reasoning.cli import main
 from scale_reasoning.strategies import STRATEGIES
 from scale_reasoning.strategies.allocators import ALLOCATORS, SHORT_NAMES
@@ -71,3 +72,9 @@ def test_an_allocator_s_option_is_set_by_its_path_or_its_name(
 ) -> None:
     assert main(["eval", "arithmetic", "--limit", "1", "--dry-run", "--model", "arithmetic-teacher", *words]) == 0
     assert "scale (route escalate, accept 0.5)" in capsys.readouterr().out
+
+
+def test_the_help_of_the_level_has_every_level_of_arithmetic(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["eval", "--help"])
+    assert f"level of arithmetic: {', '.join(LEVELS)}" in " ".join(capsys.readouterr().out.split())

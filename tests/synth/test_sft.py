@@ -14,6 +14,7 @@ from tests.synth.models import write_rows
 from scale_reasoning.cli import main
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.profiles import profile_for
+from scale_reasoning.runs.recipes import list_shipped
 from scale_reasoning.synth import folder as folders
 from scale_reasoning.synth.extra import library
 from scale_reasoning.synth.folder import Job
@@ -21,7 +22,7 @@ from scale_reasoning.synth.launch import find_config, make_command
 from scale_reasoning.synth.sft import Recipe, read, recipe
 from scale_reasoning.types import Mode
 
-RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("sft-*.toml"))
+RECIPES = [file for name, file in list_shipped().items() if name.startswith("sft-")]
 LEAST = {"model": "base", "rows": "train.jsonl"}
 
 

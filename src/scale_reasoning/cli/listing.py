@@ -1,4 +1,4 @@
-"""`scale list`: what there is to choose from: models, recipes, and strategies, allocators and assessors with options."""
+"""`scale list`: what there is to choose from: models, recipes; strategies, allocators and assessors with options."""
 
 from __future__ import annotations
 

@@ -40,14 +40,14 @@ def find_run(name: str) -> Path | None:
     if find_loader(name) is None:
         meant = recipes.suggest(name, [*recipes.list_shipped(), *DATASETS])
         raise ConfigError(
-            f"no dataset and no recipe {name!r}.{meant} There are the datasets {', '.join(DATASETS)}, files, owner/name "
-            "on the Hub, and the recipes of `scale list recipes`"
+            f"no dataset and no recipe {name!r}.{meant} There are the datasets {', '.join(DATASETS)}, files, "
+            "owner/name on the Hub, and the recipes of `scale list recipes`"
         )
     return None
 
 
 def list_recipes() -> Table:
-    """The recipes that ship: what each one is, and below it the models, the datasets and the strategies or the method."""
+    """The recipes that ship: what each one is, and below it its models, datasets and strategies, or its method."""
     from rich.markup import escape
     from rich.table import Table
 

@@ -38,6 +38,7 @@ def locate(name_or_path: str) -> Path:
 
 
 def suggest(name: str, names: Iterable[str]) -> str:
-    """A sentence with the names that are near; empty if none is."""
-    close = get_close_matches(name.lower(), list(names), n=3)
+    """A sentence with the name in another case, else with those that are near; empty if there are none."""
+    known = list(names)
+    close = [name.lower()] if name.lower() in known else get_close_matches(name.lower(), known, n=3)
     return f" Did you mean {' or '.join(close)}?" if close else ""
