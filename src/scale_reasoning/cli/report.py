@@ -80,6 +80,8 @@ def report(args: argparse.Namespace) -> int:
     from scale_reasoning.report.cost import choose_costing
     from scale_reasoning.report.tables import render
 
+    if args.tuned and args.layout != "table3":
+        raise ConfigError("--tuned: belongs to --layout table3")
     if args.assessor:
         from scale_reasoning.cli.assessed import report_assessors
 
@@ -88,8 +90,6 @@ def report(args: argparse.Namespace) -> int:
         raise ConfigError(f"--truth {args.truth}: belongs to --assessor")
     if args.losses:
         return _report_losses(args)
-    if args.tuned and args.layout != "table3":
-        raise ConfigError("--tuned: belongs to --layout table3")
     prices = read_prices_flag(args.prices)
     numbered = read_all_cells(args.runs, args.answers)
     costing = choose_costing([cell for _, cell in numbered], prices)
@@ -146,7 +146,7 @@ def _report_losses(args: argparse.Namespace) -> int:
 
 def refuse_flags_of_tables(args: argparse.Namespace, flag: str) -> None:
     """Raises ConfigError for flags of the tables of rows together with a flag that has its own table."""
-    usual = {"layout": "auto", "denominator": "planned", "with_paper": False, "prices": None, "tuned": []}
+    usual: dict[str, object] = {"layout": "auto", "denominator": "planned", "with_paper": False, "prices": None}
     if given := [f"--{name.replace('_', '-')}" for name, value in usual.items() if getattr(args, name) != value]:
         raise ConfigError(f"{flag} has its own table, so leave out {', '.join(given)}")
 

@@ -14,13 +14,14 @@ from scale_reasoning.errors import ConfigError
 from scale_reasoning.report.assessors.lines import AssessedCell
 from scale_reasoning.report.cost import Costing
 from scale_reasoning.report.metrics import Denominator
-from scale_reasoning.report.plots import loss, reliability
+from scale_reasoning.report.plots import loss, reliability, reproduce
 from scale_reasoning.report.plots.difficulty import draw_difficulty
 from scale_reasoning.report.plots.frontier import draw_frontier
 from scale_reasoning.report.plots.page import FORMATS, Page, house_style
 from scale_reasoning.report.plots.points import Point, find_paper_points, measure
 from scale_reasoning.report.plots.stages import draw_stages
 from scale_reasoning.report.plots.sweeps import draw_budget, draw_tau
+from scale_reasoning.report.reproduce import Reproduction
 from scale_reasoning.runs.outcome import Cell
 
 Kind: TypeAlias = Callable[[Page, Sequence[Point]], None]
@@ -86,10 +87,19 @@ def draw_reliability(cells: Sequence[AssessedCell], file: Path, truth: str) -> N
         page.write(file)
 
 
+def draw_reproduction(found: Reproduction, file: Path) -> None:
+    """Draws a table of the paper against runs into the file. Raises what `draw` raises."""
+    check_ending(file)
+    with house_style():
+        page = Page()
+        reproduce.draw_reproduction(page, found)
+        page.write(file)
+
+
 def check_ending(file: Path) -> None:
     """Raises ConfigError for a file whose ending is no format of a plot."""
     if file.suffix.lower().lstrip(".") not in FORMATS:
         raise ConfigError(f"{file}: must end in {', '.join('.' + each for each in FORMATS)}")
 
 
-__all__ = ["FORMATS", "KINDS", "check_ending", "draw", "draw_loss", "draw_reliability"]
+__all__ = ["FORMATS", "KINDS", "check_ending", "draw", "draw_loss", "draw_reliability", "draw_reproduction"]

@@ -90,6 +90,21 @@ class Panel:
         self._axes.grid(visible=True, axis="x")
         self._axes.spines["left"].set_visible(False)
 
+    def draw_rows(self, labels: Sequence[str]) -> None:
+        """Makes a row per label, from top to bottom, for `draw_spans`."""
+        self._axes.set(ylim=(len(labels) - 0.4, -0.6), yticks=range(len(labels)))
+        self._axes.set_yticklabels([shorten(label) for label in labels], size=SMALL)
+        self._axes.tick_params(axis="y", length=0)
+        self._axes.grid(visible=False, axis="y")
+        self._axes.grid(visible=True, axis="x")
+
+    def draw_spans(self, rows: Sequence[int], values: Sequence[Estimate], label: str, style: Mapping[str, Any]) -> None:
+        """Draws a point with its horizontal interval, if it has one, in each of the rows."""
+        x = [each.value for each in values]
+        if any(each.low is not None for each in values):
+            self._axes.errorbar(x, rows, xerr=_list_errors(values), ecolor=style["color"], zorder=2, **THIN)
+        self._axes.plot(x, rows, label=shorten(label, LONG), zorder=3, **style)
+
     def draw_vertical(self, x: float, label: str) -> None:
         """Draws a line across the panel, named in the legend."""
         self._axes.axvline(x, color="black", linewidth=0.9, linestyle=(0, (4, 2)), zorder=3, label=label)

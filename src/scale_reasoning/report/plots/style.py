@@ -14,6 +14,15 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 """Okabe and Ito's palette without yellow, which is hard to see on white paper."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES: tuple[Any, ...] = ("-", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
+PAPER = "paper"
+VERDICTS = {
+    "compatible": ("#009E73", "o"),
+    "above": ("#0072B2", "^"),
+    "below": ("#D55E00", "v"),
+    "cannot tell": ("#777777", "s"),
+    PAPER: ("#000000", "D"),
+}
+"""Colours and markers of the verdicts of `scale reproduce`, and of the paper's numbers."""
 PAPER_DASHES = (0, (3, 2))
 HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "++++")
 QUIET = "#777777"
@@ -64,6 +73,13 @@ def style_line(place: int, *, paper: bool = False) -> dict[str, Any]:
         "linestyle": PAPER_DASHES if paper else DASHES[place % len(DASHES)],
         "markerfacecolor": "white" if paper else colour,
     }
+
+
+def style_verdict(verdict: str) -> dict[str, Any]:
+    """Colour and marker of a verdict on a number of the paper; the paper's own mark is hollow."""
+    colour, marker = VERDICTS[verdict]
+    fill = "white" if verdict == PAPER else colour
+    return {"color": colour, "marker": marker, "linestyle": "none", "markerfacecolor": fill}
 
 
 def style_bar(place: int) -> dict[str, Any]:
