@@ -16,10 +16,6 @@ if TYPE_CHECKING:
     from scale_reasoning.report.paper_cells import Ours
 
 TABLES = ("table1", "table2", "figure2", "table3")
-EXAMPLES = """examples:
-  scale reproduce runs/q3 runs/qwq runs/llama runs/qwen --plot table1.svg
-  scale reproduce runs/base runs/tuned --table table3 --tuned scale-sft-32b=Qwen/Qwen2.5-32B-Instruct
-"""
 
 
 def add(commands: Commands) -> None:
@@ -27,11 +23,9 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser(
         "reproduce",
         help="runs against the paper's numbers",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Compares finished runs with a table of the SCALE paper: each number, ours, the interval of their\n"
-        "gap, and a verdict: compatible, above, below or cannot tell. Exit codes: 0 done, whatever the\n"
-        "verdicts, 1 attempts are pending (the table says how many), 2 usage or configuration.",
-        epilog=EXAMPLES,
+        description="Compares finished runs with a table of the SCALE paper: each number, ours, the interval of their "
+        "gap, and a verdict: compatible, above, below or cannot tell. Exit codes: 0 done, whatever the verdicts, "
+        "1 attempts are pending (the table says how many), 2 usage or configuration.",
     )
     parser.add_argument("runs", nargs="+", metavar="RUN", help=f"{RUN}; several runs make one table")
     parser.add_argument(
