@@ -9,6 +9,8 @@ import pytest
 
 from scale_reasoning.arithmetic.problems import LEVELS
 from scale_reasoning.cli import main
+from scale_reasoning.datasets import ABOUT, DATASETS
+from scale_reasoning.profiles import list_families
 from scale_reasoning.strategies import STRATEGIES
 from scale_reasoning.strategies.allocators import ALLOCATORS, SHORT_NAMES
 from scale_reasoning.strategies.assessors import ASSESSORS
@@ -78,3 +80,21 @@ def test_the_help_of_the_level_has_every_level_of_arithmetic(capsys: pytest.Capt
     with pytest.raises(SystemExit):
         main(["eval", "--help"])
     assert f"level of arithmetic: {', '.join(LEVELS)}" in " ".join(capsys.readouterr().out.split())
+
+
+def test_every_family_is_listed_with_what_its_modes_do(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "families"]) == 0
+    shown = capsys.readouterr().out
+    listed = [line.split()[0] for line in shown.splitlines()[1:] if line[:1].strip()]
+    assert listed == [family.name for family in list_families()]
+    (qwen3,) = (" ".join(line.split()) for line in shown.splitlines() if line.startswith("qwen3 "))
+    assert qwen3.startswith("qwen3 thinking off, 8,192 thinks, 32,768 40,960")
+
+
+def test_every_dataset_is_listed_with_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert set(ABOUT) == set(DATASETS)
+    assert main(["list", "datasets"]) == 0
+    shown = capsys.readouterr().out
+    for name, about in ABOUT.items():
+        assert f"{name} " in shown
+        assert about in shown

@@ -1,20 +1,24 @@
-"""`scale list`: what there is to choose from: models, recipes; strategies, allocators and assessors with options."""
+"""`scale list`: what there is to choose from. Strategies and their parts are listed with their options."""
 
 from __future__ import annotations
 
 import argparse
 import inspect
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, cast
 
 from scale_reasoning.cli import recipes
 from scale_reasoning.cli.fetch import list_models
 from scale_reasoning.cli.options import Commands
+from scale_reasoning.datasets import ABOUT, DATASETS
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.profiles import ModeProfile, list_families
 from scale_reasoning.strategies import describe
 from scale_reasoning.strategies.options import options_of
 from scale_reasoning.strategies.table import TABLES, Table, find_tables
+from scale_reasoning.types import Mode
 
 if TYPE_CHECKING:
     from rich.table import Table as Printed
@@ -27,8 +31,8 @@ KINDS = {"strategies": "strategy", "allocators": "allocator", "assessors": "asse
 
 def add(commands: Commands) -> None:
     """Adds the verb."""
-    parser = commands.add_parser("list", help="list models, recipes, strategies, allocators or assessors")
-    parser.add_argument("what", choices=["models", "recipes", *KINDS])
+    parser = commands.add_parser("list", help="list what there is to choose from")
+    parser.add_argument("what", choices=[*MADE, *KINDS])
     parser.add_argument("--show", metavar="NAME", help="print one recipe")
     parser.set_defaults(run=run)
 
@@ -42,8 +46,7 @@ def run(args: argparse.Namespace) -> int:
             raise ConfigError(f"--show {args.show}: only recipes can be shown: scale list recipes --show NAME")
         print(recipes.read_text(args.show), end="")
         return 0
-    made = {"models": list_models, "recipes": recipes.list_recipes}
-    table = made[args.what]() if args.what in made else list_table(_find_table(args.what))
+    table = MADE[args.what]() if args.what in MADE else list_table(_find_table(args.what))
     Console(highlight=False, width=None if sys.stdout.isatty() else LINE).print(table)
     if args.what == "recipes":
         print(recipes.HOW)
@@ -67,6 +70,58 @@ def list_table(table: Table) -> Printed:
         said = ", ".join(f"{key} {value}" for key, value in settings.items())
         printed.add_row(f"[bold]{word}[/]", "", escape(f"Short for {name}, {said}."))
     return printed
+
+
+def list_model_families() -> Printed:
+    """The families of models: how each mode thinks, its limit of new tokens, the window, and the names that match."""
+    from rich.markup import escape
+    from rich.table import Table as Printed
+
+    table = Printed(
+        "family", "System 1, new tokens", "System 2, new tokens", "window", "names", box=None, pad_edge=False
+    )
+    for family in list_families():
+        modes = [_describe_mode(family.mode(mode)) for mode in Mode]
+        window = "unknown" if family.window is None else f"{family.window:,}"
+        table.add_row(
+            f"[bold]{escape(family.name)}[/]", *modes, window, escape(" ".join(family.match)) or "by --profile"
+        )
+    return table
+
+
+WORDS = {"off": "thinking off", "on": "thinks", "always": "always thinks"}
+"""What a mode does, by its profile's `thinking`; any other word is an effort."""
+
+
+def _describe_mode(mode: ModeProfile | None) -> str:
+    if mode is None:
+        return "another model's"
+    if not mode.thinking:
+        thinks = "a sentence asks" if mode.sentence else "does not think"
+    else:
+        thinks = WORDS.get(mode.thinking, f"effort {mode.thinking}")
+    return thinks if mode.max_tokens is None else f"{thinks}, {mode.max_tokens:,}"
+
+
+def list_datasets() -> Printed:
+    """The datasets by name."""
+    from rich.table import Table as Printed
+
+    table = Printed("dataset", "what it is", box=None, pad_edge=False)
+    for name in DATASETS:
+        table.add_row(f"[bold]{name}[/]", ABOUT[name])
+    table.add_row("FILE", "problems of yours: .jsonl, .json, .csv or .parquet (docs/datasets.md)")
+    table.add_row("OWNER/NAME", "a dataset of the Hub, with the data extra")
+    return table
+
+
+MADE: Mapping[str, Callable[[], Printed]] = {
+    "models": list_models,
+    "families": list_model_families,
+    "datasets": list_datasets,
+    "recipes": recipes.list_recipes,
+}
+"""What is listed without a table of classes."""
 
 
 def _find_table(what: str) -> Table:

@@ -15,7 +15,7 @@ from scale_reasoning.datasets import arithmetic, benchmarks, everyday, files, hu
 from scale_reasoning.datasets.dataset import Dataset, DatasetOptions
 from scale_reasoning.errors import ConfigError
 
-__all__ = ["DATASETS", "Dataset", "DatasetOptions", "Loader", "find_loader", "load"]
+__all__ = ["ABOUT", "DATASETS", "Dataset", "DatasetOptions", "Loader", "find_loader", "load"]
 
 Loader = Callable[[DatasetOptions], Dataset]
 
@@ -30,6 +30,18 @@ DATASETS: Mapping[str, Loader] = {
     "arithmetic": arithmetic.load,
     "everyday": everyday.load,
 }
+ABOUT: Mapping[str, str] = {
+    "aime24": "30 problems of AIME 2024; answers from 0 to 999",
+    "aime25": "30 problems of AIME 2025",
+    "amc23": "40 problems of AMC 2023",
+    "math500": "500 problems of MATH",
+    "gsm8k": "1,319 word problems of primary school",
+    "limo": "817 problems to make traces from (the paper's second setting)",
+    "limo-v2": "800 problems to make traces from",
+    "arithmetic": "chains of arithmetic, generated: as many as you want, no download; --level",
+    "everyday": "30 word problems of ours, no download",
+}
+"""What each dataset is, in a line."""
 
 
 def load(
