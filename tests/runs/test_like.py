@@ -9,7 +9,7 @@ from scale_reasoning.engines.connection import ModelSpec
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.runs import manifest as manifests
 from scale_reasoning.runs.like import find_preset, list_presets
-from scale_reasoning.strategies import STRATEGIES, make
+from scale_reasoning.strategies import STRATEGIES, describe, make, name_in_words
 from scale_reasoning.strategies.allocators.always import Always
 from scale_reasoning.strategies.allocators.chance import Random
 from scale_reasoning.strategies.allocators.last import LastDifficulty
@@ -132,3 +132,24 @@ def test_a_recipe_names_a_preset_and_sets_what_differs(tmp_path: Path) -> None:
 def test_a_recipe_with_an_unknown_preset_is_refused_with_its_name(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"mine\.toml: like 'papr': there are: paper"):
         manifests.read(written(tmp_path, "papr"))
+
+
+@pytest.mark.parametrize(
+    ("name", "spec", "settings", "words"),
+    [
+        ("scale", QWEN3, {}, "scale (like paper, tau 0.2)"),
+        ("scale", DISTILL, {"tau": 0.9}, "scale (like paper, tau 0.9)"),
+        ("scale", QWEN3, {"route": "threshold"}, "scale (like paper, route threshold, tau 0.2)"),
+        ("scale", QWQ, {"route": "system2"}, "scale (like paper, route system2)"),
+        ("scale", QWEN3, {"max_steps": 5}, "scale (like paper, tau 0.2, max_steps 5)"),
+        ("cot", QWEN3, {}, "cot (like paper)"),
+    ],
+)
+def test_a_strategy_that_is_like_a_preset_is_called_so(
+    name: str, spec: ModelSpec, settings: dict[str, Any], words: str
+) -> None:
+    assert name_in_words(describe(paper(name, spec, **settings))) == words
+
+
+def test_a_strategy_that_lacks_an_option_of_a_preset_is_not_called_like_it() -> None:
+    assert "like" not in name_in_words(describe(paper("scale", candidates=4)))

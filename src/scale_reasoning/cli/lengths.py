@@ -13,6 +13,7 @@ from typing import cast
 from scale_reasoning.report import paper
 from scale_reasoning.report.metrics import Summary
 from scale_reasoning.runs.manifest import CellSpec
+from scale_reasoning.strategies import shorten
 from scale_reasoning.types import JSON
 
 DEFAULT_MODEL = "Qwen3-32B"
@@ -62,7 +63,7 @@ def _list_rows(strategy: Mapping[str, JSON], model: str) -> Iterator[tuple[str, 
     known = {_simplify(row.model): row.model for row in tables["table1"]}
     named = next((name for simple, name in known.items() if simple in model), DEFAULT_MODEL)
     if strategy.get("system2_max_tokens") == TABLE2_LIMIT:
-        tau = _read_tau(strategy)
+        tau = shorten(strategy).get("tau")
         yield "Table 2", [row for row in tables["table2"] if row.model == named and row.options["tau"] == tau]
     yield "Table 1", [row for row in tables["table1"] if row.model == named]
 
@@ -72,11 +73,6 @@ def _is_of_table3(row: Summary, model: str) -> bool:
     trained = model.startswith("scalesft")
     base = _simplify(row.model.removesuffix("-Instruct") if trained else row.model)
     return base in model and (row.options["training"] == "sft") == trained
-
-
-def _read_tau(strategy: Mapping[str, JSON]) -> JSON:
-    route = strategy.get("route")
-    return cast("Mapping[str, JSON]", route).get("tau") if isinstance(route, Mapping) else None
 
 
 def _simplify(model: str) -> str:

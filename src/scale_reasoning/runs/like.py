@@ -1,17 +1,15 @@
-"""Presets of like.toml: options of strategies and fields of a model, set where nothing else is said."""
+"""Presets: options of strategies and fields of a model, set where nothing else is said (strategies/presets.toml)."""
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
-from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 from scale_reasoning.engines.connection import ModelSpec, find_family
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.strategies import STRATEGIES, find_option
+from scale_reasoning.strategies.presets import read_presets
 from scale_reasoning.types import JSON
 
 Spec = TypeVar("Spec", bound=ModelSpec)
@@ -45,12 +43,12 @@ class Preset:
 
 def list_presets() -> tuple[str, ...]:
     """The names of the presets."""
-    return tuple(_read())
+    return tuple(read_presets())
 
 
 def find_preset(name: str, spec: ModelSpec) -> Preset:
     """The preset called `name` for the model's family. Raises ConfigError for an unknown name."""
-    table = _read().get(name)
+    table = read_presets().get(name)
     if table is None:
         raise ConfigError(f"like {name!r}: there are: {', '.join(list_presets())}")
     family = table["families"].get(find_family(spec).name, {})
@@ -68,8 +66,3 @@ def _is_set(name: str, settings: Settings, path: str) -> bool:
             return any(find_option(name, settings, other) == path for other in settings)
         value = cast("Settings", value)[key]
     return True
-
-
-@cache
-def _read() -> dict[str, dict[str, dict[str, Any]]]:
-    return tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))

@@ -13,7 +13,8 @@ from typing import cast
 from scale_reasoning.strategies.allocators import SHORT_NAMES
 from scale_reasoning.strategies.former import modernise
 from scale_reasoning.strategies.number import number_of
-from scale_reasoning.strategies.parts import Settings, describe
+from scale_reasoning.strategies.parts import Settings, describe, make
+from scale_reasoning.strategies.presets import PARTS, list_settings, read_presets
 from scale_reasoning.strategies.table import STRATEGIES, STRATEGY_TABLE, Table, find_tables
 from scale_reasoning.types import JSON
 
@@ -37,13 +38,26 @@ def unusual(described: Settings, under: str = "") -> dict[str, JSON]:
 
 def label(described: Settings) -> dict[str, JSON]:
     """What tells a described strategy from others, under short names: its allocator with its number, then all other
-    options that differ from the defaults.
+    options that differ from the defaults; `like` is the preset that sets some of them.
     """
     found = unusual(described)
     if (route := modernise(str(described.get("name")), described).get("route")) is not None:
         found = {"route": _abbreviate(cast("Settings", route))[0] if isinstance(route, Mapping) else route, **found}
-    paths = sorted(found, key=lambda path: path.partition(".")[0] != "route")
+    found = _name_preset(str(described.get("name")), found)
+    paths = sorted(found, key=lambda path: path.partition(".")[0] not in ("like", "route"))
     return _shorten_paths({path: found[path] for path in paths})
+
+
+def _name_preset(strategy: str, found: Settings) -> dict[str, JSON]:
+    """The options with the name of a preset in place of those that it sets, if they have all that is no part."""
+    for preset in read_presets():
+        for settings in list_settings(preset, strategy):
+            made = unusual(describe(make(strategy, settings))) if settings else {}
+            own = {path: value for path, value in made.items() if path.partition(".")[0] not in PARTS}
+            if own and own.items() <= found.items():
+                same = {*own, *(part for part in PARTS if part in found and found[part] == made.get(part))}
+                return {"like": preset, **{path: value for path, value in found.items() if path not in same}}
+    return dict(found)
 
 
 def name_in_words(described: Settings) -> str:
