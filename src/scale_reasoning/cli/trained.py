@@ -40,9 +40,19 @@ def find_trained(cells: Sequence[Cell], tuned: Sequence[str]) -> dict[tuple[str,
         name = _name(cell)
         if name in given:
             found[cell.run, cell.model] = Trained(base=given[name], source="--tuned")
-        elif recorded[cell.run].get(name) == FAMILY or (Path(name) / "sft.json").is_file():
+        elif recorded[cell.run].get(name) == FAMILY or _is_trained_here(name):
             found[cell.run, cell.model] = _find_base(name)
     return found
+
+
+def _is_trained_here(name: str) -> bool:
+    """Whether the name is that of a folder of `scale sft` on this machine."""
+    from scale_reasoning.synth.folder import JOB
+
+    try:
+        return (Path(name) / JOB).is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
 def _name(cell: Cell) -> str:

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias, get_args
 import msgspec
 
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.report.chain_votes import is_counted
+from scale_reasoning.report.chain_votes import ROW, is_counted
 from scale_reasoning.report.metrics import Denominator, Summary, group_counted
 from scale_reasoning.report.paper import Table, find_papers_model, read_rows
 from scale_reasoning.report.paper_cells import (
@@ -166,7 +166,7 @@ class _Comparing:
         line = msgspec.structs.replace(
             _start_line(self.table, mine, measure, found),
             paper_model=row.model,
-            cell=describe_paper(row) + (" (chains of cot)" if is_counted(mine.summary) else ""),
+            cell=describe_paper(row) + (f" ({ROW})" if is_counted(mine.summary) else ""),
             paper=value,
             paper_attempts=row.scored,
         )

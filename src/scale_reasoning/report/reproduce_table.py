@@ -117,7 +117,7 @@ def _note_chance(lines: Sequence[Line]) -> list[str]:
         return []
     expected = ", ".join(f"{ALPHA * n:.2g} of {n} for {measure}" for measure, n in tested.items())
     note = (
-        f"If all were equal, chance alone would call at most about {expected} above or below. {HOLDS}: holds for all "
+        f"If all were equal, chance alone would call about {expected} above or below. {HOLDS}: holds for all "
         f"lines of the measure together (Holm's method, {ALPHA:.0%})."
     )
     return [note]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import get_args
 
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.report import chain_votes
 from scale_reasoning.report.intervals import Estimate
 from scale_reasoning.report.plots.page import Page
 from scale_reasoning.report.plots.panel import Panel
@@ -18,14 +19,16 @@ from scale_reasoning.report.unpaired import FACTOR, Verdict
 AXES: dict[Measure, str] = {
     "Acc": "accuracy (%)",
     "Hard": "iterations in System 2 (%)",
-    "Tok": "tokens per attempt (sub-problems)",
-    "Tpi": "tokens per iteration (sub-problems)",
+    "Tok": "Tok (sub-problems)",
+    "Tpi": "Tpi (sub-problems)",
 }
 WHISKERS = (
     "whiskers: 95 % interval of the gap on the same problems, which reaches the paper's mark unless the verdict is "
     "above or below"
 )
 MOST_ROWS = 60
+MOST_MEASURED = 24
+"""Rows up to which a page has panels for other measures than accuracy."""
 ROW, REST = 0.115, 0.55
 """Inches of a row, and of a panel besides its rows."""
 
@@ -40,8 +43,11 @@ def draw_reproduction(page: Page, found: Reproduction) -> None:
     if not panels:
         raise ConfigError("plot: no number of the paper has one of ours yet")
     check_room(max(map(len, panels.values())), "cells", MOST_ROWS)
+    accuracies = panels.get("Acc", [])
+    alone = len(accuracies) > MOST_MEASURED
+    panels = {"Acc": accuracies} if alone else panels
     page.title = f"{NAMES[found.table]}: the paper and ours"
-    page.caption = _write_caption(found)
+    page.caption = _write_caption(found) + "; other measures: in the table" * alone
     axes = page.add_panels([ROW * len(lines) + REST for lines in panels.values()])
     for panel, (measure, lines) in zip(axes, panels.items(), strict=True):
         _draw_measure(panel, measure, lines)
@@ -75,7 +81,9 @@ def _span(line: Line) -> Estimate:
 
 def _label(lines: Sequence[Line]) -> list[str]:
     """Model, dataset and cell of each line, without what all have in common."""
-    parts = [(line.paper_model or line.model, line.dataset, line.cell) for line in lines]
+    parts = [
+        (line.paper_model or line.model, line.dataset, line.cell.replace(f" ({chain_votes.ROW})", "")) for line in lines
+    ]
     shown = [place for place in range(3) if len({part[place] for part in parts}) > 1] or [2]
     return [" ".join(part[place] for place in shown) for part in parts]
 
