@@ -1,4 +1,4 @@
-"""How many new tokens an attempt takes, as the paper's tables have it: by dataset, model, strategy and options.
+"""How many new tokens an attempt takes, and how often it is right, as the paper's tables have it.
 
 Decides which of the paper's rows a cell is like. What the paper does not have is unknown.
 """
@@ -34,6 +34,13 @@ class Length:
 def find_length(cell: CellSpec) -> Length | None:
     """The length of one attempt of a cell; None if the paper has none."""
     return _find(cell.strategy, cell.dataset.name, _simplify(cell.model.model or ""))
+
+
+def find_accuracy(cell: CellSpec) -> float | None:
+    """The paper's accuracy for the cell's model and strategy, a share, the mean over Table 1's datasets; None if none."""
+    model, strategy = _simplify(cell.model.model or ""), str(cell.strategy["name"])
+    rows = [row for row in paper.read_rows("table1") if row.strategy == strategy and _simplify(row.model) in model]
+    return sum(row.acc or 0.0 for row in rows) / len(rows) if rows else None
 
 
 def name_sources(lengths: Iterable[Length]) -> str:

@@ -142,7 +142,7 @@ def describe_reach(
     """
     if settings.target is None or settings.choose == "all":
         return []
-    from scale_reasoning.cli.estimate import estimate_accuracy
+    from scale_reasoning.cli.lengths import find_accuracy
 
     usable = sum(map(len, problems.values())) - count_useless(manifest, problems, settings)
     if settings.target > usable:
@@ -152,7 +152,7 @@ def describe_reach(
     each = 1 - (1 - share) ** (1 / tries)
     needs = f"{settings.target:,} of {usable:,} problems ({100 * share:.1f} %) must give a trace: with {tries} attempts"
     lines = [f"{needs} per problem, {100 * each:.1f} % of attempts"]
-    if (accuracy := estimate_accuracy(manifest.cells[0])) is not None:
+    if (accuracy := find_accuracy(manifest.cells[0])) is not None:
         expected = f"about {usable * (1 - (1 - accuracy) ** tries):,.0f} can be expected"
         other = "" if settings.filters == ("answer",) else ", before stages other than the answer's"
         lines.append(f"{expected} where {100 * accuracy:.1f} % of attempts are right, as in the paper's Table 1{other}")
