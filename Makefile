@@ -59,14 +59,17 @@ $(VENV)/python:
 	@touch $@
 
 $(VENV)/local: $(VENV)/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[local]'
+	@echo "Installing SCALE and llama.cpp into $(VENV): about a minute, once."
+	@$(BIN)/python -m pip install --quiet --editable '.[local]'
 	@touch $@
 
 $(VENV)/dev: $(VENV)/local
+	@echo "Installing what the tests need into $(VENV), once."
 	$(BIN)/python -m pip install --quiet --editable '.[local,view,plots,data]' --group dev
 	@touch $@
 
 $(VENV)/sft: $(VENV)/dev
+	@echo "Installing PyTorch and what fine-tuning needs into $(VENV): some minutes, once."
 	$(BIN)/python -m pip install --quiet '$(TORCH)' --editable '.[sft]'
 	@touch $@
 

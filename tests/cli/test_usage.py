@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,21 @@ def test_the_examples_of_a_verb_are_in_its_help_and_can_be_read(verb: str) -> No
 def test_the_first_line_of_a_long_help_names_what_a_verb_needs() -> None:
     assert scale("eval", "--help").stdout.splitlines()[0] == "usage: scale eval [options] [what ...]"
     assert scale("plot", "--help").stdout.splitlines()[0] == "usage: scale plot [options] KIND RUN [RUN ...]"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+def test_a_shell_gets_a_completion_with_every_verb(shell: str) -> None:
+    done = scale("completion", shell)
+    assert done.returncode == 0
+    assert all(verb in done.stdout for verb in EXAMPLES)
+
+
+def test_bash_completes_verbs_flags_and_names(tmp_path: Path) -> None:
+    file = tmp_path / "scale.bash"
+    file.write_text(scale("completion", "bash").stdout)
+    asked = (("re", "report"), ("eval --lik", "--like"), ("list ", "families"))
+    for line, expected in asked:
+        words = ["scale", *line.split(" ")]
+        program = f'source {file}; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _shtab_scale; echo "${{COMPREPLY[@]}}"'
+        done = subprocess.run(["bash", "-c", program, "-", *words], capture_output=True, text=True, check=True)
+        assert expected in done.stdout.split()

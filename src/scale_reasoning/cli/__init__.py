@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from scale_reasoning.cli import (
     calibrate,
+    completion,
     compare,
     doctor,
     draft,
@@ -106,11 +107,12 @@ def _parser() -> argparse.ArgumentParser:
         doctor,
         fetch,
         listing,
+        completion,
     ):
         group.add(commands)
     sentences = {each.dest: each.help or "" for each in commands._get_subactions()}  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     for verb, command in commands.choices.items():
-        command.set_defaults(parser=command)
+        command.set_defaults(parser=command, whole=parser)
         usage.finish(command, verb, sentences[verb])
     return parser
 

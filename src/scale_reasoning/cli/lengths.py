@@ -37,7 +37,7 @@ def find_length(cell: CellSpec) -> Length | None:
 
 
 def find_accuracy(cell: CellSpec) -> float | None:
-    """The paper's accuracy for the cell's model and strategy, a share, the mean over Table 1's datasets; None if none."""
+    """The paper's share of right answers with the cell's model and strategy, the mean over Table 1's datasets."""
     model, strategy = _simplify(cell.model.model or ""), str(cell.strategy["name"])
     rows = [row for row in paper.read_rows("table1") if row.strategy == strategy and _simplify(row.model) in model]
     return sum(row.acc or 0.0 for row in rows) / len(rows) if rows else None
