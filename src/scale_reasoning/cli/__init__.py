@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 from scale_reasoning.cli import (
     calibrate,
-    completion,
     compare,
+    completion,
     doctor,
     draft,
     evaluate,
