@@ -71,7 +71,8 @@ def estimate_accuracy(cell: CellSpec) -> float | None:
     """The paper's accuracy (Table 1, a fraction, mean over its datasets) for the cell's model and strategy, if any."""
     named, strategy = str(cell.model.model or "").lower(), str(cell.strategy["name"])
     found = [row.acc for row in paper.read_rows("table1") if row.model.lower() in named and row.strategy == strategy]
-    return sum(found) / len(found) if found else None
+    known = [acc for acc in found if acc is not None]
+    return sum(known) / len(known) if known else None
 
 
 def _look_up(strategy: Mapping[str, JSON], dataset: str, lengths: Mapping[tuple[str, str], float | None]) -> int | None:
