@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from scale_reasoning.synth.extra import quiet
+from scale_reasoning.synth.filters import WINDOW
 from scale_reasoning.synth.memory import Memory, estimate, measure
 from scale_reasoning.synth.sft import recipe
 
@@ -78,6 +79,27 @@ def test_full_fine_tuning_takes_16_bytes_a_parameter_shared_out(sharding: str):
 
 def test_limos_settings_need_more_than_an_80_gib_gpu_for_32b_on_8_of_them():
     assert 75 < needed(gpus=8).total / GIB < 90
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "intermediate", "parameters"), [(152064, 29568, 72.7e9), (128256, 28672, 70.6e9)]
+)
+def test_the_largest_models_of_table_3_fit_two_machines_with_8_gpus_of_141_gib(
+    vocabulary: int, intermediate: int, parameters: float
+):
+    import transformers
+
+    shape = measure(transformers.LlamaConfig(
+        vocab_size=vocabulary, hidden_size=8192, intermediate_size=intermediate, num_hidden_layers=80,
+        num_attention_heads=64, num_key_value_heads=8, tie_word_embeddings=False,
+    ))  # fmt: skip
+    assert shape.parameters == pytest.approx(parameters, rel=0.002)
+    one, two = (
+        estimate(shape, recipe({"model": "x", "rows": "y", "gpus": 8 * n, "machines": n}, "here"), WINDOW).total / GIB
+        for n in (1, 2)
+    )
+    assert one > 141
+    assert two + 4 < 141
 
 
 def test_an_adapter_takes_two_bytes_a_frozen_parameter():

@@ -119,18 +119,12 @@ def test_a_template_that_refuses_a_prompt_is_quoted_with_the_line():
         tokenise([row(line=4)], tokenizer, cutoff=512)
 
 
-def test_rows_over_the_cut_off_are_dropped_or_cut_and_listed():
+def test_rows_over_the_cut_off_are_dropped_whole_and_listed():
     rows = [row("short"), row("x" * 300, line=2), row("short", line=3)]
     tokenizer = models.tokenizer()
     dropped = tokenise(rows, tokenizer, cutoff=100)
-    assert ([each.line for each in dropped.kept], dropped.dropped, dropped.cut) == ([1, 3], (2,), ())
-    cut = tokenise(rows, tokenizer, cutoff=100, over_cutoff="cut")
-    assert ([len(each) for each in cut.kept][1], cut.dropped, cut.cut) == (100, (), (2,))
-
-
-def test_a_row_whose_prompt_alone_is_over_the_cut_off_cannot_be_cut():
-    long = TrainingRow(line=2, prompt=(Message("user", "x" * 300),), completion="2")
-    assert tokenise([row("2"), long], models.tokenizer(), cutoff=100, over_cutoff="cut").dropped == (2,)
+    assert ([each.line for each in dropped.kept], dropped.dropped) == ([1, 3], (2,))
+    assert all(decoded(tokenizer, each.learned) == "short<|im_end|>" for each in dropped.kept)
 
 
 def test_no_row_left_is_refused():

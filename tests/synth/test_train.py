@@ -103,6 +103,40 @@ def test_the_folder_says_what_was_done_and_how_to_use_it(trained: Path):
     assert "vllm serve" in (trained / folders.USE).read_text()
 
 
+def test_the_folder_says_which_family_and_prompt_the_model_has(trained: Path):
+    job = folders.read(trained)
+    assert (job.profile, job.prompt_sha256) == ("traces", None)  # these rows do not name their problems
+
+
+def test_several_machines_get_a_folder_and_commands_and_the_resume_ends_what_they_trained(
+    written: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    out = tmp_path / "two"
+    flags = ("--gpus", "2", "--machines", "2")
+    assert sft(written, out, *flags) == 0
+    said = capsys.readouterr().out
+    assert f"--config_file {out / 'accelerate.yaml'} --machine_rank MACHINE --main_process_ip ADDRESS" in said
+    assert f"--machines 2 --gpus 2 --out {out} --resume" in said
+    assert not folders.read(out).done
+    assert sft(written, out, *flags, "--resume") == 0
+    assert not folders.read(out).done
+    (out / "model.safetensors").touch()  # as the processes save it
+    assert sft(written, out, *flags, "--resume") == 0
+    assert folders.read(out).done
+    assert "scale eval" in (out / folders.USE).read_text()
+
+
+def test_a_dry_run_on_several_machines_says_how_they_share_and_start(
+    written: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    out = tmp_path / "two"
+    assert sft(written, out, "--gpus", "2", "--machines", "2", "--dry-run") == 0
+    said = capsys.readouterr().out
+    assert "x 2 GPUs of 2 machines" in said
+    assert "--machine_rank MACHINE" in said
+    assert not out.exists()
+
+
 def test_the_first_loss_is_that_of_the_completions_alone(trained: Path, written: Path):
     import torch
 

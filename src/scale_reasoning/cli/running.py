@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from scale_reasoning.cli.costs import make_cap, read_caps, write_caps
 from scale_reasoning.cli.flags import RunFlags
+from scale_reasoning.cli.learned_prompt import tell_other_prompts
 from scale_reasoning.cli.options import say
 from scale_reasoning.cli.reach import explain_unlisted, make_connections, name_served
 from scale_reasoning.endpoint import Endpoints, explain_budget
@@ -45,6 +46,7 @@ def prepare_new(flags: RunFlags, manifest: Manifest) -> tuple[Manifest, dict[str
         manifest = name_served(flags, manifest)
     read_caps(flags, manifest)
     manifest, problems = _prepare(manifest)
+    tell_other_prompts(manifest)
     if flags.strategy.policy is not None:
         # A dry run asks no server what it is.
         servers: Mapping[str, str] = {} if flags.dry_run else manifest.resolved["servers"]

@@ -36,7 +36,8 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("recipe", type=Path, metavar="RECIPE", help="a recipe (a name of `scale "
                         "list recipes`, or .toml); flags override it")  # fmt: skip
-    parser.add_argument("--gpus", type=int, metavar="N", help="GPUs of this machine to train on")
+    parser.add_argument("--gpus", type=int, metavar="N", help="GPUs to train on, of all machines together")
+    parser.add_argument("--machines", type=int, metavar="N", help="machines with these GPUs (default 1)")
     parser.add_argument("--lora", action="store_true", help="train an adapter on all linear layers, and merge it")
     parser.add_argument("--rows", metavar="FILE", help="the train.jsonl to train on")
     parser.add_argument("--model", metavar="NAME", help="a folder, a name on the Hub, or smollm2, the embedded model")
@@ -48,9 +49,9 @@ def add(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains, or prints what training would take."""
-    from scale_reasoning.synth import rows, sft
+    from scale_reasoning.synth import folder, prompt, rows, sft
 
-    flags = {key: value for key in ("gpus", "rows", "model") if (value := getattr(args, key)) is not None}
+    flags = {key: value for key in ("gpus", "machines", "rows", "model") if (value := getattr(args, key)) is not None}
     file = recipes.locate(str(args.recipe))
     recipe = sft.read(file, {**flags, **({"method": "lora"} if args.lora else {})})
     data = rows.read(Path(recipe.rows))
@@ -60,6 +61,10 @@ def run(args: argparse.Namespace) -> int:
         return 0
     job = _prepare_job(recipe, data)
     if not _open_folder(out, job, resume=args.resume):
+        folder.write_prompt(out, prompt.find_prompt(data.rows))
+        if recipe.machines > 1 and not folder.has_model(out, recipe):
+            _explain_launch(args.recipe, out, recipe)
+            return 0
         _train(out, job)
     _describe_model(out, job)
     return 0
@@ -68,21 +73,31 @@ def run(args: argparse.Namespace) -> int:
 def _prepare_job(recipe: Recipe, data: TrainingRows) -> Job:
     """The training in full. Checks everything that can be checked before a GPU is used. Raises ConfigError."""
     from scale_reasoning.synth.extra import versions
-    from scale_reasoning.synth.folder import Job
+    from scale_reasoning.synth.folder import PROFILE, Job
+    from scale_reasoning.synth.prompt import find_prompt
     from scale_reasoning.synth.tokens import tokenise
     from scale_reasoning.synth.train import count_gpus
     from scale_reasoning.synth.weights import find_weights, load_pretrained
 
-    if recipe.gpus > 1 and count_gpus() < recipe.gpus:
+    if recipe.machines == 1 and recipe.gpus > 1 and count_gpus() < recipe.gpus:
         raise ConfigError(f"gpus = {recipe.gpus}: this machine has {count_gpus()}")
     place = find_weights(recipe.model, say)
     config = load_pretrained("AutoConfig", place, recipe.revision)
     tokenizer = load_pretrained("AutoTokenizer", place, recipe.revision)
-    examples = tokenise(data.rows, tokenizer, cutoff=recipe.cutoff, over_cutoff=recipe.over_cutoff)
-    if examples.dropped or examples.cut:
+    examples = tokenise(data.rows, tokenizer, cutoff=recipe.cutoff)
+    if examples.dropped:
         say(f"over {recipe.cutoff} tokens: {_describe_over(examples)}")
     window = getattr(config.get_text_config(), "max_position_embeddings", None)
-    return Job(recipe=recipe, rows_sha256=data.sha256, place=place, window=window, versions=versions())
+    prompt = find_prompt(data.rows)
+    return Job(
+        recipe=recipe,
+        rows_sha256=data.sha256,
+        place=place,
+        window=window,
+        versions=versions(),
+        profile=PROFILE,
+        prompt_sha256=prompt.sha256 if prompt else None,
+    )
 
 
 def _open_folder(out: Path, job: Job, *, resume: bool) -> bool:
@@ -106,7 +121,9 @@ def _open_folder(out: Path, job: Job, *, resume: bool) -> bool:
 def _train(out: Path, job: Job) -> None:
     from scale_reasoning.synth import launch, train
 
-    if job.recipe.gpus > 1:
+    if job.recipe.machines > 1:  # accelerate has trained it on them
+        say(f"the training on {job.recipe.machines} machines is done")
+    elif job.recipe.gpus > 1:
         with running(launch.make_command(job.recipe, out)) as launched:
             failed = launched.wait()
         if failed:
@@ -116,6 +133,21 @@ def _train(out: Path, job: Job) -> None:
     if job.recipe.method == "lora":
         say("merging the adapter")
         train.merge(out)
+
+
+def _explain_launch(file: Path, out: Path, recipe: Recipe) -> None:
+    """Prints the commands of a training on several machines."""
+    from scale_reasoning.synth.launch import make_machine_command, write_config
+
+    write_config(recipe, out)
+    print(
+        f"{out} is ready. On each of the {recipe.machines} machines, which must all see this folder, run this with its "
+        f"number (0 to {recipe.machines - 1}) for MACHINE and the address of machine 0 for ADDRESS:\n\n"
+        f"    {make_machine_command(out)}\n\n"
+        "The same commands resume it after an interruption. Then, on one machine:\n\n"
+        f"    scale sft {shlex.quote(str(file))} --machines {recipe.machines} --gpus {recipe.gpus} "
+        f"--out {shlex.quote(str(out))} --resume"
+    )
 
 
 def _describe_model(out: Path, job: Job) -> None:
@@ -129,7 +161,7 @@ def _describe_model(out: Path, job: Job) -> None:
 
 def _print_plan(recipe: Recipe, data: TrainingRows, out: Path, *, resume: bool) -> None:
     """Prints what is known of the training, and why the rest is unknown."""
-    from scale_reasoning.synth import folder, launch
+    from scale_reasoning.synth import folder
     from scale_reasoning.synth.plan import plan
 
     planned = plan(recipe, data)
@@ -138,12 +170,12 @@ def _print_plan(recipe: Recipe, data: TrainingRows, out: Path, *, resume: bool) 
         "tokens": _describe_tokens(planned),
         f"over {recipe.cutoff}": _describe_over(planned.examples) if planned.examples else "unknown",
         "batch": f"{recipe.global_batch} per step = {recipe.device_batch} per GPU x {recipe.accumulation} accumulated "
-        f"x {recipe.gpus} GPUs",
+        f"x {recipe.gpus} GPUs" + (f" of {recipe.machines} machines" if recipe.machines > 1 else ""),
         "steps": _describe_steps(recipe, planned),
         "parameters": _describe_parameters(recipe, planned),
         "memory": _describe_memory(recipe, planned),
         "out": str(out),
-        "command": shlex.join(launch.make_command(recipe, out)) if recipe.gpus > 1 else "in this process",
+        "command": _describe_command(recipe, out),
     }
     if resume:
         whole, _ = folder.find_checkpoints(out, recipe.gpus)
@@ -153,6 +185,15 @@ def _print_plan(recipe: Recipe, data: TrainingRows, out: Path, *, resume: bool) 
         print(f"{name:<12}{text}")
     for reason in dict.fromkeys(planned.unknown):
         print(f"unknown     {reason}")
+
+
+def _describe_command(recipe: Recipe, out: Path) -> str:
+    from scale_reasoning.synth import launch
+
+    if recipe.gpus == 1:
+        return "in this process"
+    several = recipe.machines > 1
+    return launch.make_machine_command(out) if several else shlex.join(launch.make_command(recipe, out))
 
 
 def _describe_tokens(planned: Plan) -> str:
@@ -165,13 +206,11 @@ def _describe_tokens(planned: Plan) -> str:
 
 
 def _describe_over(examples: Examples) -> str:
-    parts = [
-        f"{len(lines):,} {what} (line{'s' if len(lines) > 1 else ''} {', '.join(map(str, lines[:MOST_LINES]))}"
-        f"{', ...' if len(lines) > MOST_LINES else ''})"
-        for what, lines in (("dropped", examples.dropped), ("cut", examples.cut))
-        if lines
-    ]
-    return ", ".join(parts) or "none"
+    lines = examples.dropped
+    if not lines:
+        return "none"
+    shown = ", ".join(map(str, lines[:MOST_LINES])) + (", ..." if len(lines) > MOST_LINES else "")
+    return f"{len(lines):,} dropped (line{'s' if len(lines) > 1 else ''} {shown})"
 
 
 def _describe_steps(recipe: Recipe, planned: Plan) -> str:

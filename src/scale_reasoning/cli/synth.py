@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from scale_reasoning.cli import chosen, estimate, options, recipes, running
-from scale_reasoning.cli.flags import RunFlags, name_flag
-from scale_reasoning.cli.manifest import change_manifest, make_manifest, refuse, require_unchanged
+from scale_reasoning.cli.manifest import change_manifest, make_manifest, require_unchanged
 from scale_reasoning.cli.options import Commands
+from scale_reasoning.cli.synth_flags import PUBLISHED, SynthFlags, add_flags, read_flags
 from scale_reasoning.cli.traces import (
     FilteredRuns,
     check_problems,
     describe_reach,
+    describe_target,
+    filter_collected,
     filter_runs,
     list_allowed,
     make_table,
@@ -31,120 +32,30 @@ if TYPE_CHECKING:
     from scale_reasoning.synth.settings import SynthesisOptions
 
 SAMPLES = 4
-RUN = "run"
-"""The folder of a bundle that holds the run it was made from."""
-CALL_KEYS = (
-    "base_url", "system1_base_url", "api_key_env", "ray", "ray_workers", "attempts_in_flight", "no_reuse",
-    "max_tokens_total", "max_cost", "prices",
-)  # fmt: skip
-"""Flags that say how calls are made."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SynthFlags:
-    """What one command line asks for: the source of the traces, their settings as far as given, where they go.
-
-    The source is `runs` that exist, a new run on every `dataset` or of a `recipe`, or the run in `out` (`resume`).
-    """
-
-    run: RunFlags
-    runs: tuple[Path, ...]
-    dataset: tuple[str, ...]
-    recipe: Path | None
-    resume: bool
-    out: Path
-    settings: Mapping[str, Any]
-    overwrite: bool
-    push: str | None
-
-    @property
-    def folder(self) -> Path:
-        """The folder of the run."""
-        return self.out / RUN
 
 
 def add(commands: Commands) -> None:
     """Adds the verb."""
     parser = commands.add_parser("synth", help="traces to train on, filtered by answer; resumable")
-    parser.add_argument("recipe", nargs="?", type=Path, help="a recipe (a name of `scale list recipes`, or "
-                        ".toml) or manifest (.json) of the run to make")  # fmt: skip
-    add = parser.add_argument
-    add("--dataset", nargs="+", metavar="NAME", help="problems: limo, limo-v2, arithmetic, a file, a name on the Hub")
-    add("--from", dest="runs", nargs="+", type=Path, metavar="RUN", help="use existing runs instead of a new one")
-    add("--resume", type=Path, metavar="OUT", help="resume the run in OUT with its settings, then filter again")
-    options.add_run(parser)
-    group = parser.add_argument_group("traces")
-    add = group.add_argument
-    add("--target", type=int, metavar="N", help="traces wanted; starts no more attempts than that can need")
-    add("--filters", nargs="+", metavar="STAGE", help="stages that are on: all (default), or answer (as in the paper: "
-        "only the answer counts) and any others; see docs/synthesis.md")  # fmt: skip
-    add("--max-tokens", type=int, metavar="N", help="longest trace in response tokens (default: with its prompt, the "
-        "window that the recipes for Table 3 train on, 32768)")  # fmt: skip
-    add("--choose", metavar="RULE", help="which trace of a problem: fewest tokens (default), most, first, all")
-    add("--decontaminate", nargs="+", metavar="NAME", help="more datasets or files whose problems are kept out")
-    add("--layout", metavar="FILE", help="the layout of a trace, instead of trace.md's sections")
-    add("--student-prompts", metavar="FILE", help="a CoT prompts file, or limo: the prompt that the student gets")
-    add("--bundle", choices=("llamafactory",), help="also write a folder for another trainer")
-    add("--base-model", metavar="MODEL", help="the model that the bundle trains (default Qwen/Qwen2.5-32B-Instruct)")
-    add("--template", metavar="NAME", help="the bundle's chat template (default: by the base model's name)")
-    add("--gpus", type=int, metavar="N", help="GPUs that the bundle trains on (default 8)")
-    add("--allow-test-split", action="store_true", default=None, help="use problems of test splits and benchmarks")
-    add("--overwrite", action="store_true", help="replace the traces that are in OUT")
-    add("--push", metavar="OWNER/NAME", help="put the bundle on the Hub as a private dataset")
+    add_flags(parser)
     parser.set_defaults(run=run_synth)
 
 
 def run_synth(args: argparse.Namespace) -> int:
     """Makes or reads runs, filters, writes the bundle; 1 when attempts are pending or nothing was kept."""
-    flags = _read_flags(args)
+    flags = read_flags(args)
     if flags.push:
         from scale_reasoning.synth import push
 
         push.check(flags.push)
+    if PUBLISHED in flags.dataset:
+        return _filter_published(flags)
     if flags.runs:
         return _filter_existing(flags)
     return _resume(flags) if flags.resume else _start(flags)
 
 
-def _read_flags(args: argparse.Namespace) -> SynthFlags:
-    """The flags, with exactly one source of traces and a folder for them. Raises ConfigError."""
-    from scale_reasoning.synth.settings import SynthesisOptions
-
-    sources = {"--from": args.runs, "--dataset": args.dataset, "--resume": args.resume, "a recipe": args.recipe}
-    named = [name for name, value in sources.items() if value]
-    if len(named) != 1:
-        raise ConfigError(f"traces come from one of {', '.join(sources)}; found {' and '.join(named) or 'none'}")
-    calls = [name_flag(key) for key in CALL_KEYS if getattr(args, key)]
-    if args.runs and calls:
-        raise ConfigError(f"{calls[0]}: --from makes no calls; leave the flag out")
-    run = options.read_run(args)
-    if args.runs:
-        refuse(run, "--from", [key for _, key, _ in run.list_fixed() if key != "data_dir"])
-    out = args.out or args.resume
-    if out is None:
-        raise ConfigError("--out DIR: name the folder for the traces")
-    if args.resume not in (None, out):
-        raise ConfigError(f"--out {out}: the traces of --resume {args.resume} go there; to put them elsewhere, "
-                          f"scale synth --from {args.resume / RUN} --out {out}")  # fmt: skip
-    settings = {each.name: getattr(args, each.name) for each in fields(SynthesisOptions)}
-    for key in ("filters", "decontaminate"):
-        settings[key] = None if settings[key] is None else tuple(settings[key])
-    if args.max_tokens and args.filters and not {"all", "length"} & set(args.filters):
-        raise ConfigError(f"--max-tokens {args.max_tokens}: the stage length is off; add it: --filters "
-                          f"{' '.join(args.filters)} length")  # fmt: skip
-    return options.read(
-        SynthFlags,
-        args,
-        run=run,
-        runs=tuple(args.runs or ()),
-        dataset=tuple(args.dataset or ()),
-        resume=args.resume is not None,
-        out=out,
-        settings={key: value for key, value in settings.items() if value is not None},
-    )
-
-
-# The three sources
+# The sources
 
 
 def _filter_existing(flags: SynthFlags) -> int:
@@ -153,6 +64,25 @@ def _filter_existing(flags: SynthFlags) -> int:
     settings = _make_settings(flags)
     filtered = filter_runs(settings, flags.runs)
     require_allowed(filtered.collected.evaluations, allow=settings.allow_test_split)
+    return _write_filtered(flags, settings, filtered)
+
+
+def _filter_published(flags: SynthFlags) -> int:
+    from scale_reasoning.synth.published import collect_published
+    from scale_reasoning.synth.trace import read_layout
+
+    settings, data = _make_settings(flags), flags.run.data
+    collected = collect_published(
+        read_layout(settings.layout),
+        data_dir=Path(data.data_dir) if data.data_dir else None,
+        revision=flags.revision,
+        part=data.split,
+        count=data.count,
+    )
+    return _write_filtered(flags, settings, filter_collected(settings, collected))
+
+
+def _write_filtered(flags: SynthFlags, settings: SynthesisOptions, filtered: FilteredRuns) -> int:
     if flags.run.dry_run:
         print(f"{make_table(filtered)}\n{len(filtered.funnel.kept):,} traces would be kept; nothing was written")
         return 0
@@ -174,7 +104,7 @@ def _start(flags: SynthFlags) -> int:
     manifest, problems = running.prepare_new(flags.run, manifest)
     check_problems(manifest, problems, settings)
     if flags.run.dry_run:
-        lines = [*_describe_target(settings), *describe_reach(manifest, problems, settings)]
+        lines = [*describe_target(settings), *describe_reach(manifest, problems, settings)]
         print("\n".join([estimate.estimate(manifest, problems), *lines]))
         return 0
     with create(flags.folder, manifest, problems) as store:
@@ -191,7 +121,7 @@ def _resume(flags: SynthFlags) -> int:
     filtered = filter_runs(settings, [flags.folder])
     _check_bundle(flags, settings, filtered)
     if flags.run.dry_run:
-        lines = [estimate.estimate_rest(flags.folder), *_describe_target(settings, len(filtered.funnel.kept))]
+        lines = [estimate.estimate_rest(flags.folder), *describe_target(settings, len(filtered.funnel.kept))]
         print("\n".join(lines))
         return 0
     with running.open_resumed(flags.folder) as store:
@@ -247,13 +177,6 @@ def _check_bundle(flags: SynthFlags, settings: SynthesisOptions, filtered: Filte
 
     origins = filtered.collected.origins if filtered else ()
     bundle.check(flags.out, settings.describe(), origins, overwrite=flags.overwrite)
-
-
-def _describe_target(settings: SynthesisOptions, kept: int = 0) -> list[str]:
-    if settings.target is None:
-        return []
-    missing = max(0, settings.target - kept)
-    return [f"{kept:,} of {settings.target:,} traces so far; starts no more attempts than {missing:,} traces can need"]
 
 
 # The run and its traces

@@ -133,6 +133,14 @@ def count_useless(manifest: Manifest, problems: Mapping[str, Sequence[Problem]],
     return sum(reason(problem.text) is not None for each in problems.values() for problem in each)
 
 
+def describe_target(settings: SynthesisOptions, kept: int = 0) -> list[str]:
+    """How many traces are missing; nothing where there is no target."""
+    if settings.target is None:
+        return []
+    missing = max(0, settings.target - kept)
+    return [f"{kept:,} of {settings.target:,} traces so far; starts no more attempts than {missing:,} traces can need"]
+
+
 def describe_reach(
     manifest: Manifest, problems: Mapping[str, Sequence[Problem]], settings: SynthesisOptions
 ) -> list[str]:

@@ -44,8 +44,8 @@ def make_problems(
     for row in rows:
         problem_field = problem_field or _find_field(PROBLEM_FIELDS, row, "problem")
         answer_field = answer_field or _find_field(ANSWER_FIELDS, row, "answer")
-        text = _read_text(row, problem_field)
-        problem = Problem(id=_read_id(row, text), text=text, answer=_read_text(row, answer_field))
+        text = read_text(row, problem_field)
+        problem = Problem(id=_read_id(row, text), text=text, answer=read_text(row, answer_field))
         if problem.id in places:
             same = "the problem, without an id," if problem.id == make_id(text) else f"the id {problem.id!r}"
             raise ConfigError(f"{row.where}: {same} is that of {places[problem.id]} again")
@@ -78,10 +78,10 @@ def _read_id(row: SourceRow, text: str) -> str:
     value = row.fields.get("id")
     if value is None or (isinstance(value, str) and not value.strip()):
         return make_id(text)
-    return _read_text(row, "id")
+    return read_text(row, "id")
 
 
-def _read_text(row: SourceRow, field: str) -> str:
+def read_text(row: SourceRow, field: str) -> str:
     """The field's value as text, a number in plain decimals. Raises `ConfigError` for a value that is not usable."""
     if field not in row.fields:
         raise ConfigError(f"{row.where}: no field {field!r}; found {_list_fields(row)}")

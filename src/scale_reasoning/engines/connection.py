@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from scale_reasoning.engines.catalogue import DEFAULT_MODEL, STUDENT
 from scale_reasoning.engines.limit import InFlight
+from scale_reasoning.engines.trained import read_trained
 from scale_reasoning.profiles import Profile, profile_for
 
 if TYPE_CHECKING:
@@ -92,7 +93,9 @@ def derive_system1(spec: Spec) -> Spec | None:
 
 
 def find_family(spec: ModelSpec) -> Profile:
-    """The family of a model. Raises ConfigError for an unknown profile or a faulty profiles file."""
+    """The family of a model: the one that is named, else that which a fine-tuned model's own folder names, else by the
+    model's name. Raises ConfigError for an unknown profile or a faulty profiles file.
+    """
     file = Path(spec.profiles) if spec.profiles else None
-    named = spec.profile or (STUDENT if spec.model == STUDENT else None)
+    named = spec.profile or (STUDENT if spec.model == STUDENT else read_trained(spec.model).profile)
     return profile_for(spec.model or DEFAULT_MODEL, name=named, file=file)

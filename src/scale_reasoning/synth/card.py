@@ -75,9 +75,9 @@ def _list_sources(origins: Sequence[Origin], licences: Mapping[str, str]) -> str
     for origin in origins:
         for strategy in origin.strategies:
             options = ", ".join(f"{key} {value}" for key, value in strategy.items() if key not in ("name", "prompts"))
-            lines.append(
-                f"- {strategy['name']} ({options}) with {', '.join(origin.models) or 'no model'}, seed {origin.seed}"
-            )
+            seed = "unknown seed" if origin.seed is None else f"seed {origin.seed}"
+            how = f" ({options})" if options else ""
+            lines.append(f"- {strategy['name']}{how} with {', '.join(origin.models) or 'no model'}, {seed}")
     lines += ["", "Problems:\n"]
     for origin in origins:
         for name, source in origin.datasets.items():

@@ -17,7 +17,8 @@ from scale_reasoning.types import JSON
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """One run that traces come from, with `planned` and `made` attempts. Only those made are candidates.
+    """One run that traces come from, with `planned` and `made` attempts. Only those made are candidates. The seed of
+    published traces is unknown.
 
     `splits` has the split of each dataset, None where it has none. `evaluation` says in words which of the datasets are
     for evaluation.
@@ -28,7 +29,7 @@ class Origin:
     made: int
     strategies: tuple[Mapping[str, JSON], ...]
     models: tuple[str, ...]
-    seed: int
+    seed: int | None
     datasets: Mapping[str, Mapping[str, JSON]]
     resolved: Mapping[str, JSON]
     splits: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"])

@@ -15,12 +15,16 @@ from typing import Any
 
 import msgspec
 
+from scale_reasoning.engines.trained import JOB
 from scale_reasoning.errors import ConfigError, StoreError
 from scale_reasoning.files import write_file
+from scale_reasoning.synth.prompt import LearnedPrompt, is_readable, read_prompt
 from scale_reasoning.synth.sft import Recipe, recipe
 from scale_reasoning.types import JSON
 
-JOB, LOSS, USE = "sft.json", "loss.jsonl", "README.md"
+LOSS, USE, PROMPTS = "loss.jsonl", "README.md", "prompts.md"
+PROFILE = "traces"
+"""The family of a model that is trained here: it thinks by itself, and gets its prompt without any words more."""
 FORMAT = 1
 BENCHMARK = "aime24"
 LOGGED = ("step", "epoch", "loss", "learning_rate", "grad_norm", "mean_token_accuracy")
@@ -30,7 +34,8 @@ LOGGED = ("step", "epoch", "loss", "learning_rate", "grad_norm", "mean_token_acc
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """A training: its recipe, the sha256 of its file of rows, the base model's weights and window (tokens), the
-    libraries' versions. `done` is true once the model is in the folder.
+    libraries' versions. `profile` is the family that the model is evaluated as (profiles.toml), `prompt_sha256` the
+    hash of the prompt that all rows have, None where it is unknown. `done` is true once the model is in the folder.
     """
 
     recipe: Recipe
@@ -38,6 +43,8 @@ class Job:
     place: str
     window: int | None = None
     versions: Mapping[str, str] = field(default_factory=dict[str, str])
+    profile: str | None = None
+    prompt_sha256: str | None = None
     done: bool = False
     format: int = FORMAT
 
@@ -96,6 +103,22 @@ def _is_complete(checkpoint: Path, gpus: int) -> bool:
     return all((checkpoint / each).exists() for each in random_states)
 
 
+def has_model(folder: Path, recipe: Recipe) -> bool:
+    """Whether the folder has what a training saves last: the weights, or the adapter."""
+    place = folder / "adapter" if recipe.method == "lora" else folder
+    return any(place.glob("*.safetensors"))
+
+
+def write_prompt(folder: Path, prompt: LearnedPrompt | None) -> None:
+    """Writes the prompt that the rows have as a prompts file, where it is not the cot strategy's own."""
+    file = folder / PROMPTS
+    if prompt is None or prompt == read_prompt():
+        return
+    _write_text(file, prompt.write())
+    if not is_readable(prompt, str(file)):
+        file.unlink()
+
+
 def _write_text(file: Path, text: str) -> None:
     """Writes a file atomically, with its folder. Raises `StoreError`."""
     try:
@@ -115,13 +138,15 @@ def explain_use(folder: Path, job: Job) -> str:
     """The commands that serve and evaluate the model."""
     name, window = folder.resolve().name, ["--window", str(job.window)] if job.window else []
     length = ["--max-model-len", str(job.window)] if job.window else []
-    evaluate = ["scale", "eval", BENCHMARK, "--strategy", "cot", "--profile", "traces", *window, "--model"]
+    prompts = ["--prompts", str(folder / PROMPTS)] if (folder / PROMPTS).exists() else []
+    evaluate = ["scale", "eval", BENCHMARK, "--strategy", "cot", *prompts, *window, "--model"]
     served = ["vllm", "serve", str(folder), "--served-model-name", name, *length]
     return (
         f"Serve it and evaluate it:\n\n"
         f"    {shlex.join(served)}\n"
-        f"    {shlex.join([*evaluate, name, '--base-url', 'http://127.0.0.1:8000/v1'])}\n\n"
-        f"Or evaluate it without a server:\n\n"
+        f"    {shlex.join([*evaluate, name, '--base-url', 'http://127.0.0.1:8000/v1', '--profile', PROFILE])}\n\n"
+        f"A server tells only the name, so --profile {PROFILE} says there that nothing is added to the prompt.\n\n"
+        f"Or evaluate it without a server; {JOB} has its profile:\n\n"
         f"    {shlex.join([*evaluate, str(folder)])}\n"
     )
 

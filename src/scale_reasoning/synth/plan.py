@@ -59,7 +59,7 @@ def plan(recipe: Recipe, rows: TrainingRows) -> Plan:
         unknown.append(str(error))
         sequences = None if recipe.packing else len(rows.rows)
     else:
-        examples = tokenise(rows.rows, tokenizer, cutoff=recipe.cutoff, over_cutoff=recipe.over_cutoff)
+        examples = tokenise(rows.rows, tokenizer, cutoff=recipe.cutoff)
         sequences = count_packs(examples.kept, recipe.cutoff) if recipe.packing else len(examples.kept)
         shape = _shape(config, unknown)
     if shape and examples:

@@ -2,7 +2,7 @@
 
 A thought in another key of the assistant's message is added to its content. A bad row is an error with its line: rows
 that are dropped silently would change the training. Other keys of a row than `messages`, or `prompt` and `completion`,
-are not read.
+and `problem`, are not read.
 """
 
 from __future__ import annotations
@@ -27,11 +27,14 @@ ROLES = ("system", "user", "assistant")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingRow:
-    """One conversation: the model reads the `prompt` and learns the `completion`. `line` counts from 1."""
+    """One conversation: the model reads the `prompt` and learns the `completion`. `line` counts from 1. `problem` is
+    the text of the problem where the row names it.
+    """
 
     line: int
     prompt: tuple[Message, ...]
     completion: str
+    problem: str | None = None
 
 
 MOST_BYTES = 4 << 30
@@ -79,7 +82,9 @@ def _parse_row(where: str, number: int, line: bytes) -> TrainingRow:
     beside = [key for key in THOUGHT_KEYS if fields.get(key)]
     if beside and CLOSES not in messages[-1].content:
         raise ConfigError(f"{where}: {beside[0]!r} is a key of the row; put the thought into the assistant's message")
-    return TrainingRow(line=number, prompt=messages[:-1], completion=messages[-1].content)
+    problem = fields.get("problem")
+    named = problem if isinstance(problem, str) else None
+    return TrainingRow(line=number, prompt=messages[:-1], completion=messages[-1].content, problem=named)
 
 
 def _parse_messages(where: str, fields: Mapping[str, JSON]) -> tuple[Message, ...]:

@@ -31,9 +31,9 @@ class Recipe:
 
     `global_batch` rows make a step: `device_batch` at a time on each of `gpus`, accumulated. `steps` sets the length of
     the training instead of `epochs`. A LoRA learns at `lora_learning_rate`, which is higher because it starts at zero.
-    `sharding` is how several GPUs share the model. A row of more than `cutoff` tokens is dropped or cut
-    (`over_cutoff`). A checkpoint is saved every `save_every` steps (None: every epoch); the last `keep_checkpoints` are
-    kept.
+    `sharding` is how several GPUs share the model; `gpus` counts those of all `machines`, which share a disk. A row of
+    more than `cutoff` tokens is dropped (`over_cutoff`). A checkpoint is saved every `save_every` steps (None: every
+    epoch); the last `keep_checkpoints` are kept.
     """
 
     model: str
@@ -51,11 +51,12 @@ class Recipe:
     epochs: Positive = 15.0
     steps: Count | None = None
     cutoff: Count = 16384
-    over_cutoff: Literal["drop", "cut"] = "drop"
+    over_cutoff: Literal["drop"] = "drop"
     packing: bool = False
     global_batch: Count = 64
     device_batch: Count = 1
     gpus: Count = 1
+    machines: Count = 1
     sharding: Sharding = "fsdp2"
     gradient_checkpointing: bool = True
     attention: Literal["sdpa", "flash_attention_2", "eager"] = "sdpa"
@@ -65,6 +66,10 @@ class Recipe:
     seed: Whole = 0
 
     def __post_init__(self) -> None:
+        if self.gpus % self.machines:
+            raise ConfigError(f"gpus = {self.gpus} must be a multiple of machines = {self.machines}")
+        if self.machines > 1 and self.sharding != "fsdp2":
+            raise ConfigError(f'sharding = "{self.sharding}": several machines need "fsdp2"')
         if self.global_batch % (self.device_batch * self.gpus):
             raise ConfigError(
                 f"global_batch = {self.global_batch} must be a multiple of device_batch = {self.device_batch} x "
@@ -125,6 +130,11 @@ def recipe(table: Mapping[str, JSON], where: str) -> Recipe:
     for key in ("model", "rows"):
         if not table.get(key):
             raise ConfigError(f"{where}: {key} is missing: name the {key} in the recipe, or with --{key}")
+    if table.get("over_cutoff") == "cut":
+        raise ConfigError(
+            f'{where}: over_cutoff = "cut": a trace that is cut has lost its answer, so no row is cut any more: raise '
+            "cutoff above the longest row, or leave the key out, which drops longer rows"
+        )
     try:
         return msgspec.convert(dict(table), Recipe)
     except msgspec.ValidationError as error:

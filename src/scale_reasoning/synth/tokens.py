@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.synth.rows import TrainingRow
@@ -45,36 +45,23 @@ class Example:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examples:
-    """The examples, and the lines of rows over the cut-off: `dropped`, or `cut` to it."""
+    """The examples, and the lines of the rows over the cut-off, which are `dropped`."""
 
     kept: tuple[Example, ...]
     dropped: tuple[int, ...] = ()
-    cut: tuple[int, ...] = ()
 
 
-def tokenise(
-    rows: Sequence[TrainingRow], tokenizer: Any, *, cutoff: int, over_cutoff: Literal["drop", "cut"] = "drop"
-) -> Examples:
-    """Every row as token ids. Rows of more than `cutoff` tokens are dropped or cut, and their lines listed.
+def tokenise(rows: Sequence[TrainingRow], tokenizer: Any, *, cutoff: int) -> Examples:
+    """Every row as token ids. Rows of more than `cutoff` tokens are dropped, because a trace that is cut has no answer.
 
-    A row whose prompt alone reaches the cut-off is dropped. Raises `ConfigError` for a row that the model's tokens
-    cannot represent, and where no row is left.
+    Raises `ConfigError` for a row that the model's tokens cannot represent, and where no row is left.
     """
     end = end_of_turn(tokenizer)
-    kept, dropped, cut = list[Example](), list[int](), list[int]()
-    for row in rows:
-        example = _make_example(row, tokenizer, end)
-        room = cutoff - len(example.prompt)
-        if len(example) <= cutoff:
-            kept.append(example)
-        elif over_cutoff == "cut" and room > 0:
-            kept.append(Example(line=row.line, prompt=example.prompt, learned=example.learned[:room]))
-            cut.append(row.line)
-        else:
-            dropped.append(row.line)
+    examples = [_make_example(row, tokenizer, end) for row in rows]
+    kept = tuple(example for example in examples if len(example) <= cutoff)
     if not kept:
         raise ConfigError(f"cutoff = {cutoff}: all {len(rows)} rows are longer")
-    return Examples(kept=tuple(kept), dropped=tuple(dropped), cut=tuple(cut))
+    return Examples(kept=kept, dropped=tuple(each.line for each in examples if len(each) > cutoff))
 
 
 def end_of_turn(tokenizer: Any) -> str:

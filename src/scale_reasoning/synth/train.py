@@ -63,7 +63,7 @@ def merge(folder: Path) -> None:
 def read_examples(recipe: Recipe, tokenizer: Any) -> tuple[Example, ...]:
     """The recipe's rows as token ids."""
     found = rows.read(Path(recipe.rows)).rows
-    return tokenise(found, tokenizer, cutoff=recipe.cutoff, over_cutoff=recipe.over_cutoff).kept
+    return tokenise(found, tokenizer, cutoff=recipe.cutoff).kept
 
 
 def make_dataset(examples: Sequence[Example]) -> Any:
@@ -88,7 +88,7 @@ def _make_arguments(recipe: Recipe, folder: Path) -> Any:
     gpu = bool(library("torch").cuda.is_available())
     return library("trl").SFTConfig(
         output_dir=str(folder / "checkpoints"),
-        max_length=recipe.cutoff if recipe.packing else None,  # longer rows were dropped or cut before
+        max_length=recipe.cutoff if recipe.packing else None,  # longer rows were dropped before
         packing=recipe.packing,
         packing_strategy="bfd",
         per_device_train_batch_size=recipe.device_batch,
