@@ -304,7 +304,7 @@ def test_nonsense_at_one_stage_is_labelled_and_bounded(strategy: Strategy, stage
 
 def test_scale_meets_nonsense_at_every_stage() -> None:
     engine = able()
-    run_virtual(tried(Scale(), engine))
+    run_virtual(tried(Scale(split_by="model", last_step="question"), engine))
     assert sorted(schemas(engine)) == sorted(FORMS)
 
 
@@ -326,6 +326,9 @@ WORST: list[dict[str, Any]] = [
     {"answers": "boxed"},
     {"answers": "boxed", "on_limit": "force"},
     {"answers": "boxed", "context": "answers"},
+    {"split_by": "model", "last_step": "question"},
+    {"split_by": "model", "steps_see": "facts", "messages": "one", "candidates": 1},
+    {"decompose_in": "system2", "on_limit": "force"},
 ]
 
 

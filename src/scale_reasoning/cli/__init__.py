@@ -112,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
         group.add(commands)
     sentences = {each.dest: each.help or "" for each in commands._get_subactions()}  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     for verb, command in commands.choices.items():
-        command.set_defaults(parser=command, whole=parser)
+        command.set_defaults(parser=command, root=parser)
         usage.finish(command, verb, sentences[verb])
     return parser
 

@@ -24,5 +24,5 @@ def run(args: argparse.Namespace) -> int:
     """Prints the script."""
     import shtab
 
-    print(shtab.complete(args.whole, shell=args.shell))
+    print(shtab.complete(args.root, shell=args.shell))
     return 0

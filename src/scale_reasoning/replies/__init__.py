@@ -108,7 +108,8 @@ def read_number(text: str) -> Read[float]:
 def read_statement(text: str) -> Read[tuple[str, str]]:
     """Parses a problem's facts, which may be empty, and its question. Raises ValueError."""
     for each in json_values(_check_length(text)):
-        table = cast("dict[str, JSON]", each.value if isinstance(each.value, dict) else {})
+        value = each.value
+        table = cast("dict[str, JSON]", value) if isinstance(value, dict) else dict[str, JSON]()
         facts, question = table.get("facts"), table.get("question")
         if isinstance(facts, str) and isinstance(question, str) and question.strip():
             f"{facts}{question}".encode()  # see _check_steps
