@@ -10,6 +10,9 @@ import pytest
 from tests.commands import scale
 from tests.servers import serving
 
+from scale_reasoning.cli import _parser
+from scale_reasoning.cli.synth_flags import read_flags
+
 TEXTS = (
     "Pens come 3 to a box of 2 dollars. What do 18 of them cost?",
     "A train covers 48 km in 4 hours; how far does it go in one?",
@@ -259,3 +262,10 @@ def test_a_dry_run_says_what_share_a_target_needs(tmp_path: Path) -> None:
     )
     assert "about 816 can be expected where 82.0 % of attempts are right" in done.stdout
     assert "out of reach: 817 problems" in scale(*words, "--target", "900").stdout
+
+
+def test_like_the_paper_only_the_answer_decides_unless_filters_are_named() -> None:
+    words = ["synth", "--dataset", "arithmetic", "--out", "traces", "--like", "paper"]
+    assert read_flags(_parser().parse_args(words)).settings["filters"] == ("answer",)
+    assert read_flags(_parser().parse_args([*words, "--filters", "all"])).settings["filters"] == ("all",)
+    assert "filters" not in read_flags(_parser().parse_args(words[:-2])).settings

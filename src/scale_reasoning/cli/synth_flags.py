@@ -12,6 +12,7 @@ from scale_reasoning.cli import options
 from scale_reasoning.cli.flags import RunFlags, name_flag
 from scale_reasoning.cli.manifest import refuse
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.strategies.presets import read_presets
 
 PUBLISHED = "dualthinking"
 """The dataset that is traces already (datasets/dualthinking.py)."""
@@ -109,8 +110,13 @@ def read_flags(args: argparse.Namespace) -> SynthFlags:
         raise ConfigError(f"--out {out}: the traces of --resume {args.resume} go there; to put them elsewhere, "
                           f"scale synth --from {args.resume / RUN} --out {out}")  # fmt: skip
     settings = {each.name: getattr(args, each.name) for each in fields(SynthesisOptions)}
+    if args.like:
+        settings = {
+            **read_presets()[args.like].get("synth", {}),
+            **{k: v for k, v in settings.items() if v is not None},
+        }
     for key in ("filters", "decontaminate"):
-        settings[key] = None if settings[key] is None else tuple(settings[key])
+        settings[key] = None if settings.get(key) is None else tuple(settings[key])
     if args.max_tokens and args.filters and not {"all", "length"} & set(args.filters):
         raise ConfigError(f"--max-tokens {args.max_tokens}: the stage length is off; add it: --filters "
                           f"{' '.join(args.filters)} length")  # fmt: skip
