@@ -12,6 +12,7 @@ from tests.servers import serving
 
 from scale_reasoning.cli import _parser
 from scale_reasoning.cli.synth_flags import read_flags
+from scale_reasoning.errors import ConfigError
 
 TEXTS = (
     "Pens come 3 to a box of 2 dollars. What do 18 of them cost?",
@@ -269,3 +270,5 @@ def test_like_the_paper_only_the_answer_decides_unless_filters_are_named() -> No
     assert read_flags(_parser().parse_args(words)).settings["filters"] == ("answer",)
     assert read_flags(_parser().parse_args([*words, "--filters", "all"])).settings["filters"] == ("all",)
     assert "filters" not in read_flags(_parser().parse_args(words[:-2])).settings
+    with pytest.raises(ConfigError, match="the stage length is off; add it: --filters answer length"):
+        read_flags(_parser().parse_args([*words, "--max-tokens", "100"]))

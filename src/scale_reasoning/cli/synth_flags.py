@@ -83,8 +83,6 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def read_flags(args: argparse.Namespace) -> SynthFlags:
     """The flags, with exactly one source of traces and a folder for them. Raises ConfigError."""
-    from scale_reasoning.synth.settings import SynthesisOptions
-
     sources = {"--from": args.runs, "--dataset": args.dataset, "--resume": args.resume, "a recipe": args.recipe}
     named = [name for name, value in sources.items() if value]
     if len(named) != 1:
@@ -109,17 +107,6 @@ def read_flags(args: argparse.Namespace) -> SynthFlags:
     if args.resume not in (None, out):
         raise ConfigError(f"--out {out}: the traces of --resume {args.resume} go there; to put them elsewhere, "
                           f"scale synth --from {args.resume / RUN} --out {out}")  # fmt: skip
-    settings = {each.name: getattr(args, each.name) for each in fields(SynthesisOptions)}
-    if args.like:
-        settings = {
-            **read_presets()[args.like].get("synth", {}),
-            **{k: v for k, v in settings.items() if v is not None},
-        }
-    for key in ("filters", "decontaminate"):
-        settings[key] = None if settings.get(key) is None else tuple(settings[key])
-    if args.max_tokens and args.filters and not {"all", "length"} & set(args.filters):
-        raise ConfigError(f"--max-tokens {args.max_tokens}: the stage length is off; add it: --filters "
-                          f"{' '.join(args.filters)} length")  # fmt: skip
     return options.read(
         SynthFlags,
         args,
@@ -128,5 +115,21 @@ def read_flags(args: argparse.Namespace) -> SynthFlags:
         dataset=tuple(args.dataset or ()),
         resume=args.resume is not None,
         out=out,
-        settings={key: value for key, value in settings.items() if value is not None},
+        settings=_read_settings(args),
     )
+
+
+def _read_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """The settings of traces that are given, by a flag or by what --like names. Raises ConfigError."""
+    from scale_reasoning.synth.settings import SynthesisOptions
+
+    given = {each.name: getattr(args, each.name) for each in fields(SynthesisOptions)}
+    preset: Mapping[str, Any] = read_presets()[args.like].get("synth", {}) if args.like else {}
+    settings: dict[str, Any] = {**preset, **{key: value for key, value in given.items() if value is not None}}
+    for key in {"filters", "decontaminate"} & settings.keys():
+        settings[key] = tuple(settings[key])
+    filters: tuple[str, ...] = settings.get("filters", ("all",))
+    if args.max_tokens and not {"all", "length"} & set(filters):
+        raise ConfigError(f"--max-tokens {args.max_tokens}: the stage length is off; add it: --filters "
+                          f"{' '.join(filters)} length")  # fmt: skip
+    return settings
