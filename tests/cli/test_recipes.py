@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,11 @@ def test_traces_and_a_training_take_the_name_of_a_recipe(place: Path) -> None:
     assert (done.returncode, "arithmetic  cot: 20 attempts" in done.stdout) == (0, True), done.stderr
     done = scale("sft", "sft-limo-qwen2.5-32b", "--dry-run")
     assert "data/limo-scale/train.jsonl" in done.stderr
+
+
+@pytest.mark.sft
+@pytest.mark.skipif(find_spec("transformers") is None, reason="needs the sft extra")
+def test_the_folder_of_a_training_is_named_after_its_recipe(place: Path) -> None:
     turns = [{"role": "user", "content": "2 + 2?"}, {"role": "assistant", "content": "4"}]
     (place / "train.jsonl").write_text(json.dumps({"messages": turns}) + "\n")
     done = scale("sft", "sft-arithmetic-embedded", "--rows", "train.jsonl", "--dry-run")
