@@ -6,7 +6,6 @@ Each recipe is run as a user runs it, on one problem with one sample, against se
 from __future__ import annotations
 
 import json
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -46,13 +45,9 @@ async def reply(request: web.Request, body: dict[str, Any]) -> web.StreamRespons
 
 
 def tell(title: str, bodies: list[dict[str, Any]]) -> list[str]:
-    """The bodies, each once with how often it was sent, in an order that no clock decides."""
-    counted = Counter(tell_one(body) for body in bodies)
-    return (
-        [f"##### {title}\n", *(f"=== {number} x {text}\n" for text, number in sorted(counted.items()))]
-        if bodies
-        else []
-    )
+    """The bodies, each once: how often one is sent depends on which cells share it."""
+    told = sorted({tell_one(body) for body in bodies})
+    return [f"##### {title}\n", *(f"=== {text}\n" for text in told)] if told else []
 
 
 def tell_one(body: dict[str, Any]) -> str:
