@@ -19,7 +19,7 @@ from scale_reasoning.cli import main
 from scale_reasoning.datasets import load
 from scale_reasoning.engines import Connection, connect, endpoints
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.replies import NUMBER, choice_schema, outline_schema
+from scale_reasoning.replies import NUMBER, STATEMENT, choice_schema, outline_schema
 from scale_reasoning.runs.attempt import attempt
 from scale_reasoning.strategies import make
 from scale_reasoning.types import Completion, Delta, Message, Mode, Problem, Record, Request, Schema
@@ -129,6 +129,16 @@ def test_most_decompositions_are_exact_and_the_others_lack_a_step_or_turn_two_ro
     assert {len(flawed) for flawed in made} == {len(exact), len(exact) - 1}
 
 
+def test_a_statement_is_split_at_its_question_wherever_that_stands():
+    ends: list[bool] = []
+    for problem in load("arithmetic", count=100).problems:
+        split = json.loads(reply(problem.text, schema=STATEMENT).text)
+        assert re.search(r"\?$|^Find ", split["question"])
+        assert sorted(f"{split['facts']} {split['question']}".split()) == sorted(problem.text.split())
+        ends.append(problem.text.endswith(split["question"]))
+    assert set(ends) == {True, False}
+
+
 def test_a_problem_of_one_step_has_one_decomposition():
     assert {tuple(filled(outline_schema(16), FIRST, seed=seed)) for seed in range(40)} == {(FIRST,)}
 
@@ -207,6 +217,7 @@ def test_what_it_cannot_read_is_refused_by_name():
         ("scale", {"assess_context": "titles"}),
         ("scale", {"context": "answers"}),
         ("scale", {"last_step": "question"}),
+        ("scale", {"last_step": "question", "split_by": "model", "messages": "one", "prompts": "paper"}),
         ("scale", {"assess_context": "titles", "context": "answers", "last_step": "question", "last_mode": "system2"}),
         ("scale", {"on_limit": "force", "system2_max_tokens": 20}),
         ("cot", {}),

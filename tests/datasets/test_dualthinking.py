@@ -159,7 +159,7 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
             ["--dataset", "dualthinking", "--base-url", "http://x/v1"],
             "--base-url: --dataset dualthinking makes no calls",
         ),
-        (["--dataset", "dualthinking", "limo"], "name no other dataset beside it"),
+        (["--dataset", "dualthinking", "limo"], "name it alone"),
         (["--dataset", "limo", "--revision", "abc"], "--dataset OWNER/NAME@REVISION"),
     ],
 )

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.commands import scale
 
 from scale_reasoning.engines.connection import ModelSpec
 from scale_reasoning.errors import ConfigError
@@ -153,3 +154,13 @@ def test_a_strategy_that_is_like_a_preset_is_called_so(
 
 def test_a_strategy_that_lacks_an_option_of_a_preset_is_not_called_like_it() -> None:
     assert "like" not in name_in_words(describe(paper("scale", candidates=4)))
+
+
+def test_a_resume_takes_no_preset_and_names_the_flag_that_was_given(tmp_path: Path) -> None:
+    run, words = str(tmp_path / "run"), ("--model", "arithmetic-teacher", "--limit", "2", "--samples", "1")
+    assert scale("eval", "arithmetic", *words, "--like", "paper", "--out", run).returncode == 0
+    done = scale("eval", "--resume", run, "--like", "paper")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "scale: error: --like paper: --resume keeps the run's settings; leave the flag out\n",
+    )

@@ -66,6 +66,8 @@ def _reply(request: Request, difficulty: Callable[[Turn], float]) -> tuple[str, 
         case "decomposition":
             candidate = _candidate(task.truth, Dice(f"{TEACHER}/{request.seed}"))
             return "", json.dumps({"subproblems": candidate}, ensure_ascii=False)
+        case "statement":
+            return "", json.dumps(_split(task.problem), ensure_ascii=False)
         case "choice":
             return "", json.dumps({"choice": _choice(task)})
         case "difficulty":
@@ -76,7 +78,8 @@ def _reply(request: Request, difficulty: Callable[[Turn], float]) -> tuple[str, 
             return "", _notes(task) if task.takes_notes else _at_once(task)
         case other:
             raise ConfigError(
-                f"the arithmetic teacher does not know the schema {other!r}; it knows decomposition, choice, difficulty"
+                f"the arithmetic teacher does not know the schema {other!r}; it knows statement, decomposition, "
+                "choice, difficulty"
             )
 
 
@@ -87,12 +90,13 @@ def _reply(request: Request, difficulty: Callable[[Turn], float]) -> tuple[str, 
 class _Task:
     """The quantity of `truth.owners[wanted]` is to be found; that of `owners[known]` is the last known one before it.
 
-    `said` is the user's last message; `takes_notes` says whether it asks for notes on the work in it.
+    `problem` is its text, `said` the user's last message; `takes_notes` says whether this asks for notes on its work.
     """
 
     truth: Truth
     wanted: int
     known: int
+    problem: str
     said: str
     takes_notes: bool
 
@@ -120,6 +124,7 @@ def _task(messages: Sequence[Message]) -> _Task:
         truth=truth,
         wanted=wanted,
         known=max((place for place in (*questions[:-1], *noted) if place < wanted), default=0),
+        problem=paragraphs[at],
         said=said,
         takes_notes=not questions and len(_paragraphs(said)) > 1 and r"\boxed{}" not in said,
     )
@@ -137,6 +142,13 @@ def _place(truth: Truth, owner: str) -> int:
 
 
 # The replies
+
+
+def _split(problem: str) -> dict[str, str]:
+    """The problem's question, which may stand anywhere in it, and its facts: all other sentences."""
+    sentences = re.split(r"(?<=[.?]) ", problem)
+    question = next((each for each in sentences if find_question_owner(each)), sentences[-1])
+    return {"facts": " ".join(each for each in sentences if each is not question), "question": question}
 
 
 def _candidate(truth: Truth, dice: Dice) -> list[str]:

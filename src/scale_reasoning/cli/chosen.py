@@ -93,7 +93,7 @@ def list_changes(flags: StrategyFlags, described: Sequence[Mapping[str, JSON]]) 
     """What flags would change about the strategies of a run, as `describe` shows them. Raises ConfigError."""
     stored = [_split(each) for each in described]
     named = [_read_strategy(text) for text in flags.strategies]
-    changes = [f"--like {flags.like}"] if flags.like else list[str]()
+    changes: list[str] = []
     if named and {name for name, _ in named} != {name for name, _ in stored}:
         changes.append(f"--strategy {' --strategy '.join(flags.strategies)}")
     settings: list[tuple[Flag, list[NamedOptions]]] = []

@@ -1,4 +1,4 @@
-"""How many new tokens an attempt takes, and how often it is right, as the paper's tables have it.
+"""The paper's lengths and accuracies for a dry run: new tokens per attempt, and the share of right answers.
 
 Decides which of the paper's rows a cell is like. What the paper does not have is unknown.
 """

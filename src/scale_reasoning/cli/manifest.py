@@ -90,6 +90,8 @@ def refuse(flags: RunFlags, where: str, keys: Collection[str]) -> None:
 
 def require_unchanged(flags: RunFlags, manifest: Manifest) -> None:
     """Raises ConfigError when a flag changes what a stored run does. Servers, keys, limits and time-outs may change."""
+    if flags.strategy.like:  # before the values that it sets, which nobody has typed
+        raise ConfigError(f"--like {flags.strategy.like}: --resume keeps the run's settings; leave the flag out")
     changes: list[str] = []
     datasets, models = [cell.dataset for cell in manifest.cells], [name_unnamed(cell.model) for cell in manifest.cells]
     for part, key, value in flags.list_fixed():

@@ -96,7 +96,7 @@ def read_flags(args: argparse.Namespace) -> SynthFlags:
         kept = ("data_dir", "split", "count") if published else ("data_dir",)
         refuse(run, source, [key for _, key, _ in run.list_fixed() if key not in kept])
     if published and len(args.dataset) > 1:
-        raise ConfigError(f"--dataset {PUBLISHED}: these are traces, not problems; name no other dataset beside it")
+        raise ConfigError(f"--dataset {PUBLISHED}: these are traces, not problems; name it alone")
     if args.revision and not published:
         raise ConfigError(
             f"--revision: is of --dataset {PUBLISHED}; for another dataset, --dataset OWNER/NAME@REVISION"

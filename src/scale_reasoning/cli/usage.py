@@ -46,7 +46,7 @@ class Parser(argparse.ArgumentParser):
 
 
 class Formatter(argparse.HelpFormatter):
-    """Wraps text, but no line that is set in."""
+    """Wraps text, but no indented line."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         lines = text.splitlines()
@@ -96,7 +96,7 @@ def greet() -> int:
         "",
         "  scale example                       solve a word problem, the trace live",
         '  scale solve "What is 17 * 23?"      solve yours; --base-url URL --model NAME for a server\'s model',
-        "  scale doctor                        what the model's two modes are worth, and which method to use",
+        "  scale doctor                        what the model's two modes are worth, and what its server can do",
         "",
         f"Model    {DEFAULT_MODEL} {here}; others: scale list models",
         f"Server   {server}",

@@ -30,7 +30,7 @@ STAGES = ("answered", "correct", "complete", "repetition", "tags", "length", "du
 WINDOW = 32_768
 """Tokens of a row, prompt included, that the recipes for Table 3 train on (`cutoff`)."""
 TEMPLATE_TOKENS = 64
-"""Room for a chat template and the instruction beside the problem."""
+"""Tokens left for a chat template and for the instruction that follows the problem."""
 
 CHARACTERS_PER_TOKEN = 3.0
 """Characters per token where a server did not count. SmolLM2's tokens have 2.6 in formulae, 3.0 in contest problems and
