@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -15,6 +17,10 @@ settings.load_profile("few")  # --hypothesis-profile=all is loaded after this fi
 
 # Where the suite was started to ignore Ctrl-C (in the background of a shell), its commands must end by it all the same.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# The suite sees none of the user's own defaults.
+os.environ.pop("SCALE_MODEL", None)
+os.environ["XDG_CONFIG_HOME"] = str(Path(__file__).with_name("no-such-folder"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

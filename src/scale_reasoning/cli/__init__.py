@@ -14,6 +14,7 @@ from scale_reasoning.cli import (
     calibrate,
     compare,
     completion,
+    config,
     doctor,
     draft,
     evaluate,
@@ -41,16 +42,17 @@ INTERRUPTED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code. An error is one line on stderr, never a traceback."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if not words:
-        return usage.greet()
-    args = _parse(solve.shield_minus(words) if words[:1] == ["solve"] else words)
+    set_by: dict[str, str] = {}
     try:
+        if not words:
+            return usage.greet()
+        args, set_by = _parse(solve.shield_minus(words) if words[:1] == ["solve"] else words)
         return args.run(args)
     except BrokenPipeError:
         sys.stderr.close()  # the reader is gone, so nothing more can be printed
         return 1
     except (ScaleError, OSError) as error:
-        print(f"scale: error: {shorten(str(error))}", file=sys.stderr)
+        print(f"scale: error: {shorten(config.explain(str(error), set_by))}", file=sys.stderr)
         return choose_exit_code(error)
     except KeyboardInterrupt:
         print("scale: interrupted", file=sys.stderr)
@@ -74,12 +76,15 @@ def choose_exit_code(error: ScaleError | OSError) -> int:
     return 3 if isinstance(error, EngineError) and error.blame == "world" else 1
 
 
-def _parse(words: Sequence[str]) -> argparse.Namespace:
+def _parse(words: Sequence[str]) -> tuple[argparse.Namespace, dict[str, str]]:
+    """The command line with the user's defaults, and where each flag that nobody has typed is set. ConfigError."""
     parser = _parser()
-    args, extra = parser.parse_known_args(words)
+    extended, set_by = config.extend(words, config.list_verbs(parser))
+    usage.Parser.set_by = set_by
+    args, extra = parser.parse_known_args(extended)
     if extra:
         usage.refuse_extra(args.parser, extra)
-    return args
+    return args, set_by
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -87,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="scale", description="Test-time scaling for mathematical reasoning: effort where it counts."
     )
     parser.add_argument("--version", action="version", version=_version())
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
     for group in (
         solve,
         example,
@@ -107,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
         doctor,
         fetch,
         listing,
+        config,
         completion,
     ):
         group.add(commands)

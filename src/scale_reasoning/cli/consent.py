@@ -1,8 +1,8 @@
 """Where an API key may go: to servers that the user has named, now or before, and to this machine.
 
 A manifest or a recipe may come from anyone, and names both a URL and the variable with the key. Consent is a flag,
-OPENAI_BASE_URL, a yes on the terminal, or --trust-manifest. A file in the user's state folder stores it, without the
-key, so that the question is asked once and the user's own runs resume without it.
+OPENAI_BASE_URL, the user's scale.toml, a yes on the terminal, or --trust-manifest. A file in the user's state folder
+stores it, without the key, so that the question is asked once and the user's own runs resume without it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from scale_reasoning.cli.config import LOOPBACK, default_base_url
 from scale_reasoning.cli.flags import RunFlags
 from scale_reasoning.engines.connection import Connection, ModelSpec
 from scale_reasoning.errors import ConfigError
@@ -24,10 +25,6 @@ from scale_reasoning.printable import one_line
 
 DEFAULT_VARIABLE = "OPENAI_API_KEY"
 MOST_BYTES = 1 << 20
-OCTET = r"(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])"
-LOOPBACK = re.compile(
-    rf"https?://(localhost|127(\.{OCTET}){{3}}|\[::1\])(:[0-9]{{1,5}})?(/[\w./~-]*)?", re.IGNORECASE | re.ASCII
-)
 USER = re.compile(r"//[^/]*@")
 
 Recipient: TypeAlias = tuple[str, str]
@@ -57,8 +54,8 @@ def refuse_unknown_servers(flags: RunFlags, connections: Mapping[ModelSpec, Conn
 
 
 def _find_named(model: ModelSpec) -> set[str]:
-    """The servers that flags and the environment name."""
-    urls = (model.base_url, *model.more_base_urls, model.system1_base_url, os.environ.get("OPENAI_BASE_URL"))
+    """The servers that flags, the environment and the user's own file name."""
+    urls = (model.base_url, *model.more_base_urls, model.system1_base_url, default_base_url()[0])
     return {url.rstrip("/") for url in urls if url}
 
 

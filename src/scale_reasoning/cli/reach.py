@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+from scale_reasoning.cli.config import default_base_url
 from scale_reasoning.cli.consent import refuse_unknown_servers
 from scale_reasoning.cli.flags import SERVER_KEYS, ModelFlags, RunFlags, pick_given
 from scale_reasoning.cli.options import say
@@ -24,7 +25,6 @@ from scale_reasoning.errors import ConfigError, EngineError
 from scale_reasoning.runs.manifest import Manifest, name_unnamed
 from scale_reasoning.types import JSON
 
-VARIABLE = "OPENAI_BASE_URL"
 PATIENCE = 10.0
 """Seconds to wait for a list of models that is helpful but not needed."""
 
@@ -81,17 +81,17 @@ def _make_connections(
 
 
 def locate(model: ModelSpec) -> ModelSpec:
-    """The flags' model with its servers: those of the flags, else OPENAI_BASE_URL, none for models on this machine.
+    """The flags' model with its servers: those of the flags, else the default one, none for models on this machine.
 
     Raises ConfigError where a flag contradicts another.
     """
-    environment, key = os.environ.get(VARIABLE) or None, read_api_key(model.api_key_env)
+    (environment, whence), key = default_base_url(), read_api_key(model.api_key_env)
     url, system1_url = model.base_url or environment, model.system1_base_url
     if runs_here(model.model, _make_lister(url, key)):
         if model.base_url:
             raise ConfigError(f"--base-url {url}: {model.model} runs on this machine; give only one of them")
         if environment:
-            _say_once(f"{VARIABLE} is not used for {model.model}, which runs on this machine")
+            _say_once(f"{whence} is not used for {model.model}, which runs on this machine")
         url = None
     if runs_here(model.system1_model, _make_lister(system1_url or url or environment, key)):
         if system1_url:

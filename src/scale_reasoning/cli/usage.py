@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tomllib
 from collections.abc import Mapping
@@ -11,7 +10,9 @@ from difflib import get_close_matches
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
+
+from scale_reasoning.cli.config import default_base_url, default_model, explain
 
 EXTRAS = {
     "local": ("xllamacpp", "models on this machine"),
@@ -29,10 +30,16 @@ MOST_FLAGS = 5
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are two lines (what is wrong, and where the help is), and whose help begins with one."""
+    """A parser whose errors are two lines (what is wrong, and where the help is), and whose help begins with one.
+
+    set_by: the flags that nobody has typed, and where each is set.
+    """
+
+    set_by: ClassVar[Mapping[str, str]] = {}
 
     def error(self, message: str) -> NoReturn:
         """See ArgumentParser."""
+        message = explain(message, self.set_by)
         self.exit(2, f"{self.prog}: error: {message}\nSee {self.prog} --help.\n")
 
     def format_help(self) -> str:
@@ -81,13 +88,13 @@ def refuse_extra(parser: argparse.ArgumentParser, extra: list[str]) -> NoReturn:
 def greet() -> int:
     """Says what the command is, three commands to try, and what is set up here."""
     from scale_reasoning.engines import fetching
-    from scale_reasoning.engines.catalogue import CATALOGUE, DEFAULT_MODEL
+    from scale_reasoning.engines.catalogue import CATALOGUE
 
-    row = CATALOGUE[DEFAULT_MODEL]
-    here = "is here" if fetching.find(row) else f"is fetched at its first use, {row.size / 1e6:,.0f} MB"
-    server = (
-        "that of OPENAI_BASE_URL" if os.environ.get("OPENAI_BASE_URL") else "none; set OPENAI_BASE_URL or --base-url"
-    )
+    model, (url, whence) = default_model(), default_base_url()
+    here = ""
+    if (row := CATALOGUE.get(model)) is not None:
+        here = " is here" if fetching.find(row) else f" is fetched at its first use, {row.size / 1e6:,.0f} MB"
+    server = f"that of {whence}" if url else "none; set OPENAI_BASE_URL or --base-url"
     has = {name for name, (module, _) in EXTRAS.items() if find_spec(module) is not None}
     lacks = [f"{name} ({use})" for name, (_, use) in EXTRAS.items() if name not in has]
     lines = [
@@ -98,7 +105,7 @@ def greet() -> int:
         '  scale solve "What is 17 * 23?"      solve yours; --base-url URL --model NAME for a server\'s model',
         "  scale doctor                        what the model's two modes are worth, and what its server can do",
         "",
-        f"Model    {DEFAULT_MODEL} {here}; others: scale list models",
+        f"Model    {model}{here}; others: scale list models",
         f"Server   {server}",
         f"Extras   {', '.join(sorted(has)) or 'none'}{'; not installed: ' + ', '.join(lacks) if lacks else ''}",
         "",

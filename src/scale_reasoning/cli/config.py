@@ -1,0 +1,274 @@
+"""`scale config`, and the user's own defaults of flags: scale.toml in this folder, the user's file, SCALE_MODEL.
+
+A default holds where neither the command line nor a stored run, recipe or policy says anything. A folder may come from
+a stranger, so its file sets only what can neither send a key nor write a file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, cast
+
+from scale_reasoning.cli.options import Commands
+from scale_reasoning.engines.catalogue import DEFAULT_MODEL
+from scale_reasoning.errors import ConfigError
+from scale_reasoning.files import read_toml, why
+from scale_reasoning.runs.recipes import find_shipped
+from scale_reasoning.strategies import flags as strategy_flags
+
+FILE = "scale.toml"
+URL, MODEL = "OPENAI_BASE_URL", "SCALE_MODEL"
+NOT_DEFAULTS = frozenset(
+    {"help", "version", "resume", "dry-run", "from", "take-from", "run", "show", "answer", "shard", "policy"}
+    | {"out", "html", "plot", "push", "overwrite", "trust-manifest", "allow-test-split"}
+)
+"""Flags that say what one command is about, or allow something this once."""
+REACH = frozenset(
+    {"in-flight", "retries", "connect-timeout", "first-byte-timeout", "silence-timeout", "attempts-in-flight"}
+)
+"""How a model is reached: it never changes a result."""
+URLS = frozenset({"base-url", "system1-base-url"})
+NAMED_MODEL = frozenset(
+    {"profile", "profiles", "window", "temperature", "top-p", "server", "api-key-env"}
+    | {"system1-model", "system1-base-url", "system1-server"}
+)
+"""What belongs to a named model: another one on the command line sets it aside."""
+STRATEGY = frozenset({"strategy", "effort", "like", "set"} | {name.replace("_", "-") for name in strategy_flags()})
+STORED = ("--resume", "--policy", "--from")
+"""Flags that name something stored, which decides what the command does."""
+IN_A_FOLDER = (
+    REACH
+    | NAMED_MODEL - {"profiles", "api-key-env"}
+    | STRATEGY - {"prompts"}
+    | {"model", "base-url", "seed", "samples", "limit", "data-dir", "split", "level", "problem-field", "answer-field"}
+    | {"grader", "max-tokens-total", "max-cost", "denominator", "answers", "format", "quiet", "json", "no-browser"}
+)
+"""What the file of a folder may set; URLs only of this machine."""
+OCTET = r"(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])"
+LOOPBACK = re.compile(
+    rf"https?://(localhost|127(\.{OCTET}){{3}}|\[::1\])(:[0-9]{{1,5}})?(/[\w./~-]*)?", re.IGNORECASE | re.ASCII
+)
+"""A URL of this machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """A default of a flag: `key` is its name without dashes, `verb` the only verb it holds for, or None for all."""
+
+    key: str
+    value: Any
+    whence: str
+    verb: str | None = None
+
+
+def add(commands: Commands) -> None:
+    """Adds the verb."""
+    parser = commands.add_parser(
+        "config",
+        help="show the defaults that hold here, and whence",
+        description=f"Shows the defaults that hold in this folder and where each is set. A key of {FILE} is the name "
+        "of a flag; the command line comes first. Exit codes: 0 done, 2 a file cannot be used.",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints the defaults, and the files that may set them."""
+    settings = read_settings(list_verbs(args.root))
+    held = {(each.verb, each.key): each for each in settings}
+    held.setdefault((None, "model"), Setting(key="model", value=DEFAULT_MODEL, whence="built in"))
+    if url := os.environ.get(URL):
+        held[None, "base-url"] = Setting(key="base-url", value=url, whence=URL)
+    rows = [
+        (each.key if each.verb is None else f"{each.verb}: {each.key}", _show(each), each.whence)
+        for each in sorted(held.values(), key=lambda each: (each.verb or "", each.key))
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    for key, value, whence in rows:
+        print(f"{key:<{widths[0]}}  {value:<{widths[1]}}  {whence}")
+    print()
+    for file in _list_files():
+        print(f"{_shorten(file)}: {'read' if file.is_file() else 'not there'}")
+    return 0
+
+
+def _shorten(file: Path) -> str:
+    """The file's path, with ~ for the home folder."""
+    return f"~/{file.relative_to(Path.home())}" if file.is_relative_to(Path.home()) else str(file)
+
+
+def _show(setting: Setting) -> str:
+    from scale_reasoning.printable import one_line
+
+    value = setting.value
+    text = ", ".join(map(str, cast("list[Any]", value))) if isinstance(value, list) else str(value)
+    return one_line(text.rpartition("@")[2] if setting.key in URLS else text, 100)
+
+
+def list_verbs(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
+    """The parsers of the verbs."""
+    actions = parser._actions  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return next(cast("Mapping[str, argparse.ArgumentParser]", each.choices) for each in actions if each.dest == "verb")
+
+
+def read_settings(verbs: Mapping[str, argparse.ArgumentParser]) -> list[Setting]:
+    """The defaults that files and SCALE_MODEL set, the ones that come first last. Raises ConfigError."""
+    settings: list[Setting] = []
+    for file in _list_files():
+        for key, value in _read(file).items():
+            if key in verbs and isinstance(value, dict):
+                settings += [_check(verbs, file, *each, key) for each in cast("dict[str, Any]", value).items()]
+            else:
+                settings.append(_check(verbs, file, key, value))
+    if model := os.environ.get(MODEL):
+        settings.append(Setting(key="model", value=model, whence=MODEL))
+    return settings
+
+
+def default_base_url() -> tuple[str | None, str]:
+    """The server where no flag names one, and where that is said: OPENAI_BASE_URL or a file. Raises ConfigError."""
+    return _find("base-url", URL)
+
+
+def default_model() -> str:
+    """The model where no flag names one. Raises ConfigError."""
+    return _find("model", MODEL)[0] or DEFAULT_MODEL
+
+
+def _find(key: str, variable: str) -> tuple[str | None, str]:
+    """The default of a key that holds for all verbs, and where it is set."""
+    if value := os.environ.get(variable):
+        return value, variable
+    for file in reversed(_list_files()):
+        if value := _read(file).get(key):
+            return str(_allow(file, key, value)), str(file)
+    return None, variable
+
+
+def extend(words: Sequence[str], verbs: Mapping[str, argparse.ArgumentParser]) -> tuple[list[str], dict[str, str]]:
+    """A command line with the defaults that hold for it as flags after its verb, and where each flag is set.
+
+    Raises ConfigError for a file that cannot be used.
+    """
+    if not words or words[0] not in verbs or words[0] == "config":
+        return list(words), {}
+    verb, given = words[0], list(words[1:])
+    flags = list_flags(verbs[verb])
+    held = {
+        each.key: each
+        for each in sorted(read_settings(verbs), key=lambda each: each.verb is not None)
+        if each.verb in (None, verb) and each.key in flags and each.key != "base-url"
+    }
+    keys = [key for key in held if _holds(key, held[key], verb, given, flags)]
+    inserted = [word for key in keys for word in _spell(held[key])]
+    return [verb, *inserted, *given], {f"--{key}": held[key].whence for key in keys}
+
+
+def explain(message: str, set_by: Mapping[str, str]) -> str:
+    """An error's message; where it names flags that nobody has typed, with where they are set."""
+    found = {
+        flag: whence
+        for flag, whence in set_by.items()
+        if any(each in message for each in (f"{flag} ", f"{flag}:", f"{flag[2:].replace('-', '_')} = "))
+    }
+    return message + "".join(f" ({flag} is set in {whence})" for flag, whence in found.items())
+
+
+def _list_files() -> list[Path]:
+    """The user's file and the folder's, which comes first, whether they are there or not."""
+    home = os.environ.get("XDG_CONFIG_HOME")
+    try:
+        own = [(Path(home) if home else Path.home() / ".config") / "scale-reasoning" / FILE]
+    except RuntimeError:  # no home folder
+        own = []
+    return [*own, Path(FILE)]
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return read_toml(file)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{file}: {why(error)}") from error
+
+
+def _check(
+    verbs: Mapping[str, argparse.ArgumentParser], file: Path, key: str, value: Any, verb: str | None = None
+) -> Setting:
+    """The setting in a file. Raises ConfigError for what no flag can be set to."""
+    where = f"{file}: {key}" if verb is None else f"{file}: [{verb}] {key}"
+    known = {flag for each in ([verb] if verb else verbs) for flag in list_flags(verbs[each])} - NOT_DEFAULTS
+    if key in NOT_DEFAULTS:
+        raise ConfigError(f"{where}: --{key} is for one command, not a default; take it out")
+    if key not in known:
+        near = get_close_matches(key, known, 1)
+        raise ConfigError(f"{where}: no flag has this name{f'; did you mean {near[0]}?' if near else ''}")
+    if isinstance(value, dict) or not isinstance(value, bool | str | int | float | list):
+        raise ConfigError(f"{where}: must be a text, a number, true, false or a list of texts")
+    takers = [verb] if verb else [name for name, parser in verbs.items() if key in list_flags(parser)]
+    if isinstance(value, bool) != all(list_flags(verbs[each])[key].nargs == 0 for each in takers):
+        raise ConfigError(f"{where}: must be {'a value' if isinstance(value, bool) else 'true or false'}")
+    return Setting(key=key, value=_allow(file, key, value), whence=str(file), verb=verb)
+
+
+def _allow(file: Path, key: str, value: Any) -> Any:
+    """The value, if the file may set it. Raises ConfigError for the file of a folder that sets more than it may."""
+    if file != Path(FILE) or (key in IN_A_FOLDER and (key not in URLS or LOOPBACK.fullmatch(str(value)))):
+        return value
+    what = "only a server on this machine can be named" if key in URLS else "this cannot be set"
+    raise ConfigError(f"{file}: {key}: {what} in the file of a folder, which may come from anyone; set it in "
+                      f"{_list_files()[0]}")  # fmt: skip
+
+
+def list_flags(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
+    """The long flags of a verb, without dashes."""
+    actions = parser._actions  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return {flag[2:]: each for each in actions for flag in each.option_strings if flag.startswith("--")}
+
+
+def _holds(key: str, setting: Setting, verb: str, given: Sequence[str], flags: Mapping[str, Any]) -> bool:
+    """Whether a default holds for a command line."""
+
+    def says(keys: Iterable[str]) -> bool:
+        return any(_says(given, each, flags) for each in keys)
+
+    if key in NOT_DEFAULTS or says([key]):
+        return False
+    stored = verb == "draft" or says(flag[2:] for flag in STORED) or any(find_shipped(word) for word in given)
+    if stored or any(word.endswith((".toml", "manifest.json")) for word in given):
+        return key in REACH or (key == "data-dir" and not says(["resume"]))
+    if key == "model":
+        return "base-url" in flags and not (says(["base-url"]) and _runs_here(str(setting.value)))
+    if key in NAMED_MODEL:
+        return not (says(["model", "base-url"]) or os.environ.get(MODEL))
+    if key in STRATEGY:
+        swept = verb == "sweep" and given[:1] == [key]
+        options = STRATEGY - {"strategy", "like", "set"} if key == "effort" else ()
+        return verb != "tune" and not swept and not says(["strategy", "effort", "like", *options])
+    return True
+
+
+def _says(given: Sequence[str], key: str, flags: Mapping[str, Any]) -> bool:
+    """Whether the command line has the flag, perhaps in short as argparse reads it, or with its value after `=`."""
+    names = [word[2:].partition("=")[0] for word in given if word.startswith("--") and word != "--"]
+    return any(name == key or (name not in flags and key.startswith(name)) for name in names)
+
+
+def _runs_here(model: str) -> bool:
+    from scale_reasoning.cli.reach import runs_here
+
+    return runs_here(model)
+
+
+def _spell(setting: Setting) -> list[str]:
+    value = setting.value
+    if isinstance(value, bool):
+        return [f"--{setting.key}"] if value else []
+    return [f"--{setting.key}={each}" for each in (cast("list[Any]", value) if isinstance(value, list) else [value])]
