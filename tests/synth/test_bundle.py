@@ -68,7 +68,24 @@ def test_the_counts_stand_in_the_manifest_and_on_the_card(tmp_path: Path) -> Non
     card = (tmp_path / "README.md").read_text()
     assert "| length | 2 | 1 | 1 |" in card
     assert "3 attempts were planned, 2 were made." in card
-    assert "1 traces of 1 problems; median 10 response tokens" in card
+    assert "1 trace of 1 problem; median 10 response tokens" in card
+
+
+def test_the_card_names_what_tells_a_strategy_from_others_and_only_stages_that_dropped(tmp_path: Path) -> None:
+    idle = replace(made(), counts=(funnel.Count(stage="correct", came=2, kept=2), *made().counts))
+    bundle.write(tmp_path, idle, [origin()], student=read_student_prompts(), settings={"a": 1})
+    card = (tmp_path / "README.md").read_text()
+    assert "- scale (tau 0.5) with teacher, seed 7\n" in card
+    assert "| correct |" not in card
+    assert "No attempt was dropped by: correct." in card
+
+
+def test_where_nothing_is_left_the_stage_is_named_with_an_example() -> None:
+    none = funnel.run([KEPT, LONG], {"length": lambda left: ["too long" for _ in left]})
+    assert funnel.explain_empty(none) == (
+        "the stage 'length' dropped 2 of the 2 that came to it, for example pens/p1/0: too long"
+    )
+    assert funnel.explain_empty(funnel.run([], {})) == "no attempt was made"
 
 
 def test_the_card_says_whose_the_problems_are_or_that_it_is_not_known(tmp_path: Path) -> None:

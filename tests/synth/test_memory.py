@@ -11,6 +11,7 @@ from scale_reasoning.synth.extra import quiet
 from scale_reasoning.synth.filters import WINDOW
 from scale_reasoning.synth.memory import Memory, estimate, measure
 from scale_reasoning.synth.sft import recipe
+from scale_reasoning.synth.shape import compute
 
 pytestmark = [pytest.mark.sft, pytest.mark.skipif(find_spec("transformers") is None, reason="needs the sft extra")]
 
@@ -53,6 +54,27 @@ def test_parameters_are_those_of_the_real_model(tied: bool):
     config = tiny(tie_word_embeddings=tied)
     model = AutoModelForCausalLM.from_config(config)
     assert measure(config).parameters == model.num_parameters()
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("LlamaConfig", {}),
+        ("LlamaConfig", {"attention_bias": True, "mlp_bias": True, "tie_word_embeddings": True}),
+        ("MistralConfig", {"head_dim": 16}),
+        ("Qwen2Config", {"tie_word_embeddings": True}),
+        ("Qwen3Config", {"head_dim": 16}),
+        ("Qwen3Config", {}),
+    ],
+)
+def test_sizes_are_the_same_without_torch(kind: str, more: dict[str, Any]):
+    import transformers
+
+    config = getattr(transformers, kind)(
+        vocab_size=300, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, **more,
+    )  # fmt: skip
+    assert compute(config.to_dict()) == measure(config)
 
 
 def test_an_adapter_has_as_many_parameters_as_peft_makes_it():

@@ -253,8 +253,9 @@ def test_a_dry_run_says_what_it_cannot_know(written: Path, capsys: Any):
     assert sft(written, written / "dry", "--dry-run", "--model", str(written / "nowhere")) == 0
     out = capsys.readouterr().out
     said = dict(line.split(maxsplit=1) for line in out.splitlines())
-    assert said["tokens"] == said["parameters"] == said["memory"] == "unknown"
-    assert said["steps"] == "at most 3 per epoch, 8 in all"
+    assert said["parameters"] == said["memory"] == "unknown"
+    assert said["tokens"].startswith("about ")
+    assert said["steps"] == "about 3 per epoch, 8 in all"
     assert "nowhere" in said["unknown"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from scale_reasoning.synth.plan import Plan
     from scale_reasoning.synth.rows import TrainingRows
     from scale_reasoning.synth.sft import Recipe
-    from scale_reasoning.synth.tokens import Examples
 
 GIB = 2**30
 MOST_LINES = 20
@@ -86,7 +86,7 @@ def _prepare_job(recipe: Recipe, data: TrainingRows) -> Job:
     tokenizer = load_pretrained("AutoTokenizer", place, recipe.revision)
     examples = tokenise(data.rows, tokenizer, cutoff=recipe.cutoff)
     if examples.dropped:
-        say(f"over {recipe.cutoff} tokens: {_describe_over(examples)}")
+        say(f"over {recipe.cutoff} tokens: {_describe_over(examples.dropped)}")
     window = getattr(config.get_text_config(), "max_position_embeddings", None)
     prompt = find_prompt(data.rows)
     return Job(
@@ -168,7 +168,7 @@ def _print_plan(recipe: Recipe, data: TrainingRows, out: Path, *, resume: bool) 
     lines = {
         "rows": f"{len(data.rows):,} of {data.file} (sha256 {data.sha256[:16]})",
         "tokens": _describe_tokens(planned),
-        f"over {recipe.cutoff}": _describe_over(planned.examples) if planned.examples else "unknown",
+        f"over {recipe.cutoff}": ("" if planned.exact else "about ") + _describe_over(planned.dropped),
         "batch": f"{recipe.global_batch} per step = {recipe.device_batch} per GPU x {recipe.accumulation} accumulated "
         f"x {recipe.gpus} GPUs" + (f" of {recipe.machines} machines" if recipe.machines > 1 else ""),
         "steps": _describe_steps(recipe, planned),
@@ -197,16 +197,13 @@ def _describe_command(recipe: Recipe, out: Path) -> str:
 
 
 def _describe_tokens(planned: Plan) -> str:
-    if planned.examples is None:
-        return "unknown"
-    return (
+    return ("" if planned.exact else "about ") + (
         f"{planned.learned_tokens:,} learned, {planned.prompt_tokens:,} of prompts; the longest row has "
         f"{planned.longest:,}"
     )
 
 
-def _describe_over(examples: Examples) -> str:
-    lines = examples.dropped
+def _describe_over(lines: Sequence[int]) -> str:
     if not lines:
         return "none"
     shown = ", ".join(map(str, lines[:MOST_LINES])) + (", ..." if len(lines) > MOST_LINES else "")
@@ -217,7 +214,7 @@ def _describe_steps(recipe: Recipe, planned: Plan) -> str:
     if planned.sequences is None:
         return "unknown"
     packed = f" ({planned.sequences:,} packs)" if recipe.packing else ""
-    most = "" if planned.examples else "at most "
+    most = "" if planned.exact else "about "
     epoch, total = recipe.steps_per_epoch(planned.sequences), recipe.total_steps(planned.sequences)
     return f"{most}{epoch:,} per epoch{packed}, {total:,} in all"
 

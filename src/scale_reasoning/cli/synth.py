@@ -85,6 +85,7 @@ def _filter_published(flags: SynthFlags) -> int:
 def _write_filtered(flags: SynthFlags, settings: SynthesisOptions, filtered: FilteredRuns) -> int:
     if flags.run.dry_run:
         print(f"{make_table(filtered)}\n{len(filtered.funnel.kept):,} traces would be kept; nothing was written")
+        _explain_empty(filtered)
         return 0
     _check_bundle(flags, settings, filtered)
     return _finish(flags, settings, filtered, code=0)
@@ -205,6 +206,7 @@ def _finish(flags: SynthFlags, settings: SynthesisOptions, filtered: FilteredRun
     files = write_bundle(flags.out, settings, filtered)
     print(make_table(filtered))
     print(f"{kept:,} traces in {flags.out}: {', '.join(files)}")
+    _explain_empty(filtered)
     if settings.target is not None and kept < settings.target and not code:
         options.say(f"{kept:,} traces are fewer than the target of {settings.target:,}, and no attempt is left that "
                     "could add one")  # fmt: skip
@@ -213,3 +215,11 @@ def _finish(flags: SynthFlags, settings: SynthesisOptions, filtered: FilteredRun
 
         print(f"pushed to {push(flags.out, flags.push)}")
     return code or (0 if kept else 1)
+
+
+def _explain_empty(filtered: FilteredRuns) -> None:
+    """Says which stage left nothing, where nothing is left."""
+    from scale_reasoning.synth.funnel import explain_empty
+
+    if not filtered.funnel.kept:
+        options.say(f"no trace was kept: {explain_empty(filtered.funnel)}")

@@ -12,6 +12,7 @@ from typing import cast
 
 import msgspec
 
+from scale_reasoning.strategies import label
 from scale_reasoning.synth.collect import Origin
 from scale_reasoning.synth.funnel import Count, Drop, Funnel
 from scale_reasoning.types import JSON, THINK
@@ -67,14 +68,18 @@ def _summarise(rows: Sequence[Mapping[str, JSON]]) -> str:
     length = (
         f"median {median(counted):,.0f} response tokens, longest {max(counted):,}" if counted else "lengths unknown"
     )
-    return f"{len(rows):,} traces of {problems:,} problems; {length}.\n"
+    return f"{_count(len(rows), 'trace')} of {_count(problems, 'problem')}; {length}.\n"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _list_sources(origins: Sequence[Origin], licences: Mapping[str, str]) -> str:
     lines = ["## Sources\n"]
     for origin in origins:
         for strategy in origin.strategies:
-            options = ", ".join(f"{key} {value}" for key, value in strategy.items() if key not in ("name", "prompts"))
+            options = ", ".join(f"{key} {value}" for key, value in label(strategy).items())
             seed = "unknown seed" if origin.seed is None else f"seed {origin.seed}"
             how = f" ({options})" if options else ""
             lines.append(f"- {strategy['name']}{how} with {', '.join(origin.models) or 'no model'}, {seed}")
@@ -92,12 +97,14 @@ def _list_sources(origins: Sequence[Origin], licences: Mapping[str, str]) -> str
 
 def _tabulate_funnel(counts: Sequence[Count], origins: Sequence[Origin]) -> str:
     planned, made = sum(origin.planned for origin in origins), sum(origin.made for origin in origins)
+    idle = ", ".join(count.stage for count in counts if not count.dropped)
     lines = [
         "## Funnel\n",
         f"{planned:,} attempts were planned, {made:,} were made.\n",
         "| stage | came | dropped | kept |",
         "| --- | ---: | ---: | ---: |",
-        *(f"| {count.stage} | {count.came:,} | {count.dropped:,} | {count.kept:,} |" for count in counts),
+        *(f"| {each.stage} | {each.came:,} | {each.dropped:,} | {each.kept:,} |" for each in counts if each.dropped),
+        *([f"\nNo attempt was dropped by: {idle}."] if idle else []),
     ]
     return "\n".join(lines) + "\n"
 

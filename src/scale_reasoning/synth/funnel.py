@@ -74,6 +74,18 @@ class Funnel:
     marked: tuple[Drop, ...] = ()
 
 
+def explain_empty(funnel: Funnel) -> str:
+    """Why nothing was kept: the stage that dropped most, with its first drop as an example."""
+    if not funnel.dropped:
+        return "no attempt was made"
+    worst = max(funnel.counts, key=lambda count: count.dropped)
+    first = next(each for each in funnel.dropped if each.stage == worst.stage)
+    return (
+        f"the stage {worst.stage!r} dropped {worst.dropped:,} of the {worst.came:,} that came to it, for example "
+        f"{first.candidate.id}: {first.reason}"
+    )
+
+
 def run(
     candidates: Sequence[Candidate], filters: Mapping[str, Filter], checks: Mapping[str, Filter] | None = None
 ) -> Funnel:

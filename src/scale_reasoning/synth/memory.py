@@ -1,6 +1,7 @@
-"""Estimates the GPU memory of a training from the model's configuration.
+"""Estimates the GPU memory of a training from the model's sizes.
 
-The model is built on torch's meta device, where it has shapes and no numbers.
+`measure` finds them for families that shape.py does not know: the model is built on torch's meta device, where it has
+shapes and no numbers.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Any
 
 from scale_reasoning.synth.extra import library
 from scale_reasoning.synth.sft import Recipe, Sharding
+from scale_reasoning.synth.shape import Shape
 
 BF16, FP32 = 2, 4
 """Bytes per number."""
@@ -17,29 +19,6 @@ ADAM = 2 * FP32
 """Bytes of the two moments per trained parameter."""
 TILE = 4096, 32768
 """Tokens and vocabulary entries of the piece of logits that TRL computes at a time (trl.kernels.chunked_logprob)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
-    """A model's sizes: numbers of parameters, and widths in numbers per token.
-
-    `linears` has (inputs, outputs) of every linear layer except the head. Sharding gathers `largest_layer` and `ends`
-    (embedding and head) as a whole.
-    """
-
-    parameters: int
-    largest_layer: int
-    ends: int
-    layers: int
-    hidden: int
-    intermediate: int
-    queries: int
-    keys: int
-    linears: tuple[tuple[int, int], ...]
-
-    def adapters(self, r: int) -> int:
-        """Parameters of a LoRA of rank r on every linear layer except the head."""
-        return sum(r * (inputs + outputs) for inputs, outputs in self.linears)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,8 +60,14 @@ def _cache_folder(cache: Path, file: Path) -> Path:
     return cache / f"{file.stem}-{SMOLLM2.sha256[:12]}"
 
 
-def load_pretrained(kind: str, place: str, revision: str | None = None, **options: Any) -> Any:
-    """Loads an AutoTokenizer, AutoConfig or AutoModelForCausalLM (`kind`). Raises `ConfigError`."""
+def load_pretrained(
+    kind: str, place: str, revision: str | None = None, *, here_only: bool = False, **options: Any
+) -> Any:
+    """Loads an AutoTokenizer, AutoConfig or AutoModelForCausalLM (`kind`); `here_only` without a download. Raises
+    `ConfigError`.
+    """
+    if here_only:
+        options["local_files_only"] = True
     try:
         return getattr(library("transformers"), kind).from_pretrained(place, revision=revision, **options)
     except (
@@ -70,6 +76,10 @@ def load_pretrained(kind: str, place: str, revision: str | None = None, **option
         ImportError,
         KeyError,
     ) as error:  # transformers raises these
+        if here_only and isinstance(error, OSError):
+            raise ConfigError(
+                f"model {place}: its {kind.removeprefix('Auto').lower()} is not on this machine"
+            ) from error
         raise ConfigError(f"model {place}: {kind} cannot be loaded: {first_line(error)}") from error
 
 
