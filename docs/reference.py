@@ -11,6 +11,7 @@ import asyncio
 import dataclasses
 import inspect
 import os
+import textwrap
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,30 +66,35 @@ def write_commands() -> str:
     return "\n\n".join(parts)
 
 
+OPTIONS = """# Strategies and their options
+
+What `scale list strategies`, `scale list allocators` and `scale list assessors` print, with the values that are
+allowed. `--set NAME=VALUE` reaches every option, of a part as `route.tau`; those that are marked have a flag of their
+own, spelled with dashes. [The method and its options](../method.md) says what they are for."""
+
+
 def write_options() -> str:
     """Every strategy, allocator and assessor with its options."""
-    parts = [
-        "# Strategies and their options",
-        "What `scale list strategies`, `scale list allocators` and `scale list assessors` print, with the values that are "
-        "allowed. `--set NAME=VALUE` reaches every option, of a part as `route.tau`; those that are marked have a flag of "
-        "their own, spelled with dashes. [The method and its options](../method.md) says what they are for.",
-    ]
+    parts = [OPTIONS]
     for table in TABLES.values():
         parts += [f"## {PLURALS[table.kind]}", *_write_table(table)]
     return "\n\n".join(parts)
 
 
+HEAD = "| option | flag | default | values | what it is |\n| --- | --- | --- | --- | --- |"
+
+
 def _write_table(table: Table) -> Iterator[str]:
-    for name, shape in table.rows.items():
-        yield f"### {name}"
+    for word, shape in table.rows.items():
+        yield f"### {word}"
         yield _escape((inspect.getdoc(shape) or "").partition("\n\n")[0])
-        options = options_of(shape)
-        rows = [
-            f"| `{name}` | {_write_flag(options.get(name))} | {_code(default)} | {_write_values(options.get(name))} | {_cell(said)} |"
-            for name, default, said in list_options(shape)
-        ]
-        if rows:
-            yield "\n".join(["| option | flag | default | values | what it is |", "| --- | --- | --- | --- | --- |", *rows])
+        described, rows = options_of(shape), [HEAD]
+        for name, default, said in list_options(shape):
+            option = described.get(name)
+            cells = (f"`{name}`", _write_flag(option), _code(default), _write_values(option), _cell(said))
+            rows.append(f"| {' | '.join(cells)} |")
+        if len(rows) > 1:
+            yield "\n".join(rows)
     for word, (name, settings) in table.short.items():
         yield f"`{word}` is short for `{name}` with {', '.join(f'{key} = {value}' for key, value in settings.items())}."
 
@@ -124,16 +130,20 @@ def write_python() -> str:
     return "\n\n".join(parts)
 
 
+RECORD = """# The record
+
+What `scale solve --json` prints, `scale export` writes and `solve` returns: one attempt, with everything that
+happened in it. Keys are the fields of the classes below. Unknown is `null`, never zero.
+
+??? example "The record of a problem of two steps, by the arithmetic teacher, which is not a model"
+"""
+
+
 def write_record() -> str:
     """An example, and the classes of a record from the outside in."""
-    parts = [
-        "# The record",
-        "What `scale solve --json` prints, `scale export` writes and `solve` returns: one attempt, with everything that "
-        "happened in it. Keys are the fields of the classes below. Unknown is `null`, never zero.",
-        '??? example "The record of a problem of two steps, by the arithmetic teacher, which is not a model"',
-        "\n".join(f"    {line}" for line in _fence("json", asyncio.run(_make_record())).splitlines()),
-    ]
-    return "\n\n".join([*parts, *(f"::: {shape.__module__}.{shape.__qualname__}" for shape in _list_shapes(Record))])
+    example = textwrap.indent(_fence("json", asyncio.run(_make_record())), "    ")
+    classes = (f"::: {shape.__module__}.{shape.__qualname__}" for shape in _list_shapes(Record))
+    return "\n\n".join([f"{RECORD}\n{example}", *classes])
 
 
 async def _make_record() -> str:

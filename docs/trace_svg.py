@@ -1,4 +1,4 @@
-"""Makes docs/images/trace.svg, a recorded solve that appears line by line: python docs/trace_svg.py
+"""Makes docs/images/trace.svg, a recorded solve that appears line by line. Run it as python docs/trace_svg.py.
 
 The record is docs/images/trace.json: scale solve --model student --tau 0.3 --json, on the student's example.
 """
@@ -98,14 +98,19 @@ def draw(lines: list[Line]) -> str:
         if len(line.text) * CHAR > WIDTH - 2 * LEFT:
             raise ValueError(f"too long for the picture: {line.text}")
         come = 100 * now / length
-        rules.append(f"@keyframes l{number} {{ 0%, {come - 0.01:.2f}% {{ opacity: 0 }} {come:.2f}%, 100% {{ opacity: 1 }} }}\n")
+        rules.append(
+            f"@keyframes l{number} {{ 0%, {come - 0.01:.2f}% {{ opacity: 0 }} {come:.2f}%, 100% {{ opacity: 1 }} }}\n"
+        )
         style = f"animation: l{number} {length:.2f}s infinite"
         place = f'x="{LEFT}" y="{TOP + number * LINE}"'
-        texts.append(f'<text {place} class="{line.kind}" style="{style}" xml:space="preserve">{escape(line.text)}</text>\n')
+        texts.append(
+            f'<text {place} class="{line.kind}" style="{style}" xml:space="preserve">{escape(line.text)}</text>\n'
+        )
     height = TOP + len(lines) * LINE + 8
+    size = f'width="{WIDTH}" height="{height}"'
     dots = "".join(f'<circle cx="{LEFT + 6 + 18 * n}" cy="22" r="5" fill="#8b949e" opacity="0.5"/>' for n in range(3))
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img">\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" {size} role="img">\n'
         f"<title>A problem solved by SCALE: hard steps are thought about, easy ones are not</title>\n"
         f"<style>{''.join(rules)}</style>\n"
         f'<rect x="0.5" y="0.5" width="{WIDTH - 1}" height="{height - 1}" rx="8"/>\n{dots}\n{"".join(texts)}</svg>\n'
