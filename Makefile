@@ -43,7 +43,7 @@ check: $(VENV)/dev  ## lint, format, types, directions of imports, links and anc
 	$(BIN)/codespell $(PAGES) src examples student fuzz Makefile pyproject.toml mkdocs.yml
 
 docs: $(VENV)/docs  ## the pages as a site in build/site, with the reference that is made from the code
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@! grep -rnoE $(OUTSIDE) build/site --include='*.html' --include='*.css' || { echo "the site loads this from elsewhere"; exit 1; }
 	@echo "build/site/index.html"
 

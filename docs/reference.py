@@ -113,17 +113,20 @@ def _write_values(option: Option | None) -> str:
     return f"at least {option.low:g}" if option.high is None else f"{option.low:g} to {option.high:g}"
 
 
+PYTHON = """# Python
+
+All of these are imported from `scale_reasoning`, and so are `Record` and `Solution`: see [the record](record.md). The
+[options](options.md) of a strategy are its keywords."""
+
+
 def write_python() -> str:
-    """The public names, in the order of `__all__`."""
+    """The public names, in the order of `__all__`, without those that the page of the record has."""
     example = (Path(__file__).parents[1] / "examples" / "ten_lines.py").read_text(encoding="utf-8")
     places = {name: f"scale_reasoning.{module}" for module, names in scale_reasoning._PLACES.items() for name in names}  # noqa: SLF001
-    parts = [
-        "# Python",
-        "All of these are imported from `scale_reasoning`. The [options](options.md) of a strategy are its keywords.",
-        _fence("python", example.strip()),
-    ]
+    parts = [PYTHON, _fence("python", example.strip())]
     strategies = {shape.__name__ for shape in STRATEGIES.values()}
-    for name in scale_reasoning.__all__:
+    recorded = {shape.__name__ for shape in _list_shapes(Record)}
+    for name in (name for name in scale_reasoning.__all__ if name not in recorded):
         parts.append(f"::: {places[name]}.{name}")
         if name in strategies:
             parts[-1] += "\n    options:\n      show_signature: false"
