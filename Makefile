@@ -6,10 +6,12 @@ BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
 ATHERIS ?= atheris==3.0.0
 SECONDS_EACH ?= 60
+PAGES := README.md CONTRIBUTING.md CHANGELOG.md docs benchmarks
+OUTSIDE := '(<(script|img|iframe|source)[^>]* src=|<link[^>]*rel="?(stylesheet|icon|pre[a-z]*)[^>]* href=|url\(|@import ).?(https?:)?//[^ >)]*'
 ALONE := not sft and not clients and not browser and not ray
 BENCHMARKS := http_clients overhead grading scheduling makespan in_flight prefix_cache embedded resume hundred_thousand tuning
 
-.PHONY: run test test-slow test-sft test-clients test-browser test-ray check examples format fuzz bench student clean
+.PHONY: run test test-slow test-sft test-clients test-browser test-ray check docs examples notebook format fuzz bench student clean
 
 run: $(VENV)/local  ## solve a problem, the trace live; MODEL=student for the small model, or another of `scale list models`
 	@$(BIN)/scale example $(MODEL) || test $$? -eq 1
@@ -32,14 +34,24 @@ test-browser: $(VENV)/browser  ## the viewer in Debian's Chromium
 test-ray: $(VENV)/ray  ## runs on a Ray of this machine, its workers killed
 	$(BIN)/pytest -m ray
 
-check: $(VENV)/dev  ## lint, format, types, directions of imports
+check: $(VENV)/dev  ## lint, format, types, directions of imports, links and anchors of pages, spelling
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+	$(BIN)/rumdl check --quiet --no-cache --enable MD051,MD057 $(PAGES)
+	$(BIN)/codespell $(PAGES) src examples student fuzz Makefile pyproject.toml mkdocs.yml
+
+docs: $(VENV)/docs  ## the pages as a site in build/site, with the reference that is made from the code
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@! grep -rnoE $(OUTSIDE) build/site --include='*.html' --include='*.css' || { echo "the site loads this from elsewhere"; exit 1; }
+	@echo "build/site/index.html"
 
 examples: $(VENV)/model  ## the programs of examples/, on the student and on its base model
 	for program in examples/*.py; do $(BIN)/python $$program || exit 1; done
+
+notebook: $(VENV)/notebook $(VENV)/model  ## examples/first_hour.ipynb from its first cell to its last, on the student
+	$(BIN)/jupyter-execute examples/first_hour.ipynb
 
 format: $(VENV)/dev
 	$(BIN)/ruff check --fix
@@ -75,6 +87,14 @@ $(VENV)/sft: $(VENV)/dev
 
 $(VENV)/ray: $(VENV)/dev
 	$(BIN)/python -m pip install --quiet --editable '.[ray]'
+	@touch $@
+
+$(VENV)/docs: $(VENV)/dev
+	$(BIN)/python -m pip install --quiet --group docs
+	@touch $@
+
+$(VENV)/notebook: $(VENV)/dev
+	$(BIN)/python -m pip install --quiet --group notebook
 	@touch $@
 
 $(VENV)/clients: $(VENV)/dev

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, cast
 
@@ -61,15 +61,21 @@ def list_table(table: Table) -> Printed:
     printed = Printed(table.kind, "default", "what it is", box=None, pad_edge=False)
     for name, shape in table.rows.items():
         printed.add_row(f"[bold]{name}[/]", "", escape((inspect.getdoc(shape) or "").partition("\n")[0]))
-        described, parts, options = describe(shape()), find_tables(shape), options_of(shape)
-        for each in fields(shape):
-            default, option = described[each.name], options.get(each.name)
-            help_ = option.help if option else f"one of the {_pluralise(parts[each.name])}"
-            printed.add_row(f"  {each.name}", escape(_write_default(default)), escape(help_))
+        for option, default, help_ in list_options(shape):
+            printed.add_row(f"  {option}", escape(default), escape(help_))
     for word, (name, settings) in table.short.items():
         said = ", ".join(f"{key} {value}" for key, value in settings.items())
         printed.add_row(f"[bold]{word}[/]", "", escape(f"Short for {name}, {said}."))
     return printed
+
+
+def list_options(shape: type[Any]) -> Iterator[tuple[str, str, str]]:
+    """The options of a class of a table: name, default and help."""
+    described, parts, options = describe(shape()), find_tables(shape), options_of(shape)
+    for each in fields(shape):
+        option = options.get(each.name)
+        help_ = option.help if option else f"one of the {_pluralise(parts[each.name])}"
+        yield each.name, _write_default(described[each.name]), help_
 
 
 def list_model_families() -> Printed:
