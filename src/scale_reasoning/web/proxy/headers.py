@@ -32,7 +32,7 @@ def request_headers(request: web.Request) -> dict[str, str]:
     sent = {name: headers[name] for name in PASSED if name in headers and _passable(headers[name])}
     if request.content_type == "application/json":
         sent.pop("content-type", None)  # with the client's charset the server might read other keys than were checked
-    elif request.can_read_body:
+    elif request.body_exists:
         sent.setdefault("content-type", "application/octet-stream")  # what names no type is not passed on as JSON
     sent["x-request-id"] = request[ID]
     sent["accept-encoding"] = "identity"  # a compressed error could hide the key
