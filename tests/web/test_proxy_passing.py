@@ -149,6 +149,9 @@ def test_a_key_is_asked_for_at_other_paths_too() -> None:
         assert proxy.get("/v1/files").status == 401
         assert "/v1/files" not in server.paths
         assert proxy.get("/v1/files", authorization="Bearer right").status == 200
+        for query in ("?key=right", "?a=1&b=%72ight"):
+            assert proxy.get(f"/v1/files{query}", authorization="Bearer right").status == 400
+        assert proxy.get("/v1/files?key=other", authorization="Bearer right").status == 200
 
 
 def raw(proxy: Proxy, target: str, *headers: str, method: str = "GET") -> bytes:

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import ipaddress
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -68,6 +68,10 @@ class Gate:
         if scheme.lower() != "bearer" or not known:
             raise Refusal(401, "invalid_api_key", "missing or wrong API key: send one of this server as a bearer token")
         return known[0]
+
+    def holds_key(self, texts: Iterable[str]) -> bool:
+        """Whether one of the texts is a client's key."""
+        return any(_digest(text) in self._shares for text in texts)
 
     def require_host(self, request: web.Request) -> None:
         """Raises Refusal (403) if there are no keys and the Host is not a loopback one."""
