@@ -50,7 +50,8 @@ class ModelServer:
         if request.path in IDENTIFYING and not getattr(self.handler, "identifies", False):
             return web.json_response({"error": {"message": "no such path"}}, status=404)
         self.headers.append(dict(request.headers))
-        body = await request.json() if request.can_read_body else {}
+        is_json = request.can_read_body and request.content_type == "application/json"
+        body = await request.json() if is_json else {}
         if request.path.endswith(("/chat/completions", "/messages")):
             self.bodies.append(body)
         self.open += 1

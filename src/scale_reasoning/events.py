@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from scale_reasoning.types import Assessment, Call, Completion, Delta, Mode, Request, Stage
+from scale_reasoning.types import Assessment, Call, Completion, Delta, Mode, Request, Stage, Step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +96,16 @@ class Routed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Solved:
+    """A sub-problem has its solution; `number` counts from 1, `of` is how many there are."""
+
+    location: Location
+    number: int
+    of: int
+    step: Step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RoundBegan:
     """A round of InftyThink begins; `number` counts from 1, None where the answer is forced after the last round."""
 
@@ -104,5 +114,5 @@ class RoundBegan:
     mode: Mode
 
 
-Event: TypeAlias = Started | Streamed | Finished | Decomposed | Drafting | Routed | RoundBegan
+Event: TypeAlias = Started | Streamed | Finished | Decomposed | Drafting | Routed | Solved | RoundBegan
 Listener: TypeAlias = Callable[[Event], None]

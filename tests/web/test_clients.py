@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from tests.patience import until
-from tests.servers import ModelServer, send
+from tests.servers import ModelServer, reply_to, send, stream
 from tests.web.proxies import MODEL, PROBLEM, Proxy, both, command, listing, proxied, serving
 
 from scale_reasoning.web.proxy.gate import Limits
@@ -147,6 +147,87 @@ def test_langchain_answers_and_streams(proxy: Proxy) -> None:
     assert answer.content == "It is \\boxed{12}."
     assert answer.usage_metadata["output_token_details"]["reasoning"] == 4
     assert "".join(str(chunk.content) for chunk in model.stream(PROBLEM)) == "It is \\boxed{12}."
+
+
+ADD: dict[str, Any] = {
+    "type": "function",
+    "function": {"name": "add", "parameters": {"type": "object", "properties": {}}},
+}
+
+
+async def all_paths(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """A model server with embeddings, completions, responses, and calls of tools."""
+    if request.path.endswith("/embeddings"):
+        entries = [{"object": "embedding", "index": n, "embedding": [0.5, 0.25]} for n in range(len(body["input"]))]
+        return web.json_response({"object": "list", "model": "e", "data": entries, "usage": USED})
+    if request.path == "/v1/completions":
+        return web.json_response({"id": "c", "object": "text_completion", "created": 1, "model": "m",
+                                  "choices": [{"index": 0, "text": "It is 12.", "finish_reason": "stop"}]})  # fmt: skip
+    if request.path.endswith("/responses"):
+        part = {"type": "output_text", "text": "It is 12.", "annotations": []}
+        said = {"type": "message", "id": "m", "status": "completed", "role": "assistant", "content": [part]}
+        whole = {
+            "id": "r",
+            "object": "response",
+            "created_at": 1,
+            "status": "completed",
+            "model": "m",
+            "output": [said],
+        }
+        return web.json_response({**whole, "parallel_tool_calls": True, "tool_choice": "auto", "tools": []})
+    if "tools" not in body or body.get("stream"):
+        return await stream(request, reply_to({"seed": 0, **body}))
+    call = {"id": "1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1, "b": 2}'}}
+    choice = {"index": 0, "message": {"role": "assistant", "content": None, "tool_calls": [call]},
+              "finish_reason": "tool_calls"}  # fmt: skip
+    return web.json_response({"id": "x", "object": "chat.completion", "created": 1, "model": MODEL,
+                              "choices": [choice], "usage": USED})  # fmt: skip
+
+
+USED = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+
+
+@pytest.fixture(scope="module")
+def lenient() -> Iterator[Proxy]:
+    with both(all_paths, lenient=True, server="generic") as (proxy, _):
+        yield proxy
+
+
+def test_the_openai_sdk_uses_embeddings_completions_and_responses_of_the_model_server(lenient: Proxy) -> None:
+    with openai_client(lenient) as client:
+        vectors = client.embeddings.create(model="e", input=["a", "b"], encoding_format="float")
+        assert [entry.embedding for entry in vectors.data] == [[0.5, 0.25]] * 2
+        assert client.completions.create(model="m", prompt="x").choices[0].text == "It is 12."
+        assert client.responses.create(model="m", input="x").output_text == "It is 12."
+
+
+def test_the_openai_sdk_gets_the_plain_models_call_of_a_tool_and_reads_why(lenient: Proxy) -> None:
+    with openai_client(lenient) as client:
+        raw = client.chat.completions.with_raw_response.create(model=SCALE, messages=ASKED, tools=[ADD])
+    assert raw.headers["x-scale-lenient"] == "tools"
+    assert raw.parse().choices[0].message.tool_calls[0].function.name == "add"
+
+
+def test_the_openai_sdk_gets_the_whole_solution_and_sets_the_effort(lenient: Proxy) -> None:
+    with openai_client(lenient) as client:
+        answer = client.chat.completions.create(
+            model=f"{SCALE}:effort=high,content=all", messages=ASKED, extra_body={"scale": {"record": True}}
+        )
+        assert answer.choices[0].message.content.startswith("### Step 1 of 2: How many groups of 3?")
+        assert answer.scale["strategy"]["route"]["tau"] == 0.2
+        asked = client.chat.completions.create(model=SCALE, messages=ASKED, reasoning_effort="low")
+        assert asked.choices[0].message.content == "It is \\boxed{12}."
+
+
+def test_langchain_calls_tools_and_embeds_where_the_plain_model_stands_in(lenient: Proxy) -> None:
+    langchain = pytest.importorskip("langchain_openai")
+    model = langchain.ChatOpenAI(model=SCALE, base_url=lenient.base_url, api_key="x", reasoning_effort="high")
+    assert model.invoke(PROBLEM).content == "It is \\boxed{12}."
+    assert model.bind_tools([ADD]).invoke("1 + 2?").tool_calls[0]["args"] == {"a": 1, "b": 2}
+    embeddings = langchain.OpenAIEmbeddings(
+        model="e", base_url=lenient.base_url, api_key="x", check_embedding_ctx_length=False
+    )
+    assert embeddings.embed_documents(["a", "b"]) == [[0.5, 0.25]] * 2
 
 
 TASK = """

@@ -58,6 +58,27 @@ def test_the_scale_object_holds_options_a_budget_and_the_wish_for_the_record() -
     assert (chat.strategy, chat.token_budget, chat.record) == (Scale(route=Threshold(tau=0.3)), 1000, True)
 
 
+def test_the_content_is_what_the_name_the_body_or_the_server_says() -> None:
+    assert asked().shown == "last"
+    assert asked(scale={"content": "all"}).shown == "all"
+    said = {"model": "m", "messages": [USER]}
+    named = Name("m", "scale", (), ("last",))
+    assert read_chat(said, named, max_calls=2000, shown="all").shown == "last"
+    assert read_chat(said, SCALE, max_calls=2000, shown="all").shown == "all"
+
+
+@pytest.mark.parametrize(
+    ("names", "scale", "param"),
+    [(("some",), {}, "model"), (("all", "all"), {}, "model"), (("all",), {"content": "all"}, "scale.content"),
+     ((), {"content": "some"}, "scale.content"), ((), {"content": ["all"]}, "scale.content")],
+)  # fmt: skip
+def test_the_content_is_one_of_two_words_said_once(names: tuple[str, ...], scale: dict[str, Any], param: str) -> None:
+    said = {"model": "m", "messages": [USER], "scale": scale}
+    with pytest.raises(Refusal, match="content") as caught:
+        read_chat(said, Name("m", "scale", (), names), max_calls=2000)
+    assert (caught.value.status, caught.value.param) == (400, param)
+
+
 @pytest.mark.parametrize(
     "more",
     [

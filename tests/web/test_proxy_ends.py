@@ -17,7 +17,7 @@ from tests.servers import Handler, ModelServer, send
 from tests.speed import mark_slow
 from tests.web.proxies import MODEL, PROBLEM, Answer, Proxy, both, command, endless, mute, opened, serving
 
-from scale_reasoning.web.proxy import app, wire
+from scale_reasoning.web.proxy import body, wire
 from scale_reasoning.web.proxy.gate import Limits
 
 COT = f"{MODEL}@cot"
@@ -91,7 +91,7 @@ def test_a_client_that_does_not_read_is_gone(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "BODY_SECONDS", 0.2)
+    monkeypatch.setattr(body, "BODY_SECONDS", 0.2)
     with both() as (proxy, server), socket.create_connection(("127.0.0.1", proxy.port)) as client:
         client.sendall(spoken(COT)[:-5])
         assert b"408" in client.recv(1000)

@@ -34,6 +34,8 @@ SERVED = "org/model@2"
         (f"{SERVED}@scale", Name(SERVED, "scale")),
         (f"{SERVED}@vote:samples=4,base=scale", Name(SERVED, "vote", ("samples=4", "base=scale"))),
         (f"{SERVED}@cot:", Name(SERVED, "cot")),
+        (f"{SERVED}@scale:content=all,tau=0.3", Name(SERVED, "scale", ("tau=0.3",), ("all",))),
+        (f"{SERVED}@cot:content=", Name(SERVED, "cot", (), ("",))),
     ],
 )
 def test_a_name_is_the_model_itself_or_a_strategy_over_the_served_one(written: str, name: Name) -> None:
@@ -114,8 +116,30 @@ def test_reasoning_effort_sets_tau_of_scale() -> None:
 
 
 @pytest.mark.parametrize(
+    ("options", "settings"), [(("effort=high",), {}), ((), {"effort": "high"}), (("effort=high", "candidates=8"), {})]
+)
+def test_effort_is_an_option_too(options: tuple[str, ...], settings: dict[str, object]) -> None:
+    candidates = 8 if len(options) > 1 else None
+    made = Scale(route=Threshold(tau=0.2), candidates=candidates)
+    assert strategy_of(Name("m", "scale", options), settings) == made
+    by_family = {"high": {"route": "escalate", "accept": 0.5}}
+    made = Scale(route=Escalate(accept=0.5), candidates=candidates)
+    assert strategy_of(Name("m", "scale", options), settings, None, by_family) == made
+
+
+@pytest.mark.parametrize(
     ("name", "settings", "effort", "param"),
     [
+        (Name("m", "scale", ("effort=xhigh",)), {}, None, "model"),
+        (Name("m", "scale", ("effort=",)), {}, None, "model"),
+        (Name("m", "scale", ("effort",)), {}, None, "model"),
+        (Name("m", "cot", ("effort=high",)), {}, None, "model"),
+        (Name("m", "scale"), {"effort": 3}, None, "scale.effort"),
+        (Name("m", "scale"), {"effort": ["high"]}, None, "scale.effort"),
+        (Name("m", "scale", ("effort=high", "tau=0.2")), {}, None, "model"),
+        (Name("m", "scale", ("effort=high", "effort=low")), {}, None, "model"),
+        (Name("m", "scale", ("effort=high",)), {"effort": "high"}, None, "scale.effort"),
+        (Name("m", "scale", ("effort=high",)), {}, "high", "reasoning_effort"),
         (Name("m", "scale", ("tau=2",)), {}, None, "model"),
         (Name("m", "scale", ("tau",)), {}, None, "model"),
         (Name("m", "scale", ("treshold=1",)), {}, None, "model"),

@@ -54,6 +54,12 @@ def add(commands: Commands) -> None:
         "Ctrl-C or SIGTERM (default 30)")  # fmt: skip
     add("--policy", type=Path, metavar="FILE", help="serve the strategy that scale calibrate or tune wrote there, "
         "too, as MODEL@tuned")  # fmt: skip
+    add("--lenient", action="store_true", help="let the plain model answer what a strategy cannot honour (tools, "
+        "response_format), and say so in the header x-scale-lenient, in place of an error")  # fmt: skip
+    add("--content", choices=("last", "all"), default="last", help="the content of an answer: the last step's "
+        "solution, or those of all steps and the answer (default last; MODEL@scale:content=all)")  # fmt: skip
+    add("--allow-origin", action="append", default=[], metavar="ORIGIN", help="let web pages of this origin use the "
+        "server, like https://chat.example.com, or * for every page; once for each")  # fmt: skip
     add("--no-access-log", action="store_true", help="print no line per request")
     options.add_model(parser)
     parser.set_defaults(run=run)

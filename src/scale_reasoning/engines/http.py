@@ -31,6 +31,9 @@ LINGER = 0.5
 Pool: TypeAlias = Literal["reused", "fresh"]
 """Whether a connection may have served an earlier request."""
 
+Sends: TypeAlias = Literal["once", "twice"]
+"""How often a request may be sent."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
@@ -99,17 +102,26 @@ class Client:
             await session.close()
 
     async def send(
-        self, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+        self,
+        path: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        method: str | None = None,
+        at_most: Sends = "twice",
     ) -> aiohttp.ClientResponse:
-        """The head of the response to a GET, or to a POST when there is a body. Raises aiohttp's errors.
+        """The head of the response. Raises aiohttp's errors. The method is GET by default, POST with a body.
 
         The request is sent once more, on a new connection, when a kept connection ends before there is a response:
-        llama.cpp ends connections right after a stream. Asking for a generation twice changes nothing on the server.
+        llama.cpp ends connections right after a stream. Asking for a generation twice changes nothing on the server;
+        what would is sent at most once, on a new connection.
         """
         import aiohttp
 
-        method, url = "GET" if body is None else "POST", f"{self.base_url}{path}"
+        method, url = method or ("GET" if body is None else "POST"), f"{self.base_url}{path}"
         more: dict[str, Any] = {"data": body, "headers": headers, "allow_redirects": False}
+        if at_most == "once":
+            return await self._session("fresh").request(method, url, **more)
         try:
             return await self._session("reused").request(method, url, **more)
         except aiohttp.ClientConnectorError:

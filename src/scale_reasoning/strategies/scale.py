@@ -13,6 +13,7 @@ from typing import ClassVar, Literal
 
 from scale_reasoning.endpoint import Thinking
 from scale_reasoning.errors import ContextOverflow
+from scale_reasoning.events import Solved
 from scale_reasoning.lm import LM
 from scale_reasoning.profiles import Seen
 from scale_reasoning.prompts import choose_prompts, load_own
@@ -184,7 +185,7 @@ class _Run:
         outline = self.with_last_step(candidates[selected])
         assessed = await self.assess_ahead(outline)
         for number in range(1, len(outline) + 1):
-            self.context.steps.append(await self.solve_step(outline, number, assessed.get(number)))
+            self.add_step(await self.solve_step(outline, number, assessed.get(number)), len(outline))
         return self.solution(candidates, selected)
 
     async def split(self) -> None:
@@ -248,8 +249,14 @@ class _Run:
 
     async def solve_whole(self) -> None:
         step = self.at_step(self.whole, 1)
-        self.context.steps.append(await step.solve(Mode.SYSTEM2))
+        self.add_step(await step.solve(Mode.SYSTEM2), 1)
         self.note([step])
+
+    def add_step(self, step: Step, of: int) -> None:
+        """Adds a solved step, and tells listeners of it."""
+        self.context.steps.append(step)
+        number = len(self.context.steps)
+        self.lm.tell(Solved(location=self.lm.at(f"step{number}").location(), number=number, of=of, step=step))
 
     def note(self, steps: Iterable[Subproblem]) -> None:
         """Takes over what the sub-problems noted."""

@@ -6,7 +6,7 @@ Decides when the first byte is sent and what ends a stream. Does not know method
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,12 +22,13 @@ from scale_reasoning.runs.attempt import attempt
 from scale_reasoning.together import together
 from scale_reasoning.types import JSON, NO_USAGE, Failure, Record, Solution, Usage
 from scale_reasoning.web.proxy.budget import keep_within
-from scale_reasoning.web.proxy.chat import Chat
+from scale_reasoning.web.proxy.chat import Chat, Shown
 from scale_reasoning.web.proxy.kept import Kept
 from scale_reasoning.web.proxy.metered import Meter, OnUsage
-from scale_reasoning.web.proxy.narrate import Narrator, Piece, Stops, answer_text, finish_reason
+from scale_reasoning.web.proxy.narrate import Narrator, Piece, Stops, finish_reason
 from scale_reasoning.web.proxy.pace import Pace, Share
 from scale_reasoning.web.proxy.refusals import OverBudget, Refusal, refusal_for
+from scale_reasoning.web.proxy.whole import WholeNarrator
 from scale_reasoning.web.proxy.wire import DONE, EVENTS, KEEP_ALIVE, Choice, Stream, Wire
 
 METER = web.RequestKey("meter", Meter)
@@ -35,6 +36,9 @@ METER = web.RequestKey("meter", Meter)
 
 STOPPED = "x-scale-stopped"
 """The header of a response whose work was ended before it was done, with the reason's code."""
+
+NARRATORS: Mapping[Shown, type[Narrator]] = {"last": Narrator, "all": WholeNarrator}
+"""By what the content is."""
 
 NO_SOLUTION = Failure(kind="unfinished", blame="model", message="the strategy ended without a solution")
 
@@ -64,7 +68,7 @@ class Solver:
         return await (self._stream(chat, meter, request) if chat.stream else self._whole(chat, meter))
 
     async def _whole(self, chat: Chat, meter: Meter) -> web.Response:
-        narrators = [Narrator(lambda _: None) for _ in range(chat.choices)]
+        narrators = [NARRATORS[chat.shown](lambda _: None) for _ in range(chat.choices)]
         records = await self._solve(chat, meter, narrators)
         choices = [_choice(record, told, chat.stops) for record, told in zip(records, narrators, strict=True)]
         content = Wire(model=chat.model).completion(choices, _usage(records), _scale(chat, records))
@@ -74,7 +78,8 @@ class Solver:
     async def _stream(self, chat: Chat, meter: Meter, request: web.Request) -> web.StreamResponse:
         wire, outbox, opened = Wire(model=chat.model), _Outbox(), set[int]()
         stream = Stream(request, {**EVENTS, **_seed_header(chat)})
-        narrators = [Narrator(partial(outbox.put, index), chat.stops) for index in range(chat.choices)]
+        shown = NARRATORS[chat.shown]
+        narrators = [shown(partial(outbox.put, index), chat.stops) for index in range(chat.choices)]
         solving = asyncio.create_task(self._solve(chat, meter, narrators))
         solving.add_done_callback(lambda _: outbox.wake())
         try:
@@ -170,8 +175,8 @@ def _closing_events(chat: Chat, wire: Wire, records: Sequence[Record], opened: s
 
 
 def _choice(record: Record, narrator: Narrator, stops: Sequence[str]) -> Choice:
-    solution, cut = record.solution or Solution(answer=None), Stops(stops)
-    content = cut.feed(answer_text(solution)) + cut.end()
+    cut = Stops(stops)
+    content = cut.feed(narrator.text(record)) + cut.end()
     return Choice(content=content, reasoning=narrator.reasoning, finish_reason=_finish_reason(record))
 
 

@@ -11,18 +11,21 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+import msgspec
 from aiohttp import HttpVersion11, web
 
-from scale_reasoning.types import JSON
-from scale_reasoning.web.proxy import chat
+from scale_reasoning.web.proxy import chat, lenient
 from scale_reasoning.web.proxy.answer import METER, Solver
-from scale_reasoning.web.proxy.body import decode_object
+from scale_reasoning.web.proxy.body import Decoder, read_body, read_json
+from scale_reasoning.web.proxy.budget import CHATS
+from scale_reasoning.web.proxy.cors import Origins
 from scale_reasoning.web.proxy.door import Door
 from scale_reasoning.web.proxy.gate import Gate, Limits
 from scale_reasoning.web.proxy.log import Log, printable_word, timestamp
 from scale_reasoning.web.proxy.metrics import Metrics
 from scale_reasoning.web.proxy.names import parse
 from scale_reasoning.web.proxy.pace import Share
+from scale_reasoning.web.proxy.passing import METHODS, ROOT, Passing, Sent, read_target
 from scale_reasoning.web.proxy.readiness import Readiness
 from scale_reasoning.web.proxy.refusals import Refusal
 from scale_reasoning.web.proxy.upstream import Upstream
@@ -35,19 +38,14 @@ OPEN = (HEALTH, READY)
 """Paths that need no key."""
 JSON_TYPE = {"content-type": "application/json"}
 
-BODY_SECONDS = 30.0
-"""Time limit for a request's body, which takes a slot while it arrives."""
-LARGE_BODY = 2**16
-"""Bytes. Larger bodies are decoded one at a time, with pauses in between."""
-PAUSE = 2.0
-"""Seconds of pause per second spent on decoding a large body."""
-
 KIND = web.RequestKey("kind", str)
 """The request's kind for the metrics; the route's name by default."""
 NAME = web.RequestKey("name", str)
 """The name in the log: `MODEL@STRATEGY`, a model of the server, or the kind."""
 SHARE = web.RequestKey("share", Share)
 """What the client uses at the moment."""
+LACKS = web.RequestKey("lacks", str)
+"""What a strategy could not honour, so that the plain model answers."""
 GONE = 499
 """The status in the log and the metrics for a client that disconnected, as in nginx."""
 
@@ -56,19 +54,24 @@ _PLAIN_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class App:
-    """Answers requests. `log` gets one line per request, without content or keys."""
+    """Answers requests. `log` gets one line per request, without content or keys. shown: what the content of an answer
+    is where the request does not say so.
+    """
 
     upstream: Upstream
     readiness: Readiness
     solver: Solver
     gate: Gate
     door: Door
+    origins: Origins
+    passing: Passing
+    shown: chat.Shown
     limits: Limits
     metrics: Metrics
     log: Log
     drain_seconds: float
     _patience: set[asyncio.Timeout] = field(default_factory=set[asyncio.Timeout], init=False)
-    _large: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _decoder: Decoder = field(default_factory=Decoder, init=False)
 
     def application(self) -> web.Application:
         """The application for a runner. On shutdown, requests in flight get an error after `drain_seconds`."""
@@ -76,7 +79,8 @@ class App:
             middlewares=[self._log_request, self._report_errors], client_max_size=self.limits.max_body_bytes
         )
         application.on_shutdown.append(self._drain)
-        application.on_response_prepare.append(_add_request_id)
+        application.on_response_prepare.append(_add_own_headers)
+        application.on_response_prepare.append(self.origins.add_headers)
         application.add_routes(
             [
                 web.get(HEALTH, self._health, name="health", expect_handler=_answer_expectation),
@@ -85,6 +89,7 @@ class App:
                 web.get(MODELS, self._models, name="models", expect_handler=_answer_expectation),
                 web.get(f"{MODELS}/{{name:.+}}", self._model, expect_handler=_answer_expectation),
                 web.get("/metrics", self._metrics, name="metrics", expect_handler=_answer_expectation),
+                web.route("*", f"{ROOT}/{{path:.*}}", self._pass, expect_handler=_answer_expectation),
             ]
         )
         return application
@@ -124,6 +129,10 @@ class App:
         """Reports every failure in OpenAI's shape, but not to a client that disconnected."""
         try:
             if request.path not in OPEN:
+                if (preflight := self.origins.preflight(request)) is not None:
+                    request[KIND] = "preflight"
+                    self.gate.require_host(request)
+                    return preflight
                 request[SHARE] = self.gate.admit(request)
             async with self._until_shutdown():
                 return await handler(request)
@@ -175,27 +184,44 @@ class App:
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         share = request[SHARE]
         with self.gate.slot(share):
-            content = await _body(request)
-            envelope = chat.read_envelope(await self._decode(content), most_messages=self.limits.max_messages)
+            content = await read_json(request)
+            said = await self._decoder.decode(content)
+            envelope = chat.read_envelope(said, most_messages=self.limits.max_messages)
             tuned = self.upstream.tuned
             name = parse(envelope.model, self.upstream.model, tuned=tuned is not None)
             if name.strategy is None:
                 request[KIND], request[NAME] = "passthrough", printable_word(envelope.model)
-                return await self.upstream.relay(content, envelope.body, request, share)
+                return await self.upstream.relay(Sent(path=CHATS, content=content, said=said), request, share)
+            if self.passing.lenient and (lacks := chat.list_unsupported(said, name)):
+                self._note_plain(request, lenient.name_params(lacks))
+                plain = lenient.make_plain(said, self.upstream.model)
+                sent = Sent(path=CHATS, content=msgspec.json.encode(plain), said=plain)
+                return await self.upstream.relay(sent, request, share)
             request[KIND], request[NAME] = name.strategy, f"{printable_word(self.upstream.model)}@{name.strategy}"
             efforts, most = self.upstream.efforts, self.limits.max_calls
-            asked = chat.read_chat(envelope.body, name, max_calls=most, efforts=efforts, tuned=tuned)
+            asked = chat.read_chat(said, name, max_calls=most, efforts=efforts, tuned=tuned, shown=self.shown)
             return await self.solver.answer(asked, request, share)
 
-    async def _decode(self, content: bytes) -> dict[str, JSON]:
-        if len(content) < LARGE_BODY:
-            return decode_object(content)
-        async with self._large:
-            began = time.monotonic()
-            try:
-                return decode_object(content)
-            finally:
-                await asyncio.sleep(PAUSE * (time.monotonic() - began))
+    async def _pass(self, request: web.Request) -> web.StreamResponse:
+        """Passes any other request of the protocol on."""
+        target, share = read_target(request), request[SHARE]
+        _require_method(request)
+        request[KIND], request[NAME] = "passthrough", printable_word(f"{ROOT}{target.path}")
+        self.origins.require(request)
+        self.passing.check(target)
+        if self.gate.holds_key(request.query.values()):
+            raise Refusal(400, "invalid_path", "a key of this server is sent as a bearer token, not in the query")
+        with self.gate.slot(share):
+            content, is_json = await read_body(request), request.content_type == "application/json"
+            sent, strategy = await self.passing.read(target, content, is_json=is_json, decode=self._decoder.decode)
+            if strategy is not None:
+                self._note_plain(request, "path")
+            return await self.upstream.relay(sent, request, share)
+
+    def _note_plain(self, request: web.Request, lacks: str) -> None:
+        """Notes that the plain model answers in a strategy's place."""
+        request[KIND], request[NAME] = "lenient", printable_word(self.upstream.model)
+        request[LACKS] = lacks
 
     def _refusal(self, error: Exception, request: web.Request) -> Refusal:
         refusal = _refusal(error, request)
@@ -215,25 +241,22 @@ async def _answer_expectation(request: web.Request) -> None:
         request.writer.output_size = 0  # the response has not begun
 
 
-async def _add_request_id(request: web.Request, response: web.StreamResponse) -> None:
-    """Adds the request's id to the headers of any response."""
+async def _add_own_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Adds the request's id to the headers of any response, and what made the plain model answer."""
     if ID in request:
         response.headers["x-request-id"] = request[ID]
+    if LACKS in request:
+        response.headers[lenient.LENIENT] = request[LACKS]
 
 
-async def _body(request: web.Request) -> bytes:
-    if request.content_type != "application/json":
-        # Otherwise any web page could make a browser on this machine send one.
-        raise Refusal(415, "unsupported_media_type", "the body must be sent as content-type: application/json")
-    if request.headers.get("content-encoding", "identity") != "identity":
-        raise Refusal(415, "unsupported_encoding", "the body must not be compressed")
-    if (request.content_length or 0) > request.client_max_size:
-        raise web.HTTPRequestEntityTooLarge(request.client_max_size)
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            return await request.read()
-    except TimeoutError:
-        raise Refusal(408, "body_timeout", f"the body did not arrive within {BODY_SECONDS:g} s") from None
+def _require_method(request: web.Request) -> None:
+    """Raises HTTPMethodNotAllowed for this server's own paths, which other methods do not have, and for OPTIONS."""
+    if request.path == CHAT:
+        raise web.HTTPMethodNotAllowed(request.method, ["POST"])
+    if request.path == MODELS or request.path.startswith(f"{MODELS}/"):
+        raise web.HTTPMethodNotAllowed(request.method, ["GET", "HEAD"])
+    if request.method not in METHODS:
+        raise web.HTTPMethodNotAllowed(request.method, METHODS)
 
 
 def _refusal(error: Exception, request: web.Request) -> Refusal | None:
@@ -243,7 +266,7 @@ def _refusal(error: Exception, request: web.Request) -> Refusal | None:
         case web.HTTPRequestEntityTooLarge():
             return Refusal(413, "body_too_large", f"the body has more than {request.client_max_size:,} bytes")
         case web.HTTPNotFound():
-            return Refusal(404, "not_found", f"the paths are {CHAT}, {MODELS}, /metrics, {HEALTH} and {READY}")
+            return Refusal(404, "not_found", f"the paths are {CHAT}, {ROOT}/…, /metrics, {HEALTH} and {READY}")
         case web.HTTPMethodNotAllowed():
             return Refusal(
                 405, "method_not_allowed", f"only {', '.join(sorted(error.allowed_methods))} is answered here"

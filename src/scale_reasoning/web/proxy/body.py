@@ -1,19 +1,30 @@
-"""Decodes a request's body as one JSON object, strictly: what two parsers could read differently is refused.
+"""Reads a request's body, and decodes it as one JSON object, strictly: what two parsers could read differently is
+refused.
 
-Decides which JSON is accepted. Does not know what its keys mean.
+Decides which bodies are accepted, and how long one may take. Does not know what the keys mean.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import re
+import time
 from typing import Any, NoReturn, cast
 
 import msgspec
+from aiohttp import web
 
 from scale_reasoning.types import JSON
 from scale_reasoning.web.proxy.refusals import Refusal, invalid
+
+BODY_SECONDS = 30.0
+"""Time limit for a request's body, which takes a slot while it arrives."""
+LARGE_BODY = 2**16
+"""Bytes. Larger bodies are decoded one at a time, with pauses in between."""
+PAUSE = 2.0
+"""Seconds of pause per second spent on decoding a large body."""
 
 MOST_DIGITS = 40
 """Digits of an integer: more than any seed or count needs."""
@@ -26,6 +37,47 @@ SHOWN_KEY = 60
 
 _TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)  # or unterminated, so that no quote starts a new search
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+async def read_body(request: web.Request) -> bytes:
+    """The body as it was sent. Raises Refusal (408, 415) for one that is late or compressed, and aiohttp's error for
+    one that is too large.
+    """
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise Refusal(415, "unsupported_encoding", "the body must not be compressed")
+    if (request.content_length or 0) > request.client_max_size:
+        raise web.HTTPRequestEntityTooLarge(request.client_max_size)
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.read()
+    except TimeoutError:
+        raise Refusal(408, "body_timeout", f"the body did not arrive within {BODY_SECONDS:g} s") from None
+
+
+async def read_json(request: web.Request) -> bytes:
+    """The body as it was sent, see read_body. Raises Refusal (415) unless it is sent as JSON."""
+    if request.content_type != "application/json":
+        # Otherwise any web page could make a browser on this machine send one.
+        raise Refusal(415, "unsupported_media_type", "the body must be sent as content-type: application/json")
+    return await read_body(request)
+
+
+class Decoder:
+    """Decodes large bodies one at a time, so that other requests are answered meanwhile."""
+
+    def __init__(self) -> None:
+        self._large = asyncio.Lock()
+
+    async def decode(self, content: bytes) -> dict[str, JSON]:
+        """See decode_object."""
+        if len(content) < LARGE_BODY:
+            return decode_object(content)
+        async with self._large:
+            began = time.monotonic()
+            try:
+                return decode_object(content)
+            finally:
+                await asyncio.sleep(PAUSE * (time.monotonic() - began))
 
 
 def decode_object(content: bytes) -> dict[str, JSON]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import cast
 
 import msgspec
 
@@ -17,9 +18,21 @@ from scale_reasoning.types import JSON
 from scale_reasoning.web.proxy.names import capped
 from scale_reasoning.web.proxy.refusals import invalid
 
-EVERYWHERE = ("max_tokens", "max_completion_tokens")
-LIMIT_KEYS = (*EVERYWHERE, "n_predict", "num_predict")
-"""Keys that servers read as the limit of new tokens per choice; most servers ignore the last two."""
+CHATS = "/chat/completions"
+
+LIMITED: Mapping[str, tuple[str, ...]] = {
+    CHATS: ("max_tokens", "max_completion_tokens"),
+    "/completions": ("max_tokens",),
+    "/messages": ("max_tokens",),
+    "/responses": ("max_output_tokens",),
+}
+"""Paths at which a server writes text, with the keys that every server reads as the limit of new tokens there."""
+
+SILENT = ("/embeddings", "/messages/count_tokens", "/moderations", "/rerank", "/score")
+"""Paths at which no server writes text."""
+
+LIMIT_KEYS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "n_predict", "num_predict")
+"""All keys that some server reads as the limit of new tokens per choice."""
 
 MOST_RESERVED, RESERVED_SHARE = 128, 1 / 32
 """New tokens that SCALE holds back for each later step, at most, and as a share of the budget."""
@@ -27,21 +40,32 @@ MOST_RESERVED, RESERVED_SHARE = 128, 1 / 32
 CHOICE_KEYS = ("n", "best_of", "n_cmpl")
 """Keys that servers read as the number of choices."""
 
+PROMPT_KEYS = ("prompt", "prompt_embeds")
+"""Keys that servers read as prompts, each of which is answered."""
 
-def within(budget: int, content: bytes, said: Mapping[str, JSON], *, limit_key: str) -> bytes:
+_READ = (*LIMIT_KEYS, *CHOICE_KEYS, *PROMPT_KEYS)
+
+
+def holds_budget(method: str, path: str) -> bool:
+    """Whether a request cannot write more new tokens than a budget that `within` gives it."""
+    return method not in ("POST", "PUT", "PATCH") or path in SILENT or (method == "POST" and path in LIMITED)
+
+
+def within(budget: int, content: bytes, said: Mapping[str, JSON], *, limit_key: str, path: str = CHATS) -> bytes:
     """A request's body with a limit that keeps all its choices together within `budget` new tokens.
 
-    `said` is `content`, decoded; `limit_key` is added if the body has no limit that every server reads. Raises Refusal
-    (400) for more choices than the budget has tokens, and for these keys in another case.
+    `said` is `content`, decoded. If it has no limit that every server reads at `path`, one is added: at chats as
+    `limit_key`. Raises Refusal (400) for more choices than the budget has tokens, and for these keys in another case.
     """
     for key in said:
-        if key not in (*LIMIT_KEYS, *CHOICE_KEYS) and key.casefold() in (*LIMIT_KEYS, *CHOICE_KEYS):
+        if key not in _READ and key.casefold() in _READ:
             # Servers in Go read keys in any case and use the last one.
             raise invalid(key, f"must be written {key.casefold()}")
     most = budget // _choices(budget, said)
     kept = {key: _limit(said[key], most) for key in LIMIT_KEYS if said.get(key) is not None}
-    if not any(key in kept for key in EVERYWHERE):
-        kept[limit_key] = most
+    read = LIMITED[path]
+    if not any(key in kept for key in read):
+        kept[limit_key if limit_key in read else read[0]] = most
     if all(said.get(key) == limit for key, limit in kept.items()):
         return content
     return msgspec.json.encode({**said, **kept})
@@ -65,7 +89,16 @@ def _choices(budget: int, said: Mapping[str, JSON]) -> int:
     for key, count in counts.items():
         if not _is_count(count) or count > budget:
             raise invalid(key, f"must be from 1 to {budget:,}, which is this server's budget of new tokens")
-    return max(counts.values(), default=1)
+    choices = max(counts.values(), default=1) * _count_prompts(said)
+    if choices > budget:
+        raise invalid("prompt", f"has more choices than this server's budget has new tokens, {budget:,}")
+    return choices
+
+
+def _count_prompts(said: Mapping[str, JSON]) -> int:
+    """The prompts of a body: a list of texts, or of lists of tokens, is several; a list of tokens is one."""
+    listed = (cast("list[JSON]", value) for key in PROMPT_KEYS if isinstance(value := said.get(key), list))
+    return max(1, sum(not isinstance(each, int) for value in listed for each in value))
 
 
 def _limit(asked: JSON, most: int) -> int:

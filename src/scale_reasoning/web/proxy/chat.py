@@ -10,7 +10,7 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeAlias, cast
+from typing import Annotated, Any, Literal, TypeAlias, cast, get_args
 
 import msgspec
 
@@ -19,13 +19,20 @@ from scale_reasoning.profiles import EFFORTS
 from scale_reasoning.runs.attempt import problem_of
 from scale_reasoning.types import JSON, Problem
 from scale_reasoning.web.proxy.conversation import problem_text
-from scale_reasoning.web.proxy.names import Name, capped, strategy_of, token_limit
-from scale_reasoning.web.proxy.refusals import Refusal, invalid, unsupported
+from scale_reasoning.web.proxy.names import Name, capped, strategy_of, takes_effort, token_limit
+from scale_reasoning.web.proxy.parameters import explain_unsupported, list_unsupported_keys
+from scale_reasoning.web.proxy.refusals import UNSUPPORTED, Refusal, invalid, unsupported
 
 MOST_CHOICES, MOST_STOPS, LONGEST_STOP = 16, 16, 500
 
 LONGEST_NAME = 1000
 """Characters of a model's name with its options, which every event of a stream repeats."""
+
+CONTENT = "content"
+"""The option that says what the content of an answer is."""
+
+Shown: TypeAlias = Literal["last", "all"]
+SHOWN: tuple[Shown, ...] = get_args(Shown)
 
 Positive: TypeAlias = Annotated[int, msgspec.Meta(ge=1, lt=2**31)]
 
@@ -35,7 +42,8 @@ class Chat:
     """One request, ready to be run.
 
     model: the name in the request. sampling: replaces the profile's values, key by key. token_budget: limit of new
-    tokens of all calls together, None for the server's limit. record: whether the response has the record.
+    tokens of all calls together, None for the server's limit. record: whether the response has the record. shown: what
+    the content is, the last step's text or all of them.
     """
 
     model: str
@@ -49,6 +57,7 @@ class Chat:
     stream: bool
     include_usage: bool
     record: bool
+    shown: Shown = "last"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,58 +86,6 @@ class _Body(msgspec.Struct, forbid_unknown_fields=True):
     scale: dict[str, Any] | None = None
 
 
-_NEUTRAL: dict[str, tuple[JSON, ...]] = {
-    "add_generation_prompt": (True,),
-    "best_of": (1,),
-    "chat_template_kwargs": ({},),
-    "echo": (False,),
-    "extra_body": ({},),
-    "frequency_penalty": (0,),
-    "function_call": ("none", "auto"),
-    "functions": ([],),
-    "ignore_eos": (False,),
-    "include_reasoning": (True,),
-    "length_penalty": (1,),
-    "logit_bias": ({}, []),
-    "logprobs": (False, 0),
-    "min_tokens": (0,),
-    "modalities": (["text"],),
-    "parallel_tool_calls": (True, False),
-    "presence_penalty": (0,),
-    "reasoning": ({},),
-    "repeat_penalty": (1,),
-    "repetition_penalty": (1,),
-    "response_format": ({"type": "text"}, {}),
-    "skip_special_tokens": (True,),
-    "spaces_between_special_tokens": (True,),
-    "stop_token_ids": ([],),
-    "tool_choice": ("none", "auto"),
-    "tools": ([],),
-    "top_a": (0,),
-    "top_logprobs": (0,),
-    "typical_p": (1,),
-    "use_beam_search": (False,),
-    "verbosity": ("medium",),
-}
-"""Neutral values of unsupported parameters, which some clients always send."""
-
-_ABOUT_THE_CALLER = {
-    "cache_prompt", "metadata", "priority", "prompt_cache_key", "prompt_cache_retention", "request_id",
-    "safety_identifier", "service_tier", "store", "user",
-}  # fmt: skip
-"""Parameters that do not concern the answer, and are ignored."""
-
-_REASONS = {
-    "tools": "the calls of a strategy use none",
-    "functions": "the calls of a strategy use none",
-    "response_format": "the answer is mathematics in plain text",
-    "logprobs": "an answer comes from several calls",
-    "top_logprobs": "an answer comes from several calls",
-    "audio": "text only",
-    "modalities": "text only",
-}
-
-
 def read_envelope(body: Mapping[str, JSON], *, most_messages: int) -> Envelope:
     """Reads the model's name in a request's body. Raises Refusal for a body that is not a chat request, or too long."""
     model, messages = body.get("model"), body.get("messages", [])
@@ -143,6 +100,22 @@ def read_envelope(body: Mapping[str, JSON], *, most_messages: int) -> Envelope:
     return Envelope(model=model, body=body)
 
 
+def list_unsupported(content: Mapping[str, JSON], name: Name) -> list[str]:
+    """What the strategy of a request cannot honour: parameters, and the first place in a message that is not text."""
+    said = _leave_out_null(content)
+    found = list_unsupported_keys(said, _Body.__struct_fields__)
+    if "reasoning_effort" in said and not takes_effort(name):
+        found.append("reasoning_effort")
+    messages = said.get("messages")
+    if isinstance(messages, list) and messages and all(isinstance(each, dict) for each in cast("list[Any]", messages)):
+        try:
+            problem_text(cast("list[dict[str, JSON]]", messages))
+        except Refusal as refusal:
+            if refusal.code == UNSUPPORTED:
+                found.append(refusal.param or "messages")
+    return found
+
+
 def read_chat(
     content: Mapping[str, JSON],
     name: Name,
@@ -150,13 +123,16 @@ def read_chat(
     max_calls: int,
     efforts: Mapping[str, Mapping[str, JSON]] = EFFORTS,
     tuned: Strategy | None = None,
+    shown: Shown = "last",
 ) -> Chat:
     """Reads the whole request. Raises Refusal that names a wrong or unsupported parameter, and if the request could
-    make more than `max_calls` model calls. `efforts`, `tuned`: see strategy_of.
+    make more than `max_calls` model calls. `efforts`, `tuned`: see strategy_of. shown: see Chat, by default.
     """
-    said: dict[str, Any] = {key: value for key, value in content.items() if value is not None}
+    said = _leave_out_null(content)
     body = _body(said)
-    record, budget, options = _scale_object(body.scale or {})
+    asked, options = _scale_object(body.scale or {})
+    record, budget = asked.record, asked.token_budget
+    shown = _choose_shown(name, asked) or shown
     strategy = strategy_of(name, options, body.reasoning_effort, efforts, tuned)
     limits = [limit for limit in (body.max_tokens, body.max_completion_tokens) if limit is not None]
     choices = body.n or 1
@@ -176,6 +152,7 @@ def read_chat(
         stream=body.stream or False,
         include_usage=_include_usage(body.stream_options or {}, streams=body.stream or False),
         record=record,
+        shown=shown,
     )
 
 
@@ -192,27 +169,53 @@ def _require_bounded(strategy: Strategy, choices: int, max_calls: int) -> None:
 
 
 def _body(said: Mapping[str, Any]) -> _Body:
-    known: dict[str, Any] = {}
-    for key, value in said.items():
-        if key in _Body.__struct_fields__:
-            known[key] = value
-        elif key not in _ABOUT_THE_CALLER and value not in _NEUTRAL.get(key, ()):
-            raise unsupported(key, _REASONS.get(key, "it would have no effect"))
+    for key in list_unsupported_keys(said, _Body.__struct_fields__):
+        raise unsupported(key, explain_unsupported(key))
     try:
-        return msgspec.convert(known, _Body)
+        return msgspec.convert({key: said[key] for key in said if key in _Body.__struct_fields__}, _Body)
     except msgspec.ValidationError as error:
         raise _invalid(error) from None
 
 
-def _scale_object(scale: Mapping[str, JSON]) -> tuple[bool, int | None, dict[str, JSON]]:
-    """From the body's `scale` object: whether the record is wanted, the token budget, and the strategy's options."""
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a body's `scale` object asks for besides the strategy's options."""
+
+    record: bool
+    token_budget: int | None
+    content: JSON
+
+
+def _scale_object(scale: Mapping[str, JSON]) -> tuple[_Asked, dict[str, JSON]]:
+    """From the body's `scale` object: what it asks for, and the strategy's options."""
     options = dict(scale)
-    record, budget = options.pop("record", False), options.pop("token_budget", None)
+    record, budget, content = (
+        options.pop("record", False),
+        options.pop("token_budget", None),
+        options.pop(CONTENT, None),
+    )
     if not isinstance(record, bool):
         raise invalid("scale.record", "must be true or false")
     if budget is not None and (not isinstance(budget, int) or isinstance(budget, bool) or budget < 1):
         raise invalid("scale.token_budget", "must be a whole number of tokens, at least 1")
-    return record, budget, options
+    return _Asked(record, budget, content), options
+
+
+def _choose_shown(name: Name, asked: _Asked) -> Shown | None:
+    """What the content is, as the model's name or the `scale` object says; None if neither does."""
+    given = [("model", each) for each in name.content]
+    given += [("scale.content", asked.content)] if asked.content is not None else []
+    if len(given) > 1:
+        raise invalid(given[-1][0], f"{CONTENT} is set twice")
+    for param, value in given:
+        if value not in SHOWN:
+            raise invalid(param, f"{CONTENT} must be one of {', '.join(SHOWN)}")
+        return value
+    return None
+
+
+def _leave_out_null(content: Mapping[str, JSON]) -> dict[str, Any]:
+    return {key: value for key, value in content.items() if value is not None}
 
 
 def _stops(stop: str | Sequence[str] | None) -> tuple[str, ...]:

@@ -10,13 +10,14 @@ from typing import cast
 
 from scale_reasoning.engines.values import value_at
 from scale_reasoning.types import JSON
-from scale_reasoning.web.proxy.refusals import invalid
+from scale_reasoning.web.proxy.refusals import UNSUPPORTED, invalid
 
 LONGEST_PROBLEM = 200_000
 """Characters, context included."""
 
 _SPEAKERS = {"user": "User", "assistant": "Assistant"}
 _INSTRUCTIONS = ("system", "developer")
+_TOOLS = ("tool", "function")
 _IGNORED = {
     "annotations", "cache_control", "id", "metadata", "name", "provider_specific_fields", "reasoning",
     "reasoning_content", "reasoning_details", "refusal", "thinking_blocks",
@@ -38,7 +39,8 @@ def problem_text(messages: Sequence[Mapping[str, JSON]]) -> str:
     turns = [_turn(message, f"messages[{index}]") for index, message in enumerate(messages)]
     role, problem = turns[-1]
     if role != "user":
-        raise invalid("messages", f"the last one is the problem, so it must be the user's, not of role {role!r}")
+        told = f"the last one is the problem, so it must be the user's, not of role {role!r}"
+        raise invalid("messages", told, UNSUPPORTED)
     if not problem.strip():
         raise invalid("messages", "the last one, which is the problem, is empty")
     text = _with_context([turn for turn in turns[:-1] if turn[1].strip()], problem.strip())
@@ -58,13 +60,12 @@ def _with_context(earlier: Sequence[tuple[str, str]], problem: str) -> str:
 def _turn(message: Mapping[str, JSON], param: str) -> tuple[str, str]:
     role = message.get("role")
     if not isinstance(role, str) or (role not in _SPEAKERS and role not in _INSTRUCTIONS):
-        raise invalid(f"{param}.role", f"{_quote(role)} is not supported here: system, user or assistant are")
+        code = UNSUPPORTED if role in _TOOLS else "invalid_value"
+        raise invalid(f"{param}.role", f"{_quote(role)} is not supported here: system, user or assistant are", code)
     for key, value in message.items():
         refused = key in _CALLS if role == "assistant" else key not in _IGNORED | {"role", "content"}
         if refused and value not in (None, [], {}, ""):
-            raise invalid(
-                f"{param}.{key}", "not supported by strategy models, which read text only", "unsupported_value"
-            )
+            raise invalid(f"{param}.{key}", "not supported by strategy models, which read text only", UNSUPPORTED)
     return role, _text(message.get("content"), f"{param}.content", of_assistant=role == "assistant")
 
 
@@ -89,7 +90,7 @@ def _part(part: JSON, param: str, *, of_assistant: bool) -> str:
     text = value_at(part, key)
     if kind not in ("text", "input_text", "output_text", "refusal") or not isinstance(text, str):
         raise invalid(param, f"a part of type {_quote(kind)} is not supported by strategy models, which read text only",
-                      "unsupported_value")  # fmt: skip
+                      UNSUPPORTED)  # fmt: skip
     return text
 
 

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import ipaddress
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -59,10 +59,8 @@ class Gate:
 
     def admit(self, request: web.Request) -> Share:
         """The share of the request's client. Raises Refusal (401, 403) if the request is not admitted."""
+        self.require_host(request)
         if not self._shares:
-            # A page in a browser here may reach loopback through its own host name (DNS rebinding).
-            if not is_loopback(_hostname(request.headers.get("host", ""))):
-                raise Refusal(403, "host_not_allowed", "without API keys only requests to a loopback host are served")
             return Share()
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         given = _digest(key.strip())
@@ -70,6 +68,16 @@ class Gate:
         if scheme.lower() != "bearer" or not known:
             raise Refusal(401, "invalid_api_key", "missing or wrong API key: send one of this server as a bearer token")
         return known[0]
+
+    def holds_key(self, texts: Iterable[str]) -> bool:
+        """Whether one of the texts is a client's key."""
+        return any(_digest(text) in self._shares for text in texts)
+
+    def require_host(self, request: web.Request) -> None:
+        """Raises Refusal (403) if there are no keys and the Host is not a loopback one."""
+        # A page in a browser here may reach loopback through its own host name (DNS rebinding).
+        if not self._shares and not is_loopback(_hostname(request.headers.get("host", ""))):
+            raise Refusal(403, "host_not_allowed", "without API keys only requests to a loopback host are served")
 
     @contextlib.contextmanager
     def slot(self, share: Share) -> Generator[None]:

@@ -24,14 +24,23 @@ from scale_reasoning.web.proxy.refusals import Refusal, invalid
 TUNED = "tuned"
 """The strategy of the server's policy, as names have it."""
 
+EFFORT = "effort"
+"""The option that stands for others: what a word of effort sets in the model's family."""
+
+_CONTENT = "content="
+
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """The parts of a model's name: the strategy, or TUNED, and its options as written; None for the model itself."""
+    """The parts of a model's name: the strategy, or TUNED, and its options as written; None for the model itself.
+
+    `content` is what the name says of the answer's content, which is no option of a strategy.
+    """
 
     model: str
     strategy: str | None = None
     options: tuple[str, ...] = ()
+    content: tuple[str, ...] = ()
 
 
 def parse(name: str, served: str, *, tuned: bool = False) -> Name:
@@ -52,7 +61,9 @@ def parse(name: str, served: str, *, tuned: bool = False) -> Name:
         lack = "this server has no policy (scale serve --policy FILE)" if spelled.name == TUNED else ""
         told = lack or f"no strategy {spelled.name!r}; there are: {', '.join(names)}"
         raise Refusal(404, "model_not_found", told, "model")
-    return Name(served, spelled.name, spelled.settings)
+    options = tuple(each for each in spelled.settings if not each.startswith(_CONTENT))
+    content = tuple(each.removeprefix(_CONTENT) for each in spelled.settings if each.startswith(_CONTENT))
+    return Name(served, spelled.name, options, content)
 
 
 def strategy_of(
@@ -71,12 +82,15 @@ def strategy_of(
         return _require_whole(tuned, name, settings, effort)
     options: dict[str, JSON] = {}
     written: list[tuple[str, str, JSON]] = [("model", *_pair(option)) for option in name.options]
-    written += [("scale", *setting) for setting in _flatten(settings)]
-    if effort is not None:
-        written += [("reasoning_effort", *setting) for setting in _list_of_effort(name, effort, efforts)]
-    for where, key, value in written:
+    written += [(f"scale.{key}", key, value) for key, value in _flatten(settings)]
+    for param, word in [(param, value) for param, key, value in written if key == EFFORT] + (
+        [] if effort is None else [("reasoning_effort", effort)]
+    ):
+        written += [(param, *setting) for setting in _list_of_effort(param, name, word, efforts)]
+    for param, key, value in written:
+        if key == EFFORT:
+            continue
         option = key.replace("-", "_")
-        param = where if where != "scale" else f"scale.{key}"
         path = find_option(str(name.strategy), options, option) or option
         if path in options:
             raise invalid(param, f"{path} is set twice")
@@ -138,11 +152,22 @@ def _pair(option: str) -> tuple[str, str]:
         raise invalid("model", f"in the name, {error}") from None
 
 
-def _list_of_effort(name: Name, effort: str, efforts: Mapping[str, Mapping[str, JSON]]) -> Iterable[tuple[str, JSON]]:
-    having = [strategy for strategy in STRATEGIES if find_option(strategy, {}, "route")]
-    if name.strategy not in having or effort not in efforts:
-        where = ", ".join(f"@{strategy}" for strategy in having)
-        raise invalid("reasoning_effort", f"must be one of {', '.join(efforts)}, on {where} only (it sets the route)")
+def takes_effort(name: Name) -> bool:
+    """Whether a word of effort sets options of the strategy: it says how a route spends."""
+    return name.strategy in _list_routed()
+
+
+def _list_routed() -> list[str]:
+    return [strategy for strategy in STRATEGIES if find_option(strategy, {}, "route")]
+
+
+def _list_of_effort(
+    param: str, name: Name, effort: JSON, efforts: Mapping[str, Mapping[str, JSON]]
+) -> Iterable[tuple[str, JSON]]:
+    if not takes_effort(name) or not isinstance(effort, str) or effort not in efforts:
+        where = ", ".join(f"@{strategy}" for strategy in _list_routed())
+        what = "" if param == "reasoning_effort" else f"{EFFORT} "
+        raise invalid(param, f"{what}must be one of {', '.join(efforts)}, on {where} only (it sets the route)")
     return efforts[effort].items()
 
 

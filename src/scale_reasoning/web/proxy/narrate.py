@@ -71,7 +71,7 @@ class Narrator:
                 self._tell_route(event)
             case RoundBegan():
                 self._tell_round(event)
-            case Started() if location.final:
+            case Started() if location.stage is Stage.SOLVE and self._is_content(location):
                 self._begin_draft()
             case Streamed() | Finished() if self._together is not None and self._is_draft(location):
                 self._tell_together(self._together, event)
@@ -82,22 +82,25 @@ class Narrator:
 
     def end(self, record: Record) -> None:
         """Sends what is left after the attempt has ended with a solution."""
-        solution = record.solution or Solution(answer=None)
-        self._tell_notes(solution)
-        text, sent = answer_text(solution), "".join(self._sent)
-        if text.startswith(sent):
-            self._content(text[len(sent) :])
-        else:
-            self._content(f"\n\n{text}")
+        self._tell_notes(record.solution or Solution(answer=None))
+        self._content(self._rest(record))
         self._flush()
 
     def end_early(self, record: Record) -> None:
         """Sends what is left after the attempt was stopped: an answer that was begun is not followed by another."""
-        solution = record.solution or Solution(answer=None)
-        self._tell_notes(solution)
+        self._tell_notes(record.solution or Solution(answer=None))
         if not self._sent:
-            self._content(answer_text(solution))
+            self._content(self.text(record))
         self._flush()
+
+    def text(self, record: Record) -> str:
+        """The content of an attempt that has ended, without regard to stop sequences."""
+        return answer_text(record.solution or Solution(answer=None))
+
+    def _rest(self, record: Record) -> str:
+        """The content that is not sent yet: what follows the text that was sent, or all of it if that was another."""
+        text, sent = self.text(record), "".join(self._sent)
+        return text[len(sent) :] if text.startswith(sent) else f"\n\n{text}"
 
     def _tell_notes(self, solution: Solution) -> None:
         votes = ", ".join(f"{tally.answer} ({tally.votes})" for tally in solution.votes)
@@ -134,6 +137,10 @@ class Narrator:
         self._headed = path
         self._reason(f"\n{head}{line}\n\n")
 
+    def _is_content(self, location: Location) -> bool:
+        """Whether a solution is the content while it is written."""
+        return bool(location.final)
+
     def _is_draft(self, location: Location) -> bool:
         return bool(self._drafting) and location.path.startswith(f"{self._drafting}/draft")
 
@@ -166,7 +173,7 @@ class Narrator:
             return
         if location.final is None:  # whether a round has the answer is known only when it ends
             self._kept_back.append(delta.text)
-        elif location.final:
+        elif self._is_content(location):
             self._draft(delta.text)
         else:
             self._reason(delta.text)
@@ -187,7 +194,11 @@ class Narrator:
 
     def _begin_draft(self) -> None:
         """Starts the answer from its beginning, also after a part of it, `_already_sent`, was sent."""
-        self._already_sent, self._drafted, self._agrees = "".join(self._sent), 0, True
+        self._already_sent, self._drafted, self._agrees = self._sent_of_step(), 0, True
+
+    def _sent_of_step(self) -> str:
+        """The content that was sent of the step that is being solved: only the last one has some."""
+        return "".join(self._sent)
 
     def _draft(self, text: str) -> None:
         """Sends what a piece of the answer adds to the text already sent, as long as the two agree."""

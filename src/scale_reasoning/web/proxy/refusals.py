@@ -73,6 +73,10 @@ class Refusal(Exception):
         return headers
 
 
+UNSUPPORTED = "unsupported_value"
+"""The code for what a strategy cannot read, and a plain model might."""
+
+
 def invalid(param: str, message: str, code: str = "invalid_value") -> Refusal:
     """A 400 for one field of the request."""
     return Refusal(400, code, f"{param}: {message}", param)

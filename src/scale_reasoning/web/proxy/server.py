@@ -20,10 +20,13 @@ from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import Strategy
 from scale_reasoning.web.proxy.answer import Solver
 from scale_reasoning.web.proxy.app import App
+from scale_reasoning.web.proxy.chat import SHOWN, Shown
+from scale_reasoning.web.proxy.cors import Origins, check_origin
 from scale_reasoning.web.proxy.door import Door, Site
 from scale_reasoning.web.proxy.gate import Gate, Limits, is_loopback
 from scale_reasoning.web.proxy.log import Log
 from scale_reasoning.web.proxy.metrics import Metrics
+from scale_reasoning.web.proxy.passing import Passing
 from scale_reasoning.web.proxy.readiness import Readiness
 from scale_reasoning.web.proxy.upstream import Upstream
 
@@ -35,6 +38,9 @@ SPARE_FILES = 128
 class Settings:
     """The settings of a server. `keys` are those of clients; without keys only loopback may be bound. `tuned` is the
     strategy of a policy, served as `MODEL@tuned`.
+
+    allow_origin: origins of web pages that may use it. lenient: the plain model answers what a strategy cannot.
+    content: what the content of an answer is where a request does not say so.
     """
 
     host: str = "127.0.0.1"
@@ -44,8 +50,15 @@ class Settings:
     keep_alive_seconds: float = 15.0
     drain_seconds: float = 30.0
     tuned: Strategy | None = None
+    allow_origin: tuple[str, ...] = ()
+    lenient: bool = False
+    content: Shown = "last"
 
     def __post_init__(self) -> None:
+        for origin in self.allow_origin:
+            check_origin(origin)
+        if self.content not in SHOWN:
+            raise ConfigError(f"content = {self.content!r}: must be one of {', '.join(SHOWN)}")
         for name in ("keep_alive_seconds", "drain_seconds"):
             if not 0 < getattr(self, name) < 1e6:
                 raise ConfigError(f"{name} = {getattr(self, name)}: must be a positive number of seconds")
@@ -92,6 +105,10 @@ async def serving(
                           keep_alive=settings.keep_alive_seconds, on_usage=metrics.count_tokens),
             gate=Gate(settings.keys, slots=settings.limits.max_concurrent, in_flight=in_flight),
             door=door,
+            origins=Origins(settings.allow_origin),
+            passing=Passing(served=upstream.model, tuned=settings.tuned is not None, lenient=settings.lenient,
+                            token_budget=budget is not None),
+            shown=settings.content,
             limits=settings.limits,
             metrics=metrics,
             log=lines,

@@ -1,6 +1,6 @@
 """The model server: requests and responses pass through unchanged; and the list of models that clients see.
 
-Decides which headers pass and which key is sent. Does not read bodies: an engine would make a completion of them.
+Decides which server and which key is used. Does not read bodies: an engine would make a completion of them.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, Self
 
 import aiohttp
@@ -30,23 +31,19 @@ from scale_reasoning.lm import Strategy
 from scale_reasoning.profiles import EFFORTS
 from scale_reasoning.strategies import STRATEGIES, needs_both_modes
 from scale_reasoning.types import JSON, Mode
-from scale_reasoning.web.proxy.budget import within
+from scale_reasoning.web.proxy.budget import CHATS, within
+from scale_reasoning.web.proxy.headers import request_headers, response_headers
 from scale_reasoning.web.proxy.names import TUNED
 from scale_reasoning.web.proxy.pace import Share
+from scale_reasoning.web.proxy.passing import ROOT, Sent
 from scale_reasoning.web.proxy.readiness import NO_LIST, PROBE_SECONDS, Target
 from scale_reasoning.web.proxy.refusals import KEY_REFUSED, Refusal, refusal_of
-from scale_reasoning.web.proxy.wire import ID, Gone, Stream
+from scale_reasoning.web.proxy.wire import Gone, Stream
 
-PASSED = ("accept", "user-agent", "x-request-id", "traceparent", "idempotency-key")
-"""Headers of a client that the model server sees: none that could carry a client's key."""
-
-HIDDEN = {
-    "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
-    "transfer-encoding", "upgrade",  # of one connection only (RFC 9110, 7.6.1)
-    "set-cookie", "www-authenticate", "server", "date", "alt-svc", "strict-transport-security",  # of another server
-    "x-request-id",  # this server has its own
-}  # fmt: skip
-"""Headers of a model server that the client does not see."""
+REPEATABLE = (CHATS, "/completions", "/embeddings")
+"""Paths of requests that leave nothing on a server: several take turns, and a request may be sent twice. All others go
+to the first server, once.
+"""
 
 LARGEST_ERROR, LARGEST_ANSWER = 2**20, 2**26
 """Bytes of an error's body, and of any other body, that are passed on."""
@@ -79,7 +76,8 @@ class Upstream:
         self._servers = deque(_servers(endpoint.engine))
         if not self._servers:
             raise ConfigError(f"model {endpoint.model}: nothing to pass requests on to")
-        _, first = self._servers[0]
+        self._first = self._servers[0]
+        _, first = self._first
         for each in targets:
             if isinstance(each.server, OpenAI):
                 each.server.rest = REST
@@ -148,18 +146,20 @@ class Upstream:
         except (EngineError, TimeoutError):
             return None
 
-    async def relay(
-        self, content: bytes, said: Mapping[str, JSON], request: web.Request, share: Share
-    ) -> web.StreamResponse:
-        """Passes a chat request on and its response back, in a slot of the server like any call.
+    async def relay(self, sent: Sent, request: web.Request, share: Share) -> web.StreamResponse:
+        """Passes a request on and its response back, in a slot of the server like any call.
 
-        `said` is the decoded body: with limits of new tokens it replaces a body that exceeds the token budget. Raises
-        Refusal when the server fails, also after a part of the response was sent.
+        A body that exceeds the token budget is replaced. Raises Refusal when the server fails, also after a part of the
+        response was sent, and (501) for other paths than chats where this process runs the model.
         """
-        if self._budget is not None:
-            content = within(self._budget, content, said, limit_key=self._limit_key)
+        if sent.path != CHATS and isinstance(self._first[1], Llama):
+            raise Refusal(501, "not_supported", f"{self.model} runs in this server, without a model server that would "
+                          f"answer {ROOT}{sent.path}: there are {ROOT}{CHATS} and {ROOT}/models")  # fmt: skip
+        if self._budget is not None and sent.said is not None:
+            limited = within(self._budget, sent.content or b"", sent.said, limit_key=self._limit_key, path=sent.path)
+            sent = replace(sent, content=limited)
         try:
-            async with self._ask(content, _request_headers(request), share) as (client, response):
+            async with self._ask(sent, request_headers(request), share) as (client, response):
                 return await self._pass_back(client, response, request)
         except EngineError as error:
             raise refusal_of(error) from None
@@ -172,11 +172,11 @@ class Upstream:
         if response.status in KEY_REFUSED:
             raise client.refusal(response, await _error_body(client, response))
         if response.status >= 400:
-            headers = _response_headers(client, response, "content-length")
+            headers = response_headers(client, response, "content-length")
             return web.Response(status=response.status, body=await _error_body(client, response), headers=headers)
         if response.status < 200:
             raise Refusal(502, "upstream_malformed", f"the model server answered with the status {response.status}")
-        stream, size = Stream(request, _response_headers(client, response), response.status), 0
+        stream, size = Stream(request, response_headers(client, response), response.status), 0
         async for chunk in response.content.iter_any():
             size += len(chunk)
             if size > LARGEST_ANSWER:
@@ -186,13 +186,16 @@ class Upstream:
 
     @asynccontextmanager
     async def _ask(
-        self, content: bytes, headers: Mapping[str, str], share: Share
+        self, sent: Sent, headers: Mapping[str, str], share: Share
     ) -> AsyncGenerator[tuple[Client, aiohttp.ClientResponse]]:
         """The response of the server whose turn it is; where that cannot be reached, of the next. Raises EngineErrors,
         also for errors while the response is read.
         """
-        self._servers.rotate()
-        left = list(self._servers)
+        repeatable = sent.path in REPEATABLE
+        if repeatable:
+            self._servers.rotate()
+        left = list(self._servers) if repeatable else [self._first]
+        target, at_most = f"{sent.path}{sent.query}", "twice" if repeatable else "once"
         async with share.call():
             while left:
                 up = [slots for slots, _ in left if slots.most] or [left[0][0]]
@@ -203,7 +206,9 @@ class Upstream:
                     left.remove((slots, server))
                     client = self._clients[server.base_url]
                     try:
-                        async with await client.send("/chat/completions", content, headers) as response:
+                        async with await client.send(
+                            target, sent.content, headers, method=sent.method, at_most=at_most
+                        ) as response:
                             yield client, response
                         return
                     except Gone:
@@ -211,15 +216,6 @@ class Upstream:
                     except (TimeoutError, aiohttp.ClientError, OSError) as error:
                         if not left or not isinstance(error, aiohttp.ClientConnectorError):
                             raise client.engine_error(error) from None
-
-
-def _request_headers(request: web.Request) -> dict[str, str]:
-    """The headers that the model server sees."""
-    headers = request.headers
-    sent = {name: headers[name] for name in PASSED if name in headers and _passable(headers[name])}
-    sent["x-request-id"] = request[ID]
-    sent["accept-encoding"] = "identity"  # a compressed error could hide the key
-    return sent
 
 
 async def _error_body(client: Client, response: aiohttp.ClientResponse) -> bytes:
@@ -232,22 +228,6 @@ async def _error_body(client: Client, response: aiohttp.ClientResponse) -> bytes
     if client.secrets and len(content) == LARGEST_ERROR:  # it may be cut off within the key
         shown = shown[: -max(map(len, client.secrets))]
     return shown
-
-
-def _response_headers(client: Client, response: aiohttp.ClientResponse, *without: str) -> dict[str, str]:
-    """The headers that the client of the proxy sees."""
-    of_connection = {name.strip().lower() for name in response.headers.get("connection", "").split(",")}
-    hidden = HIDDEN | of_connection | set(without)
-    return {
-        name.lower(): value
-        for name, value in response.headers.items()
-        if name.lower() not in hidden and _passable(value) and not any(secret in value for secret in client.secrets)
-    }
-
-
-def _passable(value: str) -> bool:
-    """Whether a header's value can go out again: without control characters, or bytes that are no UTF-8."""
-    return "".join(value.split("\t")).isprintable()
 
 
 @asynccontextmanager
