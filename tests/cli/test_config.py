@@ -19,7 +19,7 @@ OWN_FILE_ONLY = {
     # servers, keys, and who may reach this machine
     "api-key-env", "ray", "ray-workers", "host", "port", "api-keys-file", "max-body-bytes", "max-calls",
     "max-concurrent", "max-connections", "max-messages", "token-budget", "drain-seconds", "keep-alive-seconds",
-    "no-access-log",
+    "no-access-log", "allow-origin", "lenient", "content",
     # files that are read
     "profiles", "prompts", "prices", "student-prompts", "strategies", "decontaminate", "rows", "truth", "tuned",
     # settings of one kind of work

@@ -15,6 +15,7 @@ from scale_reasoning.cli import (
     compare,
     completion,
     config,
+    docs,
     doctor,
     draft,
     evaluate,
@@ -113,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
         fetch,
         listing,
         config,
+        docs,
         completion,
     ):
         group.add(commands)

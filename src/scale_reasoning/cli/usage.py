@@ -68,7 +68,7 @@ def finish(command: argparse.ArgumentParser, verb: str, sentence: str) -> None:
     command.formatter_class = Formatter
     command.description = command.description or f"{sentence[:1].upper()}{sentence[1:]}."
     examples = "\n".join(f"  {line}" for line in said["try"])
-    command.epilog = f"examples:\n{examples}\n\nMore: docs/{said['page']}"
+    command.epilog = f"examples:\n{examples}\n\nMore: scale docs {said['page'].removesuffix('.md')}"
 
 
 @cache
