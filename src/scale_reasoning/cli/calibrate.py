@@ -71,8 +71,9 @@ def _render(found: Calibration, grid: Grid, format: str) -> str:  # noqa: A002 -
     import msgspec
 
     from scale_reasoning.report.compare import compare
-    from scale_reasoning.report.formats import NOTHING, WRITERS, Column, percent
+    from scale_reasoning.report.formats import NOTHING, Column, percent
     from scale_reasoning.report.formats import Grid as Table
+    from scale_reasoning.report.writers import WRITERS
 
     if format == "json":
         return msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n"

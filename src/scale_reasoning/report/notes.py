@@ -20,15 +20,23 @@ PAPERS_TOKENS = (
 )
 
 
-def write_notes(summaries: Sequence[Summary], *, solve_only: bool = False) -> list[str]:
-    """What the columns, the marks and the unknown numbers of a table mean. `solve_only`: the table has the tokens of
-    responses to sub-problems in one column, the paper's and ours.
+VOTE = f"vote ({ROW})"
+"""What tables call a counted vote."""
+LEGEND = (
+    "Acc in % with its 95 % interval (over problems) and (scored/planned) attempts; Tok, Tpi: response tokens per "
+    "attempt, per iteration; Hard: % of iterations in System 2; row N is FOLDER:N in other commands."
+)
+SHORT_LEGEND = (
+    "Acc in %; Tok (k): thousands of response tokens per attempt; row N is FOLDER:N in other commands. Without "
+    "--compact there are intervals and counts."
+)
+
+
+def write_notes(summaries: Sequence[Summary], *, solve_only: bool = False, vote: str = VOTE) -> list[str]:
+    """What the marks and the unknown numbers of a table mean. `solve_only`: the table has the tokens of responses to
+    sub-problems in one column, the paper's and ours. `vote`: what a counted vote is called.
     """
-    legend = (
-        "Acc in % with its 95 % interval (over problems) and (scored/planned) attempts; Tok, Tpi: response tokens per "
-        "attempt, per iteration; Hard: % of iterations in System 2; row N is FOLDER:N in other commands."
-    )
-    notes = [legend]
+    notes: list[str] = []
     pending = [summary for summary in summaries if summary.pending]
     if pending:
         missing, planned = sum(summary.pending for summary in pending), sum(summary.planned for summary in pending)
@@ -44,7 +52,7 @@ def write_notes(summaries: Sequence[Summary], *, solve_only: bool = False) -> li
     if counted := [summary for summary in summaries if is_counted(summary)]:
         sizes = ", ".join(dict.fromkeys(str(summary.options["samples"]) for summary in counted))
         notes.append(
-            f"vote ({ROW}): majority of {sizes} chains of the cot row per vote, without further calls; tokens are the "
+            f"{vote}: majority of {sizes} chains of the cot row per vote, without further calls; tokens are the "
             "sum over the chains. A tie goes to the answer that came first, a chain without an answer abstains."
         )
     if any(map(is_from_paper, summaries)):
