@@ -180,7 +180,7 @@ def test_a_label_has_only_what_label_takes():
 HOSTILE = Grid(
     columns=[Column(name="a|b", group="g_1"), Column(name="n", group="g_1", number=True, best="high")],
     rows=[["<script>x</script>|`$\\[y](z) \x1b[1m\n\u202e& 50%_#{}^~\"'--", "1"], ["[x] * é ü", "-1"], ["*", "2"]],
-    notes=["<b> & note_1 \\input{/etc/passwd} %", "τ = 0.2, † ‡ – — … ≤ ≥ → − ’ ±"],
+    notes=["<b> & note_1 \\input{/etc/passwd} %", "τ = 0.2, † ‡ \u2013 \u2014 … ≤ ≥ → \u2212 \u2019 ±"],
 )
 FIVE = [COT, INFTY, scale(), {"name": "vote", "base": COT, "samples": 8}, {"name": "scale", "route": "system2"}]
 PREAMBLE = r"\documentclass[twocolumn]{article}\usepackage{booktabs,graphicx}\begin{document}Text."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from scale_reasoning.cli.costs import add_prices, read_prices_flag
 from scale_reasoning.cli.options import Commands, add_denominator, add_truth, say
-from scale_reasoning.cli.report import RUN, read_all_cells, split_name
+from scale_reasoning.cli.runs import RUNS, find_default, read_all_cells, split_name
 from scale_reasoning.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "kind", choices=(*KINDS, RELIABILITY, LOSS), metavar="KIND", help=", ".join([*KINDS, RELIABILITY, LOSS])
     )
-    parser.add_argument("runs", nargs="+", metavar="RUN", help=RUN)
+    parser.add_argument("runs", nargs="*", metavar="RUN", help=RUNS)
     parser.add_argument(
         "--out",
         type=Path,
@@ -65,8 +65,11 @@ def run(args: argparse.Namespace) -> int:
 
     if args.out is not None and args.out.exists():
         raise ConfigError(f"--out {args.out}: File exists")
-    file = args.out or split_name(args.runs[0])[0] / f"{args.kind}.png"
-    names = list(dict.fromkeys(args.runs))
+    folders = args.runs or ([] if args.kind == LOSS else [str(find_default("plot"))])
+    if not folders:
+        raise ConfigError("plot loss: name the folder of a fine-tuned model, which scale sft made")
+    file = args.out or split_name(folders[0])[0] / f"{args.kind}.png"
+    names = list(dict.fromkeys(args.runs)) if args.kind == LOSS else choose_names(args.runs, "plot")
     costing = _read_costing(args)
     if args.kind == LOSS:
         draw_loss([Path(name) for name in names], file)
