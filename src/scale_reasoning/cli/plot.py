@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from scale_reasoning.cli.costs import add_prices, read_prices_flag
 from scale_reasoning.cli.options import Commands, add_denominator, add_truth, say
-from scale_reasoning.cli.runs import RUNS, find_default, read_all_cells, split_name
+from scale_reasoning.cli.runs import RUNS, choose_names, find_default, read_all_cells, split_name
 from scale_reasoning.errors import ConfigError
 
 if TYPE_CHECKING:
