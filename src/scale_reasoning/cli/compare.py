@@ -102,8 +102,9 @@ def choose_two(names: Sequence[str]) -> list[str]:
         rows = sorted({number for number, _ in read_cells(found[0])})
         if row is None and len(rows) == 2:
             return [f"{folder}:{number}" for number in rows]
-        raise ConfigError(f"{found[0]} has {len(rows)} rows, and only it is named: name two, as {folder}:1 {folder}:2 "
-                          "(scale report has their numbers)")  # fmt: skip
+        has = f"{len(rows)} row{'s' * (len(rows) > 1)}"
+        raise ConfigError(f"{found[0]} has {has}, and nothing else is named: name A and B, two runs or two rows, as "
+                          f"{folder}:1 {folder}:2")  # fmt: skip
     listed = tabulate_runs(look_at_all(dict.fromkeys(split_name(name)[0] for name in found)))
     print(make_writers()["terminal"](listed), file=sys.stderr)
     raise ConfigError(f"{len(found)} runs were found: name two of them, A and B")

@@ -101,6 +101,18 @@ def note_unreported(summaries: Sequence[Summary]) -> list[str]:
     return [f"prompt, cached, cost: {UNKNOWN} where the server did not report them for every attempt."]
 
 
+def note_runs(summaries: Sequence[Summary]) -> list[str]:
+    """The names of runs and when they were begun, if the summaries are of several runs and one has a name."""
+    runs = {summary.run: summary for summary in summaries if not is_from_paper(summary)}
+    if len(runs) < 2 or not any(summary.run_name for summary in runs.values()):
+        return []
+    return [
+        f"{run}: {', begun '.join(filter(None, (summary.run_name, (summary.run_created or '')[:10])))}."
+        for run, summary in runs.items()
+        if summary.run_name
+    ]
+
+
 def leaves_out(summary: Summary) -> bool:
     """Whether failed attempts are left out; for the paper's rows, only if the percentage implies it."""
     return summary.denominator == "completed" and (not is_from_paper(summary) or summary.scored < summary.planned)

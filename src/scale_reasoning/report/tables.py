@@ -44,6 +44,7 @@ from scale_reasoning.report.notes import (
     LEGEND,
     SHORT_LEGEND,
     VOTE,
+    note_runs,
     note_unreported,
     write_notes,
 )
@@ -89,7 +90,10 @@ def render(
     style = Style(printed=format == "latex", compact=compact)
     chosen = _choose_layout(summaries, style) if layout == "auto" else layout
     build = {"table1": _build_table1, "table2": _build_table2, "table3": _build_table3, "cells": _build_cells}[chosen]
-    return writers[format](build(summaries, style))
+    grid = build(summaries, style)
+    if format in {"md", "html"}:  # a terminal gets a list of the runs, a paper has no use for their names
+        grid = replace(grid, notes=[*grid.notes, *note_runs(summaries)])
+    return writers[format](grid)
 
 
 def build_rows(summaries: Sequence[Summary]) -> list[dict[str, JSON]]:
