@@ -170,7 +170,7 @@ def _make_table(sheet: Sheet) -> Table:
         table.add_column(head, justify=justify, width=sheet.width(place), overflow="fold")
     blocks = sheet.grid.blocks or [""] * len(sheet.cells)
     for row in range(len(sheet.cells)):
-        if row and blocks[row] != blocks[row - 1]:
+        if row and blocks[row] != blocks[row - 1] and len(set(blocks)) < len(blocks):
             table.add_section()
         table.add_row(*(_style(sheet, row, place, is_best=(row, place) in best) for place in sheet.shown))
     return table

@@ -22,6 +22,7 @@ OF_DATASET = ("count", "split", "level")
 OF_RUN = ("seed", "grader")
 LIMITS = {"count": "limit"}
 """What a key is called on the command line, if it is another word."""
+PROMPTS = "text of the prompts"
 MARK_CHARACTERS = 8
 """Of a fingerprint."""
 
@@ -41,6 +42,8 @@ def find_apart(a: Cell, b: Cell, mine: Manifest, theirs: Manifest) -> list[Apart
         options = flatten(shorten(a.strategy)), flatten(shorten(b.strategy))
     else:
         options = flatten(label(a.strategy)), flatten(label(b.strategy))
+        left.pop(PROMPTS, None)
+        right.pop(PROMPTS, None)
     left |= options[0]
     right |= options[1]
     names = dict.fromkeys([*left, *right])
@@ -59,7 +62,7 @@ def _describe(cell: Cell, manifest: Manifest) -> dict[str, JSON]:
         said |= {LIMITS.get(key, key): getattr(spec.dataset, key) for key in OF_DATASET}
     prompts = cast("Mapping[str, JSON]", manifest.resolved.get("prompts") or {})
     if isinstance(mark := prompts.get(name), str):
-        said[f"prompts of {name}"] = mark[:MARK_CHARACTERS]
+        said[PROMPTS] = mark[:MARK_CHARACTERS]
     return said
 
 
