@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -188,6 +189,8 @@ PREAMBLE = r"\documentclass[twocolumn]{article}\usepackage{booktabs,graphicx}\be
 
 def compiled(tables: Sequence[str], folder: Path) -> str:
     """LaTeX's log of a paper of two columns with these tables."""
+    if shutil.which("pdflatex") is None:
+        pytest.skip("no pdflatex: make test-latex installs it")
     (folder / "paper.tex").write_text("\n".join([PREAMBLE, *tables, r"\end{document}"]), encoding="utf-8")
     words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "paper.tex"]
     done = subprocess.run(words, cwd=folder, capture_output=True, text=True, errors="replace", check=False)
