@@ -207,3 +207,11 @@ def test_the_run_that_traces_were_made_from_is_found_in_their_folder(tmp_path: P
     write_run(tmp_path / "runs" / "traces" / "run", [Made(strategy=COT, right=[1])], samples=1)
     (tmp_path / "runs" / "traces" / "manifest.json").write_text("{}")
     assert find_runs(tmp_path / "runs") == [tmp_path / "runs" / "traces" / "run"]
+
+
+def test_the_viewers_list_of_a_folder_of_runs_has_their_names(here: Path) -> None:
+    pytest.importorskip("jinja2")
+    assert scale("view", "--html", "pages", folder=here).returncode == 0
+    home = (here / "pages" / "index.html").read_text(encoding="utf-8")
+    assert "the base" in home
+    assert "alpha" in home

@@ -85,6 +85,12 @@ def test_an_option_that_differs_is_in_the_name():
     ]  # fmt: skip
 
 
+def test_a_strategy_without_a_name_of_papers_keeps_its_own_and_its_options():
+    cascades = [{"name": "cascade", "samples": samples} for samples in (4, 8)]
+    text = render(rows([COT, *cascades]), "latex")
+    assert [row[0] for row in body(text)] == ["CoT", "cascade (samples = 4)", "cascade (samples = 8)"]
+
+
 def test_a_swept_threshold_is_a_column_with_its_symbol():
     routes = [{"name": "scale", "route": {"name": "threshold", "tau": tau}} for tau in (0.2, 0.5)]
     text = render(rows(routes), "latex")
@@ -125,6 +131,21 @@ def test_the_best_number_is_that_of_a_model_and_models_are_parted_by_a_rule():
     assert text.count(r"\textbf{33.33}") == 2
     assert text.count(r"\midrule") == 2
     assert "Best of each model in bold" in text
+
+
+def test_numbers_have_minus_signs_and_names_have_hyphens():
+    columns = [Column(name="model"), Column(name="B - A", number=True, best="high")]
+    text = write_latex(Grid(columns=columns, rows=[["a -1 b-2", "-3.00 [-4.0, 5.0]"], ["c", "-6.00"]]))
+    assert body(text) == [["a -1 b-2", r"\textbf{$-$3.00} [$-$4.0, 5.0]"], ["c", "$-$6.00"]]
+
+
+def test_a_wide_table_spans_both_columns_of_a_page_and_a_narrow_one_is_not_made_smaller():
+    wide, narrow = render(rows([COT]), "latex"), render(rows([COT, scale()]), "latex", compact=True)
+    assert wide.startswith(r"\begin{table*}")
+    assert r"\resizebox" in wide
+    assert narrow.startswith(r"\begin{table}")
+    assert r"\resizebox" not in narrow
+    assert "% needs \\usepackage{booktabs}\n" in narrow
 
 
 def test_a_number_that_nothing_is_compared_with_is_not_bold():

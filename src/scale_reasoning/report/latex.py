@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from scale_reasoning.report.formats import Grid, group_columns, plain
 
 LABEL = "tab:scale"
-NARROW = 4
-"""Columns up to which a table is no wider than a page's column; a wider one is made smaller where it has to be."""
+NARROW, GAP = 44, 2
+"""Characters of a table that is no wider than a page's column, and of the space between two columns."""
 
 _ESCAPES = {
     "\\": r"\textbackslash{}",
@@ -40,16 +40,17 @@ _ESCAPES = {
 _TOKEN = re.compile(r"(?P<tau>τ = (?P<value>-?[0-9]+(?:\.[0-9]+)?))|--|.", re.DOTALL)
 _KNOWN = frozenset(string.printable) | _ESCAPES.keys() | frozenset("ÀÁÂÄÇÈÉÊËÍÎÏÑÓÔÖØÙÚÛÜßàáâäçèéêëíîïñóôöøùúûüæœłšž")
 """Characters that pdfLaTeX sets without a package."""
-_NUMBER = re.compile(r"[+-]?[0-9.]+")
+_MINUS = re.compile(r"(?<![\w.])-(?=[0-9])")
+_NUMBER = re.compile(r"(?:\+|\$-\$)?[0-9.]+")
 
 
 def write_latex(grid: Grid, label: str = LABEL) -> str:
-    r"""Writes a `table`, or a `table*` if it has many columns. `label` is for \ref.
+    r"""Writes a `table`, or a `table*` if it is wide. `label` is for \ref.
 
-    It needs the package booktabs, and graphicx if it has many columns, as a comment in it says. The caption is the
+    It needs the package booktabs, and graphicx if it is wide, as a comment in it says. The caption is the
     grid's, else its first note; the other notes are below the table.
     """
-    wide = len(grid.columns) > NARROW
+    wide = _count_characters(grid) > NARROW
     environment = "table*" if wide and not grid.compact else "table"
     caption, notes = (grid.caption, grid.notes) if grid.caption else (" ".join(grid.notes[:1]), grid.notes[1:])
     lines = [rf"\begin{{{environment}}}", *_list_needs(grid, wide=wide), r"\centering"]
@@ -60,6 +61,12 @@ def write_latex(grid: Grid, label: str = LABEL) -> str:
     lines += ["}"] * wide
     lines += [rf"\par\smallskip{{\footnotesize\raggedright {escape(note)}\par}}" for note in notes]
     return "\n".join([*lines, rf"\end{{{environment}}}"]) + "\n"
+
+
+def _count_characters(grid: Grid) -> int:
+    """The width of the table, a wide one may be more than a page's column has."""
+    texts = [[column.name for column in grid.columns], *grid.rows]
+    return sum(max(map(len, column)) + GAP for column in zip(*texts, strict=True))
 
 
 def _list_needs(grid: Grid, *, wide: bool) -> list[str]:
@@ -86,7 +93,7 @@ def _write_tabular(grid: Grid) -> Iterator[str]:
     for row, cells in enumerate(grid.rows):
         if row and blocks[row] != blocks[row - 1]:
             yield r"\midrule"
-        written = (_bold(escape(cell)) if (row, place) in best else escape(cell) for place, cell in enumerate(cells))
+        written = (_write_cell(grid, place, cell, is_best=(row, place) in best) for place, cell in enumerate(cells))
         yield f"{_guard(' & '.join(written))} \\\\"
     yield r"\bottomrule"
     yield r"\end{tabular}"
@@ -106,9 +113,12 @@ def _guard(row: str) -> str:
     return re.sub(r"^[\[*]", r"{\g<0>}", row)
 
 
-def _bold(text: str) -> str:
-    """The text with its first number bold."""
-    return _NUMBER.sub(r"\\textbf{\g<0>}", text, count=1)
+def _write_cell(grid: Grid, place: int, cell: str, *, is_best: bool) -> str:
+    """A cell: with minus signs, and with its first number bold if it is the best one."""
+    text = escape(cell)
+    if grid.columns[place].number:
+        text = _MINUS.sub("$-$", text)
+    return _NUMBER.sub(r"\\textbf{\g<0>}", text, count=1) if is_best else text
 
 
 def _clean_label(label: str) -> str:

@@ -51,8 +51,9 @@ def write_notes(summaries: Sequence[Summary], *, solve_only: bool = False, vote:
         )
     if counted := [summary for summary in summaries if is_counted(summary)]:
         sizes = ", ".join(dict.fromkeys(str(summary.options["samples"]) for summary in counted))
+        row = "cot" if vote == VOTE else "CoT"
         notes.append(
-            f"{vote}: majority of {sizes} chains of the cot row per vote, without further calls; tokens are the "
+            f"{vote}: majority of {sizes} chains of the {row} row per vote, without further calls; tokens are the "
             "sum over the chains. A tie goes to the answer that came first, a chain without an answer abstains."
         )
     if any(map(is_from_paper, summaries)):

@@ -44,7 +44,7 @@ def title_strategy(summary: Summary, swept: Iterable[str] = (), *, with_number: 
         words.append(_title_vote(summary.options))
     if summary.strategy == "scale":
         words += _title_route(summary.options, with_number=with_number)
-    said = {"route", "tau", "samples", "base", MARK}
+    said = {"route", "tau", MARK, *(("samples", "base") if summary.strategy == "vote" else ())}
     words += [_write(name, known[name]) for name in swept if name in known and name not in said]
     return " ".join([STRATEGIES.get(summary.strategy, summary.strategy), f"({', '.join(words)})" * bool(words)]).strip()
 
