@@ -8,10 +8,10 @@ ATHERIS ?= atheris==3.0.0
 SECONDS_EACH ?= 60
 PAGES := README.md CONTRIBUTING.md CHANGELOG.md docs benchmarks
 OUTSIDE := '(<(script|img|iframe|source)[^>]* src=|<link[^>]*rel="?(stylesheet|icon|pre[a-z]*)[^>]* href=|url\(|@import ).?(https?:)?//[^ >)]*'
-ALONE := not sft and not clients and not browser and not ray
+ALONE := not sft and not clients and not browser and not ray and not latex
 BENCHMARKS := http_clients overhead grading scheduling makespan in_flight prefix_cache embedded resume hundred_thousand tuning
 
-.PHONY: run test test-slow test-sft test-clients test-browser test-ray check docs examples notebook format fuzz bench student clean
+.PHONY: run test test-slow test-sft test-clients test-browser test-ray test-latex check docs examples notebook format fuzz bench student clean
 
 run: $(VENV)/local  ## solve a problem, the trace live; MODEL=student for the small model, or another of `scale list models`
 	@$(BIN)/scale example $(MODEL) || test $$? -eq 1
@@ -33,6 +33,9 @@ test-browser: $(VENV)/browser  ## the viewer in Debian's Chromium
 
 test-ray: $(VENV)/ray  ## runs on a Ray of this machine, its workers killed
 	$(BIN)/pytest -m ray
+
+test-latex: $(VENV)/latex  ## tables of reports set by Debian's pdfLaTeX
+	$(BIN)/pytest -m latex
 
 check: $(VENV)/dev  ## lint, format, types, directions of imports, links and anchors of pages, spelling
 	$(BIN)/ruff check
@@ -104,6 +107,10 @@ $(VENV)/clients: $(VENV)/dev
 $(VENV)/browser: $(VENV)/dev
 	@command -v chromium >/dev/null || { test "$$(id -u)" -eq 0 && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || { echo "no chromium: apt-get install chromium"; exit 1; }
 	$(BIN)/python -m pip install --quiet --group browser
+	@touch $@
+
+$(VENV)/latex: $(VENV)/dev
+	@kpsewhich booktabs.sty >/dev/null 2>&1 || { test "$$(id -u)" -eq 0 && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends texlive-latex-recommended >/dev/null; } || { echo "no LaTeX: apt-get install texlive-latex-recommended"; exit 1; }
 	@touch $@
 
 $(VENV)/model: $(VENV)/local  ## the student and its base model, which tests need; not the default model

@@ -32,7 +32,7 @@ def test_scale_alone_does_not_print_the_url_of_a_server() -> None:
         (["eval", "x.jsonl", "--sampels", "3"], "scale eval: error: unknown: --sampels 3 (did you mean --samples?)"),
         (["solve", "x", "--zzz=3"], "scale solve: error: unknown: --zzz=3"),
         (["report", "--format", "docx", "x"], "argument --format: invalid choice: 'docx'"),
-        (["plot"], "scale plot: error: the following arguments are required: KIND, RUN"),
+        (["plot"], "scale plot: error: the following arguments are required: KIND"),
         (["evl"], "scale: error: argument COMMAND: invalid choice: 'evl'"),
     ],
 )
@@ -92,7 +92,7 @@ def test_the_examples_of_a_verb_are_in_its_help_and_can_be_read(verb: str) -> No
 
 def test_the_first_line_of_a_long_help_names_what_a_verb_needs() -> None:
     assert scale("eval", "--help").stdout.splitlines()[0] == "usage: scale eval [options] [what ...]"
-    assert scale("plot", "--help").stdout.splitlines()[0] == "usage: scale plot [options] KIND RUN [RUN ...]"
+    assert scale("plot", "--help").stdout.splitlines()[0] == "usage: scale plot [options] KIND [RUN ...]"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])

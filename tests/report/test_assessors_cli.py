@@ -101,7 +101,7 @@ def test_the_tables_have_the_truth_and_a_map_that_can_be_used(run: Path) -> None
     for line in lines_of(str(run)):
         make("scale", {"assess": "calibrated", "assess.of": line["assessor"], "assess.map": line["map"]})
         assert f"--assess calibrated --set assess.of={line['assessor']} --set 'assess.map={line['map']}'" in said
-    assert scale("report", "--assessor", str(run), "--format", "latex").stdout.startswith(r"\begin{table}")
+    assert scale("report", "--assessor", str(run), "--format", "latex").stdout.startswith(r"\begin{table*}")
     rows = list(csv.DictReader(io.StringIO(scale("report", "--assessor", str(run), "--format", "csv").stdout)))
     assert [float(row["auroc"]) for row in rows] == pytest.approx([line["auroc"] for line in lines_of(str(run))])
 

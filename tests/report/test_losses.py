@@ -238,5 +238,5 @@ def test_json_and_csv_have_every_problem():
     assert len(rows) == 7
     assert json.loads(rows[1]["lost_on"]) == [{"id": "p0002", "samples": [0]}]
     assert (rows[1]["by"], rows[1]["net"]) == ("routing", "-0.25")
-    assert render_losses(losses, "latex").startswith(r"\begin{table}")
+    assert render_losses(losses, "latex").startswith(r"\begin{table*}")
     assert "<table>" in render_losses(losses, "html")

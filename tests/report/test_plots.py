@@ -90,7 +90,7 @@ def test_every_kind_is_written_in_every_format(kind: str, ending: str, tmp_path:
     file = tmp_path / f"out.{ending}"
     with_paper = ending == "svg"
     drew = draw(kind, sweep(model="Qwen3-32B"), file, with_paper=with_paper)
-    assert drew is (with_paper and kind in {"budget", "tau", "frontier"})
+    assert drew.with_paper is (with_paper and kind in {"budget", "tau", "frontier"})
     drawn = file.read_bytes()
     assert drawn.startswith(MAGIC[ending])
     assert len(drawn) > 4000

@@ -12,7 +12,8 @@ from tests.report.cells import cell, failed, graded, outcome, pending
 from scale_reasoning.prices import Price, make_uniform
 from scale_reasoning.report import paper
 from scale_reasoning.report.cost import Costing
-from scale_reasoning.report.formats import Column, Grid, write_csv, write_html, write_latex, write_markdown
+from scale_reasoning.report.formats import Column, Grid, write_csv, write_html, write_markdown
+from scale_reasoning.report.latex import write_latex
 from scale_reasoning.report.metrics import Summary, summarise
 from scale_reasoning.report.tables import Layout, render
 from scale_reasoning.types import Usage

@@ -6,7 +6,9 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from scale_reasoning.cli.report import refuse_flags_of_tables, split_name, write_text
+from scale_reasoning.cli.output import make_writers, write_text
+from scale_reasoning.cli.report import refuse_flags_of_tables
+from scale_reasoning.cli.runs import split_name
 from scale_reasoning.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,8 +25,8 @@ def report_assessors(args: argparse.Namespace) -> int:
     if args.losses or args.answers:
         raise ConfigError(f"--assessor has its own table, so leave out {'--losses' if args.losses else '--answers'}")
     truth = args.truth or SYSTEM2
-    found = measure_assessors(read_all_assessed(args.runs, truth), truth, args.seed)
-    write_text(render_assessed(found, args.format), args.out)
+    found = measure_assessors(read_all_assessed(args.names, truth), truth, args.seed)
+    write_text(render_assessed(found, args.format, make_writers(args.out)), args.out)
     return 1 if found.pending else 0
 
 

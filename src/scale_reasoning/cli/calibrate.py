@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scale_reasoning.cli.options import Commands, say
-from scale_reasoning.cli.report import RUN, read_all_cells, write_text
+from scale_reasoning.cli.output import add_format, choose_format, make_writers, write_text
+from scale_reasoning.cli.runs import RUN, choose_names, read_all_cells
 from scale_reasoning.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--loss", type=float, default=0.05, metavar="SHARE", help="default 0.05")
     parser.add_argument("--confidence", type=float, default=0.9, metavar="SHARE", help="default 0.9")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the policy there, for example policy.toml")
-    parser.add_argument("--format", choices=("md", "json"), default="md", help="default md")
+    add_format(parser, formats=("terminal", "md", "json"))
     parser.set_defaults(run=run)
 
 
@@ -45,11 +46,11 @@ def run(args: argparse.Namespace) -> int:
             raise ConfigError(f"{flag} {share:g}: must be above 0 and below 1")
     if args.out is not None and args.out.exists():
         raise ConfigError(f"--out {args.out}: it exists already; name another file, or remove it")
-    numbered = read_all_cells(args.runs)
+    numbered = read_all_cells(choose_names(args.runs, "calibrate"))
     _refuse_tunings({cell.run for _, cell in numbered})
     grid = find_grid(numbered)
     found = calibrate(grid.list_losses(), args.loss, args.confidence, several=grid.several)
-    write_text(_render(found, grid, args.format), None)
+    write_text(_render(found, grid, choose_format(args.format)), None)
     if found.chosen is None:
         return 1
     if args.out is not None:
@@ -71,7 +72,7 @@ def _render(found: Calibration, grid: Grid, format: str) -> str:  # noqa: A002 -
     import msgspec
 
     from scale_reasoning.report.compare import compare
-    from scale_reasoning.report.formats import NOTHING, WRITERS, Column, percent
+    from scale_reasoning.report.formats import NOTHING, Column, percent
     from scale_reasoning.report.formats import Grid as Table
 
     if format == "json":
@@ -86,7 +87,7 @@ def _render(found: Calibration, grid: Grid, format: str) -> str:  # noqa: A002 -
         lines.append([str(each.row), f"{each.value:g}", percent(each.loss), f"{each.p_value:.4f}", verdict, tokens])
     heads = ("row", grid.number.option, "loss", "p", "certified", "Tok / all System 2")
     columns = [Column(name=name, number=name != "certified") for name in heads]
-    return WRITERS["md"](Table(columns=columns, rows=lines, notes=_explain(found, grid)))
+    return make_writers()[format](Table(columns=columns, rows=lines, notes=_explain(found, grid)))
 
 
 def _explain(found: Calibration, grid: Grid) -> list[str]:

@@ -25,7 +25,7 @@ from scale_reasoning.strategies import flags as strategy_flags
 FILE = "scale.toml"
 URL, MODEL = "OPENAI_BASE_URL", "SCALE_MODEL"
 NOT_DEFAULTS = frozenset(
-    {"help", "version", "resume", "dry-run", "from", "take-from", "run", "show", "answer", "shard", "policy"}
+    {"help", "version", "resume", "dry-run", "from", "take-from", "run", "show", "answer", "shard", "policy", "name"}
     | {"out", "html", "plot", "push", "overwrite", "trust-manifest", "allow-test-split"}
 )
 """Flags that say what one command is about, or allow something this once."""
@@ -48,6 +48,7 @@ IN_A_FOLDER = (
     | STRATEGY - {"prompts"}
     | {"model", "base-url", "seed", "samples", "limit", "data-dir", "split", "level", "problem-field", "answer-field"}
     | {"grader", "max-tokens-total", "max-cost", "denominator", "answers", "format", "quiet", "json", "no-browser"}
+    | {"compact", "size", "no-title", "no-caption"}
 )
 """What the file of a folder may set; URLs only of this machine."""
 OCTET = r"(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])"

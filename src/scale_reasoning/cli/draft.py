@@ -32,6 +32,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--attempts-in-flight", type=options.read_number(1), metavar="N", help="attempts at a time")
     parser.add_argument("--dry-run", action="store_true", help="print the most that it would cost; write nothing")
     parser.add_argument("--trust-manifest", action="store_true", help="send keys to the servers that RUN names")
+    options.add_name(parser)
     options.add_caps(parser)
     options.add_model(parser)
     parser.set_defaults(run=run)
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     with reading(folder) as store:
         problems = {cell.dataset.name: store.problems(cell.dataset.name) for cell in new.cells}
-    start_from([folder], args.out, running.prepare_stored(new), problems)
+    start_from([folder], args.out, running.date(running.prepare_stored(new), flags.name), problems)
     again, after = f"scale eval --resume {args.out}", f"scale report --assessor {args.out}"
     with resume(args.out) as store:
         return running.work(flags, store, again=again, after=after)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,8 +97,7 @@ def _start(manifest: Manifest, title: str, flags: RunFlags, take_from: Sequence[
     if flags.dry_run:
         print(estimate.estimate(manifest, problems))
         return 0
-    time = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    out = flags.out or Path("runs") / f"{title}-{time}"
+    out = flags.out or running.choose_folder(flags.name or title)
     if not take_from:
         with create(out, manifest, problems) as store:
             return _work(flags, store)
@@ -127,7 +125,7 @@ def _resume(folder: Path, what: Sequence[str], flags: RunFlags) -> int:
     if flags.dry_run:
         print(estimate.estimate_rest(folder))
         return 0
-    with running.open_resumed(folder) as store:
+    with running.open_resumed(folder, flags.name) as store:
         return _work(flags, store)
 
 

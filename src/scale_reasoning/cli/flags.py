@@ -76,6 +76,7 @@ class RunFlags:
     max_tokens_total: int | None = None
     max_cost: float | None = None
     prices: str | None = None
+    name: str | None = None
 
     def list_fixed(self) -> list[tuple[str, str, Any]]:
         """The given values that a resume cannot change: part of the manifest (run, dataset, model), key, value."""

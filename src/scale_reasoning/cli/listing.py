@@ -7,11 +7,14 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from scale_reasoning.cli import recipes
 from scale_reasoning.cli.fetch import list_models
 from scale_reasoning.cli.options import Commands
+from scale_reasoning.cli.output import choose_format, make_writers
+from scale_reasoning.cli.runs import find_default, look_at_all, tabulate_runs
 from scale_reasoning.datasets import ABOUT, DATASETS
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.profiles import ModeProfile, list_families
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
 LINE = 140
 """Characters of a line where there is no terminal."""
+RUNS = "runs"
 KINDS = {"strategies": "strategy", "allocators": "allocator", "assessors": "assessor"}
 """The tables that can be listed, by the word of the command line."""
 
@@ -32,7 +36,8 @@ KINDS = {"strategies": "strategy", "allocators": "allocator", "assessors": "asse
 def add(commands: Commands) -> None:
     """Adds the verb."""
     parser = commands.add_parser("list", help="list what there is to choose from")
-    parser.add_argument("what", choices=[*MADE, *KINDS])
+    parser.add_argument("what", choices=[*MADE, *KINDS, RUNS])
+    parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help="of runs (default: runs)")
     parser.add_argument("--show", metavar="NAME", help="print one recipe")
     parser.set_defaults(run=run)
 
@@ -46,10 +51,23 @@ def run(args: argparse.Namespace) -> int:
             raise ConfigError(f"--show {args.show}: only recipes can be shown: scale list recipes --show NAME")
         print(recipes.read_text(args.show), end="")
         return 0
+    if args.what == RUNS:
+        return _list_runs(args.folder)
+    if args.folder is not None:
+        raise ConfigError(f"{args.folder}: only runs are in a folder: scale list runs FOLDER")
     table = MADE[args.what]() if args.what in MADE else list_table(_find_table(args.what))
     Console(highlight=False, width=None if sys.stdout.isatty() else LINE).print(table)
     if args.what == "recipes":
         print(recipes.HOW)
+    return 0
+
+
+def _list_runs(folder: Path | None) -> int:
+    """Prints what the runs in a folder are."""
+    from scale_reasoning.runs.finding import find_runs
+
+    found = look_at_all(find_runs(folder or find_default("list runs")))
+    print(make_writers()[choose_format(None)](tabulate_runs(found)), end="")
     return 0
 
 

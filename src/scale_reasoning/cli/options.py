@@ -18,7 +18,7 @@ from scale_reasoning.errors import ConfigError
 from scale_reasoning.profiles import EFFORTS
 from scale_reasoning.runs import shard as shards
 from scale_reasoning.runs.like import find_preset, list_presets
-from scale_reasoning.runs.manifest import DatasetSpec
+from scale_reasoning.runs.manifest import MOST_NAME, DatasetSpec
 from scale_reasoning.servers import find_server
 from scale_reasoning.strategies import STRATEGIES, Flag, flags
 from scale_reasoning.types import JSON
@@ -168,6 +168,7 @@ def add_run(parser: argparse.ArgumentParser, *, several: bool = False, folder: s
     """Adds the flags of the verbs that make a run; `folder` is the name of the one for the run's folder."""
     add = parser.add_argument
     add(folder, dest="out", type=Path, metavar="RUN", help="the run's folder (default runs/NAME-TIME)")
+    add_name(parser)
     add("--samples", type=int, metavar="N", help="attempts per problem (default 8); vote's chains: --set samples=N")
     add("--limit", type=int, metavar="N", help="the first N problems of each dataset")
     add("--data-dir", metavar="DIR", help="read DIR/NAME.jsonl instead of the Hub")
@@ -187,6 +188,12 @@ def add_run(parser: argparse.ArgumentParser, *, several: bool = False, folder: s
     add_caps(parser)
     add_strategy(parser, without=NOT_OF_RUNS, several=several)
     add_model(parser)
+
+
+def add_name(parser: argparse.ArgumentParser) -> None:
+    """Adds the flag that names a run for people."""
+    parser.add_argument("--name", type=_read_name, metavar="TEXT", help="name of the run in reports; with --resume, a "
+                        "new one")  # fmt: skip
 
 
 def add_caps(parser: argparse.ArgumentParser) -> None:
@@ -279,6 +286,13 @@ def read_number(least: int) -> Callable[[str], int]:
         return int(text)
 
     return read
+
+
+def _read_name(text: str) -> str:
+    name = " ".join(text.split())
+    if not name or len(name) > MOST_NAME or not name.isprintable():
+        raise argparse.ArgumentTypeError(f"{text[:MOST_NAME]!r}: must be 1 to {MOST_NAME} printable characters")
+    return name
 
 
 def _read_in_flight(text: str) -> InFlight:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scale_reasoning.cli.costs import add_prices, read_prices_flag
 from scale_reasoning.cli.options import Commands, add_denominator, add_truth, say
-from scale_reasoning.cli.report import RUN, read_all_cells, split_name
+from scale_reasoning.cli.runs import RUNS, choose_names, find_default, read_all_cells, split_name
 from scale_reasoning.errors import ConfigError
 
 if TYPE_CHECKING:
     from scale_reasoning.report.cost import Costing
+    from scale_reasoning.report.plots import Drawn, Frame
 
+SMALLEST, LARGEST = 1.5, 20.0
+"""Inches of a side of a plot."""
 KINDS = {
     "budget": "accuracy by System 2 token limit, or by thinking budget",
     "tau": "accuracy, tokens and hard share by tau",
@@ -41,7 +45,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "kind", choices=(*KINDS, RELIABILITY, LOSS), metavar="KIND", help=", ".join([*KINDS, RELIABILITY, LOSS])
     )
-    parser.add_argument("runs", nargs="+", metavar="RUN", help=RUN)
+    parser.add_argument("runs", nargs="*", metavar="RUN", help=RUNS)
     parser.add_argument(
         "--out",
         type=Path,
@@ -54,6 +58,10 @@ def add(commands: Commands) -> None:
     parser.add_argument("--x", choices=("tokens", "cost"), default="tokens", help="of frontier: the x axis (default "
                         "tokens); cost: at --prices, or else 2 x active parameters x tokens")  # fmt: skip
     add_prices(parser, "for --x cost")
+    parser.add_argument("--size", type=_read_size, metavar="WxH", help="inches, e.g. 3.4x2.4 (default: 3.3 wide, as "
+                        "high as needed)")  # fmt: skip
+    parser.add_argument("--no-title", action="store_true", help="for a paper, whose caption has it")
+    parser.add_argument("--no-caption", action="store_true", help="for a paper; the caption is printed on stderr")
     add_denominator(parser)
     add_truth(parser)
     parser.set_defaults(run=run)
@@ -65,25 +73,34 @@ def run(args: argparse.Namespace) -> int:
 
     if args.out is not None and args.out.exists():
         raise ConfigError(f"--out {args.out}: File exists")
-    file = args.out or split_name(args.runs[0])[0] / f"{args.kind}.png"
-    names = list(dict.fromkeys(args.runs))
+    folders = args.runs or ([] if args.kind == LOSS else [str(find_default("plot"))])
+    if not folders:
+        raise ConfigError("plot loss: name the folder of a fine-tuned model, which scale sft made")
+    file = args.out or split_name(folders[0])[0] / f"{args.kind}.png"
+    names = list(dict.fromkeys(args.runs)) if args.kind == LOSS else choose_names(args.runs, "plot")
     costing = _read_costing(args)
     if args.kind == LOSS:
-        draw_loss([Path(name) for name in names], file)
-        print(file, flush=True)
+        _end(args, draw_loss([Path(name) for name in names], file, _make_frame(args)), file)
         return 0
     if args.kind == RELIABILITY:
-        return _draw_reliability(names, file, args.truth)
+        return _draw_reliability(args, names, file)
     if args.truth is not None:
         raise ConfigError(f"--truth {args.truth}: belongs to {RELIABILITY}")
     numbered = read_all_cells(names)
     rows, cells = [row for row, _ in numbered], [cell for _, cell in numbered]
-    papers = draw(
-        args.kind, cells, file, rows=rows, denominator=args.denominator, with_paper=args.with_paper, costing=costing
+    drawn = draw(
+        args.kind,
+        cells,
+        file,
+        rows=None if args.no_caption else rows,  # a paper has no use for the numbers of rows
+        denominator=args.denominator,
+        with_paper=args.with_paper,
+        costing=costing,
+        frame=_make_frame(args),
     )
-    if args.with_paper and not papers:
+    if args.with_paper and not drawn.with_paper:
         say("the paper has no such numbers for these models on these datasets")
-    print(file, flush=True)
+    _end(args, drawn, file)
     pending = any(outcome.pending for cell in cells for outcome in cell.outcomes)
     return 1 if pending or any(len(cell.outcomes) < cell.planned for cell in cells) else 0
 
@@ -103,12 +120,35 @@ def _read_costing(args: argparse.Namespace) -> Costing | None:
     return Costing(prices=read_prices_flag(args.prices))
 
 
-def _draw_reliability(names: Sequence[str], file: Path, truth: str | None) -> int:
+def _make_frame(args: argparse.Namespace) -> Frame:
+    from scale_reasoning.report.plots import Frame
+
+    size = {} if args.size is None else dict(zip(("width", "height"), args.size, strict=True))
+    return Frame(title=not args.no_title, caption=not args.no_caption, **size)
+
+
+def _end(args: argparse.Namespace, drawn: Drawn, file: Path) -> None:
+    """Prints the file's path, and the caption if the plot is without it."""
+    if args.no_caption:
+        say(f"caption: {drawn.caption}")
+    print(file, flush=True)
+
+
+def _read_size(text: str) -> tuple[float, float]:
+    match = re.fullmatch(r"([0-9]{1,2}(?:\.[0-9]+)?)x([0-9]{1,2}(?:\.[0-9]+)?)", text)
+    sides = tuple(map(float, match.groups())) if match else ()
+    if len(sides) != 2 or not all(SMALLEST <= side <= LARGEST for side in sides):
+        raise argparse.ArgumentTypeError(f"{text!r}: must be WxH in inches, each from {SMALLEST} to {LARGEST}, such as "
+                                         "3.4x2.4")  # fmt: skip
+    return sides
+
+
+def _draw_reliability(args: argparse.Namespace, names: Sequence[str], file: Path) -> int:
     from scale_reasoning.cli.assessed import read_all_assessed
     from scale_reasoning.report.assessors.truths import SYSTEM2
     from scale_reasoning.report.plots import draw_reliability
 
-    cells = read_all_assessed(names, truth or SYSTEM2)
-    draw_reliability(cells, file, truth or SYSTEM2)
-    print(file, flush=True)
+    truth = args.truth or SYSTEM2
+    cells = read_all_assessed(names, truth)
+    _end(args, draw_reliability(cells, file, truth, _make_frame(args)), file)
     return 1 if any(each.found.pending for each in cells if each.found.assessors) else 0

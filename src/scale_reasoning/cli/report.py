@@ -1,33 +1,35 @@
 """`scale report`: tables of stored runs on stdout or in a file.
 
-Decides which cells are shown, how FOLDER:N is read, and the exit codes; report decides numbers and layouts.
+Decides which cells are shown and the exit codes; report decides numbers and layouts.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
-import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from scale_reasoning.cli.costs import add_prices, read_prices_flag
 from scale_reasoning.cli.options import Commands, add_answers, add_denominator, add_truth, say
+from scale_reasoning.cli.output import add_output, choose_format, make_writers, write_text
+from scale_reasoning.cli.runs import (
+    RUNS,
+    NumberedCell,
+    choose_names,
+    list_runs_of,
+    read_all_cells,
+    read_problems,
+    split_name,
+)
 from scale_reasoning.cli.trained import add_tuned, find_trained
 from scale_reasoning.errors import ConfigError
 
 if TYPE_CHECKING:
     from scale_reasoning.report.cost import Costing
     from scale_reasoning.report.metrics import Cell, Summary
-    from scale_reasoning.strategies.solving import Answers
-    from scale_reasoning.types import Problem
 
-NumberedCell: TypeAlias = "tuple[int, Cell]"
-"""A cell and its row in the report of its run."""
-RUN = "a run's folder, or FOLDER:N for row N of its report"
-FORMATS = ("md", "latex", "html", "csv", "json")
 LAYOUTS = ("auto", "table1", "table2", "table3", "cells")
 MOST_NAMED = 12
 """Problems named in a line on a terminal by `--losses`."""
@@ -41,8 +43,11 @@ def add(commands: Commands) -> None:
         description="Accuracy, tokens and routing of stored runs, with intervals and denominators. Exit codes: 0 done, "
         "1 attempts are pending (the table says how many), 2 usage or configuration.",
     )
-    parser.add_argument("runs", nargs="+", metavar="RUN", help=RUN)
-    parser.add_argument("--format", choices=FORMATS, default="md", help="default md")
+    parser.add_argument("runs", nargs="*", metavar="RUN", help=RUNS)
+    add_output(parser)
+    parser.add_argument(
+        "--compact", action="store_true", help="accuracies and tokens alone, short, for a narrow column"
+    )
     parser.add_argument(
         "--layout",
         choices=LAYOUTS,
@@ -70,7 +75,6 @@ def add(commands: Commands) -> None:
         help="how well difficulties predict that System 1 fails, per assessor, of a run that scale draft made",
     )
     add_truth(parser)
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write there; an existing file is an error")
     parser.set_defaults(run=report)
 
 
@@ -80,6 +84,8 @@ def report(args: argparse.Namespace) -> int:
     from scale_reasoning.report.cost import choose_costing
     from scale_reasoning.report.tables import render
 
+    args.names = choose_names(args.runs, "report")
+    args.format = choose_format(args.format, args.out)
     if args.tuned and args.layout != "table3":
         raise ConfigError("--tuned: belongs to --layout table3")
     if args.assessor:
@@ -90,18 +96,31 @@ def report(args: argparse.Namespace) -> int:
         raise ConfigError(f"--truth {args.truth}: belongs to --assessor")
     if args.losses:
         return _report_losses(args)
+    _check_compact(args)
     prices = read_prices_flag(args.prices)
-    numbered = read_all_cells(args.runs, args.answers)
+    numbered = read_all_cells(args.names, args.answers)
     costing = choose_costing([cell for _, cell in numbered], prices)
     summaries = _summarise(args, numbered, costing)
     papers = paper.find_counterparts(summaries) if args.with_paper else ()
     if args.with_paper and not papers:
         say("the paper has no numbers for these models on these datasets")
-    write_text(render([*summaries, *papers], args.format, args.layout), args.out)
+    writers = make_writers(args.out)
+    text = render([*summaries, *papers], args.format, args.layout, compact=args.compact, writers=writers)
+    if args.format == "terminal" and (listed := list_runs_of(numbered)) is not None:
+        text = f"{writers['terminal'](listed)}\n{text}"
+    write_text(text, args.out)
     for folder in dict.fromkeys(folder for folder, row in map(split_name, args.runs) if row is None):
-        _print_savings(folder, [cell for _, cell in numbered if cell.run == str(folder)])
+        if str(folder) in args.names:  # a run itself, not a folder of runs
+            _print_savings(folder, [cell for _, cell in numbered if cell.run == str(folder)])
     _say_tunings({cell.run for _, cell in numbered})
     return 1 if any(summary.pending for summary in summaries) else 0
+
+
+def _check_compact(args: argparse.Namespace) -> None:
+    """Raises ConfigError for `--compact` where there is nothing to shorten."""
+    if args.compact and (args.format == "json" or args.layout == "cells"):
+        what = "--format json" if args.format == "json" else "--layout cells"
+        raise ConfigError(f"--compact: {what} has every number; leave out one of the two")
 
 
 def _summarise(args: argparse.Namespace, numbered: Sequence[NumberedCell], costing: Costing | None) -> list[Summary]:
@@ -131,13 +150,13 @@ def _report_losses(args: argparse.Namespace) -> int:
     from scale_reasoning.report.losses_table import render_losses
 
     refuse_flags_of_tables(args, "--losses")
-    numbered = read_all_cells(args.runs, args.answers)
+    numbered = read_all_cells(args.names, args.answers)
     _refuse_other_problems([cell for _, cell in numbered])
     found = find_losses(numbered)
     if not found.losses:
         raise ConfigError("--losses needs rows of chain of thought and of SCALE: name runs that have them")
-    on_terminal = args.out is None and sys.stdout.isatty()
-    write_text(render_losses(found, args.format, most=MOST_NAMED if on_terminal else None), args.out)
+    most = MOST_NAMED if args.format == "terminal" else None
+    write_text(render_losses(found, args.format, most=most, writers=make_writers(args.out)), args.out)
     if args.format == "csv":
         for note in found.missing:
             say(note)
@@ -146,7 +165,8 @@ def _report_losses(args: argparse.Namespace) -> int:
 
 def refuse_flags_of_tables(args: argparse.Namespace, flag: str) -> None:
     """Raises ConfigError for flags of the tables of rows together with a flag that has its own table."""
-    usual: dict[str, object] = {"layout": "auto", "denominator": "planned", "with_paper": False, "prices": None}
+    usual: dict[str, object] = {"layout": "auto", "denominator": "planned", "with_paper": False, "prices": None,
+                               "compact": False}  # fmt: skip
     if given := [f"--{name.replace('_', '-')}" for name, value in usual.items() if getattr(args, name) != value]:
         raise ConfigError(f"{flag} has its own table, so leave out {', '.join(given)}")
 
@@ -196,55 +216,3 @@ def _print_savings(folder: Path, cells: Sequence[Cell]) -> None:
         f"{folder}: {calls:,} calls of {tokens:,} new tokens were answered, {paid.calls:,} of {paid.tokens:,} "
         f"paid for: {1 - paid.tokens / max(tokens, 1):.0%} of the tokens saved by sharing"
     )
-
-
-def read_all_cells(names: Sequence[str], answers: Answers | None = None) -> list[NumberedCell]:
-    """The cells of several FOLDER or FOLDER:N, each once; `answers` reads and grades their answers again."""
-    found = {(cell.run, row, cell.dataset): (row, cell) for name in names for row, cell in read_cells(name, answers)}
-    return list(found.values())
-
-
-def read_cells(name: str, answers: Answers | None = None) -> list[NumberedCell]:
-    """The cells of FOLDER with their rows in its report, or those of FOLDER:N, row N on every dataset that has it.
-
-    Raises ConfigError for a row that the report does not have, StoreError for a folder that is no run.
-    """
-    from scale_reasoning.report.rows import number_rows
-    from scale_reasoning.runs.cells import cells_of
-    from scale_reasoning.runs.regrade import regrade_cells
-
-    folder, number = split_name(name)
-    cells = cells_of(folder) if answers is None else regrade_cells(folder, answers)
-    numbered = list(zip(number_rows(cells), cells, strict=True))
-    chosen = [(row, cell) for row, cell in numbered if number in (None, row)]
-    if not chosen:
-        raise ConfigError(f"{name}: the report of {folder} has rows 1 to {max(row for row, _ in numbered)}")
-    return chosen
-
-
-def split_name(name: str) -> tuple[Path, int | None]:
-    """FOLDER or FOLDER:N as a folder and a row. An existing folder whose name ends with :N is a folder."""
-    folder, colon, number = name.rpartition(":")
-    if not (folder and colon) or not re.fullmatch("[0-9]{1,6}", number) or Path(name).exists():
-        return Path(name), None
-    return Path(folder), int(number)
-
-
-def read_problems(cell: Cell) -> list[Problem]:
-    """The problems that a cell's run stores."""
-    from scale_reasoning.runs.store import reading
-
-    with reading(Path(cell.run)) as store:
-        return store.problems(cell.dataset)
-
-
-def write_text(text: str, file: Path | None) -> None:
-    """Prints a text, or writes it to a new file. Raises ConfigError."""
-    if file is None:
-        print(text, end="", flush=True)
-        return
-    try:
-        with file.open("x", encoding="utf-8") as opened:
-            opened.write(text)
-    except OSError as error:
-        raise ConfigError(f"--out {file}: {error.strerror}") from error

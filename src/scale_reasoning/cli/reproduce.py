@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scale_reasoning.cli.options import Commands, add_answers, add_denominator, say
-from scale_reasoning.cli.report import FORMATS, RUN, read_all_cells, write_text
+from scale_reasoning.cli.output import add_output, choose_format, make_writers, write_text
+from scale_reasoning.cli.runs import RUN, choose_names, read_all_cells
 from scale_reasoning.cli.trained import add_tuned, find_trained
 from scale_reasoning.errors import ConfigError
 
@@ -27,11 +28,11 @@ def add(commands: Commands) -> None:
         "gap, and a verdict: compatible, above, below or cannot tell. Exit codes: 0 done, whatever the verdicts, "
         "1 attempts are pending (the table says how many), 2 usage or configuration.",
     )
-    parser.add_argument("runs", nargs="+", metavar="RUN", help=f"{RUN}; several runs make one table")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help=f"{RUN}, or a folder of runs; several make one table")
     parser.add_argument(
         "--table", choices=TABLES, help="of the paper (default: the one that most cells of the runs are of)"
     )
-    parser.add_argument("--format", choices=FORMATS, default="md", help="default md")
+    add_output(parser)
     parser.add_argument(
         "--margin", type=float, default=10, metavar="POINTS", help="of accuracy, up to which the two are compatible "
         "(default 10; tokens: a factor of 1.25)",
@@ -40,7 +41,6 @@ def add(commands: Commands) -> None:
     add_denominator(parser)
     add_answers(parser)
     add_tuned(parser)
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write there; an existing file is an error")
     parser.set_defaults(run=run)
 
 
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     ours = _read_ours(args)
     table = args.table or find_table(ours)
     found = reproduce(ours, table, denominator=args.denominator, margin=args.margin / 100)
-    write_text(render_reproduction(found, args.format), args.out)
+    write_text(render_reproduction(found, choose_format(args.format, args.out), make_writers(args.out)), args.out)
     if args.plot is not None:
         from scale_reasoning.report.plots import draw_reproduction
 
@@ -83,7 +83,7 @@ def _read_ours(args: argparse.Namespace) -> list[Ours]:
     from scale_reasoning.report.paper_cells import Ours
     from scale_reasoning.report.training import mark_training, note_trained
 
-    numbered = read_all_cells(args.runs, args.answers)
+    numbered = read_all_cells(choose_names(args.runs, "reproduce"), args.answers)
     cells = [cell for _, cell in numbered]
     trained = find_trained(cells, args.tuned)
     for note in note_trained(trained):

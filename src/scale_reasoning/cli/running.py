@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,7 +43,9 @@ ATTEMPTS_IN_FLIGHT = 1024
 
 
 def prepare_new(flags: RunFlags, manifest: Manifest) -> tuple[Manifest, dict[str, tuple[Problem, ...]]]:
-    """The manifest of a new run, resolved, and its problems; servers say what they are, and which model they have."""
+    """The manifest of a new run, resolved, with its name and date, and its problems; servers say what they are, and
+    which model they have.
+    """
     if not flags.dry_run:
         manifest = name_served(flags, manifest)
     read_caps(flags, manifest)
@@ -51,7 +55,22 @@ def prepare_new(flags: RunFlags, manifest: Manifest) -> tuple[Manifest, dict[str
         # A dry run asks no server what it is.
         servers: Mapping[str, str] = {} if flags.dry_run else manifest.resolved["servers"]
         _require_policy(flags.strategy.policy, manifest, servers)
-    return manifest, problems
+    return date(manifest, flags.name), problems
+
+
+def date(manifest: Manifest, name: str | None) -> Manifest:
+    """The manifest of a run that begins now, with its name."""
+    from scale_reasoning.runs.finding import write_now
+
+    return replace(manifest, name=name, created=write_now())
+
+
+def choose_folder(title: str) -> Path:
+    """The folder of a new run where none is named: in `runs`, after its name or title and the time."""
+    from scale_reasoning.runs.finding import RUNS
+
+    words = "-".join(re.findall(r"[\w.]+", title)).strip(".") or "run"
+    return RUNS / f"{words}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
 
 
 def _require_policy(file: Path, manifest: Manifest, servers: Mapping[str, str]) -> None:
@@ -77,12 +96,17 @@ def _prepare(manifest: Manifest) -> tuple[Manifest, dict[str, tuple[Problem, ...
 
 
 @contextmanager
-def open_resumed(folder: Path) -> Generator[Store]:
-    """The store of a run to resume. Raises ConfigError when code or data of the run have changed since it began."""
+def open_resumed(folder: Path, name: str | None = None) -> Generator[Store]:
+    """The store of a run to resume, with a new name if one is given.
+
+    Raises ConfigError when code or data of the run have changed since it began.
+    """
     from scale_reasoning.runs.store import resume
 
     with resume(folder) as store:
         require_unchanged_code(folder, store.manifest)
+        if name is not None:
+            store.rename(name)
         yield store
 
 

@@ -125,7 +125,7 @@ def _resume(flags: SynthFlags) -> int:
         lines = [estimate.estimate_rest(flags.folder), *describe_target(settings, len(filtered.funnel.kept))]
         print("\n".join(lines))
         return 0
-    with running.open_resumed(flags.folder) as store:
+    with running.open_resumed(flags.folder, flags.run.name) as store:
         store.remember(settings.to_json())
         return _make(flags, settings, store, filtered)
 

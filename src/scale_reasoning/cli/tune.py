@@ -13,6 +13,7 @@ from scale_reasoning.cli import chosen, estimate, options, running
 from scale_reasoning.cli.flags import RunFlags
 from scale_reasoning.cli.manifest import make_manifest, require_unchanged
 from scale_reasoning.cli.options import Commands, say
+from scale_reasoning.cli.output import add_format
 from scale_reasoning.cli.reach import make_connections
 from scale_reasoning.cli.tuned import finish
 from scale_reasoning.errors import ConfigError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from scale_reasoning.tuning.drops import Standing
     from scale_reasoning.types import Problem
 
+FORMATS = ("terminal", "md", "json")
 HOLD_OUT, MARGIN = 1 / 3, 2.0
 """The share of the problems that is held out, and the points of accuracy that fewer tokens may cost."""
 
@@ -43,7 +45,7 @@ class TuneFlags:
     margin: float | None
     policy_file: Path | None
     plot: Path | None
-    format: Literal["md", "json"]
+    format: Literal["terminal", "md", "json"] | None
 
 
 def add(commands: Commands) -> None:
@@ -66,7 +68,7 @@ def add(commands: Commands) -> None:
         "with [[strategies]] as in a recipe; or name each with --strategy")  # fmt: skip
     add("--out", dest="policy_file", type=Path, metavar="FILE", help="write the choice there, for example policy.toml")
     add("--plot", type=Path, metavar="FILE", help="draw accuracy by tokens of the finalists: .png, .svg or .pdf")
-    add("--format", choices=("md", "json"), default="md", help="default md")
+    add_format(parser, formats=FORMATS)
     options.add_run(parser, several=True, folder="--run")
     parser.set_defaults(run=run)
 
@@ -130,8 +132,6 @@ def _refuse_others(flags: TuneFlags) -> None:
 
 
 def _start(flags: TuneFlags, dataset: str) -> int:
-    from datetime import UTC, datetime
-
     from scale_reasoning.runs.folder import MANIFEST
     from scale_reasoning.runs.store import create
 
@@ -142,8 +142,8 @@ def _start(flags: TuneFlags, dataset: str) -> int:
     if flags.run.dry_run:
         print(_estimate(manifest, problems))
         return 0
-    time = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    with create(out or Path("runs") / f"tune-{Path(dataset).stem}-{time}", manifest, problems) as store:
+    folder = out or running.choose_folder(flags.run.name or f"tune-{Path(dataset).stem}")
+    with create(folder, manifest, problems) as store:
         return _work(flags, store)
 
 
@@ -156,7 +156,7 @@ def _resume(flags: TuneFlags, folder: Path) -> int:
     if flags.run.dry_run:
         print(estimate.estimate_rest(folder))
         return 0
-    with running.open_resumed(folder) as store:
+    with running.open_resumed(folder, flags.run.name) as store:
         return _work(flags, store)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from scale_reasoning.cli.options import say
-from scale_reasoning.cli.report import write_text
+from scale_reasoning.cli.output import choose_format, make_writers, write_text
 
 if TYPE_CHECKING:
     from scale_reasoning.runs.manifest import Manifest
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def finish(
     store: Store,
     standing: Standing,
-    format: Literal["md", "json"],  # noqa: A002 - the flag's name
+    format: Literal["terminal", "md", "json"] | None,  # noqa: A002 - the flag's name
     *,
     policy_file: Path | None,
     plot: Path | None,
@@ -29,7 +29,7 @@ def finish(
     from scale_reasoning.tuning.table import render, tabulate
 
     tuned = tabulate(read_outcomes(store), read_order(store), store.manifest, standing)
-    write_text(render(tuned, format), None)
+    write_text(render(tuned, choose_format(format), make_writers()), None)
     if policy_file is not None and tuned.chosen is not None:
         _write_policy(policy_file, tuned, store.manifest)
         say(f"wrote {policy_file}: scale solve --policy {policy_file}")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scale_reasoning.cli.options import Commands, say
+from scale_reasoning.cli.runs import find_default
 from scale_reasoning.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ def add(commands: Commands) -> None:
         description="Serves stored runs as pages until Ctrl-C, and opens the browser where there is one; a run in "
         "progress updates by itself. Exit codes: 0 done, 2 usage or configuration, 130 Ctrl-C.",
     )
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run's folder, or a folder of runs")
+    parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="a run's folder, or a folder of runs "
+                        "(default: runs)")  # fmt: skip
     parser.add_argument("--html", type=Path, metavar="DIR", help="write the pages into a new folder instead")
     parser.add_argument("--host", default="127.0.0.1", help="address to bind (default 127.0.0.1: this machine only)")
     parser.add_argument("--port", type=int, default=0, metavar="N", help="port to bind (default: a free one)")
@@ -42,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"scale view needs {error.name}: pip install 'scale-reasoning[view]'") from error
     if not 0 <= args.port <= 65535:
         raise ConfigError(f"--port {args.port}: must be from 0 (a free one) to 65535")
-    shelf = Shelf(dict.fromkeys(args.runs))
+    shelf = Shelf(dict.fromkeys(args.runs or [find_default("view")]))
     if args.html is None:
         asyncio.run(_serve(shelf, args.host, args.port, browser=not args.no_browser))
         return 0

@@ -103,6 +103,18 @@ def write_thousands(summary: Summary) -> str:
     return text if known is None else f"{known / 1000:.1f}"
 
 
+def write_short_acc(summary: Summary) -> str:
+    """Writes accuracy in percent alone."""
+    return write_acc(summary) if summary.acc is None else percent(summary.acc)
+
+
+def write_short_tok(summary: Summary) -> str:
+    """Writes thousands of response tokens per attempt, of all stages."""
+    if is_from_paper(summary) or summary.tok is None:
+        return write_tok(summary)
+    return f"{summary.tok / 1000:.{1 if summary.tok >= 1000 else 2}f}"
+
+
 def write_tpi(summary: Summary) -> str:
     """Writes response tokens per iteration, of all stages."""
     if is_from_paper(summary) or not summary.steps:

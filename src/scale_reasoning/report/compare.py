@@ -14,6 +14,7 @@ import msgspec
 
 from scale_reasoning.datasets.dataset import normalise_text
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.report.apart import Apart
 from scale_reasoning.report.cost import Costing
 from scale_reasoning.report.formats import plain
 from scale_reasoning.report.intervals import (
@@ -32,6 +33,15 @@ NAMED, LONGEST = 5, 60
 """Problems named in an error, and characters of a name."""
 
 
+class Side(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the two rows: its run, the row's number in the run's report, the run's name and when it was begun."""
+
+    run: str
+    row: int
+    name: str | None
+    created: str | None
+
+
 class Comparison(msgspec.Struct, frozen=True, kw_only=True, rename={"pending_a": "owed_a", "pending_b": "owed_b"}):
     """B against A on one dataset. Shares are in [0, 1]; None is unknown.
 
@@ -41,7 +51,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True, rename={"pending_a":
     reported no response tokens; any makes the ratio unknown. needed: about how many problems a 5 % test needs to find
     this difference with 80 % power. cost_a, cost_b: means per attempt in `cost_unit` on the problems that both
     finished; cost_difference: B - A, cost_ratio: B / A, both paired, with intervals; cost_note: why costs are unknown.
-    pending_a, pending_b: pending attempts; any makes the comparison incomplete.
+    pending_a, pending_b: pending attempts; any makes the comparison incomplete. side_a, side_b, differences: where the
+    rows are, and what differs between them, if the caller says so.
     """
 
     dataset: str
@@ -76,6 +87,9 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True, rename={"pending_a":
     cost_low: float | None = None
     cost_high: float | None = None
     cost_note: str = ""
+    side_a: Side | None = None
+    side_b: Side | None = None
+    differences: Sequence[Apart] = ()
 
 
 def compare(a: Cell, b: Cell, costing: Costing | None = None) -> Comparison:

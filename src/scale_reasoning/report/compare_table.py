@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scale_reasoning.report.compare import Comparison, format_p
+import msgspec
+
+from scale_reasoning.report.apart import Apart
+from scale_reasoning.report.compare import Comparison, Side, format_p
 from scale_reasoning.report.formats import NOTHING, UNKNOWN, Column, Grid, percent, span
+from scale_reasoning.types import JSON
+
+SPARE = ("p", "compared")
+"""Headings of columns that a narrow terminal leaves out first; the verdicts have p too."""
 
 
 def build_grid(comparisons: Sequence[Comparison]) -> Grid:
@@ -14,12 +21,39 @@ def build_grid(comparisons: Sequence[Comparison]) -> Grid:
     costs = [f"{name} [95 %]" for name in ("cost B - A", "cost B / A")]
     costs = costs if any(comparison.cost_unit is not None for comparison in comparisons) else []
     numbers = ["Acc A", "Acc B", "B - A [95 %]", "p", "Tok B / A [95 %]", *costs, "compared"]
-    columns = [*(Column(name=name) for name in texts), *(Column(name=name, number=True) for name in numbers)]
+    columns = [Column(name=name) for name in texts]
+    columns += [Column(name=name, number=True, spare=name in SPARE) for name in numbers]
     legend = "Acc and B - A in %, over the problems that both scored; p: paired t test over problems."
-    notes = [legend, *(f"{comparison.dataset}: {comparison.verdict}" for comparison in comparisons)]
+    notes = [*_note_sides(comparisons), legend]
+    notes += [f"{comparison.dataset}: {comparison.verdict}" for comparison in comparisons]
     notes += _note_costs(comparisons)
     rows = [_write_row(comparison, with_costs=bool(costs)) for comparison in comparisons]
     return Grid(columns=columns, rows=rows, notes=notes)
+
+
+def _note_sides(comparisons: Sequence[Comparison]) -> list[str]:
+    """Which rows A and B are, and what differs between them; once if it is the same on all datasets."""
+    sides = [f"A: {_name(c.side_a)}. B: {_name(c.side_b)}." for c in comparisons if c.side_a and c.side_b]
+    lines = [_write_differences(c.differences) for c in comparisons if c.side_a and c.side_b]
+    if len(set(lines)) > 1:
+        lines = [f"{c.dataset}: {line}" for c, line in zip(comparisons, lines, strict=True)]
+    return [*dict.fromkeys(sides), *dict.fromkeys(lines)]
+
+
+def _name(side: Side) -> str:
+    name = f', "{side.name}"' if side.name else ""
+    return f"row {side.row} of {side.run}{name}{f', begun {side.created[:10]}' if side.created else ''}"
+
+
+def _write_differences(found: Sequence[Apart]) -> str:
+    if not found:
+        return "A and B differ in nothing that their runs record."
+    said = (f"{each.what}: {_write_value(each.a)} → {_write_value(each.b)}" for each in found)
+    return f"From A to B differ {'; '.join(said)}."
+
+
+def _write_value(value: JSON) -> str:
+    return "none" if value is None else value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def _note_costs(comparisons: Sequence[Comparison]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Writes a table of text as Markdown, LaTeX (booktabs), HTML or CSV, and formats its numbers.
+"""A table of text, its best numbers, and its Markdown, HTML and CSV; latex.py has its LaTeX.
 
 Decides escaping: a cell may have any text of a model or a user.
 """
@@ -9,10 +9,13 @@ import csv
 import html
 import io
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Literal, TypeAlias
 
+Best: TypeAlias = Literal["", "high", "low"]
+"""Which number of a column is the best one: the highest, the lowest, or none."""
 NOTHING = "-"
 """Stands for a number that does not exist."""
 UNKNOWN = "unknown"
@@ -21,11 +24,16 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """A heading, below the heading of its group if it has one. Numbers are aligned to the right."""
+    """A heading, below the heading of its group if it has one. Numbers are aligned to the right.
+
+    best: which of its numbers is the best one, if any is. spare: a narrow terminal leaves the column out first.
+    """
 
     name: str
     group: str = ""
     number: bool = False
+    best: Best = ""
+    spare: bool = False
 
     @property
     def flat(self) -> str:
@@ -35,11 +43,35 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grid:
-    """A table of text. Every row has a cell for each column; notes come below."""
+    """A table of text. Every row has a cell for each column; notes come below.
+
+    caption: what the table shows, where a format has a place for it; else it is the first note. blocks: a name for each
+    row; numbers are compared within rows of one name. Empty: all rows are one block. compact: for a narrow place.
+    """
 
     columns: Sequence[Column]
     rows: Sequence[Sequence[str]]
     notes: Sequence[str] = ()
+    caption: str = ""
+    blocks: Sequence[str] = ()
+    compact: bool = False
+
+    def find_best(self) -> set[tuple[int, int]]:
+        """The places (row, column) of the best numbers as they are printed, ties included. A block in which a column
+        has only one number has none.
+        """
+        blocks = self.blocks or [""] * len(self.rows)
+        found: set[tuple[int, int]] = set()
+        for place, column in enumerate(self.columns):
+            for block in dict.fromkeys(blocks) if column.best else ():
+                numbers = {
+                    row: float(match[0])
+                    for row, cells in enumerate(self.rows)
+                    if blocks[row] == block and (match := _NUMBER.match(cells[place]))
+                }
+                best = (max if column.best == "high" else min)(numbers.values(), default=None)
+                found |= {(row, place) for row, number in numbers.items() if number == best and len(numbers) > 1}
+        return found
 
 
 def write_markdown(grid: Grid) -> str:
@@ -61,28 +93,9 @@ def write_markdown(grid: Grid) -> str:
     return "\n".join([*lines, *notes]) + "\n"
 
 
-def write_latex(grid: Grid) -> str:
-    r"""Writes a `table` that needs the booktabs package."""
-    groups = _group_columns(grid)
-    lines = [r"\begin{table}", r"\centering", r"\small"]
-    lines += [rf"\begin{{tabular}}{{{''.join('r' if column.number else 'l' for column in grid.columns)}}}", r"\toprule"]
-    if any(name for name, _ in groups):
-        lines.append(" & ".join(rf"\multicolumn{{{span}}}{{c}}{{{_tex(name)}}}" for name, span in groups) + r" \\")
-        start = 1
-        for name, span in groups:
-            if name:
-                lines.append(rf"\cmidrule(lr){{{start}-{start + span - 1}}}")
-            start += span
-    lines += [" & ".join(_tex(column.name) for column in grid.columns) + r" \\", r"\midrule"]
-    lines += [" & ".join(map(_tex, row)) + r" \\" for row in grid.rows]
-    lines += [r"\bottomrule", r"\end{tabular}"]
-    lines += [rf"\par\smallskip{{\footnotesize {_tex(note)}}}" for note in grid.notes]
-    return "\n".join([*lines, r"\end{table}"]) + "\n"
-
-
 def write_html(grid: Grid) -> str:
     """Writes a small HTML document."""
-    groups = _group_columns(grid)
+    groups = group_columns(grid)
     lines = ["<!doctype html>", '<html lang="en"><meta charset="utf-8"><title>scale report</title>', _STYLE, "<table>"]
     lines.append("<thead>")
     if any(name for name, _ in groups):
@@ -106,20 +119,13 @@ def write_csv(grid: Grid) -> str:
     return text.getvalue()
 
 
-WRITERS: Mapping[str, Callable[[Grid], str]] = {
-    "md": write_markdown,
-    "latex": write_latex,
-    "html": write_html,
-    "csv": write_csv,
-}
-
 _STYLE = (
     "<style>body{font:14px/1.5 sans-serif}table{border-collapse:collapse}thead{border-bottom:1px solid}"
     "td,th{padding:2px 10px;text-align:left}.n{text-align:right;font-variant-numeric:tabular-nums}</style>"
 )
 
 
-def _group_columns(grid: Grid) -> list[tuple[str, int]]:
+def group_columns(grid: Grid) -> list[tuple[str, int]]:
     """The headings of groups with the number of their columns, in order."""
     return [(name, len(list(columns))) for name, columns in groupby(column.group for column in grid.columns)]
 
@@ -142,25 +148,7 @@ def _html(text: str) -> str:
     return html.escape(plain(text))
 
 
-_TEX = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "†": r"\textdagger{}",
-    "‡": r"\textdaggerdbl{}",
-    **{c: "\\" + c for c in "{}$&#_%"},
-}
-
-
-def _tex(text: str) -> str:
-    # LaTeX takes a bracket at the start of a row for the argument of the `\\` before it.
-    return re.sub(r"^\[", "{[}", "".join(_TEX.get(c, c) for c in plain(text)))
-
-
-_NUMBER = re.compile(r"[+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
 def _defuse(text: str) -> str:

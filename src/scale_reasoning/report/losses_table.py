@@ -7,13 +7,16 @@ from typing import cast
 
 import msgspec
 
-from scale_reasoning.report.formats import NOTHING, UNKNOWN, WRITERS, Column, Grid, percent, span
+from scale_reasoning.report.formats import NOTHING, UNKNOWN, Column, Grid, percent, span
 from scale_reasoning.report.losses import FORM, Changed, Loss, Losses
-from scale_reasoning.report.tables import Format, build_flat
+from scale_reasoning.report.tables import build_flat
+from scale_reasoning.report.writers import WRITERS, Format, Writers
 from scale_reasoning.types import JSON
 
 TEXTS = frozenset({"dataset", "model", "lost by", "A", "B"})
 """Headings of columns that are not numbers."""
+SPARE = frozenset({"won % [95 %]", "counted"})
+"""Headings of columns that a narrow terminal leaves out first."""
 LEGEND = (
     "lost: A right and B wrong at the same problem and sample; won: the reverse; net: won - lost in points, with its "
     "paired interval. Both lost and won count chance too; net shows whether there is more. Tok B / A: response tokens. "
@@ -22,7 +25,13 @@ LEGEND = (
 )
 
 
-def render_losses(found: Losses, format: Format, *, most: int | None = None) -> str:  # noqa: A002 - the flag's name
+def render_losses(
+    found: Losses,
+    format: Format,  # noqa: A002 - the flag's name
+    *,
+    most: int | None = None,
+    writers: Writers = WRITERS,
+) -> str:
     """Writes the losses as one text. Notes name at most `most` problems each; JSON and CSV name all.
 
     JSON is an object with Losses' keys; CSV has a line per Loss and no notes.
@@ -31,8 +40,8 @@ def render_losses(found: Losses, format: Format, *, most: int | None = None) -> 
         return msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n"
     if format == "csv":
         rows = [cast("dict[str, JSON]", msgspec.to_builtins(loss)) for loss in found.losses]
-        return WRITERS["csv"](build_flat(rows))
-    return WRITERS[format](build_losses_grid(found, most=most))
+        return writers["csv"](build_flat(rows))
+    return writers[format](build_losses_grid(found, most=most))
 
 
 def build_losses_grid(found: Losses, *, most: int | None = None) -> Grid:
@@ -45,7 +54,7 @@ def build_losses_grid(found: Losses, *, most: int | None = None) -> Grid:
         for title, problems in list_problems(loss)
     ]
     return Grid(
-        columns=[Column(name=name, number=name not in TEXTS) for name in names],
+        columns=[Column(name=name, number=name not in TEXTS, spare=name in SPARE) for name in names],
         rows=[list(write_loss(loss).values()) for loss in found.losses],
         notes=[*notes, *lists, *found.missing],
     )

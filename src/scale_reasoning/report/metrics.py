@@ -26,7 +26,8 @@ Denominator: TypeAlias = Literal["planned", "completed"]
 class Summary(msgspec.Struct, frozen=True, kw_only=True, rename={"pending": "owed", "options": "knobs"}):
     """The metrics of one cell. Shares are in [0, 1]; tokens are means per attempt; None is unknown.
 
-    row: the number of the cell's row in its run's report. label: the options that tell the strategy from others, and
+    run_name, run_created: the name that `--name` gave the run, and when it was begun. row: the number of the cell's row
+    in its run's report. label: the options that tell the strategy from others, and
     `budget_by`: what enforced its thinking budget.
     completed: final attempts. scored: attempts in the denominator of acc. pending: attempts without a final record
     (planned - completed). uncounted: attempts whose server reported no response tokens; any makes the means unknown.
@@ -75,6 +76,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, rename={"pending": "owe
     cost_unit: str | None = None
     cost_note: str = ""
     prices_by_mode: Mapping[str, Price | None] = {}
+    run_name: str | None = None
+    run_created: str | None = None
 
     @property
     def named_options(self) -> dict[str, JSON]:
@@ -146,6 +149,8 @@ def summarise(
     weights = [len(group) if denominator == "completed" else 1 for group in graded]
     return Summary(
         run=cell.run,
+        run_name=cell.name,
+        run_created=cell.created,
         row=row,
         dataset=cell.dataset,
         model=cell.model,

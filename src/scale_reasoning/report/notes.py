@@ -20,15 +20,23 @@ PAPERS_TOKENS = (
 )
 
 
-def write_notes(summaries: Sequence[Summary], *, solve_only: bool = False) -> list[str]:
-    """What the columns, the marks and the unknown numbers of a table mean. `solve_only`: the table has the tokens of
-    responses to sub-problems in one column, the paper's and ours.
+VOTE = f"vote ({ROW})"
+"""What tables call a counted vote."""
+LEGEND = (
+    "Acc in % with its 95 % interval (over problems) and (scored/planned) attempts; Tok, Tpi: response tokens per "
+    "attempt, per iteration; Hard: % of iterations in System 2; row N is FOLDER:N in other commands."
+)
+SHORT_LEGEND = (
+    "Acc in %; Tok (k): thousands of response tokens per attempt; row N is FOLDER:N in other commands. Without "
+    "--compact there are intervals and counts."
+)
+
+
+def write_notes(summaries: Sequence[Summary], *, solve_only: bool = False, vote: str = VOTE) -> list[str]:
+    """What the marks and the unknown numbers of a table mean. `solve_only`: the table has the tokens of responses to
+    sub-problems in one column, the paper's and ours. `vote`: what a counted vote is called.
     """
-    legend = (
-        "Acc in % with its 95 % interval (over problems) and (scored/planned) attempts; Tok, Tpi: response tokens per "
-        "attempt, per iteration; Hard: % of iterations in System 2; row N is FOLDER:N in other commands."
-    )
-    notes = [legend]
+    notes: list[str] = []
     pending = [summary for summary in summaries if summary.pending]
     if pending:
         missing, planned = sum(summary.pending for summary in pending), sum(summary.planned for summary in pending)
@@ -43,8 +51,9 @@ def write_notes(summaries: Sequence[Summary], *, solve_only: bool = False) -> li
         )
     if counted := [summary for summary in summaries if is_counted(summary)]:
         sizes = ", ".join(dict.fromkeys(str(summary.options["samples"]) for summary in counted))
+        row = "cot" if vote == VOTE else "CoT"
         notes.append(
-            f"vote ({ROW}): majority of {sizes} chains of the cot row per vote, without further calls; tokens are the "
+            f"{vote}: majority of {sizes} chains of the {row} row per vote, without further calls; tokens are the "
             "sum over the chains. A tie goes to the answer that came first, a chain without an answer abstains."
         )
     if any(map(is_from_paper, summaries)):
@@ -91,6 +100,18 @@ def note_unreported(summaries: Sequence[Summary]) -> list[str]:
     if all(summary.prompt_tokens is not None and summary.cached_tokens is not None for summary in mine):
         return []
     return [f"prompt, cached, cost: {UNKNOWN} where the server did not report them for every attempt."]
+
+
+def note_runs(summaries: Sequence[Summary]) -> list[str]:
+    """The names of runs and when they were begun, if the summaries are of several runs and one has a name."""
+    runs = {summary.run: summary for summary in summaries if not is_from_paper(summary)}
+    if len(runs) < 2 or not any(summary.run_name for summary in runs.values()):
+        return []
+    return [
+        f"{run}: {', begun '.join(filter(None, (summary.run_name, (summary.run_created or '')[:10])))}."
+        for run, summary in runs.items()
+        if summary.run_name
+    ]
 
 
 def leaves_out(summary: Summary) -> bool:

@@ -8,26 +8,31 @@ from typing import get_args
 
 import msgspec
 
-from scale_reasoning.report.formats import NOTHING, UNKNOWN, WRITERS, Column, Grid, count, percent
+from scale_reasoning.report.formats import NOTHING, UNKNOWN, Column, Grid, count, percent
 from scale_reasoning.report.intervals import ALPHA
 from scale_reasoning.report.notes import LEFT_OUT
 from scale_reasoning.report.paper import PROBLEMS, SAMPLES
 from scale_reasoning.report.reproduce import Line, Measure, Reproduction
-from scale_reasoning.report.tables import Format, build_flat
+from scale_reasoning.report.tables import build_flat
 from scale_reasoning.report.unpaired import FACTOR, Verdict
+from scale_reasoning.report.writers import WRITERS, Format, Writers
 
 NAMES = {"table1": "Table 1", "table2": "Table 2", "figure2": "Figure 2", "table3": "Table 3"}
 HOLDS = "*"
 """Marks a verdict that holds for all lines of the measure together."""
 
 
-def render_reproduction(found: Reproduction, format: Format) -> str:  # noqa: A002 - the flag's name
+def render_reproduction(
+    found: Reproduction,
+    format: Format,  # noqa: A002 - the flag's name
+    writers: Writers = WRITERS,
+) -> str:
     """Writes a reproduction: JSON is an object with all lines, CSV has a line's fields as they are."""
     if format == "json":
         return msgspec.json.format(msgspec.json.encode(_list_fields(found)), indent=2).decode() + "\n"
     if format == "csv":
-        return WRITERS["csv"](build_flat([msgspec.to_builtins(line) for line in found.lines]))
-    return WRITERS[format](build_grid(found))
+        return writers["csv"](build_flat([msgspec.to_builtins(line) for line in found.lines]))
+    return writers[format](build_grid(found))
 
 
 def _list_fields(found: Reproduction) -> dict[str, object]:
@@ -51,7 +56,7 @@ def build_grid(found: Reproduction) -> Grid:
         *(Column(name=name) for name in texts),
         *(Column(name=name, number=True) for name in numbers),
         Column(name="verdict"),
-        *(Column(name=name, number=True) for name in counts),
+        *(Column(name=name, number=True, spare=True) for name in counts),
     ]
     return Grid(columns=columns, rows=[_write_row(line, several=several) for line in found.lines], notes=_note(found))
 

@@ -5,9 +5,8 @@ Decides what is a line and a column. notes.py has the notes below, rows.py the r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import product
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Literal, TypeAlias, cast
 
@@ -20,41 +19,81 @@ from scale_reasoning.report.columns import (
     list_solve_columns,
     write_acc,
     write_hard,
+    write_short_acc,
+    write_short_tok,
     write_thousands,
     write_tok,
     write_tpi,
 )
-from scale_reasoning.report.formats import NOTHING, WRITERS, Column, Grid, percent, span
-from scale_reasoning.report.intervals import Estimate, average_estimates
+from scale_reasoning.report.formats import NOTHING, Column, Grid
+from scale_reasoning.report.lines import (
+    NUMBER,
+    Line,
+    group_lines,
+    list_lead_columns,
+    make_column,
+    mark,
+    name_model,
+    prepare_print,
+    write_average,
+    write_lead,
+    write_numbers,
+)
 from scale_reasoning.report.metrics import Summary, find_swept, flatten
-from scale_reasoning.report.notes import LEFT_OUT, PENDING, leaves_out, note_unreported, write_notes
+from scale_reasoning.report.notes import (
+    LEGEND,
+    SHORT_LEGEND,
+    VOTE,
+    note_runs,
+    note_unreported,
+    write_notes,
+)
 from scale_reasoning.report.paper import BASE, TRAINING, find_papers_model, is_from_paper
-from scale_reasoning.report.rows import identify
+from scale_reasoning.report.titles import title_dataset, title_strategy, write_caption
+from scale_reasoning.report.writers import WRITERS, Format, Writers
 from scale_reasoning.types import JSON
 
-Format: TypeAlias = Literal["md", "latex", "html", "csv", "json"]
 Layout: TypeAlias = Literal["auto", "table1", "table2", "table3", "cells"]
 
-NUMBER = Column(name="row", number=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Style:
+    """printed: with the names that papers have, without what only commands need. compact: short accuracies and tokens,
+    and no other number.
+    """
+
+    printed: bool = False
+    compact: bool = False
 
 
-def render(summaries: Sequence[Summary], format: Format, layout: Layout = "auto") -> str:  # noqa: A002 - the flag's name
+def render(
+    summaries: Sequence[Summary],
+    format: Format,  # noqa: A002 - the flag's name
+    layout: Layout = "auto",
+    *,
+    compact: bool = False,
+    writers: Writers = WRITERS,
+) -> str:
     """Writes the summaries as one text.
 
     "table1": a line per strategy and model, columns Acc, Tpi, Tok per dataset and, for several datasets, the average
     Acc. "table2": a line per value of the swept options, columns Acc, Tok, Hard per dataset. "table3": a line per model
     and training, columns Acc and Tok in thousands per dataset, for summaries that training.mark_training made. "cells":
     a line per summary, with every number. "auto": table2 if options of one strategy differ, table1 for several
-    strategies, models or datasets, else cells. JSON is a list of all summaries in every layout; so is CSV in "auto" and
-    "cells".
+    strategies, models or datasets, else cells; table1 instead of cells in LaTeX and where `compact`. JSON is a list of
+    all summaries in every layout; so is CSV in "auto" and "cells". `compact` leaves only short accuracies and tokens.
     """
     if format == "json":
         return msgspec.json.format(msgspec.json.encode(build_rows(summaries)), indent=2).decode() + "\n"
-    if format == "csv" and layout in {"auto", "cells"}:
-        return WRITERS["csv"](build_flat(build_rows(summaries)))
-    chosen = _choose_layout(summaries) if layout == "auto" else layout
+    if format == "csv" and layout in {"auto", "cells"} and not compact:
+        return writers["csv"](build_flat(build_rows(summaries)))
+    style = Style(printed=format == "latex", compact=compact)
+    chosen = _choose_layout(summaries, style) if layout == "auto" else layout
     build = {"table1": _build_table1, "table2": _build_table2, "table3": _build_table3, "cells": _build_cells}[chosen]
-    return WRITERS[format](build(summaries))
+    grid = build(summaries, style)
+    if format in {"md", "html"}:  # a terminal gets a list of the runs, a paper has no use for their names
+        grid = replace(grid, notes=[*grid.notes, *note_runs(summaries)])
+    return writers[format](grid)
 
 
 def build_rows(summaries: Sequence[Summary]) -> list[dict[str, JSON]]:
@@ -62,11 +101,11 @@ def build_rows(summaries: Sequence[Summary]) -> list[dict[str, JSON]]:
     return [cast("dict[str, JSON]", msgspec.to_builtins(summary, str_keys=True)) for summary in summaries]
 
 
-def _choose_layout(summaries: Sequence[Summary]) -> Literal["table1", "table2", "cells"]:
+def _choose_layout(summaries: Sequence[Summary], style: Style) -> Literal["table1", "table2", "cells"]:
     if len({summary.strategy for summary in summaries}) == 1 and _find_swept(summaries):
         return "table2"
     kinds = {(summary.strategy, summary.model, summary.dataset) for summary in summaries}
-    return "table1" if len(kinds) > 1 else "cells"
+    return "table1" if len(kinds) > 1 or style.printed or style.compact else "cells"
 
 
 def _find_swept(summaries: Sequence[Summary]) -> list[str]:
@@ -75,9 +114,9 @@ def _find_swept(summaries: Sequence[Summary]) -> list[str]:
     return sorted(find_swept(((s.strategy, s.model), s.label) for s in mine))
 
 
-def _build_table1(summaries: Sequence[Summary]) -> Grid:
-    swept, datasets = _find_swept(summaries), _datasets(summaries)
-    lines = _group_lines(summaries, lambda s: (_name_model(s), _name_strategy(s, swept)))
+def _build_table1(summaries: Sequence[Summary], style: Style) -> Grid:
+    swept = _find_swept(summaries)
+    lines = group_lines(summaries, lambda s: (name_model(s), _name_strategy(s, swept, style)))
     numbers = {
         "Acc": write_acc,
         "Tpi": write_tpi,
@@ -85,18 +124,18 @@ def _build_table1(summaries: Sequence[Summary]) -> Grid:
         **list_solve_columns(summaries, "Tpi solve", "Tok solve"),
         **list_cost_column(summaries),
     }
-    columns = [*_list_lead_columns(lines, ("model", "strategy")), *_list_number_columns(datasets, list(numbers))]
-    rows = [[*_write_lead(line, lines), *_write_numbers(line, datasets, numbers.values())] for line in lines]
-    if len(datasets) > 1:
-        columns.append(Column(name="average Acc", number=True))
-        rows = [[*row, _write_average(line.found, datasets)] for row, line in zip(rows, lines, strict=True)]
-    return Grid(columns=columns, rows=rows, notes=write_notes(summaries))
+    return _build_lines(lines, summaries, style, ("model", "strategy"), numbers, average=not style.compact)
 
 
-def _build_table2(summaries: Sequence[Summary]) -> Grid:
-    swept, datasets = _find_swept(summaries) or ["tau"], _datasets(summaries)
+def _build_table2(summaries: Sequence[Summary], style: Style) -> Grid:
+    swept = _find_swept(summaries) or ["tau"]
     names = ("model", "strategy", *swept)
-    lines = _group_lines(summaries, lambda s: (_name_model(s), s.strategy, *(_write_option(s, name) for name in swept)))
+
+    def lead(s: Summary) -> tuple[str, ...]:
+        strategy = title_strategy(s, with_number="tau" not in swept) if style.printed else s.strategy
+        return name_model(s), strategy, *(_write_option(s, name) for name in swept)
+
+    lines = group_lines(summaries, lead)
     numbers = {
         "Acc": write_acc,
         "Tok": write_tok,
@@ -105,23 +144,60 @@ def _build_table2(summaries: Sequence[Summary]) -> Grid:
         **list_cost_column(summaries),
     }
     lines.sort(key=lambda line: (any(map(is_from_paper, line.found.values())), *map(_rank_text, line.lead)))
-    columns = [*_list_lead_columns(lines, names), *_list_number_columns(datasets, list(numbers))]
-    rows = [[*_write_lead(line, lines), *_write_numbers(line, datasets, numbers.values())] for line in lines]
-    return Grid(columns=columns, rows=rows, notes=write_notes(summaries))
+    return _build_lines(lines, summaries, style, names, numbers)
 
 
-def _build_table3(summaries: Sequence[Summary]) -> Grid:
-    datasets = _datasets(summaries)
+def _build_table3(summaries: Sequence[Summary], style: Style) -> Grid:
     names = ("model", "strategy", TRAINING)
-    lines = _group_lines(summaries, lambda s: (_name_model(s), s.strategy, _write_training(s)))
+    lines = group_lines(summaries, lambda s: (name_model(s), _name_strategy(s, (), style), _write_training(s)))
     lines.sort(key=_rank_training)
     numbers = {"Acc": write_acc, "Tok k": write_thousands, **list_cost_column(summaries)}
-    columns = [*_list_lead_columns(lines, names), *_list_number_columns(datasets, list(numbers))]
-    rows = [[*_write_lead(line, lines), *_write_numbers(line, datasets, numbers.values())] for line in lines]
+    grid = _build_lines(lines, summaries, style, names, numbers, solve_only=True)
     thousands = (
         "Tok k: thousands of response tokens per attempt, to sub-problems only (chain of thought has no others)."
     )
-    return Grid(columns=columns, rows=rows, notes=[*write_notes(summaries, solve_only=True), thousands])
+    return replace(grid, notes=[*grid.notes, thousands], blocks=[str(_rank_training(line)[::2]) for line in lines])
+
+
+def _build_lines(
+    lines: Sequence[Line],
+    summaries: Sequence[Summary],
+    style: Style,
+    names: Sequence[str],
+    numbers: Mapping[str, Callable[[Summary], str]],
+    *,
+    average: bool = False,
+    solve_only: bool = False,
+) -> Grid:
+    """The table of these lines: what leads them, named `names`, then the numbers on each dataset, and their average."""
+    datasets = _datasets(summaries)
+    numbers = _shorten_numbers(summaries, numbers) if style.compact else numbers
+    leads = list_lead_columns(lines, names)
+    titles = [title_dataset(dataset) if style.printed else dataset for dataset in datasets]
+    columns = [*leads, *(make_column(name, title) for title in titles for name in numbers)]
+    rows = [[*write_lead(line, lines), *write_numbers(line, datasets, numbers.values())] for line in lines]
+    if average and len(datasets) > 1:
+        columns.append(make_column("average Acc"))
+        rows = [[*row, write_average(line.found, datasets)] for row, line in zip(rows, lines, strict=True)]
+    notes = write_notes(summaries, solve_only=solve_only, vote="Voting" if style.printed else VOTE)
+    grid = Grid(
+        columns=columns,
+        rows=rows,
+        notes=notes if style.printed else [SHORT_LEGEND if style.compact else LEGEND, *notes],
+        caption=write_caption(summaries, numbers, compact=style.compact) if style.printed else "",
+        blocks=[line.lead[0] for line in lines],
+        compact=style.compact,
+    )
+    return prepare_print(grid, summaries, names, len(leads)) if style.printed else grid
+
+
+def _shorten_numbers(
+    summaries: Sequence[Summary], numbers: Mapping[str, Callable[[Summary], str]]
+) -> dict[str, Callable[[Summary], str]]:
+    """Accuracy and tokens alone; where the paper's rows are among them, tokens of responses to sub-problems."""
+    if any(map(is_from_paper, summaries)) or "Tok k" in numbers:
+        return {"Acc": write_short_acc, "Tok k": write_thousands}
+    return {"Acc": write_short_acc, "Tok (k)": write_short_tok}
 
 
 def _write_training(summary: Summary) -> str:
@@ -130,25 +206,28 @@ def _write_training(summary: Summary) -> str:
     return f"{training} of {base or 'unknown'}" if BASE in summary.options else str(training)
 
 
-def _rank_training(line: _Line) -> tuple[str, str, bool]:
+def _rank_training(line: Line) -> tuple[str, str, bool]:
     """Base models in order, each before and after, ours before the paper's."""
     summary = next(iter(line.found.values()))
     model = str(summary.options.get(BASE) or summary.model)
     return find_papers_model(summary) or model, str(summary.options.get(TRAINING, "")), is_from_paper(summary)
 
 
-def _build_cells(summaries: Sequence[Summary]) -> Grid:
+def _build_cells(summaries: Sequence[Summary], style: Style) -> Grid:
     swept = _find_swept(summaries)
+    numbers = list_columns(summaries)
     columns: dict[Column, Callable[[Summary], str]] = {
         **({NUMBER: lambda s: "" if s.row is None else str(s.row)} if any(s.row for s in summaries) else {}),
         Column(name="run"): lambda s: s.run,
         Column(name="dataset"): lambda s: s.dataset,
-        Column(name="model"): _name_model,
-        Column(name="strategy"): lambda s: _mark(_name_strategy(s, swept), [s]),
-        **{Column(name=name, number=True): text for name, text in list_columns(summaries).items()},
+        Column(name="model"): name_model,
+        Column(name="strategy"): lambda s: mark(_name_strategy(s, swept, style), [s]),
+        **{make_column(name): text for name, text in numbers.items()},
     }
     lines = [[text(summary) for text in columns.values()] for summary in summaries]
-    return Grid(columns=list(columns), rows=lines, notes=[*write_notes(summaries), *note_unreported(summaries)])
+    notes = [LEGEND, *write_notes(summaries), *note_unreported(summaries)]
+    blocks = [f"{summary.dataset} {name_model(summary)}" for summary in summaries]
+    return Grid(columns=list(columns), rows=lines, notes=notes, blocks=blocks)
 
 
 def _datasets(summaries: Sequence[Summary]) -> list[str]:
@@ -171,89 +250,9 @@ def _write_bare(value: JSON) -> str:
     return msgspec.json.encode(value).decode()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Line:
-    """A line of a table: its row's number, its run, its first texts, and its summaries by dataset."""
-
-    row: str
-    run: str
-    lead: tuple[str, ...]
-    found: dict[str, Summary]
-
-
-def _group_lines(summaries: Sequence[Summary], lead: Callable[[Summary], tuple[str, ...]]) -> list[_Line]:
-    """Groups summaries of one row, also of several runs; if two are on one dataset, every run has its own lines."""
-    owns = [(is_from_paper(s), *identify(s.model, s.strategy, s.options)) for s in summaries]
-    clash = len({(own, s.dataset) for own, s in zip(owns, summaries, strict=True)}) < len(summaries)
-    grouped: list[tuple[tuple[object, ...], dict[str, Summary]]] = []
-    for own, summary in zip(owns, summaries, strict=True):
-        key = (summary.run, *own) if clash else own
-        found = next((found for known, found in grouped if known == key and summary.dataset not in found), None)
-        if found is None:
-            found = dict[str, Summary]()
-            grouped.append((key, found))
-        found[summary.dataset] = summary
-    several = len({summary.run for summary in summaries if not is_from_paper(summary)}) > 1
-    named = several and any(summary.row for summary in summaries)  # then the rows' numbers name the runs
-    lines: list[_Line] = []
-    for _, found in grouped:
-        first = next(iter(found.values()))
-        row = _name_row(found.values(), several=several)
-        run = first.run if clash and not named else ""
-        lines.append(_Line(row=row, run=run, lead=lead(first), found=found))
-    return lines
-
-
-def _name_row(summaries: Iterable[Summary], *, several: bool) -> str:
-    """The number of a line's row, after its run (as `scale compare` takes it) if the table has several runs."""
-    named = [f"{each.run}:{each.row}" if several else str(each.row) for each in summaries if each.row is not None]
-    return ", ".join(dict.fromkeys(named))
-
-
-def _list_lead_columns(lines: Sequence[_Line], names: Sequence[str]) -> list[Column]:
-    """The columns before the numbers; those of the row and the run only if a line has them."""
-    runs = [Column(name="run")] if any(line.run for line in lines) else []
-    return [*([NUMBER] if any(line.row for line in lines) else []), *runs, *(Column(name=name) for name in names)]
-
-
-def _write_lead(line: _Line, lines: Sequence[_Line]) -> list[str]:
-    """A line's first cells, with marks for what its numbers leave out."""
-    first = [line.row] * any(each.row for each in lines) + [line.run] * any(each.run for each in lines)
-    return [*first, *line.lead[:-1], _mark(line.lead[-1], line.found.values())]
-
-
-def _mark(label: str, summaries: Collection[Summary]) -> str:
-    pending = PENDING * any(summary.pending for summary in summaries)
-    return f"{label} {pending}{LEFT_OUT * any(map(leaves_out, summaries))}".rstrip()
-
-
-def _list_number_columns(datasets: Sequence[str], names: Sequence[str]) -> list[Column]:
-    return [Column(name=name, group=dataset, number=True) for dataset in datasets for name in names]
-
-
-def _write_numbers(line: _Line, datasets: Sequence[str], texts: Iterable[Callable[[Summary], str]]) -> list[str]:
-    return [text(line.found[name]) if name in line.found else NOTHING for name, text in product(datasets, texts)]
-
-
-def _write_average(found: Mapping[str, Summary], datasets: Sequence[str]) -> str:
-    """The mean Acc over the datasets, if all are known."""
-    parts = [
-        Estimate(value=summary.acc, low=summary.acc_low, high=summary.acc_high, se=None)
-        for summary in found.values()
-        if summary.acc is not None
-    ]
-    mean = average_estimates(parts)
-    if mean is None or len(parts) < len(datasets):
-        return NOTHING
-    counts = f"({sum(s.scored for s in found.values())}/{sum(s.planned for s in found.values())})"
-    return " ".join(filter(None, (percent(mean.value), span(mean.low, mean.high), counts)))
-
-
-def _name_model(summary: Summary) -> str:
-    return f"{summary.model} (paper)" if is_from_paper(summary) else summary.model
-
-
-def _name_strategy(summary: Summary, swept: Sequence[str]) -> str:
+def _name_strategy(summary: Summary, swept: Sequence[str], style: Style) -> str:
+    if style.printed:
+        return title_strategy(summary, swept)
     known = summary.named_options
     shown = [f"{option} {known[option]}" for option in swept if option in known and option != MARK]
     words = [ROW] * is_counted(summary) + shown

@@ -29,6 +29,8 @@ def read_cell(store: Store, number: int) -> Cell:
         problems=problems,
         samples=samples,
         outcomes=tuple(store.outcomes(number)),
+        name=store.manifest.name,
+        created=store.manifest.created,
         elsewhere=problems * samples - store.planned_of(number),
     )
 

@@ -85,6 +85,8 @@ MOST_BYTES = 16 << 20
 MOST_CELLS = 10_000
 """A recipe that multiplies out to more is a mistake."""
 MOST_SAMPLES = 100_000
+MOST_NAME = 80
+"""Characters of a run's name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +95,8 @@ class Manifest:
 
     `resolved` says what names meant when the manifest was made: it is shown and compared, never obeyed. `synthesis`
     holds the settings of the traces that the run is made for (synth.settings); it is empty for an evaluation.
-    `tuning` is what the run decides by if `scale tune` made it.
+    `tuning` is what the run decides by if `scale tune` made it. `name` and `created` (ISO 8601, UTC) are for people:
+    they make no other run of it.
     """
 
     cells: tuple[CellSpec, ...]
@@ -106,6 +109,8 @@ class Manifest:
     resolved: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
     synthesis: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
     tuning: Tuning | None = None
+    name: str | None = None
+    created: str | None = None
 
     def __post_init__(self) -> None:
         if self.format != FORMAT:
@@ -114,6 +119,9 @@ class Manifest:
             raise ConfigError(f"samples = {self.samples}: must be from 1 to {MOST_SAMPLES:,}")
         if len(self.cells) > MOST_CELLS:
             raise ConfigError(f"{len(self.cells):,} cells: at most {MOST_CELLS:,}")
+        for key, value in (("name", self.name), ("created", self.created)):
+            if value is not None and len(value) > MOST_NAME:
+                raise ConfigError(f"{key} = {value[:20]!r}…: at most {MOST_NAME} characters")
         if not self.cells:
             raise ConfigError("nothing to run: a run needs a dataset, a model and a strategy")
 
@@ -256,6 +264,9 @@ def decode(value: JSON, where: str) -> Manifest:
 def encode(manifest: Manifest) -> bytes:
     """The manifest as indented JSON. Keys that the first manifests did not have are left out where they are None."""
     table = msgspec.to_builtins(manifest)
+    for key in ("name", "created"):
+        if table[key] is None:
+            del table[key]
     for cell in table["cells"]:
         for key in _LATER_KEYS:
             if cell["model"][key] is None:

@@ -47,8 +47,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, rename={"pending": "owe
 class Cell:
     """The outcomes of one strategy on one dataset with one model.
 
-    `elsewhere` attempts belong to other shards, or a tuning does not need them. `models` are the models of both modes;
-    empty: `model` is that of both.
+    `name` and `created` are those of the run. `elsewhere` attempts belong to other shards, or a tuning does not need
+    them. `models` are the models of both modes; empty: `model` is that of both.
     """
 
     run: str
@@ -60,6 +60,8 @@ class Cell:
     outcomes: tuple[Outcome, ...]
     elsewhere: int = 0
     models: Mapping[Mode, str] = field(default_factory=dict[Mode, str])
+    name: str | None = None
+    created: str | None = None
 
     @property
     def planned(self) -> int:

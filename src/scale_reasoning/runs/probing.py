@@ -24,7 +24,7 @@ def probe_manifest(manifest: Manifest, options: Mapping[str, JSON]) -> Manifest:
         raise ConfigError("the run has no row of SCALE, so there is no step to look at")
     distinct = [each for number, each in enumerate(cells) if each not in cells[:number]]
     resolved = {key: value for key, value in manifest.resolved.items() if key != "prompts"}
-    return replace(manifest, cells=tuple(distinct), synthesis={}, tuning=None, resolved=resolved).normalise()
+    return replace(manifest, cells=tuple(distinct), synthesis={}, tuning=None, resolved=resolved, name=None).normalise()
 
 
 def _probe(cell: CellSpec, options: Mapping[str, JSON]) -> CellSpec:

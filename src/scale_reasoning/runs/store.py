@@ -196,6 +196,11 @@ class Store:
         self.manifest = replace(self.manifest, synthesis=synthesis)
         write_manifest(self.folder, self.manifest)
 
+    def rename(self, name: str) -> None:
+        """Records the run's name in the manifest."""
+        self.manifest = replace(self.manifest, name=name)
+        write_manifest(self.folder, self.manifest)
+
     def plan(self, tuning: Tuning) -> None:
         """Records in the manifest what a tuning has decided, unless it is there."""
         if self.manifest.tuning != tuning:

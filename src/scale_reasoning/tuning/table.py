@@ -7,13 +7,17 @@ from typing import Literal
 
 import msgspec
 
-from scale_reasoning.report.formats import NOTHING, UNKNOWN, WRITERS, Column, Grid, count, percent, plain, span
+from scale_reasoning.report.formats import NOTHING, UNKNOWN, Column, Grid, count, percent, plain, span
+from scale_reasoning.report.writers import WRITERS, Format, Writers
 from scale_reasoning.runs.cells import model_of
 from scale_reasoning.runs.manifest import Manifest
 from scale_reasoning.strategies import name_in_words
 from scale_reasoning.tuning.choice import FIRST, Evidence, Measured, advise, choose, measure, weigh
 from scale_reasoning.tuning.drops import Drop, Outcomes, Standing, find_level, rank_tokens
 from scale_reasoning.types import JSON
+
+SPARE = ("won, lost", "Tok / row 1")
+"""Headings of columns that a narrow terminal leaves out first."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,7 +89,7 @@ def tabulate(outcomes: Sequence[Outcomes], order: Sequence[str], manifest: Manif
     )
 
 
-def render(tuned: Tuned, format: Literal["md", "json"]) -> str:  # noqa: A002 - the flag's name
+def render(tuned: Tuned, format: Format, writers: Writers = WRITERS) -> str:  # noqa: A002 - the flag's name
     """The tuning as one text."""
     if format == "json":
         return msgspec.json.format(msgspec.json.encode(tuned), indent=2).decode() + "\n"
@@ -93,11 +97,11 @@ def render(tuned: Tuned, format: Literal["md", "json"]) -> str:  # noqa: A002 - 
     columns = [
         Column(name="row", number=True),
         Column(name="candidate"),
-        *(Column(name=name, number=True) for name in numbers),
+        *(Column(name=name, number=True, spare=name in SPARE) for name in numbers),
         Column(name="outcome"),
     ]
     rows = [_write(row, tuned) for row in tuned.rows]
-    return f"{WRITERS['md'](Grid(columns=columns, rows=rows, notes=_explain(tuned)))}\n{plain(tuned.advice)}\n"
+    return f"{writers[format](Grid(columns=columns, rows=rows, notes=_explain(tuned)))}\n{plain(tuned.advice)}\n"
 
 
 def _write(row: Row, tuned: Tuned) -> list[str]:

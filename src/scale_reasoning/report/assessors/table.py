@@ -7,8 +7,9 @@ from typing import cast
 import msgspec
 
 from scale_reasoning.report.assessors.lines import Assessed, Line, describe_truth, is_calibrated
-from scale_reasoning.report.formats import NOTHING, UNKNOWN, WRITERS, Column, Grid, count, percent, span
-from scale_reasoning.report.tables import Format, build_flat
+from scale_reasoning.report.formats import NOTHING, UNKNOWN, Best, Column, Grid, count, percent, span
+from scale_reasoning.report.tables import build_flat
+from scale_reasoning.report.writers import WRITERS, Format, Writers
 from scale_reasoning.types import JSON
 
 TEXTS = frozenset({"dataset", "model", "row", "assessor"})
@@ -22,13 +23,13 @@ LEGEND = (
 MAPS = "The maps are fitted on these steps, for other problems with the same model and the assessor's own options."
 
 
-def render_assessed(found: Assessed, format: Format) -> str:  # noqa: A002 - the flag's name
+def render_assessed(found: Assessed, format: Format, writers: Writers = WRITERS) -> str:  # noqa: A002 - the flag's name
     """Writes the report as one text. JSON is an object with Assessed's keys; CSV has a line per Line and no notes."""
     if format == "json":
         return msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n"
     if format == "csv":
-        return WRITERS["csv"](build_flat([cast("dict[str, JSON]", msgspec.to_builtins(line)) for line in found.lines]))
-    return WRITERS[format](build_assessed_grid(found))
+        return writers["csv"](build_flat([cast("dict[str, JSON]", msgspec.to_builtins(line)) for line in found.lines]))
+    return writers[format](build_assessed_grid(found))
 
 
 def build_assessed_grid(found: Assessed) -> Grid:
@@ -36,10 +37,16 @@ def build_assessed_grid(found: Assessed) -> Grid:
     several = len({line.run for line in found.lines}) > 1
     rows = [write_line(line, several=several) for line in found.lines]
     return Grid(
-        columns=[Column(name=name, number=name not in TEXTS) for name in rows[0]] if rows else [],
+        columns=[_make_column(name) for name in rows[0]] if rows else [],
         rows=[list(row.values()) for row in rows],
+        blocks=[f"{row['dataset']} {row['model']} {row['row']}" for row in rows],
         notes=[f"{describe_truth(found.truth)}. {LEGEND}", *list_notes(found), *list_maps(found)],
     )
+
+
+def _make_column(name: str) -> Column:
+    best: Best = "high" if name.startswith("AUROC") else "low" if name.startswith(("Brier", "ECE", "AURC")) else ""
+    return Column(name=name, number=name not in TEXTS, best=best, spare=name.startswith(("risk at", "calls", "fell")))
 
 
 def write_line(line: Line, *, several: bool = False) -> dict[str, str]:

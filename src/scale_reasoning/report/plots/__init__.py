@@ -6,7 +6,7 @@ To add a kind, write a module with one function that fills a Page from points, a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -17,7 +17,7 @@ from scale_reasoning.report.metrics import Denominator
 from scale_reasoning.report.plots import loss, reliability, reproduce
 from scale_reasoning.report.plots.difficulty import draw_difficulty
 from scale_reasoning.report.plots.frontier import draw_frontier
-from scale_reasoning.report.plots.page import FORMATS, Page, house_style
+from scale_reasoning.report.plots.page import FORMATS, Frame, Page, house_style
 from scale_reasoning.report.plots.points import Point, find_paper_points, measure
 from scale_reasoning.report.plots.stages import draw_stages
 from scale_reasoning.report.plots.sweeps import draw_budget, draw_tau
@@ -35,6 +35,14 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """What was drawn: its caption, also if the page is without it, and whether it has numbers of the paper."""
+
+    caption: str
+    with_paper: bool = False
+
+
 def draw(
     kind: str,
     cells: Sequence[Cell],
@@ -44,8 +52,9 @@ def draw(
     denominator: Denominator = "planned",
     with_paper: bool = False,
     costing: Costing | None = None,
-) -> bool:
-    """Draws the cells into the file, in the format of its ending. Returns whether the plot has numbers of the paper.
+    frame: Frame | None = None,
+) -> Drawn:
+    """Draws the cells into the file, in the format of its ending.
 
     `rows` are the cells' rows in the reports of their runs, for labels. With the paper's numbers, which count only
     responses to sub-problems, ours are the tokens of that stage too. With `costing`, the frontier is one of costs
@@ -62,29 +71,31 @@ def draw(
         theirs = find_paper_points(kind, ours) if with_paper else []
         if theirs:
             ours = [replace(point, tokens="solve") for point in ours]
-        page = Page()
+        page = Page(frame)
         KINDS[kind](page, [*ours, *theirs])
         page.write(file)
-    return bool(theirs)
+    return Drawn(caption=page.caption, with_paper=bool(theirs))
 
 
-def draw_loss(folders: Sequence[Path], file: Path) -> None:
+def draw_loss(folders: Sequence[Path], file: Path, frame: Frame | None = None) -> Drawn:
     """Draws the losses of the fine-tunings in the folders into the file. Raises what `draw` raises."""
     check_ending(file)
     curves = [loss.read_curve(folder) for folder in folders]
     with house_style():
-        page = Page()
+        page = Page(frame)
         loss.draw_loss(page, curves)
         page.write(file)
+    return Drawn(caption=page.caption)
 
 
-def draw_reliability(cells: Sequence[AssessedCell], file: Path, truth: str) -> None:
+def draw_reliability(cells: Sequence[AssessedCell], file: Path, truth: str, frame: Frame | None = None) -> Drawn:
     """Draws how well the cells' assessors say that System 1 fails. Raises what `draw` raises."""
     check_ending(file)
     with house_style():
-        page = Page()
+        page = Page(frame)
         reliability.draw_reliability(page, [each for each in cells if each.found.assessors], truth)
         page.write(file)
+    return Drawn(caption=page.caption)
 
 
 def draw_reproduction(found: Reproduction, file: Path) -> None:
@@ -102,4 +113,14 @@ def check_ending(file: Path) -> None:
         raise ConfigError(f"{file}: must end in {', '.join('.' + each for each in FORMATS)}")
 
 
-__all__ = ["FORMATS", "KINDS", "check_ending", "draw", "draw_loss", "draw_reliability", "draw_reproduction"]
+__all__ = [
+    "FORMATS",
+    "KINDS",
+    "Drawn",
+    "Frame",
+    "check_ending",
+    "draw",
+    "draw_loss",
+    "draw_reliability",
+    "draw_reproduction",
+]

@@ -46,8 +46,9 @@ def draw_frontier(page: Page, points: Sequence[Point]) -> None:
         labels = [_label(point, option) if len(series.points) > 1 else "" for point in series.points]
         look = replace(series.look, label=number_label(series.look.label, series.points, known))
         panels[series.dataset].draw_points(_list_xs(series.points), _list_accuracies(series.points), look, labels)
+    ends = [end for x in _list_xs(known) for end in (x.low, x.value, x.high) if end]
     for dataset, panel in panels.items():
-        _finish(panel, dataset, [point for point in known if point.summary.dataset == dataset])
+        _finish(panel, dataset, [point for point in known if point.summary.dataset == dataset], ends)
     panels[datasets[-1]].set_x_label(_name_axis(costing))
 
 
@@ -61,13 +62,13 @@ def _note_unknown_costs(points: Sequence[Point]) -> str:
     return "; ".join(dict.fromkeys(point.summary.cost_note for point in points if point.summary.cost_note))
 
 
-def _finish(panel: Panel, dataset: str, points: Sequence[Point]) -> None:
+def _finish(panel: Panel, dataset: str, points: Sequence[Point], ends: Sequence[float]) -> None:
+    """Draws the frontier and the axes; `ends` are those of the intervals in all panels, which have one kind of axis."""
     mine = select_ours(points)
     places = zip(_list_xs(mine), _list_accuracies(mine), strict=True)
     panel.draw_stairs(find_pareto([(x.value, acc.value) for x, acc in places]), "Pareto frontier")
     panel.set_title(dataset)
     panel.set_y("accuracy (%)", lowest=0, highest=100)
-    ends = [end for x in _list_xs(points) for end in (x.low, x.value, x.high) if end]
     panel.set_x_amounts(ends)
 
 

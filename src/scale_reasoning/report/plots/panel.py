@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
+from math import ceil, floor, log, log10
 from typing import Any
 
 from scale_reasoning.report.intervals import Estimate
@@ -16,7 +17,12 @@ CORNERS = ((3, 3, "left", "bottom"), (-3, 3, "right", "bottom"), (3, -3, "left",
 WIDE = 6
 """Ratio of the largest to the smallest number from which an axis of tokens or costs is logarithmic."""
 MOST_TICKS = 6
-"""Values of a logarithmic axis that all have ticks."""
+"""Values of a logarithmic axis that all have ticks, if there is room for their numbers."""
+LETTERS = 0.4
+"""Inches of a number of five digits below an axis."""
+STEPS = ((1,), (1, 3), (1, 2, 5), (1, 2, 3, 5), (1, 1.5, 2, 3, 5, 7))
+"""Multiples of powers of ten with numbers on a logarithmic axis: the first that gives it three."""
+LOG = "log scale"
 LONG = 400
 """Characters of a label before the legend shortens it."""
 
@@ -24,8 +30,8 @@ LONG = 400
 class Panel:
     """Axes to fill."""
 
-    def __init__(self, axes: Any) -> None:
-        self._axes = axes
+    def __init__(self, axes: Any, *, width: float) -> None:
+        self._axes, self._width = axes, width
         self._labels: list[Any] = []
         axes.grid(visible=True, axis="y")
 
@@ -137,10 +143,14 @@ class Panel:
         if log2:
             self._axes.set_xscale("log", base=2)
             self._axes.minorticks_off()
-        if not log2 or len(ticks) <= MOST_TICKS:
-            self._axes.set_xticks(ticks[:: -(-len(ticks) // 11)])
+            if len(ticks) <= MOST_TICKS:
+                self._axes.set_xticks(_space(ticks, LETTERS / (self._width - 0.5)))
+                self._axes.set_xticks(ticks, minor=True)
+                self._axes.xaxis.set_minor_formatter("")
+        else:
+            self._axes.set_xticks(ticks[:: -(-len(ticks) // max(2, int(self._width / 0.3)))])
         self._axes.xaxis.set_major_formatter("{x:g}")
-        self._axes.set_xlabel(label)
+        self._axes.set_xlabel(f"{label}, {LOG}" if log2 else label)
 
     def set_x_range(self, label: str, low: float, high: float) -> None:
         """Names the x axis and sets its ends."""
@@ -148,7 +158,7 @@ class Panel:
 
     def set_x_label(self, label: str) -> None:
         """Names the x axis."""
-        self._axes.set_xlabel(label)
+        self._axes.set_xlabel(f"{label}, {LOG}" if self._axes.get_xscale() == "log" else label)
 
     def set_x_amounts(self, values: Sequence[float] = ()) -> None:
         """Makes an x axis of tokens or costs, which is logarithmic if the values differ much."""
@@ -158,9 +168,12 @@ class Panel:
             self._axes.locator_params(axis="x", nbins=5)
         else:
             self._axes.set_xscale("log")
+            ends = self._axes.get_xlim()
+            self._axes.set_xticks(find_log_ticks(*ends))
             ticker: Any = importlib.import_module("matplotlib.ticker")
-            self._axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5) if spread < 500 else (1,)))
-            self._axes.minorticks_off()
+            self._axes.xaxis.set_minor_locator(ticker.LogLocator(subs=tuple(range(1, 10)), numticks=99))
+            self._axes.xaxis.set_minor_formatter("")
+            self._axes.set_xlim(ends)
         self._axes.xaxis.set_major_formatter(_write_tick)
 
     def place_labels(self) -> None:
@@ -186,6 +199,27 @@ class Panel:
         )
         written.set_in_layout(False)
         return written
+
+
+def find_log_ticks(low: float, high: float) -> list[float]:
+    """The ticks with numbers of a logarithmic axis: at least three, if multiples of powers of ten give so many."""
+    found: list[float] = []
+    powers = range(floor(log10(low)), ceil(log10(high)) + 1)
+    for steps in STEPS:
+        found = [step * 10.0**power for power in powers for step in steps if low <= step * 10.0**power <= high]
+        if len(found) >= 3:
+            break
+    return found
+
+
+def _space(ticks: Sequence[float], least: float) -> list[float]:
+    """The ticks whose numbers have room on a logarithmic axis, from the largest on; `least` is a share of the axis."""
+    kept: list[float] = []
+    whole = log(ticks[-1] / ticks[0]) or 1
+    for tick in reversed(ticks):
+        if not kept or log(kept[-1] / tick) / whole >= least:
+            kept.append(tick)
+    return kept[::-1]
 
 
 def _move(label: Any, corner: tuple[float, float, str, str]) -> Any:

@@ -190,6 +190,7 @@ def write_table(table: Table) -> dict[str, JSON]:
 def _describe(cell: ViewedCell) -> dict[str, Any]:
     return {
         "run": cell.folder.name,
+        "name": cell.manifest.name,
         "strategy": cell.spec.strategy["name"],
         "options": cell.options,
         "model": cell.model,

@@ -21,7 +21,8 @@ from scale_reasoning.errors import ConfigError, ScaleError, StoreError
 from scale_reasoning.graders import Grader, grader_for
 from scale_reasoning.report.metrics import Summary, summarise
 from scale_reasoning.runs.cells import model_of, read_cell
-from scale_reasoning.runs.folder import DAMAGED, MANIFEST
+from scale_reasoning.runs.finding import find_runs
+from scale_reasoning.runs.folder import DAMAGED
 from scale_reasoning.runs.manifest import CellSpec, Manifest
 from scale_reasoning.runs.store import Store, reading
 from scale_reasoning.strategies import describe, label
@@ -72,7 +73,7 @@ class Shelf:
 
     def __init__(self, folders: Iterable[Path]) -> None:
         self.pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="numbers")
-        self.runs = [found for folder in folders for found in _find_runs(folder)]
+        self.runs = [found for folder in folders for found in find_runs(folder)]
         self.cells: list[ViewedCell] = []
         self.broken: list[BrokenRun] = []
         for number, folder in enumerate(self.runs):
@@ -281,13 +282,3 @@ def _open_cells(number: int, folder: Path, pool: ThreadPoolExecutor) -> list[Vie
             ViewedCell(store, run=number, cell=place, problems=problems[spec.dataset.name], pool=pool)
             for place, spec in enumerate(store.manifest.cells)
         ]
-
-
-def _find_runs(folder: Path) -> list[Path]:
-    """The folder itself if it is a run, else the runs directly in it."""
-    if (folder / MANIFEST).is_file():
-        return [folder]
-    found = sorted(path.parent for path in folder.glob(f"*/{MANIFEST}")) if folder.is_dir() else []
-    if not found:
-        raise ConfigError(f"{folder} holds no run: there is no {MANIFEST} in it or in a folder directly in it")
-    return found
