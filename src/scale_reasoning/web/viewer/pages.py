@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from itertools import combinations
 from typing import Any
@@ -21,6 +21,7 @@ from scale_reasoning.web.viewer.addresses import (
 )
 from scale_reasoning.web.viewer.grid import FILTERS, Filter, make_grid
 from scale_reasoning.web.viewer.losses import LossFinder, can_lose, make_loss_page
+from scale_reasoning.web.viewer.neighbours import Neighbours, find_neighbours
 from scale_reasoning.web.viewer.rendering import POLICY, render
 from scale_reasoning.web.viewer.shelf import Place, Shelf, ViewedCell
 from scale_reasoning.web.viewer.views import View, find_messages, make_view
@@ -114,6 +115,7 @@ class Pages:
         return self._render(
             "trace.html",
             view=_add_ranges(cell, place, view),
+            near=_find_near(cell, place, lambda other: name_trace(cell, other)),
             up=name_run(cell),
             calls=name_calls(cell, place),
             others=self._list_comparisons(cell, place),
@@ -140,6 +142,7 @@ class Pages:
         return self._render(
             "calls.html",
             view=make_view(cell, place, lambda sample: name_calls(cell, (place[0], sample))),
+            near=_find_near(cell, place, lambda other: name_calls(cell, other)),
             up=name_run(cell),
             back=name_trace(cell, place),
             messages=find_messages(cell, place),
@@ -156,7 +159,14 @@ class Pages:
             replace(view, href=name_trace(cell, place), siblings=view.siblings if self.live else ())
             for view, cell, place in zip((one, two), (left, right), places, strict=True)
         )
-        return self._render("compare.html", left=one, right=two, most=max(one.most, two.most), live=False)
+        near = find_neighbours(
+            (position, 0),
+            problems=len(left.problems),
+            samples=1,
+            has=lambda other: _have_both(left, right, other[0], samples),
+            href=lambda other: name_comparison(left, right, other[0], samples),
+        )
+        return self._render("compare.html", left=one, right=two, near=near, most=max(one.most, two.most), live=False)
 
     def make_error(self, reason: str) -> str:
         """A page that says why there is no other."""
@@ -200,6 +210,18 @@ def _describe(cell: ViewedCell) -> dict[str, Any]:
 def _label(cell: ViewedCell) -> str:
     options = "".join(f", {key} {value}" for key, value in cell.options.items())
     return f"{cell.folder.name}: {cell.spec.strategy['name']}{options} on {cell.model}"
+
+
+def _find_near(cell: ViewedCell, place: Place, href: Callable[[Place], str]) -> Neighbours:
+    return find_neighbours(
+        place, problems=len(cell.problems), samples=cell.manifest.samples, has=cell.marks.__contains__, href=href
+    )
+
+
+def _have_both(left: ViewedCell, right: ViewedCell, position: int, samples: tuple[int, int]) -> bool:
+    """Whether both cells have their attempt at the problem that is at `position` in the left one."""
+    there = right.positions.get(left.problems[position].id)
+    return (position, samples[0]) in left.marks and there is not None and (there, samples[1]) in right.marks
 
 
 def _add_ranges(cell: ViewedCell, place: Place, view: View) -> View:

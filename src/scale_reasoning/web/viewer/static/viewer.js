@@ -1,4 +1,4 @@
-// The slider of "what if", and updates of the pages of a run in progress. Everything else works without this file.
+// The slider of "what if", the keys j and k, and updates of the pages of a run in progress. Everything else works without this file.
 "use strict";
 
 const POLL_MILLISECONDS = 3000;
@@ -114,5 +114,14 @@ function replaceMain(page) {
   slide();
 }
 
+// j and k go to the next and the previous problem, J and K to the next and the previous attempt.
+function follow(event) {
+  if (event.ctrlKey || event.altKey || event.metaKey || event.target.closest("input, select, textarea")) return;
+  const key = event.key.length === 1 ? event.key : "";
+  const named = key !== key.toLowerCase() ? `Shift+${key}` : key;
+  if (named) document.querySelector(`a[aria-keyshortcuts="${CSS.escape(named)}"]`)?.click();
+}
+
+document.addEventListener("keydown", follow);
 slide();
 if (location.protocol.startsWith("http")) watch();
