@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from itertools import combinations
 from typing import Any
 
 from scale_reasoning.errors import ScaleError
 from scale_reasoning.runs.outcome import outcome_of
 from scale_reasoning.types import JSON, Record
+from scale_reasoning.web.viewer.activity import EXPLAINED, State, read_activity
 from scale_reasoning.web.viewer.addresses import (
     name_calls,
     name_comparison,
@@ -29,6 +31,8 @@ from scale_reasoning.web.viewer.whatif import GRID, Range, Table
 
 PATIENCE = 0.3
 """Seconds that a live page waits for numbers; an export waits until they are there."""
+PAUSE, LONG_PAUSE = 3, 30
+"""Seconds between the questions of a live page: while its run is running, and while it is stopped."""
 COMPARISONS = 2_000
 """Pages with two attempts side by side that an export may have."""
 
@@ -44,16 +48,27 @@ class Pages:
     def make_home(self) -> str:
         """The list of runs, a row per cell."""
         deadline = self._find_deadline()
-        rows = [self._make_row(cell, deadline) for cell in self.shelf.cells]
+        if self.live:
+            self.shelf.look_again()
+        listed = [self._list_run(cells, deadline) for cells in self.shelf.group_cells()]
+        rows = [row for run in listed for row in run["rows"]]
         counting = any(row["summary"] is None and not row["broken"] for row in rows)
         return self._render(
             "home.html",
+            listed=listed,
             rows=rows,
             broken=[{"run": each.folder.name, "reason": each.reason} for each in self.shelf.broken],
             runs=len(self.shelf.runs),
             here="home",
-            live=self.live and (counting or any(cell.pending for cell in self.shelf.cells)),
+            live=self.live and _find_pause(*(run["activity"]["state"] for run in listed), counting=counting),
         )
+
+    def _list_run(self, cells: Sequence[ViewedCell], deadline: float | None) -> dict[str, Any]:
+        rows = [self._make_row(cell, deadline) for cell in cells]
+        planned, pending = sum(cell.planned for cell in cells), sum(cell.pending for cell in cells)
+        activity = _describe_activity(cells[0], pending)
+        named = {"title": cells[0].title, "folder": cells[0].folder.name}
+        return {**named, "rows": rows, "done": planned - pending, "planned": planned, "activity": activity}
 
     def _make_row(self, cell: ViewedCell, deadline: float | None) -> dict[str, Any]:
         row = {**_describe(cell), "href": name_run(cell), "summary": None, "broken": None}
@@ -71,6 +86,7 @@ class Pages:
         deadline = self._find_deadline()
         cell.refresh()
         grid, summary = make_grid(cell, chosen, page), cell.summarise(deadline)
+        activity = _describe_activity(cell, cell.pending)
         filters = {"": "All", **{word: title for word, (title, _) in FILTERS.items()}}
         return self._render(
             "run.html",
@@ -78,6 +94,7 @@ class Pages:
             cell=cell,
             name_trace=name_trace,
             planned=cell.planned,
+            activity=activity,
             summary=summary,
             number=cell.number,
             value=cell.value,
@@ -91,7 +108,7 @@ class Pages:
             action=name_run(cell, Filter(show=chosen.show)),
             previous=name_run(cell, chosen, grid.page - 1) if grid.page > 1 else None,
             following=name_run(cell, chosen, grid.page + 1) if grid.page < grid.pages else None,
-            live=self.live and (bool(cell.pending) or summary is None),
+            live=self.live and _find_pause(activity["state"], counting=summary is None),
         )
 
     def make_losses(self, cells: Sequence[ViewedCell]) -> str:
@@ -102,10 +119,10 @@ class Pages:
         found = self._losses.find(cells[0].folder, deadline)
         return self._render(
             "losses.html",
-            run=cells[0].folder.name,
+            run=cells[0].title,
             up=name_run(cells[0]),
             shown=None if found is None else make_loss_page(found, cells, name_trace),
-            live=self.live and (found is None or any(cell.pending for cell in cells)),
+            live=self.live and self._find_run_pause(cells, counting=found is None),
         )
 
     def make_trace(self, cell: ViewedCell, place: Place) -> str:
@@ -119,8 +136,12 @@ class Pages:
             up=name_run(cell),
             calls=name_calls(cell, place),
             others=self._list_comparisons(cell, place),
-            live=self.live and view.kind in ("absent", "pending"),
+            live=self.live and view.kind in ("absent", "pending") and self._find_run_pause([cell]),
         )
+
+    def _find_run_pause(self, cells: Sequence[ViewedCell], *, counting: bool = False) -> int:
+        state = _describe_activity(cells[0], sum(cell.pending for cell in cells))["state"]
+        return _find_pause(state, counting=counting)
 
     def _list_comparisons(self, cell: ViewedCell, place: Place) -> list[tuple[str, str]]:
         """The other cells that have this problem: a label and the address of a comparison for each."""
@@ -199,7 +220,7 @@ def write_table(table: Table) -> dict[str, JSON]:
 
 def _describe(cell: ViewedCell) -> dict[str, Any]:
     return {
-        "run": cell.folder.name,
+        "run": cell.title,
         "strategy": cell.spec.strategy["name"],
         "options": cell.options,
         "model": cell.model,
@@ -207,9 +228,23 @@ def _describe(cell: ViewedCell) -> dict[str, Any]:
     }
 
 
+def _describe_activity(cell: ViewedCell, pending: int) -> dict[str, Any]:
+    """When the cell's run was started and written, and what it does, for a page; `pending` of its attempts are."""
+    found = read_activity(cell.folder)
+    state = found.find_state(pending, datetime.now(UTC))
+    return {"state": state.value, "explained": EXPLAINED[state], "started": found.started, "written": found.written}
+
+
+def _find_pause(*states: str, counting: bool = False) -> int:
+    """Seconds until a live page asks again whether it has changed; 0 if it will not change any more."""
+    if counting or State.RUNNING in states or State.UNSURE in states:
+        return PAUSE
+    return LONG_PAUSE if State.STOPPED in states else 0
+
+
 def _label(cell: ViewedCell) -> str:
     options = "".join(f", {key} {value}" for key, value in cell.options.items())
-    return f"{cell.folder.name}: {cell.spec.strategy['name']}{options} on {cell.model}"
+    return f"{cell.title}: {cell.spec.strategy['name']}{options} on {cell.model}"
 
 
 def _find_near(cell: ViewedCell, place: Place, href: Callable[[Place], str]) -> Neighbours:

@@ -30,6 +30,8 @@ from scale_reasoning.types import JSON, Problem, Record
 from scale_reasoning.web.viewer.replay import RecordedGrades, Replay, StoredAttempt, make_endpoints, replay
 from scale_reasoning.web.viewer.whatif import Range, Table, find_ranges, make_table
 
+MOST_NAME = 200
+"""Characters of a run's name that pages show."""
 T = TypeVar("T")
 Place: TypeAlias = tuple[int, int]
 """An attempt in the grid: the position of its problem in the dataset, and its sample."""
@@ -61,7 +63,12 @@ class BrokenRun:
     """A run that cannot be read, and the reason."""
 
     folder: Path
-    reason: str
+    error: ScaleError
+
+    @property
+    def reason(self) -> str:
+        """The reason in words."""
+        return str(self.error)
 
 
 class Shelf:
@@ -72,18 +79,32 @@ class Shelf:
 
     def __init__(self, folders: Iterable[Path]) -> None:
         self.pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="numbers")
-        self.runs = [found for folder in folders for found in _find_runs(folder)]
+        self._folders = list(folders)
+        self._lock = threading.Lock()
+        self.runs: list[Path] = []
         self.cells: list[ViewedCell] = []
         self.broken: list[BrokenRun] = []
-        for number, folder in enumerate(self.runs):
-            try:
-                self.cells += _open_cells(number, folder, self.pool)
-            except ScaleError as error:
-                if len(self.runs) == 1:
-                    raise
-                self.broken.append(BrokenRun(folder=folder, reason=str(error)))
+        for folder in [found for folder in self._folders for found in _find_runs(folder)]:
+            self._add(folder)
+        if not self.cells and len(self.broken) == 1:
+            raise self.broken[0].error
         if not self.cells:
             raise StoreError("; ".join(each.reason for each in self.broken))
+
+    def look_again(self) -> None:
+        """Adds the runs that have appeared in the folders, after those that are there: addresses stay what they are."""
+        with self._lock:
+            for folder in self._folders:
+                for found in [] if (folder / MANIFEST).is_file() else sorted(folder.glob(f"*/{MANIFEST}")):
+                    if found.parent not in self.runs:
+                        self._add(found.parent)
+
+    def _add(self, folder: Path) -> None:
+        self.runs.append(folder)
+        try:
+            self.cells += _open_cells(len(self.runs) - 1, folder, self.pool)
+        except ScaleError as error:
+            self.broken.append(BrokenRun(folder=folder, error=error))
 
     def read_ahead(self) -> None:
         """Reads every cell in the background, so that the first page is fast."""
@@ -93,6 +114,13 @@ class Shelf:
     def find_cell(self, run: int, cell: int) -> ViewedCell | None:
         """The cell with these numbers."""
         return next((each for each in self.cells if (each.run, each.cell) == (run, cell)), None)
+
+    def group_cells(self) -> list[list[ViewedCell]]:
+        """The cells, by run."""
+        runs: dict[int, list[ViewedCell]] = {}
+        for cell in self.cells:
+            runs.setdefault(cell.run, []).append(cell)
+        return list(runs.values())
 
     def list_cells(self, run: int) -> list[ViewedCell]:
         """The cells of a run."""
@@ -137,6 +165,12 @@ class ViewedCell:
     def model(self) -> str:
         """Its model or models."""
         return model_of(self.spec.model)
+
+    @property
+    def title(self) -> str:
+        """The name of its run, or that of the run's folder."""
+        name: object = getattr(self.manifest, "name", None)
+        return name[:MOST_NAME] if isinstance(name, str) and name else self.folder.name
 
     @property
     def pending(self) -> int:

@@ -87,7 +87,7 @@ def make_view(cell: ViewedCell, place: Place, href: Callable[[int], str], prefix
         model=cell.model,
         number=cell.number,
         value=cell.value,
-        run=cell.folder.name,
+        run=cell.title,
         href=href(sample),
         prefix=prefix,
         siblings=[

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -77,6 +78,11 @@ def seconds(value: float) -> str:
     return f"{value:,.1f}"
 
 
+def when(moment: datetime) -> Markup:
+    """A time in UTC; the script writes it in the reader's own form."""
+    return Markup('<time datetime="{:%Y-%m-%dT%H:%M:%SZ}">{:%Y-%m-%d %H:%M} UTC</time>').format(moment, moment)
+
+
 def one_decimal(share: float | None) -> str:
     """A share in per cent to a tenth."""
     return UNKNOWN if share is None else f"{share * 100:.1f}"
@@ -141,5 +147,5 @@ def _write_sentence(found: Range) -> str:
 
 WORDS: tuple[Callable[..., Any], ...] = (
     answer, anchor, excerpt, grouped, json, mean, name_kind, one_decimal, percent, ranges_json, seconds, share,
-    shows_sources, span, total, two_decimals, whole,
+    shows_sources, span, total, two_decimals, when, whole,
 )  # fmt: skip

@@ -1,7 +1,8 @@
-// The slider of "what if", the keys j and k, and updates of the pages of a run in progress. Everything else works without this file.
+// The slider of "what if", the keys j and k, and updates of the pages of a run in progress, times. Everything else works without this file.
 "use strict";
 
-const POLL_MILLISECONDS = 3000;
+const MOST_SECONDS = 60;
+let loaded = document.querySelector("main")?.innerHTML;
 
 function slide() {
   const section = document.querySelector("[data-whatif]");
@@ -68,7 +69,7 @@ async function lookUp(section, show) {
     section.whatif = await response.json();
     show();
     if (section.whatif.error || section.whatif.done >= section.whatif.planned || !section.isConnected) return;
-    await new Promise((resolve) => setTimeout(resolve, 700));
+    await pause(0.7);
   }
 }
 
@@ -80,27 +81,49 @@ function percent(share) {
   return `${(share * 100).toFixed(1)} %`;
 }
 
-// A run in progress: loads the page again when it has changed; what was open stays open, slider and focus stay.
+// A run in progress: loads the page again when it has changed, after as many seconds as the page says; what was open
+// stays open, slider and focus stay. Where the server does not answer, the page says so and asks less often.
 async function watch() {
-  let tag = null;
-  while (document.querySelector("main[data-live]")) {
-    await new Promise((resolve) => setTimeout(resolve, POLL_MILLISECONDS));
+  let tag = null, silent = 0;
+  for (let main; (main = document.querySelector("main[data-live]")); ) {
+    await pause(Math.min(MOST_SECONDS, Number(main.dataset.live) * 2 ** silent));
     if (document.hidden || document.activeElement?.closest("form, .slider")) continue;
     let response;
     try {
       response = await fetch(location.href, { headers: tag ? { "If-None-Match": tag } : {} });
     } catch {
+      silent += silent < 5;
+      showSilence(true);
       continue;
     }
+    silent = 0;
+    showSilence(false);
     if (response.status !== 200) continue;
     tag = response.headers.get("ETag");
     replaceMain(new DOMParser().parseFromString(await response.text(), "text/html"));
   }
 }
 
+function pause(seconds) {
+  return new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+}
+
+function showSilence(silent) {
+  const told = document.querySelector("#silence");
+  if (silent && !told) {
+    const line = document.createElement("p");
+    line.id = "silence";
+    line.className = "flag";
+    line.setAttribute("role", "status");
+    line.textContent = "scale view does not answer: it has ended, or cannot be reached. This page shows what was last known.";
+    document.querySelector("main").prepend(line);
+  } else if (!silent && told) told.remove();
+}
+
 function replaceMain(page) {
   const was = document.querySelector("main"), is = page.querySelector("main");
-  if (!is || was.innerHTML === is.innerHTML) return;
+  if (!is || (loaded ?? "") === is.innerHTML) return;
+  loaded = is.innerHTML;
   const value = was.querySelector("input[type=range]")?.value;
   const open = [...was.querySelectorAll("details[id]")].map((one) => [one.id, one.open]);
   const focus = document.activeElement?.getAttribute("href");
@@ -111,7 +134,19 @@ function replaceMain(page) {
   }
   if (value !== undefined && is.querySelector("input[type=range]")) is.querySelector("input[type=range]").value = value;
   if (focus) is.querySelector(`a[href="${CSS.escape(focus)}"]`)?.focus({ preventScroll: true });
+  localise();
   slide();
+}
+
+// Times in the reader's own form and time zone.
+function localise() {
+  const form = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+  for (const time of document.querySelectorAll("time[datetime]")) {
+    const moment = new Date(time.dateTime);
+    if (Number.isNaN(moment.getTime())) continue;
+    time.title ||= time.textContent;
+    time.textContent = form.format(moment);
+  }
 }
 
 // j and k go to the next and the previous problem, J and K to the next and the previous attempt.
@@ -123,5 +158,6 @@ function follow(event) {
 }
 
 document.addEventListener("keydown", follow);
+localise();
 slide();
 if (location.protocol.startsWith("http")) watch();
