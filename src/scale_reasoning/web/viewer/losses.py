@@ -22,6 +22,7 @@ class Link:
     """A problem with the address of its first attempt that was lost or won, and how many were."""
 
     id: str
+    text: str
     href: str
     times: str
 
@@ -123,5 +124,6 @@ def make_loss_page(
 
 
 def _make_link(one: Changed, cell: ViewedCell, name_trace: Callable[[ViewedCell, Place], str]) -> Link:
-    href = name_trace(cell, (cell.positions[one.id], one.samples[0]))
-    return Link(id=one.id, href=href, times=count_samples(one))
+    position = cell.positions[one.id]
+    href = name_trace(cell, (position, one.samples[0]))
+    return Link(id=one.id, text=cell.problems[position].text, href=href, times=count_samples(one))

@@ -49,6 +49,28 @@ def typeset_line(text: str) -> Markup:
     return _as_markup(_markdown().renderInline(plain(text)))
 
 
+def preview(text: str, most: int) -> Markup:
+    """Typesets the beginning of a text in one line of at most `most` characters, cut between words, never in a formula."""
+    cleaned = plain(text[: 4 * (most + LONGEST)])
+    line = " ".join(cleaned.split())
+    if len(line) <= most:
+        return typeset_line(line)
+    return typeset_line(line[: _find_cut(line, most)].rstrip()) + "…"
+
+
+def _find_cut(line: str, most: int) -> int:
+    """The last place up to `most` that is before a space and not within a formula; if there is none, the first place
+    from `most` on that is not within one.
+    """
+    place = cut = 0
+    while place < most:
+        end = _formula_end(line, place, len(line))
+        place = end if end is not None else place + (2 if line[place] == "\\" else 1)
+        if place <= most and line[place : place + 1] in (" ", ""):
+            cut = place
+    return cut or place
+
+
 def _as_markup(rendered: str) -> Markup:
     # Markdown decodes character references: "&#x202e;" is a mark that reorders text only now.
     return Markup(printable(rendered))  # noqa: S704  rendered with raw HTML off, formulas from a list

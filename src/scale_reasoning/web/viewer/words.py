@@ -15,7 +15,7 @@ from scale_reasoning.report.formats import UNKNOWN, percent
 from scale_reasoning.types import Assessment
 from scale_reasoning.web.viewer.grid import KINDS, name_kind
 from scale_reasoning.web.viewer.mathml import LONGEST, mathml
-from scale_reasoning.web.viewer.text import plain, typeset_line
+from scale_reasoning.web.viewer.text import plain, preview
 from scale_reasoning.web.viewer.whatif import Range
 
 EXCERPT = 300
@@ -38,9 +38,9 @@ def answer(text: str) -> Markup:
     return Markup(made) if made else Markup("<code>{}</code>").format(plain(shown))  # noqa: S704  from a list of elements
 
 
-def excerpt(text: str) -> str:
-    """The beginning of a problem. A short one is typeset; a cut could go through a formula."""
-    return typeset_line(text) if len(text) <= EXCERPT else f"{plain(text[: 2 * EXCERPT])[:EXCERPT]}…"
+def excerpt(text: str) -> Markup:
+    """The beginning of a problem, typeset."""
+    return preview(text, EXCERPT)
 
 
 def anchor(path: str) -> str:
