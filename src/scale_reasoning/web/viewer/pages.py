@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import combinations
 from typing import Any
 
 from scale_reasoning.errors import ScaleError
 from scale_reasoning.runs.outcome import outcome_of
-from scale_reasoning.types import JSON, Record
+from scale_reasoning.types import Record
 from scale_reasoning.web.viewer.activity import EXPLAINED, State, read_activity
 from scale_reasoning.web.viewer.addresses import (
     name_calls,
@@ -25,9 +25,10 @@ from scale_reasoning.web.viewer.grid import FILTERS, Filter, make_grid
 from scale_reasoning.web.viewer.losses import LossFinder, can_lose, make_loss_page
 from scale_reasoning.web.viewer.neighbours import Neighbours, find_neighbours
 from scale_reasoning.web.viewer.rendering import POLICY, render
+from scale_reasoning.web.viewer.sentences import write_table
 from scale_reasoning.web.viewer.shelf import Place, Shelf, ViewedCell
 from scale_reasoning.web.viewer.views import View, find_messages, make_view
-from scale_reasoning.web.viewer.whatif import GRID, Range, Table
+from scale_reasoning.web.viewer.whatif import Range
 
 PATIENCE = 0.3
 """Seconds that a live page waits for numbers; an export waits until they are there."""
@@ -206,16 +207,6 @@ def count_compared_samples(shelf: Shelf) -> int:
     )
     most = max(cell.manifest.samples for cell in shelf.cells)
     return next((samples for samples in (most, 1) if pairs * samples <= COMPARISONS), 0)
-
-
-def write_table(table: Table) -> dict[str, JSON]:
-    """The table as JSON for the slider: a row per value, named as the option is, at which the numbers change."""
-    rows: list[dict[str, JSON]] = []
-    for value, row in zip(GRID, table.rows, strict=True):
-        at, values = {table.number.option: value}, asdict(row)
-        if not rows or {**rows[-1], **at} != {**at, **values}:
-            rows.append({**at, **values})
-    return {"planned": table.planned, "done": table.done, "error": table.error, "rows": rows}
 
 
 def _describe(cell: ViewedCell) -> dict[str, Any]:

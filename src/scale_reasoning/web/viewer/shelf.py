@@ -266,16 +266,19 @@ class ViewedCell:
         """The cell at every value of its number, as far as it is looked up; a thread looks up the rest."""
         with self._lock:
             if self._table is None or (self._table[0] != self._written and self._table[1].ready):
-                self._table = (self._written, make_table(self._require_number(), self.planned))
+                self._table = (self._written, self._make_table())
                 threading.Thread(target=self._fill, args=(self._table[1],), daemon=True).start()
             return self._table[1]
 
     def fill_table(self) -> Table:
         """The cell at every value of its number, complete."""
         if self._table is None:
-            self._table = (self._written, make_table(self._require_number(), self.planned))
+            self._table = (self._written, self._make_table())
             self._fill(self._table[1])
         return self._table[1]
+
+    def _make_table(self) -> Table:
+        return make_table(self._require_number(), self.value or 0.0, self.planned)
 
     def _require_number(self) -> Number:
         if self.number is None:

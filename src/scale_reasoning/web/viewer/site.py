@@ -9,8 +9,9 @@ import msgspec
 
 from scale_reasoning.web.viewer.addresses import CELL, COMPARISON, HOME, LOSSES, RUN, TABLE, TRACE
 from scale_reasoning.web.viewer.grid import Filter
-from scale_reasoning.web.viewer.pages import Pages, write_table
+from scale_reasoning.web.viewer.pages import Pages
 from scale_reasoning.web.viewer.rendering import FILES, read_asset
+from scale_reasoning.web.viewer.sentences import write_table
 from scale_reasoning.web.viewer.shelf import Shelf, ViewedCell
 
 HIGHEST = 10_000_000

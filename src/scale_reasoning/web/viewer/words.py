@@ -13,8 +13,9 @@ from markupsafe import Markup
 
 from scale_reasoning.report.formats import UNKNOWN, percent
 from scale_reasoning.types import Assessment
-from scale_reasoning.web.viewer.grid import KINDS, name_kind
+from scale_reasoning.web.viewer.grid import name_kind
 from scale_reasoning.web.viewer.mathml import LONGEST, mathml
+from scale_reasoning.web.viewer.sentences import write_ranges
 from scale_reasoning.web.viewer.text import plain, preview
 from scale_reasoning.web.viewer.whatif import Range
 
@@ -127,25 +128,7 @@ def _write_end(value: float) -> str:
     return f"{value:.2f}" if round(value, 2) == value else f"{value:.4f}"
 
 
-def ranges_json(ranges: Sequence[Range]) -> str:
-    """The ranges for the slider, each with its sentence."""
-    return json(
-        [{"first": one.first, "high": one.high, "closed": one.closed, "text": _write_sentence(one)} for one in ranges]
-    )
-
-
-def _write_sentence(found: Range) -> str:
-    outcome = found.outcome
-    if outcome is None:
-        return f"Not run: the journal does not have the call {found.missing or ''}".rstrip() + "."
-    tokens = outcome.usage.completion_tokens
-    shown = "no answer" if outcome.answer is None else f"answer {plain(outcome.answer)[:80]}"
-    spent = "tokens unknown" if tokens is None else f"{tokens:,} tokens"
-    routed = f"{outcome.hard} of {outcome.iterations} steps in System 2"
-    return f"Exactly, from the journal: {KINDS[name_kind(outcome)]}, {shown}, {routed}, {spent}."
-
-
 WORDS: tuple[Callable[..., Any], ...] = (
-    answer, anchor, excerpt, grouped, json, mean, name_kind, one_decimal, percent, ranges_json, seconds, share,
-    shows_sources, span, total, two_decimals, when, whole,
+    answer, anchor, excerpt, grouped, json, mean, name_kind, one_decimal, percent, seconds, share, shows_sources,
+    span, total, two_decimals, when, whole, write_ranges,
 )  # fmt: skip

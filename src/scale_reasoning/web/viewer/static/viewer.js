@@ -38,28 +38,19 @@ function showRun(section, value) {
   const row = table.rows.filter((each) => each[section.dataset.option] <= value + 1e-9).pop();
   const looked = table.done < table.planned
     ? `Looked up so far: ${table.done.toLocaleString("en")} of ${table.planned.toLocaleString("en")} attempts. ` : "";
-  say(section, "whatif-exact", looked + exactly(row, table.done, section.dataset.symbol));
+  say(section, "whatif-exact", `${looked}At ${section.dataset.symbol} ${value.toFixed(2)}: ${row.text}`);
 }
 
 function showShare(section, tau) {
-  const counts = Object.entries(JSON.parse(section.dataset.difficulties));
-  const all = counts.reduce((sum, [, times]) => sum + times, 0);
-  const hard = counts.reduce((sum, [difficulty, times]) => sum + (Number(difficulty) > tau ? times : 0), 0);
-  say(section, "whatif-share", all
-    ? `${percent(hard / all)} of the ${all.toLocaleString("en")} recorded difficulties are above τ and would go to System 2. `
-      + "(After a step in another mode, later steps see another solution and may be assessed differently.)"
-    : "No difficulty was recorded.");
-}
-
-function exactly(row, done, symbol) {
-  const missing = done - row.ran;
-  if (!row.ran) return `Not run: the journal has no complete attempt at this ${symbol} (0 of ${done.toLocaleString("en")}).`;
-  const parts = [`Exactly, from the journal: ${row.ran.toLocaleString("en")} of ${done.toLocaleString("en")} attempts`];
-  if (row.graded) parts.push(`Acc ${percent(row.right / row.graded)} (${row.right} of ${row.graded})`);
-  parts.push(row.tokens === null ? "tokens unknown" : `${Math.round(row.tokens / row.ran).toLocaleString("en")} tokens each`);
-  if (row.iterations) parts.push(`${percent(row.hard / row.iterations)} of steps in System 2`);
-  const rest = missing ? ` ${missing.toLocaleString("en")} attempts were not run and are not in these numbers.` : "";
-  return parts.join(", ") + "." + rest;
+  const counts = Object.entries(JSON.parse(section.dataset.difficulties)), own = Number(section.dataset.value);
+  const count = (over) => counts.reduce((sum, [difficulty, times]) => sum + (Number(difficulty) > over ? times : 0), 0);
+  const all = count(-1);
+  if (!all) return say(section, "whatif-share", "No difficulty was recorded.");
+  const here = `${count(tau)} of the ${all.toLocaleString("en")} recorded difficulties are above τ ${tau.toFixed(2)}`;
+  say(section, "whatif-share", Math.abs(tau - own) < 0.005
+    ? `${here}, the run's own.`
+    : `${here}; ${count(own)} are above the run's own ${own.toFixed(2)}. This is no run at τ ${tau.toFixed(2)}: `
+      + "after a step in another mode, later steps see another solution and may be assessed differently.");
 }
 
 async function lookUp(section, show) {
@@ -75,10 +66,6 @@ async function lookUp(section, show) {
 
 function say(section, id, text) {
   section.querySelector(`#${id}`).textContent = text;
-}
-
-function percent(share) {
-  return `${(share * 100).toFixed(1)} %`;
 }
 
 // A run in progress: loads the page again when it has changed, after as many seconds as the page says; what was open
