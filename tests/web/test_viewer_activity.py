@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from tests.runs.simulated import Broken, Fuse, fresh, manifest
 from tests.web.test_viewer_text import tags
-from tests.web.viewed import sweep, viewing
+from tests.web.viewed import Viewer, sweep, viewing
 
 from scale_reasoning.engines.sim import Sim, Speeds
 from scale_reasoning.runs.folder import locked
@@ -50,7 +50,7 @@ def age(folder: Path, **ages: timedelta) -> None:
 )
 def test_only_a_lock_proves_that_a_run_is_running(
     ago: timedelta,
-    locked: bool,  # noqa: FBT001  a parameter
+    locked: bool,
     pending: int,
     state: State,
 ) -> None:
@@ -97,15 +97,19 @@ def test_the_pages_say_that_a_run_has_stopped_and_when(tmp_path: Path) -> None:
             assert [attributes["value"] for tag, attributes in tags(text) if tag == "progress"] == ["2"]
 
 
+def wait_for_numbers(viewer: Viewer, page: str) -> str:
+    for _ in range(100):
+        if "computed" not in (text := viewer.get(page).text):
+            return text
+        time.sleep(0.05)
+    pytest.fail("the numbers never came")
+
+
 def test_a_finished_run_is_not_asked_about_again(tmp_path: Path) -> None:
     sweep(tmp_path, [{"name": "cot"}], problems=1, samples=1)
     with viewing(tmp_path) as viewer:
         for page in ("", "r0-c0.html"):
-            for _ in range(100):
-                text = viewer.get(page).text
-                if "computed" not in text:
-                    break
-                time.sleep(0.05)
+            text = wait_for_numbers(viewer, page)
             assert 'class="state finished"' in text
             assert "data-live" not in text
 
@@ -119,10 +123,14 @@ def test_a_named_run_has_its_name_and_its_folder(tmp_path: Path, monkeypatch: py
 
         class Named:
             name = "First <b>try</b>" + "!" * 1000
+            created = "2030-05-01T12:00:00Z"
 
         monkeypatch.setattr(cell, "manifest", Named())
         assert cell.title.startswith("First <b>try</b>!")
         assert len(cell.title) == 200
+        assert cell.created == NOW
+        monkeypatch.setattr(Named, "created", "yesterday")
+        assert cell.created is None
     finally:
         shelf.close()
 

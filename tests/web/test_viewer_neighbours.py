@@ -10,8 +10,8 @@ from tests.web.test_viewer_text import tags
 from tests.web.viewed import sweep, viewing
 
 from scale_reasoning.engines.sim import Sim, Speeds
+from scale_reasoning.web.viewer.cell import Place
 from scale_reasoning.web.viewer.neighbours import find_neighbours
-from scale_reasoning.web.viewer.shelf import Place
 
 
 def find(place: Place, has: set[Place], *, problems: int = 3, samples: int = 2) -> dict[str, str]:
@@ -67,7 +67,7 @@ def test_a_run_in_progress_has_no_link_to_what_has_not_run(tmp_path: Path) -> No
     with pytest.raises(Broken):
         fresh(tmp_path, manifest([{"name": "cot"}], samples=1), 6, Fuse(Sim(Speeds(spread=0.1)), 3), attempts=1)
     with viewing(tmp_path) as viewer:
-        grid = {attributes.get("href") for tag, attributes in tags(viewer.get("r0-c0.html").text)}
+        grid = {attributes.get("href") for _, attributes in tags(viewer.get("r0-c0.html").text)}
         page = next(name for name in sorted(map(str, grid)) if "-p" in name)
         seen = set[str]()
         while page not in seen:

@@ -39,7 +39,10 @@ def test_what_changes_is_told_apart_from_what_was_not_run() -> None:
     ("row", "told"),
     [
         (Totals(), "Not run: the journal has no complete attempt at this value (0 of 60)."),
-        (Totals(ran=50, compared=50, changed=10), "10 of 60 attempts change, and the journal has none of them: not run."),
+        (
+            Totals(ran=50, compared=50, changed=10),
+            "10 of 60 attempts change, and the journal has none of them: not run.",
+        ),
         (Totals(ran=60, compared=60, changed=1, known=1), "1 of 60 attempts changes, and the journal has it."),
         (Totals(ran=60, compared=59, unmatched=1), "1 are not compared: the journal does not give them again."),
         (Totals(ran=60, compared=60, tokens=None), "response tokens unknown"),

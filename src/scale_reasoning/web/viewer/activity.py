@@ -19,6 +19,8 @@ from scale_reasoning.runs.folder import DATABASE, LOCK, LOG, MANIFEST
 LOCKS = Path("/proc/locks")
 MOST_LOCKS = 4 << 20
 """Bytes of the list of locks that are read."""
+PAUSE, LONG_PAUSE = 3, 30
+"""Seconds between the questions of a live page: while its run is running, and while it is stopped."""
 FRESH = timedelta(minutes=2)
 """A run that was written to within this time may be running even if no lock is seen."""
 
@@ -55,6 +57,30 @@ class Activity:
         if self.locked:
             return State.RUNNING
         return State.UNSURE if self.written is not None and now - self.written < FRESH else State.STOPPED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A run's state with its reason in words, and its times."""
+
+    state: State
+    explained: str
+    started: datetime | None
+    written: datetime | None
+
+
+def describe_activity(folder: Path, pending: int, created: datetime | None = None) -> Shown:
+    """What a run does now, if `pending` attempts are not final. created: what its manifest says of its start."""
+    found = read_activity(folder)
+    state = found.find_state(pending, datetime.now(UTC))
+    return Shown(state=state, explained=EXPLAINED[state], started=created or found.started, written=found.written)
+
+
+def find_pause(*states: State, counting: bool = False) -> int:
+    """Seconds until a live page asks again whether it has changed; 0 if it will not change any more."""
+    if counting or State.RUNNING in states or State.UNSURE in states:
+        return PAUSE
+    return LONG_PAUSE if State.STOPPED in states else 0
 
 
 def read_activity(folder: Path) -> Activity:

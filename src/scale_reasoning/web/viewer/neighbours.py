@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from scale_reasoning.web.viewer.shelf import Place
+from scale_reasoning.web.viewer.cell import Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

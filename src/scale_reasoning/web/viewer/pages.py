@@ -5,35 +5,36 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from itertools import combinations
 from typing import Any
 
 from scale_reasoning.errors import ScaleError
 from scale_reasoning.runs.outcome import outcome_of
 from scale_reasoning.types import Record
-from scale_reasoning.web.viewer.activity import EXPLAINED, State, read_activity
+from scale_reasoning.web.viewer.activity import describe_activity, find_pause
 from scale_reasoning.web.viewer.addresses import (
     name_calls,
     name_comparison,
     name_losses,
+    name_reliability,
     name_run,
     name_table,
     name_trace,
 )
+from scale_reasoning.web.viewer.cell import Place, ViewedCell
+from scale_reasoning.web.viewer.finding import Finder
 from scale_reasoning.web.viewer.grid import FILTERS, Filter, make_grid
-from scale_reasoning.web.viewer.losses import LossFinder, can_lose, make_loss_page
+from scale_reasoning.web.viewer.losses import can_lose, compute_losses, make_loss_page
 from scale_reasoning.web.viewer.neighbours import Neighbours, find_neighbours
+from scale_reasoning.web.viewer.reliability import can_measure, compute_reliability
 from scale_reasoning.web.viewer.rendering import POLICY, render
 from scale_reasoning.web.viewer.sentences import write_table
-from scale_reasoning.web.viewer.shelf import Place, Shelf, ViewedCell
+from scale_reasoning.web.viewer.shelf import Shelf
 from scale_reasoning.web.viewer.views import View, find_messages, make_view
 from scale_reasoning.web.viewer.whatif import Range
 
 PATIENCE = 0.3
 """Seconds that a live page waits for numbers; an export waits until they are there."""
-PAUSE, LONG_PAUSE = 3, 30
-"""Seconds between the questions of a live page: while its run is running, and while it is stopped."""
 COMPARISONS = 2_000
 """Pages with two attempts side by side that an export may have."""
 
@@ -43,7 +44,8 @@ class Pages:
 
     def __init__(self, shelf: Shelf, *, live: bool) -> None:
         self.shelf, self.live = shelf, live
-        self._losses = LossFinder(shelf.pool)
+        self._losses = Finder(shelf.pool, compute_losses)
+        self._reliability = Finder(shelf.pool, compute_reliability)
         self._compared = None if live else count_compared_samples(shelf)
 
     def make_home(self) -> str:
@@ -61,13 +63,13 @@ class Pages:
             broken=[{"run": each.folder.name, "reason": each.reason} for each in self.shelf.broken],
             runs=len(self.shelf.runs),
             here="home",
-            live=self.live and _find_pause(*(run["activity"]["state"] for run in listed), counting=counting),
+            live=self.live and find_pause(*(run["activity"].state for run in listed), counting=counting),
         )
 
     def _list_run(self, cells: Sequence[ViewedCell], deadline: float | None) -> dict[str, Any]:
         rows = [self._make_row(cell, deadline) for cell in cells]
         planned, pending = sum(cell.planned for cell in cells), sum(cell.pending for cell in cells)
-        activity = _describe_activity(cells[0], pending)
+        activity = describe_activity(cells[0].folder, pending, cells[0].created)
         named = {"title": cells[0].title, "folder": cells[0].folder.name}
         return {**named, "rows": rows, "done": planned - pending, "planned": planned, "activity": activity}
 
@@ -87,7 +89,7 @@ class Pages:
         deadline = self._find_deadline()
         cell.refresh()
         grid, summary = make_grid(cell, chosen, page), cell.summarise(deadline)
-        activity = _describe_activity(cell, cell.pending)
+        activity = describe_activity(cell.folder, cell.pending, cell.created)
         filters = {"": "All", **{word: title for word, (title, _) in FILTERS.items()}}
         return self._render(
             "run.html",
@@ -102,6 +104,7 @@ class Pages:
             histogram=cell.histogram,
             source=name_table(cell),
             losses=name_losses(cell) if can_lose(self.shelf.list_cells(cell.run)) else None,
+            reliability=self._link_reliability(cell),
             table=None if self.live or cell.number is None else write_table(cell.fill_table()),
             grid=grid,
             chosen=chosen,
@@ -109,8 +112,12 @@ class Pages:
             action=name_run(cell, Filter(show=chosen.show)),
             previous=name_run(cell, chosen, grid.page - 1) if grid.page > 1 else None,
             following=name_run(cell, chosen, grid.page + 1) if grid.page < grid.pages else None,
-            live=self.live and _find_pause(activity["state"], counting=summary is None),
+            live=self.live and find_pause(activity.state, counting=summary is None),
         )
+
+    def _link_reliability(self, cell: ViewedCell) -> str | None:
+        measured = any(can_measure(each.strategy) for each in self.shelf.list_cells(cell.run))
+        return name_reliability(cell) if measured else None
 
     def make_losses(self, cells: Sequence[ViewedCell]) -> str:
         """Where the attempts of a run are lost; `cells` are all its cells."""
@@ -123,6 +130,20 @@ class Pages:
             run=cells[0].title,
             up=name_run(cells[0]),
             shown=None if found is None else make_loss_page(found, cells, name_trace),
+            live=self.live and self._find_run_pause(cells, counting=found is None),
+        )
+
+    def make_reliability(self, cells: Sequence[ViewedCell]) -> str:
+        """How well the difficulties of a run predict failures; `cells` are all its cells."""
+        deadline = self._find_deadline()
+        for cell in cells:
+            cell.refresh()
+        found = self._reliability.find(cells[0].folder, deadline)
+        return self._render(
+            "reliability.html",
+            run=cells[0].title,
+            up=name_run(cells[0]),
+            shown=found,
             live=self.live and self._find_run_pause(cells, counting=found is None),
         )
 
@@ -141,8 +162,8 @@ class Pages:
         )
 
     def _find_run_pause(self, cells: Sequence[ViewedCell], *, counting: bool = False) -> int:
-        state = _describe_activity(cells[0], sum(cell.pending for cell in cells))["state"]
-        return _find_pause(state, counting=counting)
+        state = describe_activity(cells[0].folder, sum(cell.pending for cell in cells)).state
+        return find_pause(state, counting=counting)
 
     def _list_comparisons(self, cell: ViewedCell, place: Place) -> list[tuple[str, str]]:
         """The other cells that have this problem: a label and the address of a comparison for each."""
@@ -217,20 +238,6 @@ def _describe(cell: ViewedCell) -> dict[str, Any]:
         "model": cell.model,
         "dataset": cell.spec.dataset.name,
     }
-
-
-def _describe_activity(cell: ViewedCell, pending: int) -> dict[str, Any]:
-    """When the cell's run was started and written, and what it does, for a page; `pending` of its attempts are."""
-    found = read_activity(cell.folder)
-    state = found.find_state(pending, datetime.now(UTC))
-    return {"state": state.value, "explained": EXPLAINED[state], "started": found.started, "written": found.written}
-
-
-def _find_pause(*states: str, counting: bool = False) -> int:
-    """Seconds until a live page asks again whether it has changed; 0 if it will not change any more."""
-    if counting or State.RUNNING in states or State.UNSURE in states:
-        return PAUSE
-    return LONG_PAUSE if State.STOPPED in states else 0
 
 
 def _label(cell: ViewedCell) -> str:

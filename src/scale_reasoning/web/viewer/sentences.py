@@ -68,7 +68,11 @@ def _describe_numbers(row: Totals, done: int) -> str:
     who = f"the {row.ran:,} attempts that are known" if row.ran < done else f"all {done:,} attempts"
     parts: list[str] = []
     if row.iterations:
-        was = f"{row.own_hard:,}" if row.own_iterations == row.iterations else f"{row.own_hard:,} of {row.own_iterations:,}"
+        was = (
+            f"{row.own_hard:,}"
+            if row.own_iterations == row.iterations
+            else f"{row.own_hard:,} of {row.own_iterations:,}"
+        )
         steps = f"{row.hard:,} of {row.iterations:,} steps in System 2"
         parts.append(steps + (f" instead of {was}" if paired and row.changed else ""))
     if row.tokens is None:

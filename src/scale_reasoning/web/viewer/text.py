@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from markdown_it import MarkdownIt
@@ -49,8 +49,9 @@ def typeset_line(text: str) -> Markup:
     return _as_markup(_markdown().renderInline(plain(text)))
 
 
+@lru_cache(maxsize=4096)
 def preview(text: str, most: int) -> Markup:
-    """Typesets the beginning of a text in one line of at most `most` characters, cut between words, never in a formula."""
+    """Typesets the beginning of a text, in a line of `most` characters; it is cut between words, never in a formula."""
     cleaned = plain(text[: 4 * (most + LONGEST)])
     line = " ".join(cleaned.split())
     if len(line) <= most:
