@@ -78,6 +78,8 @@ class ViewedCell:
         """Attempts that the manifest asks for."""
         self.positions = {problem.id: place for place, problem in enumerate(self.problems)}
         self.strategy = self.spec.make_strategy()
+        self.options: Mapping[str, JSON] = label(describe(self.strategy))
+        """The options that tell its strategy from others."""
         self.number, self.value = find_number(self.strategy) or (None, None)
         """The number that its slider moves, with its value; None if its strategy has none."""
 
@@ -116,11 +118,6 @@ class ViewedCell:
     def tau(self) -> float | None:
         """Its difficulty threshold; None if its strategy has none."""
         return self.value if self.number and self.number.option == "tau" else None
-
-    @property
-    def options(self) -> dict[str, JSON]:
-        """The options that tell its strategy from others."""
-        return label(describe(self.strategy))
 
     def refresh(self) -> int:
         """Reads what was written since the last call; returns a number that grows with every attempt."""

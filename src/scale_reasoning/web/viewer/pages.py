@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import combinations
 from typing import Any
 
 from scale_reasoning.errors import ScaleError
@@ -22,6 +21,7 @@ from scale_reasoning.web.viewer.addresses import (
     name_trace,
 )
 from scale_reasoning.web.viewer.cell import Place, ViewedCell
+from scale_reasoning.web.viewer.comparisons import choose_pairs, list_comparisons
 from scale_reasoning.web.viewer.finding import Finder
 from scale_reasoning.web.viewer.grid import FILTERS, Filter, make_grid
 from scale_reasoning.web.viewer.losses import can_lose, compute_losses, make_loss_page
@@ -35,8 +35,6 @@ from scale_reasoning.web.viewer.whatif import Range
 
 PATIENCE = 0.3
 """Seconds that a live page waits for numbers; an export waits until they are there."""
-COMPARISONS = 2_000
-"""Pages with two attempts side by side that an export may have."""
 
 
 class Pages:
@@ -46,7 +44,8 @@ class Pages:
         self.shelf, self.live = shelf, live
         self._losses = Finder(shelf.pool, compute_losses)
         self._reliability = Finder(shelf.pool, compute_reliability)
-        self._compared = None if live else count_compared_samples(shelf)
+        self._read = set[ViewedCell]()
+        self._compared = None if live else choose_pairs(shelf)
 
     def make_home(self) -> str:
         """The list of runs, a row per cell."""
@@ -76,10 +75,16 @@ class Pages:
     def _make_row(self, cell: ViewedCell, deadline: float | None) -> dict[str, Any]:
         row = {**_describe(cell), "href": name_run(cell), "summary": None, "broken": None}
         try:
-            cell.refresh()
+            self._refresh(cell)
             return {**row, "summary": cell.summarise(deadline)}
         except ScaleError as error:
             return {**row, "broken": str(error)}
+
+    def _refresh(self, cell: ViewedCell) -> None:
+        """Reads what was written since the last page; an export shows the cell as it was at its first page."""
+        if self.live or cell not in self._read:
+            cell.refresh()
+            self._read.add(cell)
 
     def _find_deadline(self) -> float | None:
         return time.monotonic() + PATIENCE if self.live else None
@@ -87,7 +92,7 @@ class Pages:
     def make_run(self, cell: ViewedCell, chosen: Filter, page: int) -> str:
         """A cell's numbers and a page of its grid."""
         deadline = self._find_deadline()
-        cell.refresh()
+        self._refresh(cell)
         grid, summary = make_grid(cell, chosen, page), cell.summarise(deadline)
         activity = describe_activity(cell.folder, cell.pending, cell.created)
         filters = {"": "All", **{word: title for word, (title, _) in FILTERS.items()}}
@@ -123,7 +128,7 @@ class Pages:
         """Where the attempts of a run are lost; `cells` are all its cells."""
         deadline = self._find_deadline()
         for cell in cells:
-            cell.refresh()
+            self._refresh(cell)
         found = self._losses.find(cells[0].folder, deadline)
         return self._render(
             "losses.html",
@@ -137,7 +142,7 @@ class Pages:
         """How well the difficulties of a run predict failures; `cells` are all its cells."""
         deadline = self._find_deadline()
         for cell in cells:
-            cell.refresh()
+            self._refresh(cell)
         found = self._reliability.find(cells[0].folder, deadline)
         return self._render(
             "reliability.html",
@@ -149,7 +154,7 @@ class Pages:
 
     def make_trace(self, cell: ViewedCell, place: Place) -> str:
         """One attempt."""
-        cell.refresh()
+        self._refresh(cell)
         view = make_view(cell, place, lambda sample: name_trace(cell, (place[0], sample)))
         return self._render(
             "trace.html",
@@ -157,7 +162,7 @@ class Pages:
             near=_find_near(cell, place, lambda other: name_trace(cell, other)),
             up=name_run(cell),
             calls=name_calls(cell, place),
-            others=self._list_comparisons(cell, place),
+            others=[(_label(other), href) for other, href in list_comparisons(self.shelf, cell, place, self._compared)],
             live=self.live and view.kind in ("absent", "pending") and self._find_run_pause([cell]),
         )
 
@@ -165,23 +170,9 @@ class Pages:
         state = describe_activity(cells[0].folder, sum(cell.pending for cell in cells)).state
         return find_pause(state, counting=counting)
 
-    def _list_comparisons(self, cell: ViewedCell, place: Place) -> list[tuple[str, str]]:
-        """The other cells that have this problem: a label and the address of a comparison for each."""
-        problem, sample = cell.problems[place[0]].id, place[1]
-        if self._compared is not None and sample >= self._compared:
-            return []
-        links: list[tuple[str, str]] = []
-        for other in self.shelf.cells:
-            if other is cell or other.spec.dataset.name != cell.spec.dataset.name or problem not in other.positions:
-                continue
-            pair = [(cell, sample), (other, min(sample, other.manifest.samples - 1))]
-            (left, one), (right, two) = sorted(pair, key=lambda side: self.shelf.cells.index(side[0]))
-            links.append((_label(other), name_comparison(left, right, left.positions[problem], (one, two))))
-        return links
-
     def make_calls(self, cell: ViewedCell, place: Place) -> str:
         """The calls of one attempt with their messages."""
-        cell.refresh()
+        self._refresh(cell)
         return self._render(
             "calls.html",
             view=make_view(cell, place, lambda sample: name_calls(cell, (place[0], sample))),
@@ -194,8 +185,8 @@ class Pages:
     def make_comparison(self, left: ViewedCell, right: ViewedCell, position: int, samples: tuple[int, int]) -> str:
         """Two attempts at one problem, which the right cell must have. Those of an export link to no other samples."""
         places = (position, samples[0]), (right.positions[left.problems[position].id], samples[1])
-        left.refresh()
-        right.refresh()
+        self._refresh(left)
+        self._refresh(right)
         one = make_view(left, places[0], lambda n: name_comparison(left, right, position, (n, samples[1])), "left-")
         two = make_view(right, places[1], lambda n: name_comparison(left, right, position, (samples[0], n)), "right-")
         one, two = (
@@ -209,7 +200,8 @@ class Pages:
             has=lambda other: _have_both(left, right, other[0], samples),
             href=lambda other: name_comparison(left, right, other[0], samples),
         )
-        return self._render("compare.html", left=one, right=two, near=near, most=max(one.most, two.most), live=False)
+        most = max(one.most, two.most)
+        return self._render("compare.html", left=one, right=two, near=near, most=most, brief=not self.live, live=False)
 
     def make_error(self, reason: str) -> str:
         """A page that says why there is no other."""
@@ -217,17 +209,6 @@ class Pages:
 
     def _render(self, template: str, **shown: Any) -> str:
         return render(template, policy=None if self.live else POLICY, interactive=self.live, **shown)
-
-
-def count_compared_samples(shelf: Shelf) -> int:
-    """Samples per problem that an export puts side by side: all; or the first, or none if these would be too many."""
-    pairs = sum(
-        sum(problem in right.positions for problem in left.positions)
-        for left, right in combinations(shelf.cells, 2)
-        if left.spec.dataset.name == right.spec.dataset.name
-    )
-    most = max(cell.manifest.samples for cell in shelf.cells)
-    return next((samples for samples in (most, 1) if pairs * samples <= COMPARISONS), 0)
 
 
 def _describe(cell: ViewedCell) -> dict[str, Any]:

@@ -106,8 +106,6 @@ def _measure(title: str, truth: str, cells: Sequence[AssessedCell]) -> Reliabili
         for assessor, steps in each.found.assessors.items()
     ]
     notes = list_notes(found)
-    if found.pending:
-        notes.append(f"{found.pending:,} attempts are pending and left out.")
     if len(drawn) > MOST_DIAGRAMS:
         notes.append(f"Only the first {MOST_DIAGRAMS} of {len(drawn):,} diagrams are drawn; the table has all.")
     return ReliabilitySection(

@@ -12,15 +12,18 @@ import msgspec
 from markupsafe import Markup
 
 from scale_reasoning.report.formats import UNKNOWN, percent
-from scale_reasoning.types import Assessment
+from scale_reasoning.types import Assessment, Message
 from scale_reasoning.web.viewer.grid import name_kind
 from scale_reasoning.web.viewer.mathml import LONGEST, mathml
+from scale_reasoning.web.viewer.replay import Exchange
 from scale_reasoning.web.viewer.sentences import write_ranges
 from scale_reasoning.web.viewer.text import plain, preview
 from scale_reasoning.web.viewer.whatif import Range
 
 EXCERPT = 300
 """Characters of a problem in the grid."""
+REPEATED = 120
+"""Characters from which on a message is not shown again where an earlier call has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +75,20 @@ def whole(value: int | None) -> str:
 def mean(value: float | None) -> str:
     """A mean count: whole from 100 on."""
     return UNKNOWN if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+
+
+def find_repeats(exchanges: Sequence[Exchange]) -> list[tuple[Exchange, list[tuple[Message, str]]]]:
+    """The messages of each call, each with the path of the earlier call that has the same one; empty for a new or a
+    short one.
+    """
+    first: dict[tuple[str, str], str] = {}
+    found: list[tuple[Exchange, list[tuple[Message, str]]]] = []
+    for exchange in exchanges:
+        keys = [(message, (message.role, message.content)) for message in exchange.request.messages]
+        found.append((exchange, [(message, first.get(key, "")) for message, key in keys]))
+        new = {key: exchange.call.path for message, key in keys if len(message.content) >= REPEATED}
+        first = new | first
+    return found
 
 
 def seconds(value: float) -> str:
@@ -129,6 +146,6 @@ def _write_end(value: float) -> str:
 
 
 WORDS: tuple[Callable[..., Any], ...] = (
-    answer, anchor, excerpt, grouped, json, mean, name_kind, one_decimal, percent, seconds, share, shows_sources,
-    span, total, two_decimals, when, whole, write_ranges,
+    answer, anchor, excerpt, find_repeats, grouped, json, mean, name_kind, one_decimal, percent, seconds, share,
+    shows_sources, span, total, two_decimals, when, whole, write_ranges,
 )  # fmt: skip
