@@ -43,8 +43,13 @@ def test_what_changes_is_told_apart_from_what_was_not_run() -> None:
             Totals(ran=50, compared=50, changed=10),
             "10 of 60 attempts change, and the journal has none of them: not run.",
         ),
+        (Totals(ran=1, compared=1, unmatched=59), "it goes as it was recorded. 59 are left out"),
+        (Totals(ran=1, compared=1, unmatched=59), "Over the one attempt that is known: "),
         (Totals(ran=60, compared=60, changed=1, known=1), "1 of 60 attempts changes, and the journal has it."),
-        (Totals(ran=60, compared=59, unmatched=1), "1 are not compared: the journal does not give them again."),
+        (
+            Totals(ran=60, compared=59, unmatched=1),
+            "1 are left out: not run yet, or not in the journal as they were recorded.",
+        ),
         (Totals(ran=60, compared=60, tokens=None), "response tokens unknown"),
     ],
 )

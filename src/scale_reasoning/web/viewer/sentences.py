@@ -40,9 +40,10 @@ def describe_totals(row: Totals, done: int) -> str:
 
 def _describe_change(row: Totals, done: int) -> str:
     own = done - row.unmatched
-    left = f" {row.unmatched:,} are not compared: the journal does not give them again." if row.unmatched else ""
+    left = f" {row.unmatched:,} are left out: not run yet, or not in the journal as they were recorded." if row.unmatched else ""
     if not row.changed:
-        return f"no attempt changes: all {own:,} go as they were recorded.{left}"
+        same = "it goes as it was recorded" if own == 1 else f"all {own:,} go as they were recorded"
+        return f"no attempt changes: {same}.{left}"
     missing = row.changed - row.known
     took = f"{row.changed:,} of {own:,} attempts {'change' if row.changed > 1 else 'changes'}"
     if not missing:
@@ -65,7 +66,8 @@ def _describe_results(row: Totals) -> list[str]:
 def _describe_numbers(row: Totals, done: int) -> str:
     """The numbers of the known attempts; beside them those of the same attempts as recorded, if all have such."""
     paired = row.compared == row.ran
-    who = f"the {row.ran:,} attempts that are known" if row.ran < done else f"all {done:,} attempts"
+    who = f"all {done:,} attempts" if row.ran == done else f"the {row.ran:,} attempts that are known"
+    who = who if row.ran > 1 else "the one attempt that is known"
     parts: list[str] = []
     if row.iterations:
         was = (
