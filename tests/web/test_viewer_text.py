@@ -147,6 +147,7 @@ def test_a_preview_is_cut_between_words_and_never_in_a_formula(formula: str) -> 
         assert "\\" not in made.partition("alttext")[0], most
         assert made.endswith("…") == (most < len(text)), most
         assert made.count("<math") == made.count("</math>") == (most >= 4 + len(formula)), most
+    assert 'display="inline"' in preview(text, 200)
     assert str(preview(text, 6)) == "Let…"
     assert str(preview(text, len(text) - 1)).endswith("sum of many…")
 

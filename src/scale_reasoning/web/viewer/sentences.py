@@ -40,7 +40,11 @@ def describe_totals(row: Totals, done: int) -> str:
 
 def _describe_change(row: Totals, done: int) -> str:
     own = done - row.unmatched
-    left = f" {row.unmatched:,} are left out: not run yet, or not in the journal as they were recorded." if row.unmatched else ""
+    left = (
+        f" {row.unmatched:,} are left out: not run yet, or not in the journal as they were recorded."
+        if row.unmatched
+        else ""
+    )
     if not row.changed:
         same = "it goes as it was recorded" if own == 1 else f"all {own:,} go as they were recorded"
         return f"no attempt changes: {same}.{left}"

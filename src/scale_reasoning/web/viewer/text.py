@@ -27,6 +27,8 @@ MOST_SHOWN = 1_000_000
 CLOSING = {"\\[": "\\]", "\\(": "\\)", "$$": "$$", "$": "$"}
 OPENING = ("\\[", "\\(", "$$", "$", "\\begin{", "\\boxed{")
 DISPLAYED = ("\\[", "$$", "\\begin{")
+INLINE = "inline"
+"""Marks the rendering of a preview, in which displayed formulas are within the line."""
 BRACES = {"{": 1, "}": -1}
 
 
@@ -54,9 +56,9 @@ def preview(text: str, most: int) -> Markup:
     """Typesets the beginning of a text, in a line of `most` characters; it is cut between words, never in a formula."""
     cleaned = plain(text[: 4 * (most + LONGEST)])
     line = " ".join(cleaned.split())
-    if len(line) <= most:
-        return typeset_line(line)
-    return typeset_line(line[: _find_cut(line, most)].rstrip()) + "…"
+    cut = line if len(line) <= most else line[: _find_cut(line, most)].rstrip()
+    made = _as_markup(_markdown().renderInline(cut, {INLINE: True}))
+    return made if cut == line else made + "…"
 
 
 def _find_cut(line: str, most: int) -> int:
@@ -160,7 +162,7 @@ def _is_no_price(text: str, start: int, end: int) -> bool:
 
 def _math(renderer: Any, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
     typed = tokens[index].content
-    displayed = typed.startswith(DISPLAYED)
+    displayed = typed.startswith(DISPLAYED) and INLINE not in env
     opening = next(each for each in OPENING if typed.startswith(each))
     inner = typed.removeprefix(opening).removesuffix(CLOSING[opening]) if opening in CLOSING else typed
     made = mathml(inner, "block" if displayed else "inline")
