@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -51,9 +52,10 @@ class Shelf:
         """Adds the runs that have appeared in the folders, after those that are there: addresses stay what they are."""
         with self._lock:
             for folder in self._folders:
-                for found in [] if (folder / MANIFEST).is_file() else sorted(folder.glob(f"*/{MANIFEST}")):
-                    if found.parent not in self.runs:
-                        self._add(found.parent)
+                with contextlib.suppress(ConfigError):  # it may have been moved since
+                    for found in _find_runs(folder):
+                        if found not in self.runs:
+                            self._add(found)
 
     def _add(self, folder: Path) -> None:
         self.runs.append(folder)
