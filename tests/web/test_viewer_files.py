@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cli.test_solve import PROBLEM
@@ -12,10 +13,13 @@ from tests.runs.simulated import Broken, Fuse, fresh, manifest
 from tests.servers import serving
 from tests.web.test_viewer import shown
 from tests.web.test_viewer_text import tags
-from tests.web.viewed import hostile, sweep
+from tests.web.viewed import hostile, sweep, viewing
 
+from scale_reasoning.cli import main
 from scale_reasoning.engines.sim import Sim, Speeds
 from scale_reasoning.runs.store import reading
+from scale_reasoning.web.viewer.export import export
+from scale_reasoning.web.viewer.shelf import Shelf
 
 
 def links(page: Path) -> list[str]:
@@ -62,6 +66,65 @@ def test_an_export_s_filters_are_files_and_its_slider_has_the_whole_table(tmp_pa
     assert "data-table" in page
     assert "data-source" not in page
     assert "<form" not in page
+
+
+ROWS: list[dict[str, Any]] = [
+    {"name": "cot"},
+    {"name": "vote", "samples": 2},
+    {"name": "scale", "route": "system2"},
+    {"name": "scale", "tau": 0.5},
+]
+
+
+def test_an_export_of_many_rows_compares_each_with_the_first_and_those_that_losses_are_read_from(
+    tmp_path: Path,
+) -> None:
+    run, out = sweep(tmp_path / "run", ROWS, problems=3, samples=1), tmp_path / "out"
+    shelf = Shelf([run])
+    told: list[tuple[int, int]] = []
+    try:
+        count = export(shelf, out, lambda *counts: told.append(counts))
+    finally:
+        shelf.close()
+    pairs = {
+        re.findall(r"r0-c(\d)", page.name)[0] + re.findall(r"r0-c(\d)", page.name)[1] for page in out.glob("compare-*")
+    }
+    assert pairs == {"01", "02", "03", "23"}
+    assert told[-1] == (len(list(out.iterdir())), 0)
+    assert [written for written, _ in told] == list(range(1, len(told) + 1))
+    assert count == len(list(out.glob("*.html")))
+    assert sum(file.stat().st_size for file in out.iterdir()) / (4 * 3) * 100 < 5_000_000
+
+
+def test_a_comparison_in_an_export_leaves_what_is_folded_to_the_attempts(tmp_path: Path) -> None:
+    run, out = sweep(tmp_path / "run", ROWS[1:3], problems=1, samples=1), tmp_path / "out"
+    assert scale("view", str(run), "--html", str(out)).returncode == 0
+    with viewing(run) as viewer:
+        for name in ("compare-r0-c0-r0-c1-p0-s0-s0.html",):
+            live, saved = viewer.get(name).text, (out / name).read_text()
+            assert live.count("Reasoning <span") > saved.count("Reasoning <span") == 0
+            assert live.count('<li class="step') > saved.count('<li class="step') > 0
+            assert "On <a href" in saved
+
+
+def test_an_export_shows_its_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    run = sweep(tmp_path / "run", problems=1, samples=1)
+    monkeypatch.setattr("scale_reasoning.cli.progress.SECONDS_BETWEEN_LINES", 0.0)
+    assert main(["view", str(run), "--html", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().err
+    assert re.search(r"\d+ pages written, \d+ known to follow", said)
+
+
+def test_a_message_of_an_earlier_call_is_shown_once(tmp_path: Path) -> None:
+    run = sweep(tmp_path / "run", problems=1, samples=1)
+    with viewing(run) as viewer:
+        page = viewer.get("r0-c0-p0-s0-calls.html").text
+    shown = [text for text in re.findall(r'<div class="typed">(.*?)</div>', page, re.DOTALL) if len(text) > 200]
+    assert len(shown) == len(set(shown)) > 2
+    assert "the same as in <a href=" in page
+    ids = {attributes.get("id") for _, attributes in tags(page)}
+    targets = [str(attributes.get("href")) for tag, attributes in tags(page) if tag == "a"]
+    assert {target[1:] for target in targets if target.startswith("#")} <= ids
 
 
 def test_an_export_goes_into_a_new_folder_only(tmp_path: Path) -> None:

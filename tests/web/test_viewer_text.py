@@ -13,7 +13,7 @@ from tests.speed import limit_examples
 from tests.web.viewed import HOSTILE
 
 from scale_reasoning.web.viewer.mathml import ATTRIBUTES, ELEMENTS, LONGEST, mathml
-from scale_reasoning.web.viewer.text import TYPESET, typeset, typeset_line
+from scale_reasoning.web.viewer.text import TYPESET, preview, typeset, typeset_line
 
 HARMLESS = {"p", "br", "strong", "em", "code", "pre", "ul", "ol", "li", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "div",
             "blockquote", "table", "thead", "tbody", "tr", "th", "td", "math", *ELEMENTS}  # fmt: skip
@@ -136,3 +136,34 @@ def test_long_texts_and_long_formulas_are_shown_as_typed_and_at_once() -> None:
     for piece in ("\\(", "$", "\\[\n", "\\begin{a}\n", "[", "*a_", "\\boxed{", ">", "- ", "`", "|a"):
         with ends_in_time():
             typeset(piece * (TYPESET // len(piece)))
+
+
+@pytest.mark.parametrize("formula", [r"$x + y$", r"\(x + y\)", r"\[x + y\]", r"$$x + y$$"])
+def test_a_preview_is_cut_between_words_and_never_in_a_formula(formula: str) -> None:
+    text = f"Let {formula} be\nthe sum of many terms."
+    for most in range(2, len(text) + 1):
+        made = str(preview(text, most))
+        assert "$" not in made, most
+        assert "\\" not in made.partition("alttext")[0], most
+        assert made.endswith("…") == (most < len(text)), most
+        assert made.count("<math") == made.count("</math>") == (most >= 4 + len(formula)), most
+    assert 'display="inline"' in preview(text, 200)
+    assert str(preview(text, 6)) == "Let…"
+    assert str(preview(text, len(text) - 1)).endswith("sum of many…")
+
+
+def test_a_preview_that_begins_with_a_long_formula_has_all_of_it() -> None:
+    made = str(preview("$a + b + c + d$ is a sum.", 5))
+    assert made.count("<mi>") == 4
+    assert made.endswith("</math>…")
+
+
+def test_a_preview_without_a_space_is_cut_where_it_must_be() -> None:
+    assert str(preview("x" * 1000, 10)) == "x" * 10 + "…"
+    assert str(preview("", 10)) == ""
+
+
+@given(st.text(alphabet="a $\\([{}])*_\n<&", max_size=200), st.integers(1, 60))
+@settings(max_examples=limit_examples(200))
+def test_no_text_makes_a_preview_that_does_anything(text: str, most: int) -> None:
+    assert_harmless(str(preview(text, most)))

@@ -6,7 +6,10 @@ import argparse
 import asyncio
 import os
 import sys
+import time
 import webbrowser
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,12 +52,35 @@ def run(args: argparse.Namespace) -> int:
         asyncio.run(_serve(shelf, args.host, args.port, browser=not args.no_browser))
         return 0
     try:
-        count = export(shelf, args.html)
+        with _showing() as tell:
+            count = export(shelf, args.html, tell)
     finally:
         shelf.close()
     print(f"{count} pages in {args.html}", file=sys.stderr)
     print(args.html / "index.html", flush=True)
     return 0
+
+
+@contextmanager
+def _showing() -> Generator[Callable[[int, int], None]]:
+    """Shows how far an export is: a line that is redrawn on a terminal, a new line now and then elsewhere."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from scale_reasoning.cli.progress import SECONDS_BETWEEN_LINES, redraw
+
+    console = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+    shown, printed_at = Text("no page written yet"), time.monotonic()
+
+    def tell(written: int, left: int) -> None:
+        nonlocal shown, printed_at
+        shown = Text(f"{written:,} pages written, {left:,} known to follow")
+        if not console.is_terminal and time.monotonic() - printed_at > SECONDS_BETWEEN_LINES:
+            printed_at = time.monotonic()
+            console.print(shown)
+
+    with redraw(console, lambda: shown):
+        yield tell
 
 
 async def _serve(shelf: Shelf, host: str, port: int, *, browser: bool) -> None:

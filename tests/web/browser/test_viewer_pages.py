@@ -29,6 +29,7 @@ pytestmark = pytest.mark.browser
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync")  # fmt: skip
+MORE = ("compare-r0-c0-r0-c1-p0-s0-s0.html", "r0-c0-wrong.html", "r0-losses.html", "r0-reliability.html")
 PAGES = ("", "r0-c0.html", "r0-c0-p0-s0.html", "r0-c0-p0-s0-calls.html")
 
 
@@ -90,7 +91,7 @@ def test_every_page_opens_without_a_complaint_and_fits_its_width(
 ) -> None:
     watched = opened(viewport={"width": width, "height": 800}, color_scheme=scheme)
     with viewing(run) as viewer:
-        for page in (*PAGES, "compare-r0-c0-r0-c1-p0-s0-s0.html", "r0-c0-wrong.html"):
+        for page in (*PAGES, *MORE):
             watched.page.goto(viewer.url + page)
             watched.page.wait_for_load_state("networkidle")
             assert watched.page.evaluate("document.documentElement.scrollWidth") <= width, page
@@ -117,10 +118,12 @@ def test_the_slider_of_a_run_tells_recorded_shares_from_what_the_journal_has(run
     page = watched.page
     with viewing(run) as viewer:
         page.goto(viewer.url + "r0-c0.html")
-        page.locator("#whatif-exact", has_text="12 of 12 attempts").wait_for()
+        page.locator("#whatif-exact", has_text="all 12 go as they were recorded").wait_for()
         page.locator("#number").fill("0.8")
-        assert "Exactly, from the journal: 12 of 12 attempts" in page.text_content("#whatif-exact")
-        assert "recorded difficulties are above τ" in page.text_content("#whatif-share")
+        assert "At τ 0.80: " in page.text_content("#whatif-exact")
+        assert "of 12 attempts change, and the journal has all of them" in page.text_content("#whatif-exact")
+        assert "recorded difficulties are above τ 0.80; " in page.text_content("#whatif-share")
+        assert "the run's own 0.20" in page.text_content("#whatif-share")
         page.locator("#number").fill("0.5")
         assert "not run" in page.text_content("#whatif-exact").lower()
         page.goto("about:blank")
@@ -149,10 +152,10 @@ def test_the_slider_of_another_number_works_and_trials_unfold(tmp_path: Path, op
     page = watched.page
     with viewing(tmp_path) as viewer:
         page.goto(viewer.url + "r0-c0.html")
-        page.locator("#whatif-exact", has_text="1 of 1 attempts").wait_for()
-        for value, share in (("0.5", "0.0 %"), ("0.51", "100.0 %")):
+        page.locator("#whatif-exact", has_text="it goes as it was recorded").wait_for()
+        for value, steps in (("0.5", "0 of 2"), ("0.51", "2 of 2")):
             page.locator("#number").fill(value)
-            assert f"{share} of steps in System 2" in page.text_content("#whatif-exact")
+            assert f"{steps} steps in System 2" in page.text_content("#whatif-exact")
         assert page.locator("#whatif-share").count() == 0
         page.goto(viewer.url + "r0-c1-p0-s0.html")
         rows = page.locator(".whatif tbody tr")
@@ -165,6 +168,32 @@ def test_the_slider_of_another_number_works_and_trials_unfold(tmp_path: Path, op
         assert "confidence 0.50" in page.locator("#step1-trials .trial").first.text_content()
         page.goto("about:blank")
         watched.assert_quiet(viewer.url, "data:,", "about:")
+
+
+def test_the_keys_j_and_k_go_from_problem_to_problem_but_not_while_one_types(run: Path, opened: Any) -> None:
+    watched = opened()
+    page = watched.page
+    with viewing(run) as viewer:
+        page.goto(viewer.url + "r0-c0-p1-s1.html")
+        for key, place in (("j", "p2-s1"), ("j", "p3-s1"), ("k", "p2-s1"), ("J", "p2-s2"), ("K", "p2-s1")):
+            page.keyboard.press(f"Shift+{key}" if key.isupper() else key)
+            page.wait_for_url(f"**/r0-c0-{place}.html")
+        page.goto(viewer.url + "r0-c0.html")
+        page.locator("input[name=words]").press_sequentially("jk")
+        assert page.url.endswith("/r0-c0.html")
+        page.goto("about:blank")
+        watched.assert_quiet(viewer.url, "data:,", "about:")
+
+
+def test_a_page_says_when_the_viewer_has_ended(tmp_path: Path, opened: Any) -> None:
+    plan = manifest([{"name": "cot"}], samples=1)
+    with pytest.raises(Broken):
+        elsewhere(fresh, tmp_path / "run", plan, 3, Fuse(Sim(Speeds(spread=0.1)), 1), attempts=1)
+    page = opened().page
+    with viewing(tmp_path / "run") as viewer:
+        page.goto(viewer.url)
+        assert page.locator(".state").inner_text() == "perhaps running"
+    page.locator("#silence", has_text="does not answer").wait_for(timeout=15_000)
 
 
 def test_filters_and_search_work_without_javascript(run: Path, opened: Any) -> None:
@@ -229,6 +258,9 @@ def test_a_run_in_progress_updates_by_itself(tmp_path: Path, opened: Any) -> Non
         elsewhere(again, tmp_path / "run", Sim(Speeds(spread=0.1)))
         page.locator("table.grid a.box >> nth=5").wait_for(timeout=15_000)
         page.locator("main:not([data-live])").wait_for(timeout=15_000)
+        assert page.locator(".state").inner_text() == "finished"
+        assert "UTC" not in page.locator("time").first.inner_text()
+        assert "UTC" in page.locator("time").first.get_attribute("title")
         page.goto("about:blank")
         watched.assert_quiet(viewer.url, "data:,", "about:")
 
@@ -242,7 +274,7 @@ def test_an_export_opens_from_the_disk_with_its_slider(run: Path, tmp_path: Path
     page.goto((tmp_path / "out" / "index.html").as_uri())
     page.click("table.runs tbody tr:first-child a")
     page.locator("#number").fill("0.8")
-    assert "12 of 12 attempts" in page.text_content("#whatif-exact")
+    assert "all 12 attempts" in page.text_content("#whatif-exact")
     page.click("nav.filters a:has-text('Wrong')")
     page.click("table.grid a.box:not(.dim) >> nth=0")
     page.click("a:has-text('step1/solve')")

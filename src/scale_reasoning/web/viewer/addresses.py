@@ -8,14 +8,14 @@ from __future__ import annotations
 import re
 from urllib.parse import urlencode
 
+from scale_reasoning.web.viewer.cell import Place, ViewedCell
 from scale_reasoning.web.viewer.grid import FILTERS, Filter
-from scale_reasoning.web.viewer.shelf import Place, ViewedCell
 
 HOME = "index.html"
 _CELL = r"r(?P<run>\d{1,6})-c(?P<cell>\d{1,6})"
 CELL = re.compile(_CELL)
 RUN = re.compile(rf"{_CELL}(?:-(?P<show>{'|'.join(FILTERS)}))?(?:-(?P<page>\d{{1,6}}))?\.html")
-LOSSES = re.compile(r"r(?P<run>\d{1,6})-losses\.html")
+WHOLE = re.compile(r"r(?P<run>\d{1,6})-(?P<what>losses|reliability)\.html")
 TABLE = re.compile(rf"{_CELL}-whatif\.json")
 TRACE = re.compile(rf"{_CELL}-p(?P<problem>\d{{1,9}})-s(?P<sample>\d{{1,9}})(?P<calls>-calls)?\.html")
 COMPARISON = re.compile(
@@ -33,6 +33,11 @@ def name_run(cell: ViewedCell, chosen: Filter = Filter(), page: int = 1) -> str:
 def name_losses(cell: ViewedCell) -> str:
     """The address of the page that says where the attempts of a cell's run are lost."""
     return f"r{cell.run}-losses.html"
+
+
+def name_reliability(cell: ViewedCell) -> str:
+    """The address of the page that says how well the difficulties of a cell's run predict failures."""
+    return f"r{cell.run}-reliability.html"
 
 
 def name_table(cell: ViewedCell) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 from scale_reasoning.errors import ConfigError, ScaleError
@@ -14,24 +16,27 @@ LINK = re.compile(r'(?:href|src)="([\w-]+\.(?:html|css|js))[#"]')
 """A link to another page or file. Text of models and datasets has no bare quotation marks."""
 
 
-def export(shelf: Shelf, out: Path) -> int:
+def export(shelf: Shelf, out: Path, tell: Callable[[int, int], None] | None = None) -> int:
     """Writes every page that a link leads to into a new or empty folder; returns how many there are.
 
-    A run that cannot be read has a page that says so. Raises ConfigError if nothing can be written.
+    A run that cannot be read has a page that says so. tell: is called after every page with the number of pages that
+    are written, and of those that are known to follow. Raises ConfigError if nothing can be written.
     """
     site = Site(shelf, live=False)
-    names, pending = {HOME}, [HOME]
+    names, pending = {HOME}, deque([HOME])
     try:
         out.mkdir(parents=True, exist_ok=True)
         if any(out.iterdir()):
             raise ConfigError(f"--html {out}: the folder is not empty; name a new one")
         while pending:
-            name = pending.pop()
+            name = pending.popleft()
             body = _make_page(site, name)
             (out / name).write_text(body, encoding="utf-8")
             links = set(LINK.findall(body)) - names
             names |= links
-            pending += links
+            pending.extend(sorted(links))
+            if tell is not None:
+                tell(len(names) - len(pending), len(pending))
     except OSError as error:
         raise ConfigError(f"--html {out}: {error}") from error
     return sum(name.endswith(".html") for name in names)

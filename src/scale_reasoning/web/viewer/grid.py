@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from scale_reasoning.runs.outcome import Outcome
-from scale_reasoning.web.viewer.shelf import Mark, Place, ViewedCell
+from scale_reasoning.web.viewer.cell import Mark, Place, ViewedCell
 
 BOXES = 1_200
 """Attempts on one page; a page has at least one problem."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +11,7 @@ from scale_reasoning.report.losses_table import LEGEND, count_samples, list_note
 from scale_reasoning.report.roles import has_contrast
 from scale_reasoning.report.rows import number_rows
 from scale_reasoning.runs.cells import cells_of
-from scale_reasoning.runs.store import reading
-from scale_reasoning.web.viewer.shelf import Place, ViewedCell, wait_for
+from scale_reasoning.web.viewer.cell import Place, ViewedCell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +19,7 @@ class Link:
     """A problem with the address of its first attempt that was lost or won, and how many were."""
 
     id: str
+    text: str
     href: str
     times: str
 
@@ -35,11 +33,22 @@ class ProblemList:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LossRow:
+    """A line of the table: its texts by heading, and its drawing as shares of half the width; None is not drawn."""
+
+    texts: Mapping[str, str]
+    lost: float | None
+    won: float | None
+    net_low: float | None
+    net_high: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LossSection:
-    """One dataset with one model: a row of texts by heading per line of the table, and the lists below it."""
+    """One dataset with one model: the table, and the lists below it."""
 
     title: str
-    rows: Sequence[Mapping[str, str]]
+    rows: Sequence[LossRow]
     lists: Sequence[ProblemList]
 
 
@@ -60,26 +69,8 @@ class FoundLosses:
     rows: Sequence[int]
 
 
-class LossFinder:
-    """Finds a run's losses in the background, once per change of the run."""
-
-    def __init__(self, pool: Executor) -> None:
-        self._pool = pool
-        self._lock = threading.Lock()
-        self._found: dict[Path, tuple[int, Future[FoundLosses]]] = {}
-
-    def find(self, folder: Path, deadline: float | None) -> FoundLosses | None:
-        """The losses; None if they are not ready by the deadline (monotonic clock)."""
-        with reading(folder) as store:
-            written = store.written()
-        with self._lock:
-            kept = self._found.get(folder)
-            if kept is None or (kept[0] != written and kept[1].done()):
-                kept = self._found[folder] = (written, self._pool.submit(_compute, folder))
-        return wait_for(kept[1], deadline)
-
-
-def _compute(folder: Path) -> FoundLosses:
+def compute_losses(folder: Path) -> FoundLosses:
+    """Finds the losses of a run. Raises ScaleError."""
     cells = cells_of(folder)
     rows = number_rows(cells)
     return FoundLosses(losses=find_losses(list(zip(rows, cells, strict=True))), rows=rows)
@@ -105,7 +96,7 @@ def make_loss_page(
         sections=[
             LossSection(
                 title=title,
-                rows=[write_loss(loss) for loss in losses],
+                rows=_make_rows(losses),
                 lists=[
                     ProblemList(
                         title=words,
@@ -122,6 +113,29 @@ def make_loss_page(
     )
 
 
+def _make_rows(losses: Sequence[Loss]) -> list[LossRow]:
+    """The table; all its drawings have one scale."""
+    ends = [
+        abs(end) for each in losses for end in (each.lost_share, each.won_share, each.net_low, each.net_high) if end
+    ]
+    longest = max(ends, default=1.0)
+
+    def scale(share: float | None) -> float | None:
+        return None if share is None else share / longest
+
+    return [
+        LossRow(
+            texts=write_loss(each),
+            lost=scale(each.lost_share),
+            won=scale(each.won_share),
+            net_low=scale(each.net_low),
+            net_high=scale(each.net_high),
+        )
+        for each in losses
+    ]
+
+
 def _make_link(one: Changed, cell: ViewedCell, name_trace: Callable[[ViewedCell, Place], str]) -> Link:
-    href = name_trace(cell, (cell.positions[one.id], one.samples[0]))
-    return Link(id=one.id, href=href, times=count_samples(one))
+    position = cell.positions[one.id]
+    href = name_trace(cell, (position, one.samples[0]))
+    return Link(id=one.id, text=cell.problems[position].text, href=href, times=count_samples(one))

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 
 import msgspec
 
-from scale_reasoning.web.viewer.addresses import CELL, COMPARISON, HOME, LOSSES, RUN, TABLE, TRACE
+from scale_reasoning.web.viewer.addresses import CELL, COMPARISON, HOME, RUN, TABLE, TRACE, WHOLE
+from scale_reasoning.web.viewer.cell import ViewedCell
 from scale_reasoning.web.viewer.grid import Filter
-from scale_reasoning.web.viewer.pages import Pages, write_table
+from scale_reasoning.web.viewer.pages import Pages
 from scale_reasoning.web.viewer.rendering import FILES, read_asset
-from scale_reasoning.web.viewer.shelf import Shelf, ViewedCell
+from scale_reasoning.web.viewer.sentences import write_table
+from scale_reasoning.web.viewer.shelf import Shelf
 
 HIGHEST = 10_000_000
 
@@ -38,10 +40,8 @@ class Site:
                 show=match["show"] or "", over=_read_number(query, "over"), words=query.get("words", "").strip()[:200]
             )
             return self.pages.make_run(self._find_cell(match), chosen, int(match["page"] or 1)), "text/html"
-        if match := LOSSES.fullmatch(name):
-            if not (cells := self.shelf.list_cells(int(match["run"]))):
-                raise NotFound("There is no such run.")
-            return self.pages.make_losses(cells), "text/html"
+        if match := WHOLE.fullmatch(name):
+            return self._make_whole(match), "text/html"
         if match := TABLE.fullmatch(name):
             cell = self._find_cell(match)
             if cell.number is None:
@@ -55,6 +55,13 @@ class Site:
         if match := COMPARISON.fullmatch(name):
             return self._make_comparison(match), "text/html"
         raise NotFound("There is no such page.")
+
+    def _make_whole(self, match: re.Match[str]) -> str:
+        """A page about all cells of a run."""
+        if not (cells := self.shelf.list_cells(int(match["run"]))):
+            raise NotFound("There is no such run.")
+        make = self.pages.make_losses if match["what"] == "losses" else self.pages.make_reliability
+        return make(cells)
 
     def _find_cell(self, match: re.Match[str] | None) -> ViewedCell:
         found = self.shelf.find_cell(int(match["run"]), int(match["cell"])) if match else None

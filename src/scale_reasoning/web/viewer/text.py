@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from markdown_it import MarkdownIt
@@ -27,6 +27,8 @@ MOST_SHOWN = 1_000_000
 CLOSING = {"\\[": "\\]", "\\(": "\\)", "$$": "$$", "$": "$"}
 OPENING = ("\\[", "\\(", "$$", "$", "\\begin{", "\\boxed{")
 DISPLAYED = ("\\[", "$$", "\\begin{")
+INLINE = "inline"
+"""Marks the rendering of a preview, in which displayed formulas are within the line."""
 BRACES = {"{": 1, "}": -1}
 
 
@@ -47,6 +49,29 @@ def typeset_line(text: str) -> Markup:
     if len(text) > TYPESET:
         return escape(plain(text))
     return _as_markup(_markdown().renderInline(plain(text)))
+
+
+@lru_cache(maxsize=4096)
+def preview(text: str, most: int) -> Markup:
+    """Typesets the beginning of a text, in a line of `most` characters; it is cut between words, never in a formula."""
+    cleaned = plain(text[: 4 * (most + LONGEST)])
+    line = " ".join(cleaned.split())
+    cut = line if len(line) <= most else line[: _find_cut(line, most)].rstrip()
+    made = _as_markup(_markdown().renderInline(cut, {INLINE: True}))
+    return made if cut == line else made + "…"
+
+
+def _find_cut(line: str, most: int) -> int:
+    """The last place up to `most` that is before a space and not within a formula; if there is none, the first place
+    from `most` on that is not within one.
+    """
+    place = cut = 0
+    while place < most:
+        end = _formula_end(line, place, len(line))
+        place = end if end is not None else place + (2 if line[place] == "\\" else 1)
+        if place <= most and line[place : place + 1] in (" ", ""):
+            cut = place
+    return cut or place
 
 
 def _as_markup(rendered: str) -> Markup:
@@ -137,7 +162,7 @@ def _is_no_price(text: str, start: int, end: int) -> bool:
 
 def _math(renderer: Any, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
     typed = tokens[index].content
-    displayed = typed.startswith(DISPLAYED)
+    displayed = typed.startswith(DISPLAYED) and INLINE not in env
     opening = next(each for each in OPENING if typed.startswith(each))
     inner = typed.removeprefix(opening).removesuffix(CLOSING[opening]) if opening in CLOSING else typed
     made = mathml(inner, "block" if displayed else "inline")

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from scale_reasoning.errors import ScaleError
 from scale_reasoning.strategies.number import Number
 from scale_reasoning.types import JSON, Problem, Record, Solution, Step
+from scale_reasoning.web.viewer.cell import Place, ViewedCell
 from scale_reasoning.web.viewer.grid import name_kind
 from scale_reasoning.web.viewer.replay import Exchange
-from scale_reasoning.web.viewer.shelf import Place, ViewedCell
 from scale_reasoning.web.viewer.whatif import Range
 
 SIBLINGS = 200
@@ -87,7 +87,7 @@ def make_view(cell: ViewedCell, place: Place, href: Callable[[int], str], prefix
         model=cell.model,
         number=cell.number,
         value=cell.value,
-        run=cell.folder.name,
+        run=cell.title,
         href=href(sample),
         prefix=prefix,
         siblings=[

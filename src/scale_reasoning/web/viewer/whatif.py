@@ -37,6 +37,11 @@ class Range:
     outcome: Outcome | None
     missing: str | None
 
+    @property
+    def usable(self) -> Outcome | None:
+        """The outcome, unless an infrastructure error left the attempt pending."""
+        return None if self.outcome is None or self.outcome.pending else self.outcome
+
     def __contains__(self, value: float) -> bool:
         if value < self.first or self.high is None:
             return value >= self.first
@@ -71,7 +76,13 @@ def _find_next(compared: Sequence[float], number: Number, first: float) -> float
 
 @dataclass(slots=True, kw_only=True)
 class Totals:
-    """A cell at one value, over the attempts that the journal has completely. Tokens are None if uncounted."""
+    """A cell at one value, over the `ran` attempts that the journal has completely. Tokens are None if uncounted.
+
+    compared: those of them that the journal also has at the cell's own value; own_*: what these have there.
+    changed: attempts that go another way than at the own value; known: those of them that ran; regraded: those of them
+    with a grade in both; gained, lost: wrong to right, right to wrong. unmatched: attempts that the journal does not
+    have at the own value, so that it is not known whether they change.
+    """
 
     ran: int = 0
     graded: int = 0
@@ -79,13 +90,25 @@ class Totals:
     tokens: int | None = 0
     iterations: int = 0
     hard: int = 0
+    compared: int = 0
+    own_right: int = 0
+    own_tokens: int | None = 0
+    own_iterations: int = 0
+    own_hard: int = 0
+    changed: int = 0
+    known: int = 0
+    regraded: int = 0
+    gained: int = 0
+    lost: int = 0
+    unmatched: int = 0
 
 
 @dataclass(slots=True)
 class Table:
-    """A cell at every value of GRID; `done` of `planned` attempts are looked up."""
+    """A cell at every value of GRID; `done` of `planned` attempts are looked up. value: the cell's own."""
 
     number: Number
+    value: float
     planned: int
     done: int = 0
     error: str | None = None
@@ -98,18 +121,23 @@ class Table:
 
     def add(self, ranges: Sequence[Range]) -> None:
         """Adds one attempt."""
+        own = next((each for each in ranges if self.value in each), None)
         for value, row in zip(GRID, self.rows, strict=True):
-            outcome = next((each.outcome for each in ranges if value in each), None)
-            if outcome is not None and not outcome.pending:
-                _add(row, outcome)
+            here = next((each for each in ranges if value in each), None)
+            if here is not None and here.usable is not None:
+                _add(row, here.usable)
+            if own is None or own.usable is None:
+                row.unmatched += 1
+            else:
+                _add_change(row, own.usable, here.usable if here else None, changed=here is not own)
         self.done += 1
 
 
-def make_table(number: Number, planned: int) -> Table:
+def make_table(number: Number, value: float, planned: int) -> Table:
     """An empty table, or one that says why it stays empty."""
     if planned <= MOST_LOOKED_UP:
-        return Table(number, planned)
-    return Table(number, planned, error=f"{planned:,} attempts; up to {MOST_LOOKED_UP:,} are looked up")
+        return Table(number, value, planned)
+    return Table(number, value, planned, error=f"{planned:,} attempts; up to {MOST_LOOKED_UP:,} are looked up")
 
 
 def _add(row: Totals, outcome: Outcome) -> None:
@@ -120,3 +148,20 @@ def _add(row: Totals, outcome: Outcome) -> None:
     row.tokens = None if tokens is None or row.tokens is None else row.tokens + tokens
     row.iterations += outcome.iterations
     row.hard += outcome.hard
+
+
+def _add_change(row: Totals, own: Outcome, here: Outcome | None, *, changed: bool) -> None:
+    row.changed += changed
+    if here is None:
+        return
+    tokens = own.usage.completion_tokens
+    row.compared += 1
+    row.own_right += own.correct is True
+    row.own_tokens = None if tokens is None or row.own_tokens is None else row.own_tokens + tokens
+    row.own_iterations += own.iterations
+    row.own_hard += own.hard
+    if changed:
+        row.known += 1
+        row.regraded += own.correct is not None and here.correct is not None
+        row.gained += own.correct is False and here.correct is True
+        row.lost += own.correct is True and here.correct is False

@@ -5,20 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import msgspec
 from markupsafe import Markup
 
 from scale_reasoning.report.formats import UNKNOWN, percent
-from scale_reasoning.types import Assessment
-from scale_reasoning.web.viewer.grid import KINDS, name_kind
+from scale_reasoning.types import Assessment, Message
+from scale_reasoning.web.viewer.grid import name_kind
 from scale_reasoning.web.viewer.mathml import LONGEST, mathml
-from scale_reasoning.web.viewer.text import plain, typeset_line
+from scale_reasoning.web.viewer.replay import Exchange
+from scale_reasoning.web.viewer.sentences import write_ranges
+from scale_reasoning.web.viewer.text import plain, preview
 from scale_reasoning.web.viewer.whatif import Range
 
 EXCERPT = 300
 """Characters of a problem in the grid."""
+REPEATED = 120
+"""Characters from which on a message is not shown again where an earlier call has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +42,9 @@ def answer(text: str) -> Markup:
     return Markup(made) if made else Markup("<code>{}</code>").format(plain(shown))  # noqa: S704  from a list of elements
 
 
-def excerpt(text: str) -> str:
-    """The beginning of a problem. A short one is typeset; a cut could go through a formula."""
-    return typeset_line(text) if len(text) <= EXCERPT else f"{plain(text[: 2 * EXCERPT])[:EXCERPT]}…"
+def excerpt(text: str) -> Markup:
+    """The beginning of a problem, typeset."""
+    return preview(text, EXCERPT)
 
 
 def anchor(path: str) -> str:
@@ -72,9 +77,28 @@ def mean(value: float | None) -> str:
     return UNKNOWN if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
 
 
+def find_repeats(exchanges: Sequence[Exchange]) -> list[tuple[Exchange, list[tuple[Message, str]]]]:
+    """The messages of each call, each with the path of the earlier call that has the same one; empty for a new or a
+    short one.
+    """
+    first: dict[tuple[str, str], str] = {}
+    found: list[tuple[Exchange, list[tuple[Message, str]]]] = []
+    for exchange in exchanges:
+        keys = [(message, (message.role, message.content)) for message in exchange.request.messages]
+        found.append((exchange, [(message, first.get(key, "")) for message, key in keys]))
+        new = {key: exchange.call.path for message, key in keys if len(message.content) >= REPEATED}
+        first = new | first
+    return found
+
+
 def seconds(value: float) -> str:
     """Seconds to a tenth."""
     return f"{value:,.1f}"
+
+
+def when(moment: datetime) -> Markup:
+    """A time in UTC; the script writes it in the reader's own form."""
+    return Markup('<time datetime="{:%Y-%m-%dT%H:%M:%SZ}">{:%Y-%m-%d %H:%M} UTC</time>').format(moment, moment)
 
 
 def one_decimal(share: float | None) -> str:
@@ -121,25 +145,7 @@ def _write_end(value: float) -> str:
     return f"{value:.2f}" if round(value, 2) == value else f"{value:.4f}"
 
 
-def ranges_json(ranges: Sequence[Range]) -> str:
-    """The ranges for the slider, each with its sentence."""
-    return json(
-        [{"first": one.first, "high": one.high, "closed": one.closed, "text": _write_sentence(one)} for one in ranges]
-    )
-
-
-def _write_sentence(found: Range) -> str:
-    outcome = found.outcome
-    if outcome is None:
-        return f"Not run: the journal does not have the call {found.missing or ''}".rstrip() + "."
-    tokens = outcome.usage.completion_tokens
-    shown = "no answer" if outcome.answer is None else f"answer {plain(outcome.answer)[:80]}"
-    spent = "tokens unknown" if tokens is None else f"{tokens:,} tokens"
-    routed = f"{outcome.hard} of {outcome.iterations} steps in System 2"
-    return f"Exactly, from the journal: {KINDS[name_kind(outcome)]}, {shown}, {routed}, {spent}."
-
-
 WORDS: tuple[Callable[..., Any], ...] = (
-    answer, anchor, excerpt, grouped, json, mean, name_kind, one_decimal, percent, ranges_json, seconds, share,
-    shows_sources, span, total, two_decimals, whole,
+    answer, anchor, excerpt, find_repeats, grouped, json, mean, name_kind, one_decimal, percent, seconds, share,
+    shows_sources, span, total, two_decimals, when, whole, write_ranges,
 )  # fmt: skip

@@ -1,7 +1,8 @@
-// The slider of "what if", and updates of the pages of a run in progress. Everything else works without this file.
+// The slider of "what if", the keys j and k, and updates of the pages of a run in progress, times. Everything else works without this file.
 "use strict";
 
-const POLL_MILLISECONDS = 3000;
+const MOST_SECONDS = 60;
+let loaded = document.querySelector("main")?.innerHTML;
 
 function slide() {
   const section = document.querySelector("[data-whatif]");
@@ -37,28 +38,19 @@ function showRun(section, value) {
   const row = table.rows.filter((each) => each[section.dataset.option] <= value + 1e-9).pop();
   const looked = table.done < table.planned
     ? `Looked up so far: ${table.done.toLocaleString("en")} of ${table.planned.toLocaleString("en")} attempts. ` : "";
-  say(section, "whatif-exact", looked + exactly(row, table.done, section.dataset.symbol));
+  say(section, "whatif-exact", `${looked}At ${section.dataset.symbol} ${value.toFixed(2)}: ${row.text}`);
 }
 
 function showShare(section, tau) {
-  const counts = Object.entries(JSON.parse(section.dataset.difficulties));
-  const all = counts.reduce((sum, [, times]) => sum + times, 0);
-  const hard = counts.reduce((sum, [difficulty, times]) => sum + (Number(difficulty) > tau ? times : 0), 0);
-  say(section, "whatif-share", all
-    ? `${percent(hard / all)} of the ${all.toLocaleString("en")} recorded difficulties are above τ and would go to System 2. `
-      + "(After a step in another mode, later steps see another solution and may be assessed differently.)"
-    : "No difficulty was recorded.");
-}
-
-function exactly(row, done, symbol) {
-  const missing = done - row.ran;
-  if (!row.ran) return `Not run: the journal has no complete attempt at this ${symbol} (0 of ${done.toLocaleString("en")}).`;
-  const parts = [`Exactly, from the journal: ${row.ran.toLocaleString("en")} of ${done.toLocaleString("en")} attempts`];
-  if (row.graded) parts.push(`Acc ${percent(row.right / row.graded)} (${row.right} of ${row.graded})`);
-  parts.push(row.tokens === null ? "tokens unknown" : `${Math.round(row.tokens / row.ran).toLocaleString("en")} tokens each`);
-  if (row.iterations) parts.push(`${percent(row.hard / row.iterations)} of steps in System 2`);
-  const rest = missing ? ` ${missing.toLocaleString("en")} attempts were not run and are not in these numbers.` : "";
-  return parts.join(", ") + "." + rest;
+  const counts = Object.entries(JSON.parse(section.dataset.difficulties)), own = Number(section.dataset.value);
+  const count = (over) => counts.reduce((sum, [difficulty, times]) => sum + (Number(difficulty) > over ? times : 0), 0);
+  const all = count(-1);
+  if (!all) return say(section, "whatif-share", "No difficulty was recorded.");
+  const here = `${count(tau)} of the ${all.toLocaleString("en")} recorded difficulties are above τ ${tau.toFixed(2)}`;
+  say(section, "whatif-share", Math.abs(tau - own) < 0.005
+    ? `${here}, the run's own.`
+    : `${here}; ${count(own)} are above the run's own ${own.toFixed(2)}. This is no run at τ ${tau.toFixed(2)}: `
+      + "after a step in another mode, later steps see another solution and may be assessed differently.");
 }
 
 async function lookUp(section, show) {
@@ -68,7 +60,7 @@ async function lookUp(section, show) {
     section.whatif = await response.json();
     show();
     if (section.whatif.error || section.whatif.done >= section.whatif.planned || !section.isConnected) return;
-    await new Promise((resolve) => setTimeout(resolve, 700));
+    await pause(0.7);
   }
 }
 
@@ -76,31 +68,49 @@ function say(section, id, text) {
   section.querySelector(`#${id}`).textContent = text;
 }
 
-function percent(share) {
-  return `${(share * 100).toFixed(1)} %`;
-}
-
-// A run in progress: loads the page again when it has changed; what was open stays open, slider and focus stay.
+// A run in progress: loads the page again when it has changed, after as many seconds as the page says; what was open
+// stays open, slider and focus stay. Where the server does not answer, the page says so and asks less often.
 async function watch() {
-  let tag = null;
-  while (document.querySelector("main[data-live]")) {
-    await new Promise((resolve) => setTimeout(resolve, POLL_MILLISECONDS));
+  let tag = null, silent = 0;
+  for (let main; (main = document.querySelector("main[data-live]")); ) {
+    await pause(Math.min(MOST_SECONDS, Number(main.dataset.live) * 2 ** silent));
     if (document.hidden || document.activeElement?.closest("form, .slider")) continue;
     let response;
     try {
       response = await fetch(location.href, { headers: tag ? { "If-None-Match": tag } : {} });
     } catch {
+      silent += silent < 5;
+      showSilence(true);
       continue;
     }
+    silent = 0;
+    showSilence(false);
     if (response.status !== 200) continue;
     tag = response.headers.get("ETag");
     replaceMain(new DOMParser().parseFromString(await response.text(), "text/html"));
   }
 }
 
+function pause(seconds) {
+  return new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+}
+
+function showSilence(silent) {
+  const told = document.querySelector("#silence");
+  if (silent && !told) {
+    const line = document.createElement("p");
+    line.id = "silence";
+    line.className = "flag";
+    line.setAttribute("role", "status");
+    line.textContent = "scale view does not answer: it has ended, or cannot be reached. This page shows what was last known.";
+    document.querySelector("main").prepend(line);
+  } else if (!silent && told) told.remove();
+}
+
 function replaceMain(page) {
   const was = document.querySelector("main"), is = page.querySelector("main");
-  if (!is || was.innerHTML === is.innerHTML) return;
+  if (!is || (loaded ?? "") === is.innerHTML) return;
+  loaded = is.innerHTML;
   const value = was.querySelector("input[type=range]")?.value;
   const open = [...was.querySelectorAll("details[id]")].map((one) => [one.id, one.open]);
   const focus = document.activeElement?.getAttribute("href");
@@ -111,8 +121,30 @@ function replaceMain(page) {
   }
   if (value !== undefined && is.querySelector("input[type=range]")) is.querySelector("input[type=range]").value = value;
   if (focus) is.querySelector(`a[href="${CSS.escape(focus)}"]`)?.focus({ preventScroll: true });
+  localise();
   slide();
 }
 
+// Times in the reader's own form and time zone.
+function localise() {
+  const form = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+  for (const time of document.querySelectorAll("time[datetime]")) {
+    const moment = new Date(time.dateTime);
+    if (Number.isNaN(moment.getTime())) continue;
+    time.title ||= time.textContent;
+    time.textContent = form.format(moment);
+  }
+}
+
+// j and k go to the next and the previous problem, J and K to the next and the previous attempt.
+function follow(event) {
+  if (event.ctrlKey || event.altKey || event.metaKey || event.target.closest("input, select, textarea")) return;
+  const key = event.key.length === 1 ? event.key : "";
+  const named = key !== key.toLowerCase() ? `Shift+${key}` : key;
+  if (named) document.querySelector(`a[aria-keyshortcuts="${CSS.escape(named)}"]`)?.click();
+}
+
+document.addEventListener("keydown", follow);
+localise();
 slide();
 if (location.protocol.startsWith("http")) watch();
