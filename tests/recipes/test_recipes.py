@@ -176,7 +176,8 @@ def test_a_recipe_begins_with_what_it_is_and_its_commands_can_be_typed(name: str
 
 def test_a_recipe_is_in_the_package_that_the_wheel_has_whole() -> None:
     wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert wheel == {"packages": ["src/scale_reasoning"]}
+    assert wheel["packages"] == ["src/scale_reasoning"]
+    assert not {"include", "exclude", "only-include"} & set(wheel)
     assert Path(scale_reasoning.__file__).parent / "recipes" == FOLDER
     assert RUNS
     assert TRAININGS
