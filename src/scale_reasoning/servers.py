@@ -18,6 +18,7 @@ import msgspec
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.files import read_toml
 from scale_reasoning.profiles import Count, ModeProfile
+from scale_reasoning.suggest import list_known
 from scale_reasoning.types import JSON, Sampling
 
 GENERIC = "generic"
@@ -89,10 +90,10 @@ def list_budget_keys() -> frozenset[str]:
 
 def find_server(name: str) -> Server:
     """The kind of this name. Raises ConfigError."""
-    try:
-        return list_servers()[name]
-    except KeyError:
-        raise ConfigError(f"no kind of server {name!r}; there are: {', '.join(list_servers())}") from None
+    servers = list_servers()
+    if name not in servers:
+        raise ConfigError(list_known("kind of server", name, servers))
+    return servers[name]
 
 
 def find_by_host(url: str) -> str | None:

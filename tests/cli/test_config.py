@@ -100,7 +100,7 @@ def test_effort_is_set_aside_by_any_option_of_a_strategy(own: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("samles = 3", "scale.toml: samles: no flag has this name; did you mean samples?"),
+        ("samles = 3", "scale.toml: samles: no flag has this name (did you mean samples"),
         ("[eval]\ntau = { a = 1 }", "[eval] tau: must be a text, a number"),
         ("[report]\ntau = 0.3", "[report] tau: no flag has this name"),
         ("tau = true", "tau: must be a value"),

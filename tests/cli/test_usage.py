@@ -31,9 +31,9 @@ def test_scale_alone_does_not_print_the_url_of_a_server() -> None:
     [
         (["eval", "x.jsonl", "--sampels", "3"], "scale eval: error: unknown: --sampels 3 (did you mean --samples?)"),
         (["solve", "x", "--zzz=3"], "scale solve: error: unknown: --zzz=3"),
-        (["report", "--format", "docx", "x"], "argument --format: invalid choice: 'docx'"),
+        (["report", "--format", "docx", "x"], "argument --format: not 'docx' but one of terminal, md"),
         (["plot"], "scale plot: error: the following arguments are required: KIND"),
-        (["evl"], "scale: error: argument COMMAND: invalid choice: 'evl'"),
+        (["evl"], "scale: error: argument COMMAND: not 'evl' (did you mean eval?) but one of solve,"),
     ],
 )
 def test_a_wrong_command_line_is_answered_in_two_lines(words: list[str], says: str) -> None:

@@ -56,7 +56,7 @@ def test_an_option_that_a_dataset_lacks_is_refused(dataset: Dataset):
 
 
 def test_no_dataset_has_less_than_one_problem(dataset: Dataset):
-    with pytest.raises(ConfigError, match="count must be at least 1, not 0"):
+    with pytest.raises(ConfigError, match="number of problems must be at least 1, not 0"):
         load(dataset.name, data_dir=DATA, count=0)
 
 
@@ -66,7 +66,7 @@ def test_no_dataset_has_less_than_one_problem(dataset: Dataset):
 def test_an_unknown_name_is_answered_with_those_there_are(name: str, told: str):
     with pytest.raises(ConfigError, match=told) as caught:
         load(name)
-    assert ("Did you mean" in str(caught.value)) == (name != "zzz")
+    assert ("did you mean" in str(caught.value)) == (name != "zzz")
 
 
 def test_a_file_that_is_not_there_is_no_name_on_the_hub():

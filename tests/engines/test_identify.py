@@ -216,4 +216,4 @@ def test_a_run_without_a_kind_in_its_manifest_goes_on_as_generic(tmp_path: Path)
 def test_a_kind_that_there_is_not_is_refused_before_anything_is_asked() -> None:
     done = scale("solve", "--base-url", "http://127.0.0.1:9/v1", "--model", "m", "--server", "vlm", "1 + 1?")
     assert done.returncode == 2
-    assert "no kind of server 'vlm'; there are: " in done.stderr
+    assert "no kind of server 'vlm' (did you mean vllm?); there are: " in done.stderr

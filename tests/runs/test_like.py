@@ -94,7 +94,7 @@ def test_every_strategy_can_be_made_like_every_preset(preset: str, name: str) ->
 
 
 def test_an_unknown_preset_is_told_which_there_are() -> None:
-    with pytest.raises(ConfigError, match="like 'papr': there are: paper"):
+    with pytest.raises(ConfigError, match=r"like: no preset 'papr' \(did you mean paper\?\); there are: paper"):
         find_preset("papr", QWEN3)
 
 
@@ -131,7 +131,7 @@ def test_a_recipe_names_a_preset_and_sets_what_differs(tmp_path: Path) -> None:
 
 
 def test_a_recipe_with_an_unknown_preset_is_refused_with_its_name(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"mine\.toml: like 'papr': there are: paper"):
+    with pytest.raises(ConfigError, match=r"mine\.toml: like: no preset 'papr' .*; there are: paper"):
         manifests.read(written(tmp_path, "papr"))
 
 

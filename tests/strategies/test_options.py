@@ -91,7 +91,10 @@ def test_the_dry_run_prints_its_bound(capsys: Capture) -> None:
             {"NEEDS_BOTH_MODES": 1},
             "strategy again has no option 'NEEDS_BOTH_MODES'; it has: times, tone, share, reply_tokens",
         ),
-        ({"time": 3}, "strategy again has no option 'time'; it has: times, tone, share, reply_tokens"),
+        (
+            {"time": 3},
+            "strategy again has no option 'time' (did you mean times?); it has: times, tone, share, reply_tokens",
+        ),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(settings: dict[str, int | float], message: str) -> None:

@@ -11,7 +11,6 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,6 +20,7 @@ from scale_reasoning.errors import ConfigError
 from scale_reasoning.files import read_toml, why
 from scale_reasoning.runs.recipes import find_shipped
 from scale_reasoning.strategies import flags as strategy_flags
+from scale_reasoning.suggest import suggest
 
 FILE = "scale.toml"
 URL, MODEL = "OPENAI_BASE_URL", "SCALE_MODEL"
@@ -209,8 +209,7 @@ def _check(
     if key in NOT_DEFAULTS:
         raise ConfigError(f"{where}: --{key} is for one command, not a default; take it out")
     if key not in known:
-        near = get_close_matches(key, known, 1)
-        raise ConfigError(f"{where}: no flag has this name{f'; did you mean {near[0]}?' if near else ''}")
+        raise ConfigError(f"{where}: no flag has this name{suggest(key, known)}")
     if isinstance(value, dict) or not isinstance(value, bool | str | int | float | list):
         raise ConfigError(f"{where}: must be a text, a number, true, false or a list of texts")
     takers = [verb] if verb else [name for name, parser in verbs.items() if key in list_flags(parser)]

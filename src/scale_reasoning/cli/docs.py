@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from difflib import get_close_matches
 from pathlib import Path
 
 from scale_reasoning.cli.options import Commands
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.suggest import suggest
 
 FOLDERS = (Path(__file__).parents[1] / "docs", Path(__file__).parents[3] / "docs")
 """Where the pages are: in an installed package, and in a checkout."""
@@ -37,8 +37,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     name = Path(args.page).name.removesuffix(".md")
     if name not in pages:
-        near = get_close_matches(name, pages, 1)
-        raise ConfigError(f"no page {args.page!r}{f'; did you mean {near[0]}?' if near else ''}; scale docs lists them")
+        raise ConfigError(f"no page {args.page!r}{suggest(name, pages)}; scale docs lists them")
     text = pages[name].read_text(encoding="utf-8")
     if not sys.stdout.isatty():
         sys.stdout.write(text)

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from scale_reasoning.cli.formatting import count
 from scale_reasoning.cli.lengths import Length, find_length, name_sources
 from scale_reasoning.runs.cells import model_of
 from scale_reasoning.runs.manifest import CellSpec, Manifest
@@ -32,12 +33,16 @@ def estimate(manifest: Manifest, problems: Mapping[str, Sequence[Problem]]) -> s
             all_tokens += attempts * each.tokens
             lengths.append(each)
         length = "tokens unknown" if each is None else f"about {attempts * each.tokens:,} tokens"
-        lines.append(f"{_format_cell(cell, manifest)}: {attempts:,} attempts, {_format_calls(calls)} each, {length}")
+        lines.append(
+            f"{_format_cell(cell, manifest)}: {count(attempts, 'attempt')}, {_format_calls(calls)} each, {length}"
+        )
     source = f"at the lengths of the paper's {name_sources(lengths)}"
     length = f"about {all_tokens:,} tokens {source}" if all_tokens else "tokens unknown"
     if all_tokens and unknown:
         length += f", without {', '.join(unknown)}, whose length is unknown"
-    lines.append(f"in all {all_attempts:,} attempts, at most {all_calls:,} calls before any is shared, {length}")
+    lines.append(
+        f"in all {count(all_attempts, 'attempt')}, at most {count(all_calls, 'call')} before any is shared, {length}"
+    )
     return "\n".join(lines)
 
 
@@ -69,4 +74,4 @@ def _format_cell(cell: CellSpec, manifest: Manifest) -> str:
 
 
 def _format_calls(calls: int) -> str:
-    return f"at most {calls:,} calls" if calls > 1 else "1 call"
+    return f"at most {count(calls, 'call')}" if calls > 1 else "1 call"

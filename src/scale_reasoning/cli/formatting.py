@@ -44,20 +44,27 @@ def indent(text: str) -> str:
     return "\n".join(f"  {line}" if line.strip() else "" for line in text.splitlines())
 
 
+def count(number: int, noun: str) -> str:
+    """`1 call`, `1,234 calls`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def count_words(text: str) -> str:
     """`1,234 words`."""
-    return f"{len(text.split()):,} words"
+    return count(len(text.split()), "word")
 
 
 def count_tokens(usage: Usage) -> str:
     """`1,234 tokens` of replies."""
-    return "? tokens" if usage.completion_tokens is None else f"{usage.completion_tokens:,} tokens"
+    return "? tokens" if usage.completion_tokens is None else count(usage.completion_tokens, "token")
 
 
 def format_cost(record: Record) -> str:
     """Calls and tokens by mode, prompts, seconds."""
     calls = Counter(call.mode for call in record.calls)
-    by_mode = [f"{MODES[mode]}: {calls[mode]} calls, {count_tokens(record.usage.by_mode[mode])}" for mode in Mode]
+    by_mode = [
+        f"{MODES[mode]}: {count(calls[mode], 'call')}, {count_tokens(record.usage.by_mode[mode])}" for mode in Mode
+    ]
     total = record.usage.total
     prompt = "?" if total.prompt_tokens is None else f"{total.prompt_tokens:,}"
     cached = "" if total.cached_tokens is None else f" ({total.cached_tokens:,} cached)"

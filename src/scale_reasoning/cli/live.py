@@ -20,6 +20,7 @@ from scale_reasoning.answers import final_answer, stated_answer
 from scale_reasoning.cli.formatting import (
     MODES,
     STAGES,
+    count,
     count_tokens,
     count_words,
     format_cost,
@@ -149,7 +150,8 @@ class LiveView:
     def _show_outlines(self, event: Decomposed) -> None:
         for number, outline in enumerate(event.candidates, 1):
             selected = number == event.selected + 1
-            line = f"candidate {number}, {len(outline)} steps: {printable(' · '.join(outline))}".replace("\n", " ")
+            steps = printable(" · ".join(outline)).replace("\n", " ")
+            line = f"candidate {number}, {count(len(outline), 'step')}: {steps}"
             self._console.print(Text(f"{'→' if selected else ' '} {line}", style="" if selected else "dim"),
                                 no_wrap=True, overflow="ellipsis", crop=True)  # fmt: skip
         self._print(("decomposition ", "bold"), f"{event.selected + 1} of {len(event.candidates)}",

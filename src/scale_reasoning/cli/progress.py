@@ -11,6 +11,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from scale_reasoning.cli.formatting import count
 from scale_reasoning.cli.tally import Tally
 from scale_reasoning.events import Event, Finished, Started
 from scale_reasoning.runs.outcome import Outcome
@@ -69,10 +70,13 @@ class Progress:
         if paid.uncounted:
             missing = f"{paid.uncounted:,} of {paid.calls:,} calls uncounted, {paid.tokens:,} in the others"
             tokens = f"new tokens unknown ({missing})"
-        self._console.print(Text(f"{paid.calls:,} calls paid for, {tokens}, in {self._store.folder}", style="dim"))
+        self._console.print(
+            Text(f"{count(paid.calls, 'call')} paid for, {tokens}, in {self._store.folder}", style="dim")
+        )
         if pending and not stopped:
             because = f", because {why}" if why else ""
-            self._console.print(Text(f"{pending} attempts are pending{because}: {again}", style="red"))
+            are = "is" if pending == 1 else "are"
+            self._console.print(Text(f"{count(pending, 'attempt')} {are} pending{because}: {again}", style="red"))
             return 1
         self._console.print(Text(f"next: {after}", style="dim"))
         return 0

@@ -13,6 +13,7 @@ from scale_reasoning.runs import manifest as manifests
 from scale_reasoning.runs import recipes
 from scale_reasoning.runs.cells import model_of
 from scale_reasoning.runs.recipes import FOLDER, SUFFIX
+from scale_reasoning.suggest import suggest
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -38,10 +39,10 @@ def find_run(name: str) -> Path | None:
     if path.suffix == SUFFIX or recipes.find_shipped(name) is not None:
         return locate(name)
     if find_loader(name) is None:
-        meant = recipes.suggest(name, [*recipes.list_shipped(), *DATASETS])
+        near = suggest(name, [*recipes.list_shipped(), *DATASETS])
         raise ConfigError(
-            f"no dataset and no recipe {name!r}.{meant} There are the datasets {', '.join(DATASETS)}, files, "
-            "owner/name on the Hub, and the recipes of `scale list recipes`"
+            f"no dataset and no recipe {name!r}{near}; there are the datasets {', '.join(DATASETS)}, files, "
+            "owner/name on the Hub, and the recipes of scale list recipes"
         )
     return None
 

@@ -184,7 +184,10 @@ def _refuse_other_problems(cells: Sequence[Cell]) -> None:
         first = firsts.setdefault((cell.dataset, cell.model), cell)
         if cell.run != first.run and (cell.run, cell.dataset, cell.model) not in checked:
             checked.add((cell.run, cell.dataset, cell.model))
-            refuse_other_problems(first, cell, read_problems(first), read_problems(cell))
+            try:
+                refuse_other_problems(first, cell, read_problems(first), read_problems(cell))
+            except ConfigError as error:
+                raise ConfigError(f"{error}; or name one of the runs") from error
 
 
 def _say_tunings(runs: set[str]) -> None:

@@ -60,7 +60,7 @@ class Tally:
         parts = [
             f"{self.done:,}/{self.planned:,} attempts",
             f"{self.failed} failed",
-            f"{len(self._pending)} pending",
+            f"{len(self._pending)} to try again",
         ]
         if (mean := self.estimate_accuracy()) and mean.low is not None and mean.high is not None:
             parts.append(f"acc {mean.value:.1%} [{mean.low:.1%}, {mean.high:.1%}] so far")

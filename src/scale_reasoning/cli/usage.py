@@ -6,13 +6,13 @@ import argparse
 import sys
 import tomllib
 from collections.abc import Mapping
-from difflib import get_close_matches
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
 from scale_reasoning.cli.config import default_base_url, default_model, explain
+from scale_reasoning.suggest import suggest
 
 EXTRAS = {
     "local": ("xllamacpp", "models on this machine"),
@@ -41,6 +41,11 @@ class Parser(argparse.ArgumentParser):
         """See ArgumentParser."""
         message = explain(message, self.set_by)
         self.exit(2, f"{self.prog}: error: {message}\nSee {self.prog} --help.\n")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            near = suggest(str(value), known := [str(each) for each in action.choices])
+            raise argparse.ArgumentError(action, f"not {value!r}{near} but one of {', '.join(known)}")
 
     def format_help(self) -> str:
         """See ArgumentParser."""
@@ -81,8 +86,7 @@ def refuse_extra(parser: argparse.ArgumentParser, extra: list[str]) -> NoReturn:
     """Refuses words that a parser does not know, with the nearest flag that it has."""
     word = extra[0].partition("=")[0]
     known = [flag for action in parser._actions for flag in action.option_strings]  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    near = get_close_matches(word, known, 1, cutoff=0.7)
-    parser.error(f"unknown: {' '.join(extra)}{f' (did you mean {near[0]}?)' if near else ''}")
+    parser.error(f"unknown: {' '.join(extra)}{suggest(word, known)}")
 
 
 def greet() -> int:

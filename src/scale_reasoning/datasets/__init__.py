@@ -7,13 +7,13 @@ whether a grader can read the gold answers.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
 from scale_reasoning.datasets import arithmetic, benchmarks, everyday, files, hub, limo
 from scale_reasoning.datasets.dataset import Dataset, DatasetOptions
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.suggest import suggest
 
 __all__ = ["ABOUT", "DATASETS", "Dataset", "DatasetOptions", "Loader", "find_loader", "load"]
 
@@ -75,10 +75,9 @@ def load(
     )
     if (loader := find_loader(name_or_path)) is not None:
         return loader(options)
-    close = get_close_matches(name_or_path.lower(), DATASETS, n=3)
-    meant = f" Did you mean {' or '.join(close)}?" if close else ""
+    near = suggest(name_or_path, DATASETS)
     raise ConfigError(
-        f"no dataset {name_or_path!r}.{meant} There are {', '.join(DATASETS)}, files ({', '.join(files.FORMATS)}) "
+        f"no dataset {name_or_path!r}{near}; there are {', '.join(DATASETS)}, files ({', '.join(files.FORMATS)}) "
         f"and owner/name on the Hub"
     )
 

@@ -58,7 +58,7 @@ class DatasetOptions:
                 takes = ", ".join(options) or "none of its kind"
                 raise ConfigError(f"{dataset} has no option {option}; it takes {takes}")
         if self.count is not None and self.count < 1:
-            raise ConfigError(f"{dataset}: count must be at least 1, not {self.count}")
+            raise ConfigError(f"{dataset}: the number of problems must be at least 1, not {self.count}")
 
 
 def make_dataset(

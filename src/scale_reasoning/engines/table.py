@@ -18,6 +18,7 @@ from scale_reasoning.engines.catalogue import CATALOGUE, DEFAULT_MODEL, EMBEDDED
 from scale_reasoning.engines.connection import Connection, ModelSpec
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.servers import find_by_host
+from scale_reasoning.suggest import list_known
 from scale_reasoning.types import Engine
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ async def _open_server(connection: Connection, stack: AsyncExitStack) -> OpenEng
         raise ConfigError(
             f"base URL {connection.base_url}: which model? --model NAME"
             if connection.base_url
-            else f"model {connection.model!r} is not in the catalogue ({', '.join(EMBEDDED_MODELS)}), nor a "
-            "GGUF file nor a checkpoint folder (with a config.json): name its server, --base-url http://HOST:PORT/v1"
+            else f"{list_known('model', str(connection.model), EMBEDDED_MODELS)}, GGUF files, checkpoint folders "
+            "(with a config.json), and what a server has: --model NAME --base-url http://HOST:PORT/v1"
         )
     server = await stack.enter_async_context(make_server(connection))
     return OpenEngine(engine=server, model=connection.model)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from scale_reasoning.report.chain_votes import ROW, is_counted
 from scale_reasoning.report.cost import FLOP
@@ -22,14 +22,21 @@ PAPERS_TOKENS = (
 
 VOTE = f"vote ({ROW})"
 """What tables call a counted vote."""
-LEGEND = (
-    "Acc in % with its 95 % interval (over problems) and (scored/planned) attempts; Tok, Tpi: response tokens per "
-    "attempt, per iteration; Hard: % of iterations in System 2; row N is FOLDER:N in other commands."
-)
 SHORT_LEGEND = (
     "Acc in %; Tok (k): thousands of response tokens per attempt; row N is FOLDER:N in other commands. Without "
     "--compact there are intervals and counts."
 )
+
+
+def write_legend(columns: Collection[str]) -> str:
+    """What the columns of a table mean, those of these names."""
+    parts = ["Acc in % with its 95 % interval (over problems) and (scored/planned) attempts"]
+    if tokens := [name for name in ("Tok", "Tpi") if name in columns]:
+        per = ", ".join({"Tok": "per attempt", "Tpi": "per iteration"}[name] for name in tokens)
+        parts.append(f"{', '.join(tokens)}: response tokens {per}")
+    if "Hard" in columns:
+        parts.append("Hard: % of iterations in System 2")
+    return "; ".join([*parts, "row N is FOLDER:N in other commands."])
 
 
 def write_notes(summaries: Sequence[Summary], *, solve_only: bool = False, vote: str = VOTE) -> list[str]:

@@ -41,11 +41,11 @@ from scale_reasoning.report.lines import (
 )
 from scale_reasoning.report.metrics import Summary, find_swept, flatten
 from scale_reasoning.report.notes import (
-    LEGEND,
     SHORT_LEGEND,
     VOTE,
     note_runs,
     note_unreported,
+    write_legend,
     write_notes,
 )
 from scale_reasoning.report.paper import BASE, TRAINING, find_papers_model, is_from_paper
@@ -183,7 +183,7 @@ def _build_lines(
     grid = Grid(
         columns=columns,
         rows=rows,
-        notes=notes if style.printed else [SHORT_LEGEND if style.compact else LEGEND, *notes],
+        notes=notes if style.printed else [SHORT_LEGEND if style.compact else write_legend(numbers), *notes],
         caption=write_caption(summaries, numbers, compact=style.compact) if style.printed else "",
         blocks=[line.lead[0] for line in lines],
         compact=style.compact,
@@ -225,7 +225,7 @@ def _build_cells(summaries: Sequence[Summary], style: Style) -> Grid:
         **{make_column(name): text for name, text in numbers.items()},
     }
     lines = [[text(summary) for text in columns.values()] for summary in summaries]
-    notes = [LEGEND, *write_notes(summaries), *note_unreported(summaries)]
+    notes = [write_legend(numbers), *write_notes(summaries), *note_unreported(summaries)]
     blocks = [f"{summary.dataset} {name_model(summary)}" for summary in summaries]
     return Grid(columns=list(columns), rows=lines, notes=notes, blocks=blocks)
 

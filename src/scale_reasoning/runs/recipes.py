@@ -5,11 +5,10 @@ Decides what the name of a recipe means: a file of the user's first, then a reci
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from difflib import get_close_matches
 from pathlib import Path
 
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.suggest import suggest
 
 FOLDER = Path(__file__).parents[1] / "recipes"
 SUFFIX = ".toml"
@@ -33,12 +32,5 @@ def locate(name_or_path: str) -> Path:
         return path
     if name_or_path in shipped:
         return shipped[name_or_path]
-    meant = suggest(path.name.removesuffix(SUFFIX), shipped)
-    raise ConfigError(f"{name_or_path}: no such file, and no recipe that ships.{meant} See `scale list recipes`")
-
-
-def suggest(name: str, names: Iterable[str]) -> str:
-    """A sentence with the name in another case, else with those that are near; empty if there are none."""
-    known = list(names)
-    close = [name.lower()] if name.lower() in known else get_close_matches(name.lower(), known, n=3)
-    return f" Did you mean {' or '.join(close)}?" if close else ""
+    near = suggest(path.name.removesuffix(SUFFIX), shipped)
+    raise ConfigError(f"{name_or_path}: no such file, and no recipe that ships{near}; see scale list recipes")
