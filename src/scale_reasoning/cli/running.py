@@ -190,7 +190,7 @@ async def _work(
                     goal=goal,
                 )
             except asyncio.CancelledError:
-                say(f"interrupted; to resume: {commands.resume(flags)}")
+                say(f"to resume: {commands.resume(flags)}")
                 raise
             finally:
                 store.resolve({"served": store.served()})

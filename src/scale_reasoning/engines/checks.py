@@ -203,7 +203,7 @@ async def check_usage(engine: ProbedEngine) -> Finding:
         return no(found, "costs are unknown: reports and comparisons show unknown", fix)
     if counted.get("reasoning") is False:
         cost = "thoughts are counted within the completion and not apart"
-        fix = "a recent vLLM or SGLang with --reasoning-parser counts them; otherwise nothing to do"
+        fix = "nothing must be done; a recent vLLM or SGLang with --reasoning-parser counts them apart"
         return no(found, cost, fix)
     return yes(found + (", reasoning in addition to the completion: it is added" if engine.reasoning_is_apart else ""))
 
