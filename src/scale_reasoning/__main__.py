@@ -1,4 +1,6 @@
-"""The `scale` command, also as `python -m scale_reasoning`: Ctrl-C ends it in one line, while it still loads too."""
+"""The `scale` command, also as `python -m scale_reasoning`: Ctrl-C and SIGTERM, which job schedulers send, end it in
+one line, while it still loads too.
+"""
 
 import os
 import signal
@@ -14,6 +16,7 @@ def main() -> int:
     own = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # else it was started to ignore Ctrl-C
     if own:
         signal.signal(signal.SIGINT, _leave)
+        signal.signal(signal.SIGTERM, _interrupt)
     from scale_reasoning.cli import main as command
 
     if own:
@@ -25,6 +28,10 @@ def main() -> int:
     finally:
         if own:
             signal.signal(signal.SIGINT, _leave)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    signal.raise_signal(signal.SIGINT)
 
 
 def _leave(number: int = 0, frame: FrameType | None = None) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Text of unknown origin as it may be printed or shown: no terminal codes, no marks that reorder what is read."""
+"""Text as it is printed or shown: without terminal codes or marks that reorder what is read, and numbers of things."""
 
 from __future__ import annotations
 
@@ -16,3 +16,8 @@ def one_line(text: str, most: int = 2000) -> str:
     """The same on one line of at most `most` characters."""
     line = " ".join(printable(text).split())
     return line if len(line) <= most else f"{line[:most]}…"
+
+
+def count(number: int, noun: str) -> str:
+    """`1 call`, `1,234 calls`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

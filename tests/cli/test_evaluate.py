@@ -98,6 +98,28 @@ def test_a_sweep_has_a_row_a_value_and_shares_calls(tmp_path: Path) -> None:
     assert [row["hard"] for row in rows] == [1.0, 0.5, 0.0]
 
 
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_told_to_end_says_how_to_resume(tmp_path: Path, end: signal.Signals) -> None:
+    async def slow(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        import asyncio
+
+        await asyncio.sleep(60)
+        return await stream(request, reply_to(body))
+
+    out = tmp_path / "out"
+    with serving(slow) as server:
+        process = subprocess.Popen([*SCALE, "eval", str(problems(tmp_path, 2)), "--samples", "1", "--model", "q",
+                                    "--base-url", server.base_url, "--out", out],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
+        until(lambda: len(server.bodies) > 0)
+        process.send_signal(end)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert f"to resume: scale eval --resume {out}" in err
+    assert err.count("interrupted") == 1
+    assert "Traceback" not in err
+
+
 @pytest.mark.slow
 def test_killed_at_any_moment_a_run_resumes_to_what_it_would_have_been(tmp_path: Path) -> None:
     async def slow(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:

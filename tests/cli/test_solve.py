@@ -292,7 +292,8 @@ def test_a_model_without_system_1_says_how_to_pair_it() -> None:
     assert "--system1-model" in done.stderr
 
 
-def test_ctrl_c_ends_at_once_with_no_request_left_running_and_no_traceback() -> None:
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_sigterm_end_at_once_with_no_request_left_running_and_no_traceback(end: signal.Signals) -> None:
     async def slow(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         import asyncio
 
@@ -305,7 +306,7 @@ def test_ctrl_c_ends_at_once_with_no_request_left_running_and_no_traceback() -> 
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         until(lambda: server.open == 8)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(end)
         with ends_in_time(time.monotonic):
             out, err = process.communicate(timeout=10)
         until(lambda: server.open == 0)

@@ -126,7 +126,9 @@ def test_pending_attempts_are_told_and_what_was_made_is_kept(tmp_path: Path) -> 
     done = scale("synth", "--resume", str(out), "--retries", "0", "--target", "4", "--overwrite")
     assert done.returncode == 1
     assert f"scale synth --resume {out}" in done.stderr
+    assert "4 attempts planned, 1 made" in done.stdout
     assert len(lines(out / "train.jsonl")) == 1
+    assert lines(out / "dropped.jsonl") == []
 
 
 def test_a_bundle_for_llama_factory_comes_beside_the_rows(tmp_path: Path) -> None:

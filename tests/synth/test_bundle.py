@@ -67,7 +67,7 @@ def test_the_counts_stand_in_the_manifest_and_on_the_card(tmp_path: Path) -> Non
     assert manifest["origins"][0]["seed"] == 7
     card = (tmp_path / "README.md").read_text()
     assert "| length | 2 | 1 | 1 |" in card
-    assert "3 attempts were planned, 2 were made." in card
+    assert "3 attempts planned, 2 made." in card
     assert "1 trace of 1 problem; median 10 response tokens" in card
 
 
@@ -77,7 +77,17 @@ def test_the_card_names_what_tells_a_strategy_from_others_and_only_stages_that_d
     card = (tmp_path / "README.md").read_text()
     assert "- scale (tau 0.5) with teacher, seed 7\n" in card
     assert "| correct |" not in card
-    assert "No attempt was dropped by: correct." in card
+    assert "Stages that dropped no attempt: correct." in card
+
+
+def test_a_card_without_drops_has_no_empty_table_and_says_the_limit(tmp_path: Path) -> None:
+    whole = replace(made(), counts=(funnel.Count(stage="correct", came=2, kept=2),))
+    bundle.write(tmp_path, whole, [origin()], student=read_student_prompts(), settings={"max_tokens": 512})
+    card = (tmp_path / "README.md").read_text()
+    assert (
+        "3 attempts planned, 2 made. A row has at most 512 tokens.\n\nStages that dropped no attempt: correct." in card
+    )
+    assert "| stage |" not in card
 
 
 def test_where_nothing_is_left_the_stage_is_named_with_an_example() -> None:

@@ -50,8 +50,8 @@ WRONG = Grade(correct=False, grader="integer", reason="5 is not 4")
 @pytest.mark.parametrize(
     ("one", "stage", "told"),
     [
-        (candidate(failure=WORLD), "answered", "the world's failure (unreachable): the connection was reset"),
-        (candidate(failure=MODEL), "answered", "the model's failure (truncated): the last solution was cut off"),
+        (candidate(failure=WORLD), "answered", "it failed (unreachable): the connection was reset"),
+        (candidate(failure=MODEL), "answered", "it failed (truncated): the last solution was cut off"),
         (candidate(solution=None, text=""), "answered", "it has no solution"),
         (candidate(text=" \n"), "answered", "it has no solution"),
         (candidate(solution=Solution(answer=None)), "answered", "its solution has no final answer"),

@@ -371,6 +371,8 @@ def test_flags_override_the_recipe_and_are_checked_like_it(tmp_path: Path, capsy
     words = written(tmp_path)
     assert main([*words, "--gpus", "6"]) == 2
     assert "gpus = 1, 2, 4" in capsys.readouterr().err
+    assert main([*words, "--gpus", "0"]) == 2
+    assert "--gpus 0: Expected `int` >= 1" in capsys.readouterr().err
     assert main([*words, "--rows", str(tmp_path / "none.jsonl")]) == 2
     assert "none.jsonl: No such file" in capsys.readouterr().err
     assert main(["sft", str(tmp_path / "none.toml")]) == 2

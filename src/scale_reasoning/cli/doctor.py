@@ -37,8 +37,8 @@ def add(commands: Commands) -> None:
         help="what can this endpoint do, and is System 1 really off?",
         description="Asks an endpoint, with a dozen small requests, what it can do, then ten small questions in both "
         "modes, and prints what a lack costs and how to fix it. Exit codes: 0 fine, 1 System 1 leaks reasoning or is "
-        "missing, 2 configuration, 3 the engine could not be reached or used. A reply must begin within "
-        f"{PATIENCE:g} s; --first-byte-timeout changes that.",
+        "missing, 2 configuration, 3 the engine could not be reached or used. --first-byte-timeout is "
+        f"{PATIENCE:g} s here by default.",
     )
     parser.add_argument(
         "--quick",

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scale_reasoning.cli.formatting import count
 from scale_reasoning.cli.lengths import Length, find_length, name_sources
+from scale_reasoning.printable import count
 from scale_reasoning.runs.cells import model_of
 from scale_reasoning.runs.manifest import CellSpec, Manifest
 from scale_reasoning.strategies import name_in_words

@@ -6,6 +6,7 @@ from collections import Counter
 
 from scale_reasoning.events import Routed
 from scale_reasoning.lm import Strategy
+from scale_reasoning.printable import count
 from scale_reasoning.strategies import describe, label
 from scale_reasoning.types import Mode, Record, Stage, Usage
 
@@ -42,11 +43,6 @@ def format_difficulty(event: Routed) -> str:
 def indent(text: str) -> str:
     """The text with two spaces before each line that is not empty."""
     return "\n".join(f"  {line}" if line.strip() else "" for line in text.splitlines())
-
-
-def count(number: int, noun: str) -> str:
-    """`1 call`, `1,234 calls`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def count_words(text: str) -> str:

@@ -20,7 +20,6 @@ from scale_reasoning.answers import final_answer, stated_answer
 from scale_reasoning.cli.formatting import (
     MODES,
     STAGES,
-    count,
     count_tokens,
     count_words,
     format_cost,
@@ -42,7 +41,7 @@ from scale_reasoning.events import (
     Streamed,
 )
 from scale_reasoning.lm import Strategy
-from scale_reasoning.printable import printable
+from scale_reasoning.printable import count, printable
 from scale_reasoning.types import Completion, Mode, Record, Stage
 
 COLOURS = {Mode.SYSTEM1: "green", Mode.SYSTEM2: "magenta"}

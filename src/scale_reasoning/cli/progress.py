@@ -11,9 +11,9 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from scale_reasoning.cli.formatting import count
 from scale_reasoning.cli.tally import Tally
 from scale_reasoning.events import Event, Finished, Started
+from scale_reasoning.printable import count
 from scale_reasoning.runs.outcome import Outcome
 from scale_reasoning.runs.store import Store
 

@@ -13,6 +13,7 @@ from scale_reasoning.children import running
 from scale_reasoning.cli import recipes
 from scale_reasoning.cli.options import Commands, say
 from scale_reasoning.errors import ConfigError, ScaleError
+from scale_reasoning.printable import count
 
 if TYPE_CHECKING:
     from scale_reasoning.synth.folder import Job
@@ -170,7 +171,7 @@ def _print_plan(recipe: Recipe, data: TrainingRows, out: Path, *, resume: bool) 
         "tokens": _describe_tokens(planned),
         f"over {recipe.cutoff}": ("" if planned.exact else "about ") + _describe_over(planned.dropped),
         "batch": f"{recipe.global_batch} per step = {recipe.device_batch} per GPU x {recipe.accumulation} accumulated "
-        f"x {recipe.gpus} GPUs" + (f" of {recipe.machines} machines" if recipe.machines > 1 else ""),
+        f"x {count(recipe.gpus, 'GPU')}" + (f" of {recipe.machines} machines" if recipe.machines > 1 else ""),
         "steps": _describe_steps(recipe, planned),
         "parameters": _describe_parameters(recipe, planned),
         "memory": _describe_memory(recipe, planned),

@@ -24,6 +24,7 @@ from scale_reasoning.cli.traces import (
     write_bundle,
 )
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.printable import count
 from scale_reasoning.runs import manifest as manifests
 from scale_reasoning.runs.manifest import Manifest
 
@@ -205,11 +206,11 @@ def _finish(flags: SynthFlags, settings: SynthesisOptions, filtered: FilteredRun
     kept = len(filtered.funnel.kept)
     files = write_bundle(flags.out, settings, filtered)
     print(make_table(filtered))
-    print(f"{kept:,} traces in {flags.out}: {', '.join(files)}")
+    print(f"{count(kept, 'trace')} in {flags.out}: {', '.join(files)}")
     _explain_empty(filtered)
     if settings.target is not None and kept < settings.target and not code:
-        options.say(f"{kept:,} traces are fewer than the target of {settings.target:,}, and no attempt is left that "
-                    "could add one")  # fmt: skip
+        options.say(f"{count(kept, 'trace')}: fewer than the target of {settings.target:,}, and no attempt is left "
+                    "that could add one")  # fmt: skip
     if flags.push:
         from scale_reasoning.synth.push import push
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 
+from scale_reasoning.printable import count
 from scale_reasoning.report.intervals import Estimate, estimate_share
 from scale_reasoning.runs.outcome import Outcome
 from scale_reasoning.runs.store import Store
@@ -67,9 +68,10 @@ class Tally:
         missing = f"tokens/s unknown ({sums['uncounted']:,} of {sums['ended']:,} attempts uncounted)"
         parts.append(missing if sums["uncounted"] else f"{sums['tokens'] / seconds:,.0f} tokens/s")
         if in_flight:
-            parts.append(f"{in_flight} calls in flight")
+            parts.append(f"{count(in_flight, 'call')} in flight")
         if sums["prompt"]:
             parts.append(f"{sums['cached'] / sums['prompt']:.0%} of prompts cached")
         if sums["ended"] and self.done < self.planned:
-            parts.append(f"about {seconds / sums['ended'] * (self.planned - self.done) / 60:.0f} min left")
+            minutes = seconds / sums["ended"] * (self.planned - self.done) / 60
+            parts.append(f"about {minutes:.0f} min left" if minutes >= 1 else "less than a minute left")
         return ", ".join(parts)

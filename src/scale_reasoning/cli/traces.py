@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scale_reasoning.cli.options import say
+from scale_reasoning.printable import count
 
 if TYPE_CHECKING:
     from scale_reasoning.runs.manifest import Manifest
@@ -97,7 +98,8 @@ def make_table(filtered: FilteredRuns) -> str:
     columns = [Column(name="stage"), *(Column(name=name, number=True) for name in ("came", "dropped", "kept"))]
     rows = [[c.stage, f"{c.came:,}", f"{c.dropped:,}", f"{c.kept:,}"] for c in filtered.funnel.counts]
     planned, done = sum(origin.planned for origin in origins), sum(origin.made for origin in origins)
-    notes = [f"{planned:,} attempts planned, {done:,} made; dropped.jsonl has every dropped attempt with its reason"]
+    made = f"{count(planned, 'attempt')} planned, {done:,} made"
+    notes = [f"{made}; dropped.jsonl has every dropped attempt with its reason"]
     if marked := Counter(one.stage for one in filtered.funnel.marked):
         stages = ", ".join(f"{stage} {count:,}" for stage, count in marked.items())
         notes.append(f"stages that are off would drop of the kept traces: {stages}; manifest.json has which")

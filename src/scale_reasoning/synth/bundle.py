@@ -93,7 +93,7 @@ def write(
         "dropped.jsonl": _to_json_lines(map(_make_drop_row, funnel.dropped)),
         "funnel.json": to_indented_json(counts),
         MANIFEST: to_indented_json(made),
-        "README.md": make_card(rows, funnel, origins).encode(),
+        "README.md": make_card(rows, funnel, origins, settings).encode(),
     }
     try:
         out.mkdir(parents=True, exist_ok=True)

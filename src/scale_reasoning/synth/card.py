@@ -12,6 +12,7 @@ from typing import cast
 
 import msgspec
 
+from scale_reasoning.printable import count
 from scale_reasoning.strategies import label
 from scale_reasoning.synth.collect import Origin
 from scale_reasoning.synth.funnel import Count, Drop, Funnel
@@ -45,8 +46,10 @@ and the reason.
 """
 
 
-def make_card(rows: Sequence[Mapping[str, JSON]], funnel: Funnel, origins: Sequence[Origin]) -> str:
-    """The text of the bundle's README.md."""
+def make_card(
+    rows: Sequence[Mapping[str, JSON]], funnel: Funnel, origins: Sequence[Origin], settings: Mapping[str, JSON]
+) -> str:
+    """The text of the bundle's README.md; `settings` are those of its synthesis."""
     licences = _read_licences(origins)
     named = {value.lower() for value in licences.values()}
     licence = named.pop() if len(named) == 1 and all(map(_IDENTIFIER.fullmatch, named)) else "other"
@@ -55,7 +58,7 @@ def make_card(rows: Sequence[Mapping[str, JSON]], funnel: Funnel, origins: Seque
         "# Reasoning traces\n",
         _summarise(rows),
         _list_sources(origins, licences),
-        _tabulate_funnel(funnel.counts, origins),
+        _describe_funnel(funnel.counts, origins, settings.get("max_tokens")),
         *([_list_marked(funnel.marked)] if funnel.marked else []),
         _FORMAT,
     ]
@@ -68,11 +71,7 @@ def _summarise(rows: Sequence[Mapping[str, JSON]]) -> str:
     length = (
         f"median {median(counted):,.0f} response tokens, longest {max(counted):,}" if counted else "lengths unknown"
     )
-    return f"{_count(len(rows), 'trace')} of {_count(problems, 'problem')}; {length}.\n"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return f"{count(len(rows), 'trace')} of {count(problems, 'problem')}; {length}.\n"
 
 
 def _list_sources(origins: Sequence[Origin], licences: Mapping[str, str]) -> str:
@@ -95,16 +94,16 @@ def _list_sources(origins: Sequence[Origin], licences: Mapping[str, str]) -> str
     return "\n".join(dict.fromkeys(lines)) + "\n"
 
 
-def _tabulate_funnel(counts: Sequence[Count], origins: Sequence[Origin]) -> str:
+def _describe_funnel(counts: Sequence[Count], origins: Sequence[Origin], most_tokens: JSON) -> str:
     planned, made = sum(origin.planned for origin in origins), sum(origin.made for origin in origins)
-    idle = ", ".join(count.stage for count in counts if not count.dropped)
+    idle = [each.stage for each in counts if not each.dropped]
+    rows = [f"| {each.stage} | {each.came:,} | {each.dropped:,} | {each.kept:,} |" for each in counts if each.dropped]
+    limit = f" A row has at most {most_tokens} tokens." if most_tokens else ""
     lines = [
         "## Funnel\n",
-        f"{planned:,} attempts were planned, {made:,} were made.\n",
-        "| stage | came | dropped | kept |",
-        "| --- | ---: | ---: | ---: |",
-        *(f"| {each.stage} | {each.came:,} | {each.dropped:,} | {each.kept:,} |" for each in counts if each.dropped),
-        *([f"\nNo attempt was dropped by: {idle}."] if idle else []),
+        f"{count(planned, 'attempt')} planned, {made:,} made.{limit}\n",
+        *(["| stage | came | dropped | kept |", "| --- | ---: | ---: | ---: |", *rows] if rows else []),
+        *([f"{chr(10) if rows else ''}Stages that dropped no attempt: {', '.join(idle)}."] if idle else []),
     ]
     return "\n".join(lines) + "\n"
 

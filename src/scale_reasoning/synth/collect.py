@@ -72,6 +72,7 @@ def _make_candidates(store: Store, words: Prompts) -> list[Candidate]:
         made += [
             make_candidate(spec.dataset.name, problems[record.attempt.problem_id], record, words)
             for record in store.records(number)
+            if record.failure is None or record.failure.blame != "world"  # pending: not made yet
         ]
     return made
 

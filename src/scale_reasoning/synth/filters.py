@@ -116,7 +116,7 @@ def drop_unanswered(candidate: Candidate) -> str | None:
     """Drops an attempt with a failure, or without a boxed answer: a row should teach the box."""
     record = candidate.record
     if record.failure is not None:
-        return f"the {record.failure.blame}'s failure ({record.failure.kind}): {record.failure.message}"
+        return f"it failed ({record.failure.kind}): {record.failure.message}"
     if record.solution is None or not candidate.text.strip():
         return "it has no solution"
     if record.solution.answer is None:

@@ -29,9 +29,9 @@ def push(out: Path, repo: str) -> str:
         address = api.create_repo(repo, repo_type="dataset", private=True, exist_ok=True)
         api.upload_folder(repo_id=repo, repo_type="dataset", folder_path=out, ignore_patterns=["run/*", "*.part"])
     except Exception as error:  # the library's own kinds, those of its HTTP client, and the system's
-        raise ConfigError(
-            f"--push {repo}: {first_line(error)}; log in with `hf auth login`; the bundle stays in {out}"
-        ) from error
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        login = "; log in with hf auth login" if status in (401, 403) or "token" in str(error).lower() else ""
+        raise ConfigError(f"--push {repo}: {first_line(error)}{login}; the bundle stays in {out}") from error
     return str(address)
 
 

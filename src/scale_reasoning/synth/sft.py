@@ -6,7 +6,7 @@ epochs, 64 rows per step, rows of up to 16384 tokens. Does not import torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from math import ceil
 from pathlib import Path
@@ -121,11 +121,11 @@ def read(file: Path, flags: Mapping[str, JSON] | None = None) -> Recipe:
         table = read_toml(file)
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{file}: {why(error)}") from error
-    return recipe({**table, **(flags or {})}, str(file))
+    return recipe({**table, **(flags or {})}, str(file), flags or ())
 
 
-def recipe(table: Mapping[str, JSON], where: str) -> Recipe:
-    """The recipe in a table. Raises `ConfigError` that names the key."""
+def recipe(table: Mapping[str, JSON], where: str, flags: Collection[str] = ()) -> Recipe:
+    """The recipe in a table; `flags` are the keys that flags have set. Raises `ConfigError` that names key or flag."""
     refuse_unknown_keys(where, table, {field.name for field in fields(Recipe)})
     for key in ("model", "rows"):
         if not table.get(key):
@@ -138,7 +138,9 @@ def recipe(table: Mapping[str, JSON], where: str) -> Recipe:
     try:
         return msgspec.convert(dict(table), Recipe)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}: {error}") from error
+        wrong = next((key for key in flags if str(error).endswith(f"`$.{key}`")), None)
+        named = where if wrong is None else f"--{wrong.replace('_', '-')} {table[wrong]}"
+        raise ConfigError(f"{named}: {error}") from error
 
 
 def _divisors(number: int) -> list[int]:
