@@ -87,6 +87,8 @@ def test_only_chains_in_letters_are_in_letters():
         "What is 2 + 2?",
         f"{EXAMPLE} Explain it.",
         "C = 5. D = C - 8. Find D.",
+        "C = 12. D = C + 30. Find D.",  # the student has seen no number of two digits
+        "C = 517. D = C × 12. Find D.",
         "C = 5. D = C + x. Find D.",
     ):
         assert not is_in_letters(text)

@@ -37,7 +37,7 @@ def test_the_student_refuses_before_it_is_fetched_and_names_the_default_model(tm
     done = scale(*words, "--model", "student", env={"XDG_CACHE_HOME": str(tmp_path)}, folder=tmp_path)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert done.stderr.startswith("scale: error: student was trained only for chains of arithmetic in letters")
-    assert done.stderr.endswith(f"--model {DEFAULT_MODEL}\n")
+    assert done.stderr.endswith(f"--model {DEFAULT_MODEL}, or of the dataset arithmetic --level laptop\n")
     assert list(tmp_path.iterdir()) == []
 
 

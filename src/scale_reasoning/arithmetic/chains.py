@@ -40,6 +40,11 @@ class Move:
     result: tuple[int, int]
     weight: int
 
+    def allows(self, turn: Turn) -> bool:
+        """Whether an operation on two numbers is of this kind."""
+        ranges = ((self.left, turn.left), (self.right, turn.right), (self.result, turn.result))
+        return self.operation == turn.operation and all(low <= number <= high for (low, high), number in ranges)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:

@@ -14,7 +14,7 @@ from functools import cache, lru_cache
 from typing import Literal, TypeAlias
 
 from scale_reasoning.arithmetic.chains import MAX_DIGITS, MAX_STEPS, Operation, Turn, result_of
-from scale_reasoning.arithmetic.problems import Link, Truth
+from scale_reasoning.arithmetic.problems import LAPTOP, Link, Truth
 from scale_reasoning.arithmetic.wording import LETTERS, THEMES, Theme, fill_phrase
 
 MOST_SENTENCES = MAX_STEPS + 2
@@ -58,9 +58,15 @@ def truth_in(text: str) -> Truth | None:
 
 
 def is_in_letters(text: str) -> bool:
-    """Whether a text is a chain of arithmetic in letters, such as `EXAMPLE`: its facts determine its answer."""
+    """Whether a text is a chain of arithmetic in letters, such as `EXAMPLE`: its facts determine its answer, and its
+    steps are those of the level `laptop`.
+    """
     truth = truth_in(text)
-    return truth is not None and set(truth.owners) <= set(LETTERS.owners)
+    return (
+        truth is not None
+        and set(truth.owners) <= set(LETTERS.owners)
+        and all(any(move.allows(link.turn) for move in LAPTOP.moves) for link in truth.links)
+    )
 
 
 def find_question_owner(text: str) -> str | None:

@@ -43,13 +43,17 @@ def read(kind: type[Values], args: argparse.Namespace, **values: Any) -> Values:
     return kind(**flags, **values)
 
 
-def add_strategy(parser: argparse.ArgumentParser, *, without: Collection[str] = (), several: bool = False) -> None:
-    """Adds the flags that choose a strategy, or several, and its options but for those in `without`."""
+def add_strategy(
+    parser: argparse.ArgumentParser, *, without: Collection[str] = (), several: bool = False, usual: str = "scale"
+) -> None:
+    """Adds the flags that choose a strategy, or several, and its options but for those in `without`. `usual` is what
+    the help calls the default.
+    """
     group = parser.add_argument_group("strategy")
     once = "; once for each strategy" if several else ""
     group.add_argument(
         "--strategy", dest="strategies", action="append", default=[], metavar="NAME",
-        help=f"{', '.join(STRATEGIES)} (default scale), or NAME:key=value,key=value{once}",
+        help=f"{', '.join(STRATEGIES)} (default {usual}), or NAME:key=value,key=value{once}",
     )  # fmt: skip
     group.add_argument(
         "--effort",
@@ -164,13 +168,22 @@ def read_model(args: argparse.Namespace) -> ModelFlags:
     return ModelFlags(model=model, access=access)
 
 
-def add_run(parser: argparse.ArgumentParser, *, several: bool = False, folder: str = "--out") -> None:
-    """Adds the flags of the verbs that make a run; `folder` is the name of the one for the run's folder."""
+def add_run(
+    parser: argparse.ArgumentParser,
+    *,
+    several: bool = False,
+    folder: str = "--out",
+    samples: str = "default 8",
+    strategy: str = "scale",
+) -> None:
+    """Adds the flags of the verbs that make a run; `folder` is the name of the one for the run's folder, `samples` and
+    `strategy` are what the help says of their defaults.
+    """
     add = parser.add_argument
     add(folder, dest="out", type=Path, metavar="RUN", help="the run's folder (default runs/NAME-TIME)")
     add_name(parser)
-    add("--samples", type=int, metavar="N", help="attempts per problem (default 8); vote's chains: --set samples=N")
-    add("--limit", type=int, metavar="N", help="the first N problems of each dataset")
+    add("--samples", type=int, metavar="N", help=f"attempts per problem ({samples}); vote's chains: --set samples=N")
+    add("--limit", type=read_number(1), metavar="N", help="the first N problems of each dataset")
     add("--data-dir", metavar="DIR", help="read DIR/NAME.jsonl instead of the Hub")
     add("--split", help="split of a dataset (arithmetic: train, validation, test)")
     add("--level", help=f"level of arithmetic: {', '.join(LEVELS)}")
@@ -186,7 +199,7 @@ def add_run(parser: argparse.ArgumentParser, *, several: bool = False, folder: s
     add("--dry-run", action="store_true", help="print what would run (attempts, calls, tokens); call and write nothing")
     add("--trust-manifest", action="store_true", help="send keys to the servers that a manifest or recipe names")
     add_caps(parser)
-    add_strategy(parser, without=NOT_OF_RUNS, several=several)
+    add_strategy(parser, without=NOT_OF_RUNS, several=several, usual=strategy)
     add_model(parser)
 
 

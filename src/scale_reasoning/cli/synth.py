@@ -37,7 +37,13 @@ SAMPLES = 4
 
 def add(commands: Commands) -> None:
     """Adds the verb."""
-    parser = commands.add_parser("synth", help="traces to train on, filtered by answer; resumable")
+    parser = commands.add_parser(
+        "synth",
+        help="traces to train on, filtered by answer; resumable",
+        description="Solves the problems of a dataset, or reads runs, and writes the solutions with the right answer "
+        "as rows to train on; what is dropped is kept beside them with its reason. Exit codes: 0 done, 1 attempts are "
+        "pending or nothing was kept, 2 usage or configuration.",
+    )
     add_flags(parser)
     parser.set_defaults(run=run_synth)
 

@@ -69,7 +69,7 @@ def add(commands: Commands) -> None:
     add("--out", dest="policy_file", type=Path, metavar="FILE", help="write the choice there, for example policy.toml")
     add("--plot", type=Path, metavar="FILE", help="draw accuracy by tokens of the finalists: .png, .svg or .pdf")
     add_format(parser, formats=FORMATS)
-    options.add_run(parser, several=True, folder="--run")
+    options.add_run(parser, several=True, folder="--run", samples="always 1", strategy="a table of candidates")
     parser.set_defaults(run=run)
 
 

@@ -12,6 +12,7 @@ from scale_reasoning.endpoint import Endpoints
 from scale_reasoning.engines.catalogue import DEFAULT_MODEL
 from scale_reasoning.engines.connection import ModelSpec, derive_system1, find_family
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.printable import one_line
 from scale_reasoning.profiles import Language
 from scale_reasoning.types import Problem
 
@@ -32,6 +33,7 @@ def _require(language: Language, model: str, problems: Iterable[Problem]) -> Non
     other = next((problem for problem in problems if not is_in_letters(problem.text)), None) if language else None
     if other is not None:
         raise ConfigError(
-            f"{model} was trained only for chains of arithmetic in letters, such as {EXAMPLE!r}, which this is not: "
-            f"{other.text[:100]!r}; name a general model, for example --model {DEFAULT_MODEL}"
+            f"{model} was trained only for chains of arithmetic in letters with numbers of three digits, such as "
+            f"{EXAMPLE!r}, which this is not: {one_line(other.text, 100)!r}; name a general model, for example --model "
+            f"{DEFAULT_MODEL}, or of the dataset arithmetic --level laptop"
         )
