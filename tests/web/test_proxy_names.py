@@ -191,7 +191,8 @@ BY_FAMILY = {"high": {"route": "escalate", "accept": 0.5}}
     ("options", "settings", "effort", "efforts", "told"),
     [
         (("effort=high", "tau=0.2"), {}, None, EFFORTS, "model: effort and tau both set tau; give one of them"),
-        (("tau=0.2",), {"effort": "high"}, None, EFFORTS, "scale.effort: effort and tau both set tau; give one of them"),
+        (("tau=0.2",), {"effort": "high"}, None, EFFORTS,
+         "scale.effort: effort and tau both set tau; give one of them"),
         (("route.tau=0.2",), {}, "low", EFFORTS,
          "reasoning_effort: reasoning_effort and route.tau both set tau; give one of them"),
         (("effort=high",), {}, "high", EFFORTS,

@@ -116,10 +116,9 @@ def test_only_the_last_step_is_content_and_every_heading_is_reasoning() -> None:
 def test_a_blank_line_parts_a_step_from_the_text_before_it_however_that_ends() -> None:
     for working in ("one", "one\n", "one\n\n"):
         for texts in ((working,), tuple(working)):
-            pieces = told(
-                [routed(1, 2), *said(stepped(1, final=False), *texts), routed(2, 2), *said(stepped(2, final=True), "2")],
-                Solution(answer="2", steps=(step(working), step("2")), notes=("odd",)),
-            )
+            solution = Solution(answer="2", steps=(step(working), step("2")), notes=("odd",))
+            first, second = said(stepped(1, final=False), *texts), said(stepped(2, final=True), "2")
+            pieces = told([routed(1, 2), *first, routed(2, 2), *second], solution)
             blocks = "### Step 1 of 2: what?", "difficulty 0.25, System 1", "one", "### Step 2 of 2: what?"
             assert reasoning(pieces) == "\n\n".join((*blocks, "difficulty 0.25, System 1", "note: odd\n"))
 

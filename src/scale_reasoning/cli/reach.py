@@ -90,8 +90,8 @@ def locate(model: ModelSpec) -> ModelSpec:
     if runs_here(model.model, _make_lister(url, key)):
         if model.base_url:
             raise ConfigError(
-                f"--base-url {url}: {model.model} runs on this machine; give only one of them, or another name that the "
-                "server lists (with --profile for its family)"
+                f"--base-url {url}: {model.model} runs on this machine; give only one of them, or another name that "
+                "the server lists (with --profile for its family)"
             )
         if environment:
             _say_once(f"{whence} is not used for {model.model}, which runs on this machine")
