@@ -43,6 +43,7 @@ CONTRADICTIONS = [
     (["doctor"], ["--model", "q", "--base-url", URL, "--system1-base-url", URL], "--system1-model"),
     *((verb, ["--server", "ollama"], "--server ollama: no server") for verb in (SOLVE, EVAL, ["serve"], ["doctor"])),
     (SOLVE, ["--model", "student", "--server", "vllm"], "--server vllm: no server"),
+    (SOLVE, ["--model", "student", "--base-url", URL], "another name that the server lists (with --profile"),
     (EVAL, ["--model", "q", "--base-url", URL, "--system1-server", "vllm"], "--system1-server vllm: no model"),
     *(
         (SOLVE, ["--model", "q", "--base-url", URL, "--system1-model", model, "--system1-base-url", URL], model)

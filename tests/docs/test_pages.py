@@ -14,7 +14,9 @@ from docs.trace_svg import draw, list_lines
 
 from scale_reasoning.cli import _parser
 from scale_reasoning.cli.solve import shield_minus
+from scale_reasoning.strategies import STRATEGIES
 from scale_reasoning.types import Record
+from scale_reasoning.web.proxy.names import Name, takes_effort
 
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
@@ -70,6 +72,16 @@ def test_commands_are_found_whatever_the_shell_does_with_them(tmp_path: Path) ->
         '```sh\nscale solve "a b" < in > out  # x ; scale no\nls | scale grade \\\n  runs/a ; scale list models\n```\n'
     )
     assert list(list_commands(page)) == [["solve", "a b"], ["grade", "runs/a"], ["list", "models"]]
+
+
+def test_the_page_of_the_proxy_has_every_strategy_and_those_that_take_an_effort() -> None:
+    page = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
+    names = next(line for line in page.splitlines() if "that strategy over the served model" in line)
+    assert set(re.findall(r"MODEL@(\w+)", names)) == set(STRATEGIES)
+    takers = {name for name in STRATEGIES if takes_effort(Name("MODEL", name))}
+    for start in ("| `reasoning_effort` | On ", "a `reasoning_effort` on other strategies than "):
+        told = page.partition(start)[2]
+        assert set(re.findall(r"@(\w+)", re.split("[:,]", told)[0])) == takers
 
 
 def test_the_notebook_is_stored_without_what_it_printed() -> None:

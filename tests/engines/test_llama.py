@@ -17,6 +17,7 @@ from tests.speed import mark_slow
 
 from scale_reasoning.engines.catalogue import SMOLLM2
 from scale_reasoning.engines.fetching import find
+from scale_reasoning.engines.listing import read_list
 from scale_reasoning.engines.llama import Llama
 from scale_reasoning.errors import ConfigError, ContextOverflow, Unreachable
 from scale_reasoning.types import JSON, Completion, Delta, Message, Mode, Request, Sampling, Schema
@@ -124,6 +125,15 @@ def test_the_window_is_never_above_the_trained_one(model: Path) -> None:
             return engine.window
 
     assert asyncio.run(run()) == 8192
+
+
+@needs_model
+def test_the_model_is_listed_and_answers_under_its_alias(model: Path) -> None:
+    async def run() -> tuple[set[str], str | None]:
+        async with await Llama.start(model, alias="mine", slots=1, window=512) as engine:
+            return set(read_list(await engine.fetch("/models")) or ()), (await engine.generate(request("Hi."))).model
+
+    assert asyncio.run(run()) == ({"mine"}, "mine")
 
 
 @needs_model

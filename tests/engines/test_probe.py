@@ -200,6 +200,8 @@ def test_a_name_that_is_not_listed_yet_answers_is_a_question() -> None:
     finding = probed(Endpoint(models=[{"id": "some.gguf"}]), NAME)[MODEL]
     assert finding.verdict == "unknown"
     assert "some.gguf" in finding.found
+    assert "may have answered" in finding.cost
+    assert "refused" not in finding.cost
 
 
 def test_aliases_and_geminis_prefix_are_the_models_name() -> None:
@@ -227,6 +229,12 @@ def test_another_window_than_the_familys_is_told_with_the_flag(entry: dict[str, 
 def test_a_window_the_server_does_not_tell_is_unknown() -> None:
     assert probed(Endpoint(models=[{"id": NAME}]))["window"].verdict == "unknown"
     assert probed(Endpoint(models=[{"id": NAME, "meta": {"n_ctx_train": 131072}}]))["window"].verdict == "unknown"
+    assert probed(Endpoint(models=[{"id": NAME}]))["window"].fix == "if it serves another: --window N"
+    unset = probed(Endpoint(models=[{"id": "my-model"}]), "my-model")["window"]
+    assert (unset.found, unset.fix) == (
+        "none is set; the server does not tell",
+        "if you know the server's: --window N",
+    )
 
 
 @pytest.mark.parametrize("models", [404, 401, None, [], [None, {"id": 5}], {"a": 1}])

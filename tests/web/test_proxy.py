@@ -377,11 +377,13 @@ def test_the_model_in_the_box_is_served_without_a_server() -> None:
         passed = proxy.ask("student", max_tokens=5, stream=True)
         assert passed.status == 200
         assert passed.told("content")
+        assert {event["model"] for event in passed.events} == {"student"}
         asked = [{"role": "user", "content": "C = 517. D = C + 8. E = D - 7. Find E."}]
         solved = proxy.ask("student@cot", messages=asked, max_tokens=400, seed=1)
         assert "518" in solved.json["choices"][0]["message"]["content"]
         assert solved.json["usage"]["completion_tokens"] <= 400
-        assert "student@scale" in [entry["id"] for entry in proxy.get("/v1/models").json["data"]]
+        listed = [entry["id"] for entry in proxy.get("/v1/models").json["data"]]
+        assert listed == ["student", *(f"student@{name}" for name in STRATEGIES)]
 
 
 def test_before_anthropic_a_strategy_uses_its_own_protocol_and_a_plain_request_its_chats() -> None:

@@ -83,6 +83,34 @@ def test_what_is_wrong_is_refused_all_the_same(pair: tuple[Proxy, ModelServer], 
     assert "x-scale-lenient" not in answer.headers
 
 
+@pytest.mark.parametrize("lack", [{"tools": [TOOL]}, {"messages": [USER, RESULT, USER]}, {"messages": [IMAGE]}])
+@pytest.mark.parametrize(
+    ("wrong", "param"),
+    [
+        ({"model": f"{SCALE}:taw=3"}, "model"),
+        ({"model": f"{SCALE}:tau=7"}, "model"),
+        ({"model": f"{SCALE}:content=some"}, "model"),
+        ({"model": f"{MODEL}@vote:samples=1000"}, "model"),
+        ({"model": f"{MODEL}@cot:effort=high"}, "model"),
+        ({"scale": {"taw": 1}}, "scale"),
+        ({"scale": {"record": 1}}, "scale.record"),
+        ({"temperature": 9}, "temperature"),
+        ({"reasoning_effort": "xhigh"}, "reasoning_effort"),
+        ({"stop": ""}, "stop"),
+        ({"stream_options": {"include_usage": True}}, "stream_options"),
+    ],
+)
+def test_what_is_wrong_is_refused_beside_what_is_unsupported(
+    pair: tuple[Proxy, ModelServer], wrong: dict[str, Any], param: str, lack: dict[str, Any]
+) -> None:
+    proxy, server = pair
+    server.bodies.clear()
+    answer = proxy.ask(**{"model": SCALE, **wrong, **lack})
+    assert (answer.status, answer.json["error"]["param"]) == (400, param)
+    assert "x-scale-lenient" not in answer.headers
+    assert server.bodies == []
+
+
 def test_without_the_flag_it_is_refused_as_before() -> None:
     with both() as (proxy, server):
         refused = proxy.ask(tools=[TOOL])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from scale_reasoning.profiles import EFFORTS
 from scale_reasoning.strategies.allocators.escalate import Escalate
 from scale_reasoning.strategies.allocators.last import LastThinks
 from scale_reasoning.strategies.allocators.threshold import Threshold
@@ -151,7 +152,7 @@ def test_effort_is_an_option_too(options: tuple[str, ...], settings: dict[str, o
         (Name("m", "scale"), {}, "xhigh", "reasoning_effort"),
         (Name("m", "cot"), {}, "high", "reasoning_effort"),
         (Name("m", "scale"), {"candidates": 65}, None, "scale"),
-        (Name("m", "scale", ("candidates=65",)), {}, None, "scale"),
+        (Name("m", "scale", ("candidates=65",)), {}, None, "model"),
         (Name("m", "vote"), {"samples": 10**9}, None, "scale"),
         (Name("m", "vote"), {"base": "scale", "base.candidates": 65}, None, "scale"),
         (Name("m", "vote"), {"base": "vote"}, None, "scale.base"),
@@ -159,7 +160,7 @@ def test_effort_is_an_option_too(options: tuple[str, ...], settings: dict[str, o
         (Name("m", "scale"), {"prompts": "/etc/passwd"}, None, "scale.prompts"),
         (Name("m", "vote"), {"base": {"name": "scale", "prompts": "/etc/passwd"}}, None, "scale.base.prompts"),
         (Name("m", "vote"), {"base": {"name": "scale", "route": {"name": "escalate", "drafts": 17}}}, None, "scale"),
-        (Name("m", "scale", ("route=escalate", "drafts=17")), {}, None, "scale"),
+        (Name("m", "scale", ("route=escalate", "drafts=17")), {}, None, "model"),
         (Name("m", "scale"), {"route": {"name": "escalate", "drafts": 17}}, None, "scale"),
         (Name("m", "scale"), {"assess": {"name": "agreement", "drafts": 17}}, None, "scale"),
         (
@@ -181,6 +182,45 @@ def test_an_option_is_refused_by_name(name: Name, settings: dict[str, object], e
     with pytest.raises(Refusal) as refused:
         strategy_of(name, settings, effort)
     assert (refused.value.status, refused.value.param) == (400, param)
+
+
+BY_FAMILY = {"high": {"route": "escalate", "accept": 0.5}}
+
+
+@pytest.mark.parametrize(
+    ("options", "settings", "effort", "efforts", "told"),
+    [
+        (("effort=high", "tau=0.2"), {}, None, EFFORTS, "model: effort and tau both set tau; give one of them"),
+        (("tau=0.2",), {"effort": "high"}, None, EFFORTS,
+         "scale.effort: effort and tau both set tau; give one of them"),
+        (("route.tau=0.2",), {}, "low", EFFORTS,
+         "reasoning_effort: reasoning_effort and route.tau both set tau; give one of them"),
+        (("effort=high",), {}, "high", EFFORTS,
+         "reasoning_effort: reasoning_effort and effort both set tau; give one of them"),
+        (("effort=high", "effort=low"), {}, None, EFFORTS, "model: effort is set twice"),
+        (("effort=high", "route=threshold"), {}, None, BY_FAMILY,
+         "model: effort and route both set route; give one of them"),
+        (("effort=high", "accept=0.4"), {}, None, BY_FAMILY,
+         "model: effort and accept both set accept; give one of them"),
+        (("effort=high", "route.accept=0.4"), {}, None, BY_FAMILY,
+         "model: effort and route.accept both set accept; give one of them"),
+        (("effort=high", "route=escalate"), {}, None, EFFORTS,
+         "model: effort sets tau, which the other options leave no place for"),
+        (("tau=0.1", "tau=0.2"), {}, None, EFFORTS, "model: tau is set twice"),
+        (("tau=0.1",), {"route": {"tau": 0.2}}, None, EFFORTS,
+         "scale.route.tau: route.tau and tau both set route.tau; give one of them"),
+    ],
+)  # fmt: skip
+def test_what_is_set_twice_is_told_in_the_clients_own_words(
+    options: tuple[str, ...],
+    settings: dict[str, object],
+    effort: str | None,
+    efforts: dict[str, dict[str, object]],
+    told: str,
+) -> None:
+    with pytest.raises(Refusal) as refused:
+        strategy_of(Name("m", "scale", options), settings, effort, efforts)
+    assert refused.value.message == told
 
 
 def test_a_limit_of_tokens_holds_for_every_solution_and_lowers_limits_only() -> None:

@@ -113,6 +113,16 @@ def test_only_the_last_step_is_content_and_every_heading_is_reasoning() -> None:
     assert Piece(content="t") in pieces, "the answer must stream"
 
 
+def test_a_blank_line_parts_a_step_from_the_text_before_it_however_that_ends() -> None:
+    for working in ("one", "one\n", "one\n\n"):
+        for texts in ((working,), tuple(working)):
+            solution = Solution(answer="2", steps=(step(working), step("2")), notes=("odd",))
+            first, second = said(stepped(1, final=False), *texts), said(stepped(2, final=True), "2")
+            pieces = told([routed(1, 2), *first, routed(2, 2), *second], solution)
+            blocks = "### Step 1 of 2: what?", "difficulty 0.25, System 1", "one", "### Step 2 of 2: what?"
+            assert reasoning(pieces) == "\n\n".join((*blocks, "difficulty 0.25, System 1", "note: odd\n"))
+
+
 def test_an_answer_that_starts_again_continues_where_it_was_when_it_says_the_same() -> None:
     again = Streamed(location=ANSWER, delta=Delta(restarted=True))
     pieces = told([*said(ANSWER, "It is "), again, *said(ANSWER, "It", " is 4")[1:]],
@@ -209,8 +219,8 @@ def test_drafts_at_once_are_told_one_after_the_other_and_the_step_has_one_headin
         Solution(answer="4", steps=(step("4"),)),
     )  # fmt: skip
     assert reasoning(pieces) == (
-        "\n### Step 1 of 1: what?\n\n2 drafts in System 1\n\nDraft 2: Is it 5\n\nDraft 1: It is 4\n\n"
-        "\n\ndifficulty 0.25, System 2: 2 drafts disagree: 4, 5\n\n"
+        "### Step 1 of 1: what?\n\n2 drafts in System 1\n\nDraft 2: Is it 5\n\nDraft 1: It is 4\n\n"
+        "difficulty 0.25, System 2: 2 drafts disagree: 4, 5\n\n"
     )
     assert content(pieces) == "4"
 
@@ -224,7 +234,7 @@ def test_a_single_draft_streams_and_further_drafts_are_announced() -> None:
         Solution(answer="4", steps=(step("It is 4"),)),
     )  # fmt: skip
     assert reasoning(pieces) == (
-        "\n### Step 1 of 1: what?\n\n1 draft in System 1\n\nIt is 4\n\n2 drafts more in System 1\n\nDraft 2: 4\n\n"
-        "\n\ndifficulty 0.25 (draft: no log-probabilities), System 1, a draft is kept\n\n"
+        "### Step 1 of 1: what?\n\n1 draft in System 1\n\nIt is 4\n\n2 drafts more in System 1\n\nDraft 2: 4\n\n"
+        "difficulty 0.25 (draft: no log-probabilities), System 1, a draft is kept\n\n"
     )
     assert content(pieces) == "It is 4"

@@ -12,10 +12,14 @@ import pytest
 from aiohttp import web
 from tests.commands import scale
 from tests.patience import until
-from tests.web.proxies import MODEL, both, command, proxied, serving
+from tests.web.proxies import MODEL, Proxy, both, command, proxied, serving, serving_proxy
 
+from scale_reasoning.engines import Connection
+from scale_reasoning.errors import ConfigError
 from scale_reasoning.strategies import STRATEGIES
+from scale_reasoning.strategies.vote import Vote
 from scale_reasoning.web.proxy import readiness
+from scale_reasoning.web.proxy.server import Settings
 
 
 def started(base_url: str, *flags: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -26,6 +30,10 @@ def started(base_url: str, *flags: str, **env: str) -> subprocess.CompletedProce
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return taken.getsockname()[1]
+
+
+def list_names(proxy: Proxy) -> set[str]:
+    return {entry["id"] for entry in proxy.get("/v1/models").json["data"]}
 
 
 @pytest.mark.slow
@@ -39,6 +47,21 @@ def test_a_server_that_is_not_there_is_waited_for_and_said_at_once() -> None:
         assert str(port) in refused.json["error"]["message"]
         assert proxy.get("/v1/models").json["data"] == []
         proxy.end(signal.SIGTERM)
+
+
+def test_a_port_that_is_in_use_is_told_before_the_model_is_opened() -> None:
+    async def serve(port: int) -> None:
+        async with serving_proxy(Connection(model="nowhere.gguf"), Settings(port=port), log=print):
+            pass
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError, match=f"^--port {port}: in use on 127.0.0.1; --port 0 takes a free one$"):
+            asyncio.run(serve(port))
+    with pytest.raises(ConfigError, match=r"--host 127.0.0.1 --port 99999: cannot be bound"):
+        asyncio.run(serve(99999))
+    with pytest.raises(ConfigError, match=r"there is no file nowhere.gguf"):
+        asyncio.run(serve(0))
 
 
 def test_it_is_ready_as_soon_as_the_server_answers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,14 +121,26 @@ def test_a_key_that_is_refused_ends_the_start_and_is_not_shown(status: int) -> N
 def test_a_model_that_is_listed_or_a_server_without_a_list_is_ready(names: list[str] | None) -> None:
     with serving(models=names) as server, proxied(server.base_url) as proxy:
         assert proxy.get("/readyz").json == {"status": "ready"}
-        listed = {entry["id"] for entry in proxy.get("/v1/models").json["data"]}
-        assert {MODEL, f"{MODEL}@scale"} <= listed
+        assert {MODEL, f"{MODEL}@scale"} <= list_names(proxy)
 
 
 def test_only_strategies_that_the_model_can_do_are_listed() -> None:
     with serving() as server, proxied(server.base_url, model="Qwen/QwQ-32B") as proxy:
-        listed = {entry["id"] for entry in proxy.get("/v1/models").json["data"]}
-        assert listed == {"Qwen/QwQ-32B", "Qwen/QwQ-32B@cot", "Qwen/QwQ-32B@vote"}
+        assert list_names(proxy) == {"Qwen/QwQ-32B", "Qwen/QwQ-32B@cot", "Qwen/QwQ-32B@vote"}
+
+
+def test_a_proxy_before_another_lists_only_strategies_of_its_own() -> None:
+    with (
+        serving(models=[MODEL, "QwQ-32B"]) as server,
+        proxied(server.base_url, tuned=Vote(samples=2)) as first,
+        proxied(first.base_url) as second,
+        proxied(first.base_url, model="QwQ-32B") as other,
+    ):
+        assert f"{MODEL}@tuned" in list_names(first)
+        assert list_names(second) == {MODEL, "QwQ-32B", *(f"{MODEL}@{name}" for name in STRATEGIES)}
+        # another proxy's policy is no strategy here, and its name goes through
+        assert list_names(other) == {MODEL, f"{MODEL}@tuned", "QwQ-32B", "QwQ-32B@cot", "QwQ-32B@vote"}
+        assert other.ask(f"{MODEL}@tuned").status == 200
 
 
 def test_neither_healthz_nor_readyz_needs_a_key() -> None:

@@ -89,14 +89,18 @@ def locate(model: ModelSpec) -> ModelSpec:
     url, system1_url = model.base_url or environment, model.system1_base_url
     if runs_here(model.model, _make_lister(url, key)):
         if model.base_url:
-            raise ConfigError(f"--base-url {url}: {model.model} runs on this machine; give only one of them")
+            raise ConfigError(
+                f"--base-url {url}: {model.model} runs on this machine; give only one of them, or another name that "
+                "the server lists (with --profile for its family)"
+            )
         if environment:
             _say_once(f"{whence} is not used for {model.model}, which runs on this machine")
         url = None
     if runs_here(model.system1_model, _make_lister(system1_url or url or environment, key)):
         if system1_url:
             raise ConfigError(
-                f"--system1-base-url {system1_url}: {model.system1_model} runs on this machine; give only one of them"
+                f"--system1-base-url {system1_url}: {model.system1_model} runs on this machine; give only one of them, "
+                "or another name that the server lists"
             )
     elif model.system1_model is not None and url is None:
         system1_url = system1_url or environment

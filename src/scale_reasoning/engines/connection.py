@@ -54,7 +54,8 @@ class Access:
     """How a model is reached now. It never stands in a manifest.
 
     api_key: sent as the server's protocol has it. in_flight: requests that a server gets at a time. retries: of a
-    failed request. say: gets one line for each thing that the user should know.
+    failed request. say: gets one line for each thing that the user should know. alias: the name that replies of a model
+    which llama.cpp runs here have; by default its file's name without the ending, which says what was fetched.
     """
 
     api_key: str | None = field(default=None, repr=False)
@@ -62,6 +63,7 @@ class Access:
     retries: int = 4
     timeouts: Timeouts | None = None
     say: Callable[[str], None] = lambda _: None
+    alias: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

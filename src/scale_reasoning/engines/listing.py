@@ -140,7 +140,8 @@ def check_window(used: int | None, entry: JSON, *, own: int | None, flag: str) -
         served = trained
     if served is None:
         known = f"the server tells only what it was trained on, {trained:,}" if trained else "the server does not tell"
-        return unknown(f"{in_use}; {known}", fix=f"if it serves another: {flag.format('N')}")
+        when = "if you know the server's" if used is None else "if it serves another"
+        return unknown(f"{in_use}; {known}", fix=f"{when}: {flag.format('N')}")
     if served == used:
         return yes(f"{served:,} tokens")
     if used is not None and served > used:

@@ -39,15 +39,24 @@ class Llama:
 
     @classmethod
     async def start(
-        cls, model: Path, *, slots: int = SLOTS, window: int = 4096, threads: int | None = None, seconds: float = 120
+        cls,
+        model: Path,
+        *,
+        alias: str | None = None,
+        slots: int = SLOTS,
+        window: int = 4096,
+        threads: int | None = None,
+        seconds: float = 120,
     ) -> Llama:
         """Loads `model` and serves `slots` requests at a time; further requests wait.
 
         Each has a window of `window` tokens, or the model's trained window if that is less. `threads` defaults to the
         physical cores that this process may use. Raises ConfigError when the model cannot be served, Unreachable when
-        loading takes over `seconds`.
+        loading takes over `seconds`. `alias` is the model's name in its list of models and its replies, by default the
+        file's name without the ending.
         """
-        settings = _settings(model, slots=slots, window=window, threads=_cores() if threads is None else threads)
+        threads = _cores() if threads is None else threads
+        settings = _settings(model, alias or model.stem, slots=slots, window=window, threads=threads)
         async with AsyncExitStack() as undo:
             log = undo.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 the stack closes it
             process = await _spawn(log)
@@ -99,7 +108,7 @@ class Llama:
         await self.close()
 
 
-def _settings(model: Path, *, slots: int, window: int, threads: int) -> Settings:
+def _settings(model: Path, alias: str, *, slots: int, window: int, threads: int) -> Settings:
     if not model.is_file():
         raise ConfigError(f"model: there is no file {model}; give the path of a GGUF file")
     if importlib.util.find_spec("xllamacpp") is None:
@@ -112,7 +121,7 @@ def _settings(model: Path, *, slots: int, window: int, threads: int) -> Settings
             raise ConfigError(f"{name}: {number} is less than 1")
     # The key keeps other users of this machine out.
     return Settings(
-        model=str(model), name=model.stem, slots=slots, window=window, threads=threads, key=secrets.token_urlsafe()
+        model=str(model), name=alias, slots=slots, window=window, threads=threads, key=secrets.token_urlsafe()
     )
 
 

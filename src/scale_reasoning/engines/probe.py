@@ -130,7 +130,8 @@ async def _check_model(engine: ProbedEngine) -> Finding:
         return yes(f"{engine.model}, run on this machine")
     finding = listing.check_model(engine.model, engine.names)
     if finding.verdict == "no" and engine.refusal is None:
-        return replace(finding, verdict="unknown", found=f"it answers, yet {finding.found}")
+        cost = "another model may have answered, and this name picks the wrong profile for it"
+        return replace(finding, verdict="unknown", found=f"it answers, yet {finding.found}", cost=cost)
     return finding
 
 

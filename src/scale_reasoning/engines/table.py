@@ -77,7 +77,7 @@ async def _open_llama(connection: Connection, stack: AsyncExitStack) -> OpenEngi
 
     path = await _find_file(connection.model or DEFAULT_MODEL, connection.say)
     window = connection.window or _choose_window(connection.model or DEFAULT_MODEL)
-    engine = await stack.enter_async_context(await Llama.start(path, window=window))
+    engine = await stack.enter_async_context(await Llama.start(path, alias=connection.alias, window=window))
     return OpenEngine(engine=engine, model=name_llama(connection), window=engine.window)
 
 

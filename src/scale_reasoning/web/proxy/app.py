@@ -192,14 +192,16 @@ class App:
             if name.strategy is None:
                 request[KIND], request[NAME] = "passthrough", printable_word(envelope.model)
                 return await self.upstream.relay(Sent(path=CHATS, content=content, said=said), request, share)
-            if self.passing.lenient and (lacks := chat.list_unsupported(said, name)):
+            request[KIND], request[NAME] = name.strategy, f"{printable_word(self.upstream.model)}@{name.strategy}"
+            lacks = chat.list_unsupported(said, name) if self.passing.lenient else []
+            efforts, most = self.upstream.efforts, self.limits.max_calls
+            asked = chat.read_chat(chat.leave_out(said, lacks), name, max_calls=most, efforts=efforts, tuned=tuned,
+                                   shown=self.shown)  # fmt: skip
+            if lacks:
                 self._note_plain(request, lenient.name_params(lacks))
                 plain = lenient.make_plain(said, self.upstream.model)
                 sent = Sent(path=CHATS, content=msgspec.json.encode(plain), said=plain)
                 return await self.upstream.relay(sent, request, share)
-            request[KIND], request[NAME] = name.strategy, f"{printable_word(self.upstream.model)}@{name.strategy}"
-            efforts, most = self.upstream.efforts, self.limits.max_calls
-            asked = chat.read_chat(said, name, max_calls=most, efforts=efforts, tuned=tuned, shown=self.shown)
             return await self.solver.answer(asked, request, share)
 
     async def _pass(self, request: web.Request) -> web.StreamResponse:

@@ -116,6 +116,13 @@ def list_unsupported(content: Mapping[str, JSON], name: Name) -> list[str]:
     return found
 
 
+def leave_out(content: Mapping[str, JSON], lacks: Sequence[str]) -> dict[str, JSON]:
+    """The request without what its strategy cannot honour, as `list_unsupported` names it; the rest may be wrong."""
+    rest = {key: value for key, value in content.items() if key not in lacks}
+    has_text = not any(each == "messages" or each.startswith("messages[") for each in lacks)
+    return rest if has_text else {**rest, "messages": [{"role": "user", "content": "?"}]}
+
+
 def read_chat(
     content: Mapping[str, JSON],
     name: Name,

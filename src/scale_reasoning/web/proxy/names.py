@@ -49,11 +49,10 @@ def parse(name: str, served: str, *, tuned: bool = False) -> Name:
 
     tuned: whether the server has a policy.
     """
-    names = (*STRATEGIES, TUNED) if tuned else tuple(STRATEGIES)
+    names = _list_strategies(tuned=tuned)
     if not name.startswith(f"{served}@"):
-        model, at, rest = name.rpartition("@")
-        strategy = rest.partition(":")[0]
-        if at and strategy in names:
+        model, strategy = _split_last(name)
+        if strategy in names:
             known = ", ".join(f"{served}@{strategy}" for strategy in names)
             raise Refusal(404, "model_not_found", f"{model!r} has no strategies here; there are: {known}", "model")
         return Name(name)
@@ -65,6 +64,31 @@ def parse(name: str, served: str, *, tuned: bool = False) -> Name:
     options = tuple(each for each in spelled.settings if not each.startswith(_CONTENT))
     content = tuple(each.removeprefix(_CONTENT) for each in spelled.settings if each.startswith(_CONTENT))
     return Name(served, spelled.name, options, content)
+
+
+def is_strategy(name: str, served: str, *, tuned: bool = False) -> bool:
+    """Whether `parse` takes a name for a strategy's, be it to refuse it."""
+    return name.startswith(f"{served}@") or _split_last(name)[1] in _list_strategies(tuned=tuned)
+
+
+def _list_strategies(*, tuned: bool) -> tuple[str, ...]:
+    return (*STRATEGIES, TUNED) if tuned else tuple(STRATEGIES)
+
+
+def _split_last(name: str) -> tuple[str, str]:
+    """The parts of a name before and after its last `@`, without options; the second is "" where it has none."""
+    model, at, rest = name.rpartition("@")
+    return model, rest.partition(":")[0] if at else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """An option and its value. `param` is where the client gave it; `by` is what it wrote, an effort for one."""
+
+    param: str
+    key: str
+    value: JSON
+    by: str
 
 
 def strategy_of(
@@ -81,27 +105,46 @@ def strategy_of(
     """
     if name.strategy == TUNED and tuned is not None:
         return _require_whole(tuned, name, settings, effort)
-    options: dict[str, JSON] = {}
-    written: list[tuple[str, str, JSON]] = [("model", *_pair(option)) for option in name.options]
-    written += [(f"scale.{key}", key, value) for key, value in _flatten(settings)]
-    for param, word in [(param, value) for param, key, value in written if key == EFFORT] + (
-        [] if effort is None else [("reasoning_effort", effort)]
-    ):
-        written += [(param, *setting) for setting in _list_of_effort(param, name, word, efforts)]
-    for param, key, value in written:
-        if key == EFFORT:
-            continue
-        option = key.replace("-", "_")
-        path = find_option(str(name.strategy), options, option) or option
-        if path in options:
-            raise invalid(param, f"{path} is set twice")
-        options[path] = _allowed(param, name, path, value)
+    strategy_name, options, given_by = str(name.strategy), dict[str, JSON](), dict[str, str]()
+    for each in _list_settings(name, settings, effort, efforts):
+        option = each.key.replace("-", "_")
+        path, given = find_option(strategy_name, options, option), given_by
+        if each.by != each.key:  # an effort sets it, perhaps below a part that was not there for the client's options
+            if path is None:
+                raise invalid(each.param, f"{each.by} sets {each.key}, which the other options leave no place for")
+            given = {find_option(strategy_name, options, other): by for other, by in given_by.items()}
+        path = path or option
+        if path in given:
+            raise invalid(each.param, _tell_twice(each, given[path]))
+        options[path], given_by[path] = _allowed(each.param, name, path, each.value), each.by
+    source = "scale" if settings else "model"
     try:
-        strategy = make(str(name.strategy), options)
+        strategy = make(strategy_name, options)
     except ConfigError as error:
-        raise invalid("scale" if settings else "model", str(error)) from None
-    _require_bounded(strategy)
+        raise invalid(source, str(error)) from None
+    _require_bounded(strategy, source)
     return strategy
+
+
+def _list_settings(
+    name: Name, settings: Mapping[str, JSON], effort: str | None, efforts: Mapping[str, Mapping[str, JSON]]
+) -> list[_Setting]:
+    """The options of a request as written, then those that an effort sets. Raises Refusal."""
+    pairs = [("model", *_pair(option)) for option in name.options]
+    pairs += [(f"scale.{key}", key, value) for key, value in _flatten(settings)]
+    words = [(param, EFFORT, value) for param, key, value in pairs if key == EFFORT]
+    words += [] if effort is None else [("reasoning_effort", "reasoning_effort", effort)]
+    return [_Setting(param, key, value, key) for param, key, value in pairs if key != EFFORT] + [
+        _Setting(param, key, value, by)
+        for param, by, word in words
+        for key, value in _list_of_effort(param, name, word, efforts)
+    ]
+
+
+def _tell_twice(setting: _Setting, by: str) -> str:
+    """What a client is told where `by` has set the option before."""
+    same = by == setting.by
+    return f"{by} is set twice" if same else f"{setting.by} and {by} both set {setting.key}; give one of them"
 
 
 def _require_whole(tuned: Strategy, name: Name, settings: Mapping[str, JSON], effort: str | None) -> Strategy:
@@ -189,8 +232,8 @@ def _refusal(option: str) -> str | None:
     return next((each.client_refusal for each in described if each is not None and each.client_refusal), None)
 
 
-def _require_bounded(strategy: Strategy) -> None:
+def _require_bounded(strategy: Strategy, param: str) -> None:
     for each in nested(strategy):
         for name, option in options_of(cast("Any", type(each))).items():
             if option.client_most is not None and (getattr(each, name) or 0) > option.client_most:
-                raise invalid("scale", f"{name} = {getattr(each, name)}: at most {option.client_most} here")
+                raise invalid(param, f"{name} = {getattr(each, name)}: at most {option.client_most} here")

@@ -105,7 +105,7 @@ class Narrator:
     def _tell_notes(self, solution: Solution) -> None:
         votes = ", ".join(f"{tally.answer} ({tally.votes})" for tally in solution.votes)
         for line in ([f"votes: {votes}"] if votes else []) + [f"note: {note}" for note in solution.notes]:
-            self._reason(f"\n{line}\n")
+            self._reason(f"{self._gap()}{line}\n")
 
     def _flush(self) -> None:
         if rest := self._stops.end():
@@ -133,9 +133,14 @@ class Narrator:
     def _tell_head(self, event: Drafting | Routed, line: str) -> None:
         """Tells a line on a step, below the step's heading the first time."""
         path = event.location.path.removesuffix("/short")  # a step that is repeated because of the window
-        head = "\n" if self._headed == path else f"### Step {event.step} of {event.of}: {event.subproblem}\n\n"
+        head = "" if self._headed == path else f"### Step {event.step} of {event.of}: {event.subproblem}\n\n"
         self._headed = path
-        self._reason(f"\n{head}{line}\n\n")
+        self._reason(f"{self._gap()}{head}{line}\n\n")
+
+    def _gap(self) -> str:
+        """What is missing to a blank line between the reasoning so far and a block of its own (Markdown)."""
+        end = "".join(self._reasoning[-2:])
+        return "\n\n"[len(end) - len(end.rstrip("\n")) :] if end else ""
 
     def _is_content(self, location: Location) -> bool:
         """Whether a solution is the content while it is written."""

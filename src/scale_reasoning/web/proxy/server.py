@@ -7,15 +7,17 @@ over, and cancels the rest.
 from __future__ import annotations
 
 import asyncio
+import errno
 import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiohttp import web
 
 from scale_reasoning.engines import Connection, connect
+from scale_reasoning.engines.table import name_llama
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.lm import Strategy
 from scale_reasoning.web.proxy.answer import Solver
@@ -91,8 +93,9 @@ async def serving(
     or does not have the model.
     """
     lines, budget = Log(log), settings.limits.token_budget
+    await _require_free(settings)
     async with AsyncExitStack() as stack:
-        endpoints = await stack.enter_async_context(connect(connection))
+        endpoints = await stack.enter_async_context(connect(replace(connection, alias=name_llama(connection))))
         upstream = await stack.enter_async_context(Upstream(connection, endpoints, budget, settings.tuned))
         stack.enter_context(lines.of_loop())
         readiness, metrics = Readiness(upstream.targets), Metrics()
@@ -153,10 +156,27 @@ def _most_connections(wanted: int, in_flight: int) -> int:
     return wanted if soft == resource.RLIM_INFINITY else max(1, min(wanted, soft - others))
 
 
+async def _require_free(settings: Settings) -> None:
+    """Raises ConfigError if the address cannot be bound now: a model may take minutes to load."""
+    try:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(asyncio.Protocol, settings.host, settings.port, start_serving=False)
+    except (OSError, OverflowError) as error:
+        raise _refuse_address(settings, error) from error
+    server.close()
+
+
+def _refuse_address(settings: Settings, error: Exception) -> ConfigError:
+    host, port = settings.host, settings.port
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return ConfigError(f"--port {port}: in use on {host}; --port 0 takes a free one")
+    return ConfigError(f"--host {host} --port {port}: cannot be bound: {error}")
+
+
 async def _bind(runner: web.AppRunner, settings: Settings, door: Door) -> str:
     try:
         await Site(runner, settings.host, settings.port, door).start()
     except (OSError, OverflowError) as error:
-        raise ConfigError(f"--host {settings.host} --port {settings.port}: cannot be bound: {error}") from error
+        raise _refuse_address(settings, error) from error
     host, port = runner.addresses[0][:2]
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"

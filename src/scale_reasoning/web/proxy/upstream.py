@@ -33,7 +33,7 @@ from scale_reasoning.strategies import STRATEGIES, needs_both_modes
 from scale_reasoning.types import JSON, Mode
 from scale_reasoning.web.proxy.budget import CHATS, within
 from scale_reasoning.web.proxy.headers import request_headers, response_headers
-from scale_reasoning.web.proxy.names import TUNED
+from scale_reasoning.web.proxy.names import TUNED, is_strategy
 from scale_reasoning.web.proxy.pace import Share
 from scale_reasoning.web.proxy.passing import ROOT, Sent
 from scale_reasoning.web.proxy.readiness import NO_LIST, PROBE_SECONDS, Target
@@ -125,13 +125,19 @@ class Upstream:
         return msgspec.json.encode(entry)
 
     async def _list_models(self) -> dict[str, JSON]:
-        """The models by name; none before the server has answered for the first time."""
+        """The models by name; none before the server has answered for the first time.
+
+        What the server lists under a strategy's name (it may be a proxy as this one) is not passed on, and left out.
+        """
         now = asyncio.get_running_loop().time()
         if now >= self._listed_until:
             entries = await self._fetch_models()
             if entries is not None:
+                tuned = self.tuned is not None
                 self._entries = self._own | {
-                    name: entry for name, entry in entries.items() if value_at(entry, "id") == name
+                    name: entry
+                    for name, entry in entries.items()
+                    if value_at(entry, "id") == name and not is_strategy(name, self.model, tuned=tuned)
                 }
             self._listed_until = now + (LISTED_SECONDS if entries else 1.0)
         return self._entries
