@@ -64,6 +64,9 @@ def test_the_folder_comes_before_the_user_and_the_variable_before_both(
     assert extended("sweep", "tau", "0.1") == ["--model=student", "--samples=4"]
 
 
+ALL = ["--model=m", "--window=4096", "--tau=0.3", "--retries=2", "--data-dir=d"]
+
+
 @pytest.mark.parametrize(
     ("words", "held"),
     [
@@ -77,6 +80,11 @@ def test_the_folder_comes_before_the_user_and_the_variable_before_both(
         (["sweep", "tau", "0.1"], ["--model=m", "--window=4096", "--retries=2", "--data-dir=d"]),
         (["tune", "--dataset", "x"], ["--model=m", "--window=4096", "--retries=2", "--data-dir=d"]),
         (["sft", "rows"], []),
+        (["eval", "arithmetic", "--level", "laptop"], ALL),
+        (["eval", "arithmetic", "--profiles=mine.toml", "--level=laptop"], ALL),
+        (["eval", "--dataset-is-no-flag", "x.jsonl"], ALL),
+        (["solve", "What", "does", "pyproject.toml", "say?"], ALL[:-1]),
+        (["eval", "--tau", "0.3", "table2"], ["--retries=2", "--data-dir=d"]),
         (["config"], []),
     ],
 )
@@ -107,6 +115,8 @@ def test_effort_is_set_aside_by_any_option_of_a_strategy(own: Path) -> None:
         ("quiet = 1", "quiet: must be true or false"),
         ("out = 'x'", "--out is for one command, not a default"),
         ("tau", "scale.toml: Expected '='"),
+        ("[eval]\nbase-url = 'http://h/v1'", "[eval] base-url: one URL, above the tables"),
+        ("base-url = ['http://h/v1', 'http://i/v1']", "base-url: one URL, above the tables"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused(own: Path, text: str, says: str) -> None:
@@ -125,6 +135,12 @@ def test_a_file_that_cannot_be_used_is_refused(own: Path, text: str, says: str) 
         'api-key-env = "SECRET"',
         'prompts = "theirs.md"',
         "[serve]\nhost = '0.0.0.0'",
+        'model = "evil.gguf"',
+        'model = "."',
+        'strategy = "scale:prompts=theirs.md"',
+        'set = ["prompts=theirs.md"]',
+        'data-dir = "/data"',
+        'data-dir = "../data"',
     ],
 )
 def test_the_file_of_a_folder_names_no_server_and_no_key(own: Path, text: str) -> None:

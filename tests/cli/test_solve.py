@@ -292,6 +292,20 @@ def test_a_model_without_system_1_says_how_to_pair_it() -> None:
     assert "--system1-model" in done.stderr
 
 
+def test_a_cookie_of_a_server_is_not_sent_back() -> None:
+    async def baker(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        chunk = {"choices": [{"index": 0, "delta": {"content": reply_to(body)}, "finish_reason": "stop"}]}
+        content = f"data: {json.dumps(chunk)}\n\ndata: [DONE]\n\n"
+        headers = {"content-type": "text/event-stream", "set-cookie": "session=another's; Path=/"}
+        return web.Response(text=content, headers=headers)
+
+    with serving(baker) as server:
+        at = ["--base-url", server.base_url.replace("127.0.0.1", "localhost"), "--model", "q"]  # IPs have no cookies
+        assert scale("solve", *at, PROBLEM).returncode == 0
+    assert len(server.bodies) > 3
+    assert not any("Cookie" in headers for headers in server.headers)
+
+
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_and_sigterm_end_at_once_with_no_request_left_running_and_no_traceback(end: signal.Signals) -> None:
     async def slow(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:

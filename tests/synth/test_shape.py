@@ -40,11 +40,18 @@ def test_a_folder_has_its_own_configuration(tmp_path: Path) -> None:
         ({"model_type": "mamba"}, "no sizes are known for mamba"),
         ({}, "a model without model_type"),
         ({"model_type": "llama", "vocab_size": 3}, "missing required field"),
+        ({**read_config("smollm2"), "num_attention_heads": 0}, ">= 1"),
     ],
 )
 def test_another_configuration_is_refused(config: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         compute(config)
+
+
+def test_a_damaged_configuration_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("[]")
+    with pytest.raises(ConfigError, match=r"config\.json is no object"):
+        read_config(str(tmp_path))
 
 
 @pytest.mark.parametrize("name", ["no/such-model", "..", "/etc/passwd", "a b"])

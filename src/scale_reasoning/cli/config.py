@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any, cast
 
@@ -42,6 +43,8 @@ NAMED_MODEL = frozenset(
 STRATEGY = frozenset({"strategy", "effort", "like", "set"} | {name.replace("_", "-") for name in strategy_flags()})
 STORED = ("--resume", "--policy", "--from")
 """Flags that name something stored, which decides what the command does."""
+TAKE_RECIPES = frozenset({"eval", "synth", "sft"})
+"""Verbs whose first word may be a recipe or a manifest."""
 IN_A_FOLDER = (
     REACH
     | NAMED_MODEL - {"profiles", "api-key-env"}
@@ -50,7 +53,7 @@ IN_A_FOLDER = (
     | {"grader", "max-tokens-total", "max-cost", "denominator", "answers", "format", "quiet", "json", "no-browser"}
     | {"compact", "size", "no-title", "no-caption"}
 )
-"""What the file of a folder may set; URLs only of this machine."""
+"""What the file of a folder may set; no file to read, URLs only of this machine, folders only below this one."""
 OCTET = r"(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])"
 LOOPBACK = re.compile(
     rf"https?://(localhost|127(\.{OCTET}){{3}}|\[::1\])(:[0-9]{{1,5}})?(/[\w./~-]*)?", re.IGNORECASE | re.ASCII
@@ -72,7 +75,7 @@ def add(commands: Commands) -> None:
     """Adds the verb."""
     parser = commands.add_parser(
         "config",
-        help="show the defaults that hold here, and whence",
+        help="show the defaults that hold here, and where each is set",
         description=f"Shows the defaults that hold in this folder and where each is set. A key of {FILE} is the name "
         "of a flag; the command line comes first. Exit codes: 0 done, 2 a file cannot be used.",
     )
@@ -101,7 +104,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _shorten(file: Path) -> str:
     """The file's path, with ~ for the home folder."""
-    return f"~/{file.relative_to(Path.home())}" if file.is_relative_to(Path.home()) else str(file)
+    try:
+        return f"~/{file.relative_to(Path.home())}"
+    except (RuntimeError, ValueError):  # no home folder, or not in it
+        return str(file)
 
 
 def _show(setting: Setting) -> str:
@@ -210,6 +216,8 @@ def _check(
         raise ConfigError(f"{where}: --{key} is for one command, not a default; take it out")
     if key not in known:
         raise ConfigError(f"{where}: no flag has this name{suggest(key, known)}")
+    if key == "base-url" and (verb or isinstance(value, list)):
+        raise ConfigError(f"{where}: one URL, above the tables; name further servers with --base-url")
     if isinstance(value, dict) or not isinstance(value, bool | str | int | float | list):
         raise ConfigError(f"{where}: must be a text, a number, true, false or a list of texts")
     takers = [verb] if verb else [name for name, parser in verbs.items() if key in list_flags(parser)]
@@ -220,11 +228,27 @@ def _check(
 
 def _allow(file: Path, key: str, value: Any) -> Any:
     """The value, if the file may set it. Raises ConfigError for the file of a folder that sets more than it may."""
-    if file != Path(FILE) or (key in IN_A_FOLDER and (key not in URLS or LOOPBACK.fullmatch(str(value)))):
+    what = _refuse_in_a_folder(key, value) if file == Path(FILE) else None
+    if what is None:
         return value
-    what = "only a server on this machine can be named" if key in URLS else "this cannot be set"
     raise ConfigError(f"{file}: {key}: {what} in the file of a folder, which may come from anyone; set it in "
                       f"{_list_files()[0]}")  # fmt: skip
+
+
+def _refuse_in_a_folder(key: str, value: Any) -> str | None:
+    """What is wrong with a setting in the file of a folder; None for what it may set."""
+    texts = [str(each) for each in (cast("list[Any]", value) if isinstance(value, list) else [value])]
+    if key not in IN_A_FOLDER:
+        return "this cannot be set"
+    if key in URLS and not all(map(LOOPBACK.fullmatch, texts)):
+        return "only a server on this machine can be named"
+    if key in ("model", "system1-model") and any(text.endswith(".gguf") or Path(text).exists() for text in texts):
+        return "no file can be named"
+    if key in ("strategy", "set") and any("prompts" in text for text in texts):
+        return "no prompts file can be named"
+    if key == "data-dir" and any(Path(text).is_absolute() or ".." in Path(text).parts for text in texts):
+        return "only a folder below this one can be named"
+    return None
 
 
 def list_flags(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
@@ -233,7 +257,7 @@ def list_flags(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
     return {flag[2:]: each for each in actions for flag in each.option_strings if flag.startswith("--")}
 
 
-def _holds(key: str, setting: Setting, verb: str, given: Sequence[str], flags: Mapping[str, Any]) -> bool:
+def _holds(key: str, setting: Setting, verb: str, given: Sequence[str], flags: Mapping[str, argparse.Action]) -> bool:
     """Whether a default holds for a command line."""
 
     def says(keys: Iterable[str]) -> bool:
@@ -241,8 +265,9 @@ def _holds(key: str, setting: Setting, verb: str, given: Sequence[str], flags: M
 
     if key in NOT_DEFAULTS or says([key]):
         return False
-    stored = verb == "draft" or says(flag[2:] for flag in STORED) or any(find_shipped(word) for word in given)
-    if stored or any(word.endswith((".toml", "manifest.json")) for word in given):
+    first = next(iter(_list_positionals(given, flags)), "") if verb in TAKE_RECIPES else ""
+    recipe = find_shipped(first) is not None or first.endswith((".toml", "manifest.json"))
+    if verb == "draft" or recipe or says(flag[2:] for flag in STORED):
         return key in REACH or (key == "data-dir" and not says(["resume"]))
     if key == "model":
         return "base-url" in flags and not (says(["base-url"]) and _runs_here(str(setting.value)))
@@ -259,6 +284,23 @@ def _says(given: Sequence[str], key: str, flags: Mapping[str, Any]) -> bool:
     """Whether the command line has the flag, perhaps in short as argparse reads it, or with its value after `=`."""
     names = [word[2:].partition("=")[0] for word in given if word.startswith("--") and word != "--"]
     return any(name == key or (name not in flags and key.startswith(name)) for name in names)
+
+
+def _list_positionals(given: Sequence[str], flags: Mapping[str, argparse.Action]) -> list[str]:
+    """The words of a command line that are neither flags nor their values."""
+    words: list[str] = []
+    values = 0.0  # how many more values the last flag takes
+    for word in given:
+        if word.startswith("--"):
+            name, equals, _ = word[2:].partition("=")
+            action = flags.get(name) or next((flags[each] for each in flags if each.startswith(name)), None)
+            takes = 0 if equals or action is None else action.nargs
+            values = inf if takes in ("+", "*") else 1 if takes in (None, "?") else int(takes)
+        elif values:
+            values -= 1
+        else:
+            words.append(word)
+    return words
 
 
 def _runs_here(model: str) -> bool:

@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.markdown import Markdown
 
     console = Console()
-    with console.pager(styles=True):
+    with console.pager(styles=False):
         console.print(Markdown(text))
     return 0
 

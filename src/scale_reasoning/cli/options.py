@@ -15,6 +15,7 @@ from scale_reasoning.engines.catalogue import DEFAULT_MODEL
 from scale_reasoning.engines.connection import Access, ModelSpec, find_family
 from scale_reasoning.engines.limit import InFlight
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.printable import printable
 from scale_reasoning.profiles import EFFORTS
 from scale_reasoning.runs import shard as shards
 from scale_reasoning.runs.like import find_preset, list_presets
@@ -271,7 +272,7 @@ def add_answers(parser: argparse.ArgumentParser) -> None:
 
 def say(line: str) -> None:
     """Prints one line to the user, on stderr."""
-    print(f"scale: {line}", file=sys.stderr, flush=True)
+    print(f"scale: {printable(line)}", file=sys.stderr, flush=True)
 
 
 class _Servers(argparse.Action):

@@ -169,7 +169,7 @@ def _print_plan(recipe: Recipe, data: TrainingRows, out: Path, *, resume: bool) 
     lines = {
         "rows": f"{len(data.rows):,} of {data.file} (sha256 {data.sha256[:16]})",
         "tokens": _describe_tokens(planned),
-        f"over {recipe.cutoff}": ("" if planned.exact else "about ") + _describe_over(planned.dropped),
+        f"over {recipe.cutoff}": _describe_over(planned.dropped, exact=planned.exact),
         "batch": f"{recipe.global_batch} per step = {recipe.device_batch} per GPU x {recipe.accumulation} accumulated "
         f"x {count(recipe.gpus, 'GPU')}" + (f" of {recipe.machines} machines" if recipe.machines > 1 else ""),
         "steps": _describe_steps(recipe, planned),
@@ -204,11 +204,11 @@ def _describe_tokens(planned: Plan) -> str:
     )
 
 
-def _describe_over(lines: Sequence[int]) -> str:
+def _describe_over(lines: Sequence[int], *, exact: bool = True) -> str:
     if not lines:
         return "none"
     shown = ", ".join(map(str, lines[:MOST_LINES])) + (", ..." if len(lines) > MOST_LINES else "")
-    return f"{len(lines):,} dropped (line{'s' if len(lines) > 1 else ''} {shown})"
+    return f"{'' if exact else 'about '}{len(lines):,} dropped (line{'s' if len(lines) > 1 else ''} {shown})"
 
 
 def _describe_steps(recipe: Recipe, planned: Plan) -> str:

@@ -188,6 +188,7 @@ class Client:
             proxies = any(name.lower() in ("http_proxy", "https_proxy", "all_proxy") for name in os.environ)
             self._sessions[pool] = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, **keep),
+                cookie_jar=aiohttp.DummyCookieJar(),  # a cookie for one client of the proxy is not sent for another
                 headers=self._headers,
                 skip_auto_headers=("User-Agent", "Accept") if relay else (),
                 timeout=aiohttp.ClientTimeout(

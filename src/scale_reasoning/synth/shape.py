@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeAlias, cast
 
 import msgspec
 
@@ -21,6 +21,9 @@ from scale_reasoning.files import read_bounded, read_toml, why
 MOST_BYTES = 1 << 20
 QWEN3_HEAD = 128
 """The width of a head of Qwen3 where config.json does not say it (transformers, Qwen3Config)."""
+
+
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,13 +54,13 @@ class _Config:
     """What config.json says of the sizes. `attention_bias` counts for Llama, Mistral and Qwen3."""
 
     model_type: str
-    vocab_size: int
-    hidden_size: int
-    intermediate_size: int
-    num_hidden_layers: int
-    num_attention_heads: int
-    num_key_value_heads: int | None = None
-    head_dim: int | None = None
+    vocab_size: Count
+    hidden_size: Count
+    intermediate_size: Count
+    num_hidden_layers: Count
+    num_attention_heads: Count
+    num_key_value_heads: Count | None = None
+    head_dim: Count | None = None
     tie_word_embeddings: bool = False
     attention_bias: bool = False
     mlp_bias: bool = False
@@ -76,9 +79,12 @@ def read_config(model: str, revision: str | None = None) -> Mapping[str, Any]:
         raise ConfigError(f"model {model}: its config.json is neither in a folder of this name nor in the Hub's cache; "
                           "a dry run downloads nothing")  # fmt: skip
     try:
-        return json.loads(read_bounded(file, MOST_BYTES))
+        config = json.loads(read_bounded(file, MOST_BYTES))
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"model {model}: config.json cannot be read: {why(error)}") from error
+    if not isinstance(config, dict):
+        raise ConfigError(f"model {model}: config.json is no object")
+    return cast("dict[str, Any]", config)
 
 
 def _find_cached(model: str, revision: str | None) -> Path | None:
