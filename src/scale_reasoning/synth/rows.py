@@ -55,7 +55,8 @@ def read(file: Path) -> TrainingRows:
     try:
         content = read_bounded(file, MOST_BYTES)
     except OSError as error:
-        raise ConfigError(f"rows {file}: {error.strerror}") from error
+        makes = "; scale synth makes rows, and --rows FILE names yours" if isinstance(error, FileNotFoundError) else ""
+        raise ConfigError(f"rows {file}: {error.strerror}{makes}") from error
     rows = tuple(_parse_row(f"{file}, line {number}", number, line) for number, line in _split_lines(content))
     if not rows:
         raise ConfigError(f"rows {file}: the file has no rows")
