@@ -130,7 +130,7 @@ def test_compare_says_which_rows_it_compares_and_what_differs(here: Path) -> Non
     assert 'A: row 1 of runs/zeta, "the base", begun 2026-03-01. B: row 1 of runs/alpha, begun 2026-03-02.' in text
     assert "From A to B differ strategy: cot → scale; route: none → threshold; tau: none → 0.2." in text
     same = scale("compare", "runs/zeta", "runs/zeta", folder=here).stdout
-    assert "A and B differ in nothing that their runs record." in same
+    assert "As far as their runs record, A and B have the same model, profile, kind of server, strategy" in same
 
 
 def test_a_comparison_is_written_in_every_format(here: Path) -> None:
