@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.web.viewed import sweep, viewing
 from scale_reasoning.engines.scripted import Scripted
 from scale_reasoning.report.assessors.lines import measure_assessors, read_assessed
 from scale_reasoning.runs.store import create
+from scale_reasoning.web.viewer.finding import Found
 from scale_reasoning.web.viewer.reliability import Diagram, Reliability, ReliabilitySection, compute_reliability
 from scale_reasoning.web.viewer.rendering import POLICY, render
 from scale_reasoning.web.viewer.shelf import Shelf
@@ -82,7 +84,8 @@ def test_a_hostile_assessor_is_shown_as_text(run: Path, tmp_path: Path) -> None:
     hostile = Reliability(sections=[ReliabilitySection(
         title="t", truth=name, rows=[{"assessor": name}], notes=[name], maps=[name],
         diagrams=[Diagram(name=name, where=name, steps=1, dots=section.diagrams[0].dots, risk="")])])  # fmt: skip
-    page = render("reliability.html", policy=POLICY, run=name, up="r0-c0.html", shown=hostile, live=False)
+    found = Found(value=hostile, at=datetime.now(UTC))
+    page = render("reliability.html", policy=POLICY, run=name, up="r0-c0.html", found=found, live=False)
     assert [attributes for tag, attributes in tags(page) if tag == "script"] == [{"src": "viewer.js", "defer": None}]
     assert not any("style" in attributes for _, attributes in tags(page))
     assert json.dumps(name) not in page
