@@ -109,8 +109,13 @@ def write_caption(summaries: Sequence[Summary], numbers: Iterable[str], *, compa
     if len(samples := {each.samples for each in mine if MARK not in each.options}) == 1:
         (count,) = samples
         text += f", {count} sample{'s' * (count > 1)} per problem"
-    best = f"Best {'of each model ' * (len(models) > 1)}in bold."
-    return f"{text[:1].upper()}{text[1:]}. {best}"
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def write_best(summaries: Sequence[Summary]) -> str:
+    """What bold numbers are, for the caption of a table that has some."""
+    mine = [summary for summary in summaries if not is_from_paper(summary)] or list(summaries)
+    return f"Best {'of each model ' * (len(title_models(mine)) > 1)}in bold."
 
 
 def _join(words: Sequence[str]) -> str:
