@@ -18,6 +18,7 @@ from tests.web.viewed import Viewer, sweep, viewing
 from scale_reasoning.engines.sim import Sim, Speeds
 from scale_reasoning.runs.folder import locked
 from scale_reasoning.web.viewer.activity import Activity, State, read_activity
+from scale_reasoning.web.viewer.pages import Pages
 from scale_reasoning.web.viewer.shelf import Shelf
 
 NOW = datetime(2030, 5, 1, 12, 0, tzinfo=UTC)
@@ -149,3 +150,18 @@ def test_a_run_that_appears_in_the_folder_is_listed_without_a_restart(tmp_path: 
         assert "runs/b" not in page
         assert viewer.get("r1-c0.html").status == 200
         assert '<span aria-current="page">b</span>' in viewer.get("r0-c0.html").text
+
+
+def test_a_run_that_can_no_longer_be_read_has_neither_progress_nor_a_state(tmp_path: Path) -> None:
+    sweep(tmp_path / "run", [{"name": "cot"}], problems=1, samples=1)
+    shelf = Shelf([tmp_path])
+    try:
+        (tmp_path / "run" / "run.sqlite").write_bytes(b"no database")
+        page = Pages(shelf, live=True).make_home()
+    finally:
+        shelf.close()
+    assert "cannot be read" in page
+    assert "of 1" not in page
+    assert 'class="state' not in page
+    assert "<progress" not in page
+    assert 'data-live="30"' in page

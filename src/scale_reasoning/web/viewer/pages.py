@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from scale_reasoning.errors import ScaleError
 from scale_reasoning.runs.outcome import outcome_of
 from scale_reasoning.types import Record
-from scale_reasoning.web.viewer.activity import describe_activity, find_pause
+from scale_reasoning.web.viewer.activity import State, describe_activity, find_pause
 from scale_reasoning.web.viewer.addresses import (
     name_calls,
     name_comparison,
@@ -62,15 +62,23 @@ class Pages:
             broken=[{"run": each.folder.name, "reason": each.reason} for each in self.shelf.broken],
             runs=len(self.shelf.runs),
             here="home",
-            live=self.live and find_pause(*(run["activity"].state for run in listed), counting=counting),
+            live=self.live and find_pause(*self._list_states(listed), counting=counting),
         )
 
+    def _list_states(self, listed: Sequence[Mapping[str, Any]]) -> list[State]:
+        """What the runs do; one that cannot be read may be readable later, as one that is stopped may be resumed."""
+        states = [run["activity"].state if run["activity"] else State.STOPPED for run in listed]
+        return [*states, *(State.STOPPED for _ in self.shelf.broken)]
+
     def _list_run(self, cells: Sequence[ViewedCell], deadline: float | None) -> dict[str, Any]:
+        """A run with its rows. One that cannot be read has neither progress nor activity."""
         rows = [self._make_row(cell, deadline) for cell in cells]
+        run = {"title": cells[0].title, "folder": cells[0].folder.name, "rows": rows, "activity": None}
+        if any(row["broken"] for row in rows):
+            return run
         planned, pending = sum(cell.planned for cell in cells), sum(cell.pending for cell in cells)
         activity = describe_activity(cells[0].folder, pending, cells[0].created)
-        named = {"title": cells[0].title, "folder": cells[0].folder.name}
-        return {**named, "rows": rows, "done": planned - pending, "planned": planned, "activity": activity}
+        return {**run, "done": planned - pending, "planned": planned, "activity": activity}
 
     def _make_row(self, cell: ViewedCell, deadline: float | None) -> dict[str, Any]:
         row = {**_describe(cell), "href": name_run(cell), "found": None, "broken": None}
