@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import time
@@ -150,6 +151,26 @@ def test_a_run_that_appears_in_the_folder_is_listed_without_a_restart(tmp_path: 
         assert "runs/b" not in page
         assert viewer.get("r1-c0.html").status == 200
         assert '<span aria-current="page">b</span>' in viewer.get("r0-c0.html").text
+
+
+def test_a_run_that_is_being_copied_in_is_read_once_it_is_whole(tmp_path: Path) -> None:
+    for name in ("a", "z"):
+        sweep(tmp_path / "runs" / name, [{"name": "cot"}], problems=1, samples=1)
+    sweep(tmp_path / "m", problems=1, samples=1)
+    (tmp_path / "runs" / "m").mkdir()
+    shutil.copy(tmp_path / "m" / "manifest.json", tmp_path / "runs" / "m")
+    with viewing(tmp_path / "runs") as viewer:
+        before = viewer.get().text
+        assert "cannot be read" in before
+        assert 'data-live="' in before
+        shutil.copytree(tmp_path / "m", tmp_path / "runs" / "m", dirs_exist_ok=True)
+        after = viewer.get().text
+        assert "cannot be read" not in after
+        assert re.findall(r'<th scope="row" class="wide"><a href="(.*?)">', after) == [
+            "r0-c0.html", "r1-c0.html", "r1-c1.html", "r2-c0.html"
+        ]  # fmt: skip
+        assert '<span aria-current="page">m</span>' in viewer.get("r1-c0.html").text
+        assert '<span aria-current="page">z</span>' in viewer.get("r2-c0.html").text
 
 
 def test_a_run_that_can_no_longer_be_read_has_neither_progress_nor_a_state(tmp_path: Path) -> None:
