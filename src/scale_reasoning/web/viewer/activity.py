@@ -61,19 +61,22 @@ class Activity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """A run's state with its reason in words, and its times."""
+    """A run's state with its reason in words, and its times. at: when it was looked at."""
 
     state: State
     explained: str
+    at: datetime
     started: datetime | None
     written: datetime | None
 
 
 def describe_activity(folder: Path, pending: int, created: datetime | None = None) -> Shown:
     """What a run does now, if `pending` attempts are not final. created: what its manifest says of its start."""
-    found = read_activity(folder)
-    state = found.find_state(pending, datetime.now(UTC))
-    return Shown(state=state, explained=EXPLAINED[state], started=created or found.started, written=found.written)
+    found, now = read_activity(folder), datetime.now(UTC)
+    state = found.find_state(pending, now)
+    return Shown(
+        state=state, explained=EXPLAINED[state], at=now, started=created or found.started, written=found.written
+    )
 
 
 def find_pause(*states: State, counting: bool = False) -> int:
