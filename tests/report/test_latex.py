@@ -102,6 +102,17 @@ def test_a_vote_is_named_by_its_chains():
     assert [row[0] for row in body(text)][1:] == ["Voting (maj@8)", r"Voting (maj@4 of SCALE, $\tau = 0.2$)"]
 
 
+def test_modes_and_routes_that_make_another_method_are_in_the_name():
+    quick, routes = {**COT, "mode": "system1"}, [scale(route={"name": name}) for name in ("system1", "system2")]
+    votes = [{"name": "vote", "base": base, "samples": 8} for base in (quick, *routes)]
+    text = render(rows([COT, quick, *routes, *votes]), "latex")
+    assert [row[0] for row in body(text)] == [
+        "CoT", "CoT (System 1)", "SCALE (all System 1)", "SCALE (all System 2)", "Voting (maj@8, System 1)",
+        "Voting (maj@8 of SCALE, all System 1)", "Voting (maj@8 of SCALE, all System 2)",
+    ]  # fmt: skip
+    assert [row[0] for row in body(render(rows([quick]), "latex"))] == ["CoT (System 1)"]
+
+
 def test_a_vote_that_is_counted_over_chains_is_named_as_one_that_was_paid():
     chains = graded([[True] * 8, [False] * 8], strategy=COT, model=QWEN)
     votes = count_votes(chains)
