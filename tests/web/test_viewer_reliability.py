@@ -48,6 +48,7 @@ def test_the_page_has_the_report_s_numbers_and_a_diagram_per_assessor_and_truth(
     for line in lines:
         assert f"{line.auroc:.3f} [{line.auroc_low:.3f}, {line.auroc_high:.3f}]" in page
     assert page.count("<figure>") == 2 * len(lines), "the chains of arithmetic have right results of their own"
+    assert "in at most 10 groups with about equally many steps" in page
     assert "Against System 2" in page
     assert "Against the right results" in page
     assert 'href="r0-reliability.html"' in make_page(run, "r0-c0.html")
