@@ -196,11 +196,16 @@ def test_a_manifest_with_an_endless_name_is_refused(tmp_path: Path) -> None:
         read_manifest(run)
 
 
-@pytest.mark.parametrize("created", ["yesterday", "2026-03-01", "2026-03-01T09:00:00Z"])
+@pytest.mark.parametrize("created", ["yesterday", "0001-01-01T00:00:00+02:00", ""])
 def test_a_date_that_cannot_be_read_is_none(created: str) -> None:
+    assert read_date(created) is None
+
+
+@pytest.mark.parametrize("created", ["2026-03-01", "2026-03-01T00:00:00Z", "2026-03-01T02:00:00+02:00"])
+def test_a_date_is_read_in_utc(created: str) -> None:
     date = read_date(created)
-    assert (date is None) == (created == "yesterday")
-    assert date is None or date.tzinfo is not None
+    assert date is not None
+    assert date.isoformat() == "2026-03-01T00:00:00+00:00"
 
 
 def test_the_run_that_traces_were_made_from_is_found_in_their_folder(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ def test_only_a_lock_proves_that_a_run_is_running(
     pending: int,
     state: State,
 ) -> None:
-    assert Activity(started=NOW - DAY, written=NOW - ago, locked=locked).find_state(pending, NOW) == state
+    assert Activity(begun=NOW - DAY, written=NOW - ago, locked=locked).find_state(pending, NOW) == state
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists locks")
@@ -68,14 +69,14 @@ def test_the_lock_of_a_process_that_writes_is_seen(tmp_path: Path) -> None:
     assert not read_activity(tmp_path).locked
 
 
-def test_a_run_was_started_when_its_oldest_file_was_made_and_written_when_its_database_was(tmp_path: Path) -> None:
+def test_a_run_was_begun_when_its_oldest_file_was_made_and_written_when_its_database_was(tmp_path: Path) -> None:
     sweep(tmp_path, [{"name": "cot"}], problems=1, samples=1)
     age(tmp_path, lock=3 * DAY, manifest=DAY, run=2 * DAY)
     found = read_activity(tmp_path)
-    assert found.started is not None
+    assert found.begun is not None
     assert found.written is not None
     now = datetime.now(UTC)
-    assert abs(now - found.started - 3 * DAY) < timedelta(minutes=1)
+    assert abs(now - found.begun - 3 * DAY) < timedelta(minutes=1)
     assert abs(now - found.written - 2 * DAY) < timedelta(minutes=1)
 
 
@@ -83,7 +84,7 @@ def test_a_link_in_place_of_a_file_tells_nothing(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     for name in FILES:
         (tmp_path / "run" / name).symlink_to("/proc/locks")
-    assert read_activity(tmp_path / "run") == Activity(started=None, written=None, locked=False)
+    assert read_activity(tmp_path / "run") == Activity(begun=None, written=None, locked=False)
 
 
 def test_the_pages_say_that_a_run_has_stopped_and_when(tmp_path: Path) -> None:
@@ -123,15 +124,14 @@ def test_a_named_run_has_its_name_and_its_folder(tmp_path: Path, monkeypatch: py
         cell: Any = shelf.cells[0]
         assert cell.title == "run-7"
 
-        class Named:
-            name = "First <b>try</b>" + "!" * 1000
-            created = "2030-05-01T12:00:00Z"
-
-        monkeypatch.setattr(cell, "manifest", Named())
-        assert cell.title.startswith("First <b>try</b>!")
-        assert len(cell.title) == 200
+        named = replace(cell.manifest, name="First <b>try</b>", created="2030-05-01T14:00:00+02:00")
+        monkeypatch.setattr(cell, "manifest", named)
+        assert cell.title == "First <b>try</b>"
         assert cell.created == NOW
-        monkeypatch.setattr(Named, "created", "yesterday")
+        page = Pages(shelf, live=True).make_home()
+        assert "First &lt;b&gt;try&lt;/b&gt;</a> " in page
+        assert '<span class="times">begun <time datetime="2030-05-01T12:00:00Z">' in page
+        monkeypatch.setattr(cell, "manifest", replace(named, created="yesterday"))
         assert cell.created is None
     finally:
         shelf.close()

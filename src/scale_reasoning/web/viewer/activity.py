@@ -1,4 +1,4 @@
-"""When a run was started and last written, and whether a process works on it. Only looks: opens no file of the run.
+"""When a run was begun and last written, and whether a process works on it. Only looks: opens no file of the run.
 
 A writing process locks the run's lock file (runs/folder.py). Linux lists locks; elsewhere, and where the process is in
 another container or on another machine, only the times of the files tell.
@@ -46,7 +46,7 @@ EXPLAINED = {
 class Activity:
     """A run's times, by its files; None if they cannot be read. locked: a process is seen that works on it."""
 
-    started: datetime | None
+    begun: datetime | None
     written: datetime | None
     locked: bool
 
@@ -66,16 +66,16 @@ class Shown:
     state: State
     explained: str
     at: datetime
-    started: datetime | None
+    begun: datetime | None
     written: datetime | None
 
 
 def describe_activity(folder: Path, pending: int, created: datetime | None = None) -> Shown:
-    """What a run does now, if `pending` attempts are not final. created: what its manifest says of its start."""
+    """What a run does now, if `pending` attempts are not final. created: when it was begun, as its manifest says."""
     found, now = read_activity(folder), datetime.now(UTC)
     state = found.find_state(pending, now)
     return Shown(
-        state=state, explained=EXPLAINED[state], at=now, started=created or found.started, written=found.written
+        state=state, explained=EXPLAINED[state], at=now, begun=created or found.begun, written=found.written
     )
 
 
@@ -92,7 +92,7 @@ def read_activity(folder: Path) -> Activity:
     times = [_read_time(each) for each in found.values() if each]
     written = [_read_time(each) for name in (DATABASE, LOG) if (each := found[name]) and each.st_size]
     return Activity(
-        started=min(times, default=None),
+        begun=min(times, default=None),
         written=max(written, default=None),
         locked=(lock := found[LOCK]) is not None and _is_locked(lock, _list_locks()),
     )

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TypeAlias
 
 import msgspec
@@ -20,6 +20,7 @@ from scale_reasoning.errors import ConfigError, ScaleError, StoreError
 from scale_reasoning.graders import Grader, grader_for
 from scale_reasoning.report.metrics import Summary, summarise
 from scale_reasoning.runs.cells import model_of, read_cell
+from scale_reasoning.runs.finding import read_date
 from scale_reasoning.runs.folder import DAMAGED
 from scale_reasoning.runs.manifest import CellSpec, Manifest
 from scale_reasoning.runs.store import Store, reading
@@ -30,8 +31,6 @@ from scale_reasoning.web.viewer.finding import Found, Latest
 from scale_reasoning.web.viewer.replay import RecordedGrades, Replay, StoredAttempt, make_endpoints, replay
 from scale_reasoning.web.viewer.whatif import Range, Table, find_ranges, make_table
 
-MOST_NAME = 200
-"""Characters of a run's name that pages show."""
 Place: TypeAlias = tuple[int, int]
 """An attempt in the grid: the position of its problem in the dataset, and its sample."""
 
@@ -95,18 +94,12 @@ class ViewedCell:
     @property
     def title(self) -> str:
         """The name of its run, or that of the run's folder."""
-        name: object = getattr(self.manifest, "name", None)
-        return name[:MOST_NAME] if isinstance(name, str) and name else self.folder.name
+        return self.manifest.name or self.folder.name
 
     @property
     def created(self) -> datetime | None:
-        """When its run was created, if the manifest says."""
-        written: object = getattr(self.manifest, "created", None)
-        try:
-            found = datetime.fromisoformat(str(written))
-            return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
-        except (ValueError, OverflowError):
-            return None
+        """When its run was begun, if the manifest says."""
+        return read_date(self.manifest.created)
 
     @property
     def pending(self) -> int:
