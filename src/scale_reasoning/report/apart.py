@@ -75,7 +75,7 @@ def _describe(cell: Cell, manifest: Manifest) -> dict[str, JSON]:
 
 def _recall(cell: Cell, manifest: Manifest) -> dict[str, JSON]:
     """What the cell's run resolved, as far as it records it."""
-    resolved = cast("Mapping[str, JSON]", manifest.resolved)
+    resolved = manifest.resolved
     said = _rename(resolved, PACKAGE)
     said |= _rename(_table(_table(resolved.get("datasets")).get(cell.dataset)), SOURCE)
     names = set(_list_names(cell.strategy))

@@ -46,8 +46,9 @@ class Grid:
     """A table of text. Every row has a cell for each column; notes come below.
 
     caption: what the table shows, where a format has a place for it; else it is the first note. blocks: a name for each
-    row; numbers are compared within rows of one name. Empty: all rows are one block. incomplete: rows with the groups of
-    columns in which attempts are pending, so that their numbers are never the best. compact: for a narrow place.
+    row; numbers are compared within rows of one name. Empty: all rows are one block. incomplete: rows, each with a
+    group of columns in which attempts are pending, so that its numbers there are never the best. compact: for a narrow
+    place.
     """
 
     columns: Sequence[Column]

@@ -74,9 +74,7 @@ def describe_activity(folder: Path, pending: int, created: datetime | None = Non
     """What a run does now, if `pending` attempts are not final. created: when it was begun, as its manifest says."""
     found, now = read_activity(folder), datetime.now(UTC)
     state = found.find_state(pending, now)
-    return Shown(
-        state=state, explained=EXPLAINED[state], at=now, begun=created or found.begun, written=found.written
-    )
+    return Shown(state=state, explained=EXPLAINED[state], at=now, begun=created or found.begun, written=found.written)
 
 
 def find_pause(*states: State, counting: bool = False) -> int:

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found(Generic[T]):
-    """A result. at: when its computation began; newest: whether nothing was written to the run since it was asked for."""
+    """A result. at: when its computation began; newest: whether nothing was written to the run since then."""
 
     value: T
     at: datetime

@@ -50,8 +50,8 @@ class Shelf:
             raise StoreError("; ".join(each.reason for each in self.broken))
 
     def look_again(self) -> None:
-        """Adds the runs that have appeared in the folders, after those that are there, and the cells of those that could
-        not be read before, under their runs' numbers: addresses stay what they are.
+        """Adds the runs that have appeared in the folders, after those that are there, and tries again those that could
+        not be read, under their numbers: addresses stay what they are.
         """
         with self._lock:
             self.broken = [left for each in self.broken for left in self._open(each.number, each.folder)]
