@@ -130,7 +130,7 @@ def test_compare_says_which_rows_it_compares_and_what_differs(here: Path) -> Non
     assert 'A: row 1 of runs/zeta, "the base", begun 2026-03-01. B: row 1 of runs/alpha, begun 2026-03-02.' in text
     assert "From A to B differ strategy: cot → scale; route: none → threshold; tau: none → 0.2." in text
     same = scale("compare", "runs/zeta", "runs/zeta", folder=here).stdout
-    assert "A and B differ in nothing that their runs record." in same
+    assert "As far as their runs record, A and B have the same model, profile, kind of server, strategy" in same
 
 
 def test_a_comparison_is_written_in_every_format(here: Path) -> None:
@@ -196,11 +196,16 @@ def test_a_manifest_with_an_endless_name_is_refused(tmp_path: Path) -> None:
         read_manifest(run)
 
 
-@pytest.mark.parametrize("created", ["yesterday", "2026-03-01", "2026-03-01T09:00:00Z"])
+@pytest.mark.parametrize("created", ["yesterday", "0001-01-01T00:00:00+02:00", ""])
 def test_a_date_that_cannot_be_read_is_none(created: str) -> None:
+    assert read_date(created) is None
+
+
+@pytest.mark.parametrize("created", ["2026-03-01", "2026-03-01T00:00:00Z", "2026-03-01T02:00:00+02:00"])
+def test_a_date_is_read_in_utc(created: str) -> None:
     date = read_date(created)
-    assert (date is None) == (created == "yesterday")
-    assert date is None or date.tzinfo is not None
+    assert date is not None
+    assert date.isoformat() == "2026-03-01T00:00:00+00:00"
 
 
 def test_the_run_that_traces_were_made_from_is_found_in_their_folder(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -16,7 +17,8 @@ from tests.commands import SCALE, scale
 from tests.report.made_runs import COT, Made, spread_right, write_run
 from tests.report.made_runs import SCALE as SCALE_ROW
 
-from scale_reasoning.cli.terminal import write_terminal
+from scale_reasoning.cli import main
+from scale_reasoning.cli.terminal import FILE_WIDTH, write_terminal
 from scale_reasoning.report.formats import Column, Grid
 
 WIDTHS = (40, 60, 80, 100, 140, 240)
@@ -55,7 +57,7 @@ def show(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.delenv("NO_COLOR", raising=False)
         monkeypatch.setenv("TERM", "xterm-256color")
         monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal, raising=False)
-        return write_terminal(grid)
+        return write_terminal(grid, sys.stdout)
 
     return write
 
@@ -111,10 +113,10 @@ def test_no_color_and_a_dumb_terminal_are_respected(
 ) -> None:
     show(wide(), 240, terminal=True)
     monkeypatch.setenv("NO_COLOR", "1")
-    assert "32m" not in write_terminal(wide())
+    assert "32m" not in write_terminal(wide(), sys.stdout)
     monkeypatch.delenv("NO_COLOR")
     monkeypatch.setenv("TERM", "dumb")
-    assert "\x1b[" not in write_terminal(wide())
+    assert "\x1b[" not in write_terminal(wide(), sys.stdout)
 
 
 def test_words_of_users_are_neither_markup_nor_terminal_codes(show: Any) -> None:
@@ -163,6 +165,32 @@ def test_a_format_that_is_given_is_that_of_the_file_and_a_latex_table_has_its_na
     file = tmp_path / "main_results.txt"
     assert scale("report", str(run), "--format", "latex", "--out", str(file)).returncode == 0
     assert r"\label{tab:main-results}" in file.read_text()
+
+
+def test_a_file_gets_neither_the_colours_of_the_terminal_nor_its_width(
+    run: Path, tmp_path: Path, show: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show(wide(), 60, terminal=True)  # what follows is on a terminal of 60 characters
+    for name, width in (("narrow.txt", 60), ("wide.txt", 300)):
+        monkeypatch.setenv("COLUMNS", str(width))
+        assert main(["report", str(run), "--out", str(tmp_path / name)]) == 0
+    text = (tmp_path / "narrow.txt").read_text(encoding="utf-8")
+    assert "\x1b" not in text
+    assert 60 < max(map(len, text.splitlines())) <= FILE_WIDTH
+    assert text == (tmp_path / "wide.txt").read_text(encoding="utf-8")
+    assert "A line of 120 characters is too narrow for" in write_terminal(wide(datasets=["a", "b", "c"]), None)
+
+
+def test_a_table_on_standard_error_has_colours_only_if_that_is_a_terminal(
+    run: Path, tmp_path: Path, show: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in "abc":
+        shutil.copytree(run, tmp_path / name)
+    for out, terminal in ((True, False), (False, True)):
+        show(wide(), 100, terminal=out)
+        monkeypatch.setattr(sys.stderr, "isatty", lambda terminal=terminal: terminal, raising=False)
+        assert main(["compare", str(tmp_path)]) == 2
+        assert ("\x1b" in capsys.readouterr().err) == terminal
 
 
 def test_compact_is_refused_where_there_is_nothing_to_shorten(run: Path) -> None:

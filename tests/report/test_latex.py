@@ -57,6 +57,39 @@ def body(text: str) -> list[list[str]]:
     return [line.removesuffix(r" \\").split(" & ") for line in inside.splitlines() if line != r"\midrule"]
 
 
+def part(right: int, problems: int, **more: Any) -> Summary:
+    """A row of 4 problems, of which the first `problems` are scored, and the first `right` right."""
+    done = [outcome(f"p{n}", correct=n < right) for n in range(problems)]
+    made = cell(
+        [*done, *(pending(f"p{n}") for n in range(problems, 4))], **{"model": QWEN, "dataset": "aime24", **more}
+    )
+    return summarise(made, row=1)
+
+
+@pytest.mark.parametrize("layout", ["table1", "table2", "cells"])
+def test_an_incomplete_row_is_never_the_best(layout: Any) -> None:
+    strategies = scale(), scale(candidates=2), scale(candidates=3)
+    found = [part(*counts, strategy=each) for counts, each in zip([(1, 1), (3, 4), (2, 4)], strategies, strict=True)]
+    bold = re.findall(r"\\textbf\{([\d.]+)\}", render(found, "latex", layout))
+    assert "75.00" in bold
+    assert "100.00" not in bold
+
+
+def test_a_row_that_is_incomplete_on_one_dataset_may_be_the_best_on_another() -> None:
+    found = [part(3, 4, strategy=COT), part(1, 1, strategy=COT, dataset="amc23")]
+    found += [part(2, 4, strategy=INFTY, dataset=name) for name in ("aime24", "amc23")]
+    text = render(found, "latex", "table1")
+    assert re.findall(r"\\textbf\{([\d.]+)\}", text)[0] == "75.00"
+    assert "{100.00}" not in text
+    assert "{87.50}" not in text
+
+
+def test_the_caption_speaks_of_bold_only_where_something_is() -> None:
+    assert "bold" not in render(rows([COT]), "latex")
+    assert "bold" not in render([part(1, 1, strategy=COT), part(2, 4, strategy=INFTY)], "latex")
+    assert "Best in bold." in render(rows([COT, INFTY]), "latex")
+
+
 def test_strategies_have_the_names_of_papers():
     text = render(rows([COT, INFTY, scale()]), "latex")
     assert [row[0] for row in body(text)] == ["CoT", "InftyThink", r"SCALE ($\tau = 0.2$)"]
@@ -67,6 +100,17 @@ def test_a_vote_is_named_by_its_chains():
     of_scale = {"name": "vote", "base": scale(), "samples": 4}
     text = render(rows([COT, of_cot, of_scale]), "latex")
     assert [row[0] for row in body(text)][1:] == ["Voting (maj@8)", r"Voting (maj@4 of SCALE, $\tau = 0.2$)"]
+
+
+def test_modes_and_routes_that_make_another_method_are_in_the_name():
+    quick, routes = {**COT, "mode": "system1"}, [scale(route={"name": name}) for name in ("system1", "system2")]
+    votes = [{"name": "vote", "base": base, "samples": 8} for base in (quick, *routes)]
+    text = render(rows([COT, quick, *routes, *votes]), "latex")
+    assert [row[0] for row in body(text)] == [
+        "CoT", "CoT (System 1)", "SCALE (all System 1)", "SCALE (all System 2)", "Voting (maj@8, System 1)",
+        "Voting (maj@8 of SCALE, all System 1)", "Voting (maj@8 of SCALE, all System 2)",
+    ]  # fmt: skip
+    assert [row[0] for row in body(render(rows([quick]), "latex"))] == ["CoT (System 1)"]
 
 
 def test_a_vote_that_is_counted_over_chains_is_named_as_one_that_was_paid():

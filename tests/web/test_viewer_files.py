@@ -17,9 +17,11 @@ from tests.web.viewed import hostile, sweep, viewing
 
 from scale_reasoning.cli import main
 from scale_reasoning.engines.sim import Sim, Speeds
+from scale_reasoning.runs.folder import locked
 from scale_reasoning.runs.store import reading
 from scale_reasoning.web.viewer.export import export
 from scale_reasoning.web.viewer.shelf import Shelf
+from scale_reasoning.web.viewer.site import Site
 
 
 def links(page: Path) -> list[str]:
@@ -132,6 +134,46 @@ def test_an_export_goes_into_a_new_folder_only(tmp_path: Path) -> None:
     refused = scale("view", str(run), "--html", str(tmp_path))
     assert refused.returncode == 2
     assert "not empty" in refused.stderr
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_an_interrupted_export_leaves_nothing_and_is_made_again(tmp_path: Path, exists: bool) -> None:
+    shelf, out = Shelf([sweep(tmp_path / "run", problems=1, samples=1)]), tmp_path / "new" / "out"
+    if exists:
+        out.mkdir(parents=True)
+
+    def interrupt(written: int, _: int) -> None:
+        if written == 3:
+            raise KeyboardInterrupt
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            export(shelf, out, interrupt)
+        assert not (list(out.iterdir()) if exists else out.exists())
+        (out if exists else out.parent).joinpath(".scale-view-killed").mkdir()
+        count = export(shelf, out)
+    finally:
+        shelf.close()
+    assert len(list(out.glob("*.html"))) == count
+    assert (out / "viewer.css").is_file()
+    assert out.stat().st_mode & 0o777 == (tmp_path / "new").stat().st_mode & 0o777
+
+
+def test_an_export_says_when_a_run_was_running_and_not_that_it_is(tmp_path: Path) -> None:
+    with pytest.raises(Broken):
+        fresh(tmp_path / "run", manifest([{"name": "cot"}]), 4, Fuse(Sim(Speeds(spread=0.1)), 3), attempts=1)
+    shelf = Shelf([tmp_path / "run"])
+    try:
+        with locked(tmp_path / "run"):
+            export(shelf, tmp_path / "out")
+            live = Site(shelf, live=True).make_page("r0-c0.html", {})[0]
+    finally:
+        shelf.close()
+    assert "a process" in live
+    for name in ("index.html", "r0-c0.html"):
+        page = (tmp_path / "out" / name).read_text(encoding="utf-8")
+        assert re.search(r'class="state [\w-]+">[\w ]+</span> <span class="times">at <time', page)
+        assert "process" not in page
 
 
 def test_what_cannot_be_looked_at_exits_2_and_says_why(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.web.viewed import sweep, viewing
 from scale_reasoning.engines.scripted import Scripted
 from scale_reasoning.report.assessors.lines import measure_assessors, read_assessed
 from scale_reasoning.runs.store import create
+from scale_reasoning.web.viewer.finding import Found
 from scale_reasoning.web.viewer.reliability import Diagram, Reliability, ReliabilitySection, compute_reliability
 from scale_reasoning.web.viewer.rendering import POLICY, render
 from scale_reasoning.web.viewer.shelf import Shelf
@@ -46,6 +48,7 @@ def test_the_page_has_the_report_s_numbers_and_a_diagram_per_assessor_and_truth(
     for line in lines:
         assert f"{line.auroc:.3f} [{line.auroc_low:.3f}, {line.auroc_high:.3f}]" in page
     assert page.count("<figure>") == 2 * len(lines), "the chains of arithmetic have right results of their own"
+    assert "in at most 10 groups with about equally many steps" in page
     assert "Against System 2" in page
     assert "Against the right results" in page
     assert 'href="r0-reliability.html"' in make_page(run, "r0-c0.html")
@@ -82,7 +85,8 @@ def test_a_hostile_assessor_is_shown_as_text(run: Path, tmp_path: Path) -> None:
     hostile = Reliability(sections=[ReliabilitySection(
         title="t", truth=name, rows=[{"assessor": name}], notes=[name], maps=[name],
         diagrams=[Diagram(name=name, where=name, steps=1, dots=section.diagrams[0].dots, risk="")])])  # fmt: skip
-    page = render("reliability.html", policy=POLICY, run=name, up="r0-c0.html", shown=hostile, live=False)
+    found = Found(value=hostile, at=datetime.now(UTC))
+    page = render("reliability.html", policy=POLICY, run=name, up="r0-c0.html", found=found, live=False)
     assert [attributes for tag, attributes in tags(page) if tag == "script"] == [{"src": "viewer.js", "defer": None}]
     assert not any("style" in attributes for _, attributes in tags(page))
     assert json.dumps(name) not in page

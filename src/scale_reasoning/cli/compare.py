@@ -106,7 +106,7 @@ def choose_two(names: Sequence[str]) -> list[str]:
         raise ConfigError(f"{found[0]} has {has}, and nothing else is named: name A and B, two runs or two rows, as "
                           f"{folder}:1 {folder}:2")  # fmt: skip
     listed = tabulate_runs(look_at_all(dict.fromkeys(split_name(name)[0] for name in found)))
-    print(make_writers()["terminal"](listed), file=sys.stderr)
+    print(make_writers(stream=sys.stderr)["terminal"](listed), file=sys.stderr)
     raise ConfigError(f"{len(found)} runs were found: name two of them, A and B")
 
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TextIO, cast
 
 from scale_reasoning.errors import ConfigError
 
@@ -49,19 +49,22 @@ def choose_format(given: str | None, file: Path | None = None) -> Format:
     return "terminal" if sys.stdout.isatty() else "md"
 
 
-def make_writers(file: Path | None = None) -> Writers:
-    """The writer of every format. A LaTeX table is labelled by its file's name."""
+def make_writers(file: Path | None = None, *, stream: TextIO | None = None) -> Writers:
+    """The writer of every format, for a file, else for `stream` (by default standard output). A LaTeX table is labelled
+    by its file's name.
+    """
     from scale_reasoning.report.latex import LABEL, write_latex
     from scale_reasoning.report.writers import WRITERS
 
     label = LABEL if file is None else f"tab:{file.stem}"
-    return {**WRITERS, "latex": partial(write_latex, label=label), "terminal": _write_terminal}
+    shown = None if file is not None else stream or sys.stdout
+    return {**WRITERS, "latex": partial(write_latex, label=label), "terminal": partial(_write_terminal, stream=shown)}
 
 
-def _write_terminal(grid: Grid) -> str:
+def _write_terminal(grid: Grid, stream: TextIO | None) -> str:
     from scale_reasoning.cli.terminal import write_terminal
 
-    return write_terminal(grid)
+    return write_terminal(grid, stream)
 
 
 def write_text(text: str, file: Path | None) -> None:

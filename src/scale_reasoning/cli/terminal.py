@@ -5,10 +5,9 @@ from __future__ import annotations
 import io
 import os
 import re
-import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TextIO
 
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
@@ -19,8 +18,8 @@ from rich.text import Text
 
 from scale_reasoning.report.formats import NOTHING, UNKNOWN, Grid, plain
 
-NARROWEST = 40
-"""Characters of the narrowest terminal that a table is made for."""
+NARROWEST, UNKNOWN_WIDTH, FILE_WIDTH = 40, 100, 120
+"""Characters of the narrowest terminal that a table is made for, of one that does not say, and of a line in a file."""
 LONG, SHORT = 24, 8
 """Characters that a column of text keeps before other columns are left out, and in the end."""
 GAP = 2
@@ -31,11 +30,13 @@ WORDS = {"compatible": "green", "chosen": BEST, "above": "cyan", "below": "red",
 """Colours of cells that begin with a word."""
 
 
-def write_terminal(grid: Grid) -> str:
-    """Writes the table for this process's terminal; without colours if it has none, or if NO_COLOR is set."""
-    width = max(NARROWEST, shutil.get_terminal_size((100, 24)).columns)
+def write_terminal(grid: Grid, stream: TextIO | None) -> str:
+    """Writes the table for the terminal behind `stream`; without colours if it is none, or if NO_COLOR is set. None
+    stands for a file: it gets no colours and lines of FILE_WIDTH characters.
+    """
+    width = FILE_WIDTH if stream is None else max(NARROWEST, _find_width(stream))
     text = io.StringIO()
-    coloured = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    coloured = stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
     console = Console(file=text, width=width, force_terminal=coloured, highlight=False, legacy_windows=False)
     sheet = fit(Sheet(grid=grid, cells=[[plain(cell) for cell in row] for row in grid.rows]), width)
     for name, value in sheet.shared.items():
@@ -48,8 +49,20 @@ def write_terminal(grid: Grid) -> str:
         console.print(Padding(Text(plain(note), "dim"), (0, 0, 0, 1)))
     if sheet.left_out:
         names = ", ".join(dict.fromkeys(sheet.left_out))
-        console.print(Text(f" This terminal is too narrow for {names}: --format md has all columns.", "yellow"))
+        what = "This terminal" if stream is not None else f"A line of {FILE_WIDTH} characters"
+        console.print(Text(f" {what} is too narrow for {names}: --format md has all columns.", "yellow"))
     return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
+
+
+def _find_width(stream: TextIO) -> int:
+    """The width of the terminal behind a stream; COLUMNS says another."""
+    said = os.environ.get("COLUMNS", "")
+    if said.isdecimal() and int(said):
+        return int(said)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or UNKNOWN_WIDTH
+    except (OSError, ValueError):  # no terminal, or no file at all
+        return UNKNOWN_WIDTH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,10 @@ from scale_reasoning.types import JSON
 
 SPARE = ("p", "compared")
 """Headings of columns that a narrow terminal leaves out first; the verdicts have p too."""
+SAME = (
+    "As far as their runs record, A and B have the same model, profile, kind of server, strategy, options, prompts, "
+    "dataset, attempts per problem and package."
+)
 
 
 def build_grid(comparisons: Sequence[Comparison]) -> Grid:
@@ -47,7 +51,7 @@ def _name(side: Side) -> str:
 
 def _write_differences(found: Sequence[Apart]) -> str:
     if not found:
-        return "A and B differ in nothing that their runs record."
+        return SAME
     said = (f"{each.what}: {_write_value(each.a)} → {_write_value(each.b)}" for each in found)
     return f"From A to B differ {'; '.join(said)}."
 

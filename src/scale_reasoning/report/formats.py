@@ -9,7 +9,7 @@ import csv
 import html
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal, TypeAlias
@@ -46,7 +46,9 @@ class Grid:
     """A table of text. Every row has a cell for each column; notes come below.
 
     caption: what the table shows, where a format has a place for it; else it is the first note. blocks: a name for each
-    row; numbers are compared within rows of one name. Empty: all rows are one block. compact: for a narrow place.
+    row; numbers are compared within rows of one name. Empty: all rows are one block. incomplete: rows, each with a
+    group of columns in which attempts are pending, so that its numbers there are never the best. compact: for a narrow
+    place.
     """
 
     columns: Sequence[Column]
@@ -54,11 +56,12 @@ class Grid:
     notes: Sequence[str] = ()
     caption: str = ""
     blocks: Sequence[str] = ()
+    incomplete: Collection[tuple[int, str]] = ()
     compact: bool = False
 
     def find_best(self) -> set[tuple[int, int]]:
         """The places (row, column) of the best numbers as they are printed, ties included. A block in which a column
-        has only one number has none.
+        has only one complete number has none.
         """
         blocks = self.blocks or [""] * len(self.rows)
         found: set[tuple[int, int]] = set()
@@ -67,7 +70,9 @@ class Grid:
                 numbers = {
                     row: float(match[0])
                     for row, cells in enumerate(self.rows)
-                    if blocks[row] == block and (match := _NUMBER.match(cells[place]))
+                    if blocks[row] == block
+                    and (row, column.group) not in self.incomplete
+                    and (match := _NUMBER.match(cells[place]))
                 }
                 best = (max if column.best == "high" else min)(numbers.values(), default=None)
                 found |= {(row, place) for row, number in numbers.items() if number == best and len(numbers) > 1}

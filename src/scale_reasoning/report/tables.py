@@ -49,7 +49,7 @@ from scale_reasoning.report.notes import (
     write_notes,
 )
 from scale_reasoning.report.paper import BASE, TRAINING, find_papers_model, is_from_paper
-from scale_reasoning.report.titles import title_dataset, title_strategy, write_caption
+from scale_reasoning.report.titles import title_dataset, title_strategy, write_best, write_caption
 from scale_reasoning.report.writers import WRITERS, Format, Writers
 from scale_reasoning.types import JSON
 
@@ -91,6 +91,8 @@ def render(
     chosen = _choose_layout(summaries, style) if layout == "auto" else layout
     build = {"table1": _build_table1, "table2": _build_table2, "table3": _build_table3, "cells": _build_cells}[chosen]
     grid = build(summaries, style)
+    if grid.caption and grid.find_best():
+        grid = replace(grid, caption=f"{grid.caption} {write_best(summaries)}")
     if format in {"md", "html"}:  # a terminal gets a list of the runs, a paper has no use for their names
         grid = replace(grid, notes=[*grid.notes, *note_runs(summaries)])
     return writers[format](grid)
@@ -186,9 +188,16 @@ def _build_lines(
         notes=notes if style.printed else [SHORT_LEGEND if style.compact else write_legend(numbers), *notes],
         caption=write_caption(summaries, numbers, compact=style.compact) if style.printed else "",
         blocks=[line.lead[0] for line in lines],
+        incomplete=_list_incomplete(lines, dict(zip(datasets, titles, strict=True))),
         compact=style.compact,
     )
     return prepare_print(grid, summaries, names, len(leads)) if style.printed else grid
+
+
+def _list_incomplete(lines: Sequence[Line], titles: Mapping[str, str]) -> set[tuple[int, str]]:
+    """See Grid; `titles` are the groups of the datasets' columns, and "" is that of an average."""
+    found = {(row, name) for row, line in enumerate(lines) for name, summary in line.found.items() if summary.pending}
+    return {(row, titles[name]) for row, name in found} | {(row, "") for row, _ in found}
 
 
 def _shorten_numbers(
@@ -227,7 +236,8 @@ def _build_cells(summaries: Sequence[Summary], style: Style) -> Grid:
     lines = [[text(summary) for text in columns.values()] for summary in summaries]
     notes = [write_legend(numbers), *write_notes(summaries), *note_unreported(summaries)]
     blocks = [f"{summary.dataset} {name_model(summary)}" for summary in summaries]
-    return Grid(columns=list(columns), rows=lines, notes=notes, blocks=blocks)
+    incomplete = {(row, "") for row, summary in enumerate(summaries) if summary.pending}
+    return Grid(columns=list(columns), rows=lines, notes=notes, blocks=blocks, incomplete=incomplete)
 
 
 def _datasets(summaries: Sequence[Summary]) -> list[str]:

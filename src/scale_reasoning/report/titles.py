@@ -21,6 +21,8 @@ DATASETS = {
     "limo": "LIMO",
 }
 ROUTES = {"system1": "all System 1", "system2": "all System 2"}
+MODES = {"system1": "System 1"}
+"""Of chain of thought; System 2 goes without saying."""
 SYMBOLS = {"tau": "τ"}
 NUMBERS = {
     "Acc": "accuracy in % (Acc)",
@@ -32,19 +34,23 @@ NUMBERS = {
     "cost": "cost per attempt",
 }
 """What the columns of the tables' layouts are, in a caption."""
+SAID = {"vote": ("samples", "base", "mode"), "cot": ("mode",)}
+"""Options that a strategy's name says."""
 INTERVALS = "with its 95 % interval over problems and (scored/planned) attempts"
 
 
 def title_strategy(summary: Summary, swept: Iterable[str] = (), *, with_number: bool = True) -> str:
-    """The strategy as papers name it: `CoT`, `InftyThink`, `Voting (maj@8)`, `SCALE (τ = 0.2)`; in brackets also the
-    swept options. `with_number`: with the number of its allocator.
+    """The strategy as papers name it: `CoT`, `CoT (System 1)`, `InftyThink`, `Voting (maj@8)`, `SCALE (τ = 0.2)`; in
+    brackets also the swept options. `with_number`: with the number of its allocator.
     """
     known, words = summary.named_options, list[str]()
+    if summary.strategy == "cot":
+        words += _title_mode(summary.options)
     if summary.strategy == "vote":
         words.append(_title_vote(summary.options))
     if summary.strategy == "scale":
         words += _title_route(summary.options, with_number=with_number)
-    said = {"route", "tau", MARK, *(("samples", "base") if summary.strategy == "vote" else ())}
+    said = {"route", "tau", MARK, *SAID.get(summary.strategy, ())}
     words += [_write(name, known[name]) for name in swept if name in known and name not in said]
     return " ".join([STRATEGIES.get(summary.strategy, summary.strategy), f"({', '.join(words)})" * bool(words)]).strip()
 
@@ -54,9 +60,12 @@ def _title_vote(options: Mapping[str, JSON]) -> str:
     name = str(base.get("name", "cot"))
     votes = f"maj@{options.get('samples', 8)}"
     if name == "cot":
-        return votes
-    number = [_write("tau", base["tau"])] if "tau" in base else []
-    return ", ".join([f"{votes} of {STRATEGIES.get(name, name)}", *number])
+        return ", ".join([votes, *_title_mode(base)])
+    return ", ".join([f"{votes} of {STRATEGIES.get(name, name)}", *_title_route(base, with_number=True)])
+
+
+def _title_mode(options: Mapping[str, JSON]) -> list[str]:
+    return [MODES[mode]] if (mode := str(options.get("mode"))) in MODES else []
 
 
 def _title_route(options: Mapping[str, JSON], *, with_number: bool) -> list[str]:
@@ -109,8 +118,13 @@ def write_caption(summaries: Sequence[Summary], numbers: Iterable[str], *, compa
     if len(samples := {each.samples for each in mine if MARK not in each.options}) == 1:
         (count,) = samples
         text += f", {count} sample{'s' * (count > 1)} per problem"
-    best = f"Best {'of each model ' * (len(models) > 1)}in bold."
-    return f"{text[:1].upper()}{text[1:]}. {best}"
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def write_best(summaries: Sequence[Summary]) -> str:
+    """What bold numbers are, for the caption of a table that has some."""
+    mine = [summary for summary in summaries if not is_from_paper(summary)] or list(summaries)
+    return f"Best {'of each model ' * (len(title_models(mine)) > 1)}in bold."
 
 
 def _join(words: Sequence[str]) -> str:

@@ -79,12 +79,12 @@ def look_at(folder: Path) -> Overview:
 
 
 def read_date(text: str | None) -> datetime | None:
-    """The date of a manifest; None if it has none that can be read."""
+    """The date of a manifest, in UTC; None if it has none that can be read."""
     try:
         date = datetime.fromisoformat(text or "")
-    except ValueError:
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 def write_now() -> str:

@@ -30,7 +30,7 @@ def draw_reliability(page: Page, cells: Sequence[AssessedCell], truth: str) -> N
         [
             describe_truth(truth),
             f"INCOMPLETE: {pending} attempts pending, left out" if pending else "no attempts pending",
-            f"at most 10 bins with equally many steps; {INTERVALS}",
+            f"at most 10 bins with about equally many steps; {INTERVALS}",
             "risk: share of the easiest steps on which System 1 fails",
         ]
     )

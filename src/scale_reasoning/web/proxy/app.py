@@ -208,11 +208,14 @@ class App:
         """Passes any other request of the protocol on."""
         target, share = read_target(request), request[SHARE]
         _require_method(request)
+        pairs = request.query_string.split("&")  # a key may end in "="
+        if self.gate.holds_key([*target.path.split("/"), *pairs, *request.query.keys(), *request.query.values()]):
+            raise Refusal(
+                400, "invalid_path", "a key of this server is sent as a bearer token, not in the path or its query"
+            )
         request[KIND], request[NAME] = "passthrough", printable_word(f"{ROOT}{target.path}")
         self.origins.require(request)
         self.passing.check(target)
-        if self.gate.holds_key(request.query.values()):
-            raise Refusal(400, "invalid_path", "a key of this server is sent as a bearer token, not in the query")
         with self.gate.slot(share):
             content, is_json = await read_body(request), request.content_type == "application/json"
             sent, strategy = await self.passing.read(target, content, is_json=is_json, decode=self._decoder.decode)

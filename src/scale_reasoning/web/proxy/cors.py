@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from scale_reasoning.errors import ConfigError
+from scale_reasoning.web.proxy.passing import METHODS
 from scale_reasoning.web.proxy.refusals import Refusal
 
 ANY = "*"
 """The origin that stands for all."""
-
-METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 
 EXPOSED = "x-request-id, x-scale-seed, x-scale-stopped, x-scale-lenient, retry-after"
 """Headers of a response that a page may read."""
@@ -62,7 +61,7 @@ class Origins:
             return None
         asked = request.headers.get("access-control-request-headers", "")
         headers = {
-            "access-control-allow-methods": METHODS,
+            "access-control-allow-methods": ", ".join(METHODS),
             "access-control-max-age": str(KEPT_SECONDS),
             "vary": "access-control-request-headers",
         }

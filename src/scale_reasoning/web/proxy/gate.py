@@ -40,6 +40,8 @@ class Limits:
                 raise ConfigError(f"{each.name} = {value}: must be at least 1")
 
 
+_MARKS = re.compile(r"[\s&=+,:;@/?\[\]]+")
+"""What may stand around a key in a path or a query."""
 LEFT_FREE = 3
 """A client has at most this many times the free slots, so it never takes the last ones from other clients."""
 
@@ -70,8 +72,9 @@ class Gate:
         return known[0]
 
     def holds_key(self, texts: Iterable[str]) -> bool:
-        """Whether one of the texts is a client's key."""
-        return any(_digest(text) in self._shares for text in texts)
+        """Whether one of the texts, or a part of it between white space or marks, is a client's key."""
+        parts = (part for text in texts for part in (text, *text.split(), *_MARKS.split(text)))
+        return any(_digest(part) in self._shares for part in parts)
 
     def require_host(self, request: web.Request) -> None:
         """Raises Refusal (403) if there are no keys and the Host is not a loopback one."""

@@ -1,4 +1,4 @@
-"""When a run was started and last written, and whether a process works on it. Only looks: opens no file of the run.
+"""When a run was begun and last written, and whether a process works on it. Only looks: opens no file of the run.
 
 A writing process locks the run's lock file (runs/folder.py). Linux lists locks; elsewhere, and where the process is in
 another container or on another machine, only the times of the files tell.
@@ -46,7 +46,7 @@ EXPLAINED = {
 class Activity:
     """A run's times, by its files; None if they cannot be read. locked: a process is seen that works on it."""
 
-    started: datetime | None
+    begun: datetime | None
     written: datetime | None
     locked: bool
 
@@ -61,19 +61,20 @@ class Activity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """A run's state with its reason in words, and its times."""
+    """A run's state with its reason in words, and its times. at: when it was looked at."""
 
     state: State
     explained: str
-    started: datetime | None
+    at: datetime
+    begun: datetime | None
     written: datetime | None
 
 
 def describe_activity(folder: Path, pending: int, created: datetime | None = None) -> Shown:
-    """What a run does now, if `pending` attempts are not final. created: what its manifest says of its start."""
-    found = read_activity(folder)
-    state = found.find_state(pending, datetime.now(UTC))
-    return Shown(state=state, explained=EXPLAINED[state], started=created or found.started, written=found.written)
+    """What a run does now, if `pending` attempts are not final. created: when it was begun, as its manifest says."""
+    found, now = read_activity(folder), datetime.now(UTC)
+    state = found.find_state(pending, now)
+    return Shown(state=state, explained=EXPLAINED[state], at=now, begun=created or found.begun, written=found.written)
 
 
 def find_pause(*states: State, counting: bool = False) -> int:
@@ -89,7 +90,7 @@ def read_activity(folder: Path) -> Activity:
     times = [_read_time(each) for each in found.values() if each]
     written = [_read_time(each) for name in (DATABASE, LOG) if (each := found[name]) and each.st_size]
     return Activity(
-        started=min(times, default=None),
+        begun=min(times, default=None),
         written=max(written, default=None),
         locked=(lock := found[LOCK]) is not None and _is_locked(lock, _list_locks()),
     )

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections import Counter
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import TypeAlias, TypeVar
+from datetime import datetime
+from typing import TypeAlias
 
 import msgspec
 
@@ -21,18 +20,17 @@ from scale_reasoning.errors import ConfigError, ScaleError, StoreError
 from scale_reasoning.graders import Grader, grader_for
 from scale_reasoning.report.metrics import Summary, summarise
 from scale_reasoning.runs.cells import model_of, read_cell
+from scale_reasoning.runs.finding import read_date
 from scale_reasoning.runs.folder import DAMAGED
 from scale_reasoning.runs.manifest import CellSpec, Manifest
 from scale_reasoning.runs.store import Store, reading
 from scale_reasoning.strategies import describe, label
 from scale_reasoning.strategies.number import Number, find_number
 from scale_reasoning.types import JSON, Problem, Record
+from scale_reasoning.web.viewer.finding import Found, Latest
 from scale_reasoning.web.viewer.replay import RecordedGrades, Replay, StoredAttempt, make_endpoints, replay
 from scale_reasoning.web.viewer.whatif import Range, Table, find_ranges, make_table
 
-MOST_NAME = 200
-"""Characters of a run's name that pages show."""
-T = TypeVar("T")
 Place: TypeAlias = tuple[int, int]
 """An attempt in the grid: the position of its problem in the dataset, and its sample."""
 
@@ -62,11 +60,11 @@ class ViewedCell:
     """One cell. Methods may be called from any thread; each opens the run again, because it may be in progress."""
 
     def __init__(self, store: Store, *, run: int, cell: int, problems: list[Problem], pool: ThreadPoolExecutor) -> None:
-        self.run, self.cell, self.folder, self._pool = run, cell, store.folder, pool
+        self.run, self.cell, self.folder = run, cell, store.folder
         self.stop = threading.Event()
         self._lock = threading.Lock()
         self._written = -1
-        self._summed: tuple[int, Future[Summary]] | None = None
+        self._summary = Latest(pool, self._compute_summary)
         self._table: tuple[int, Table] | None = None
         self.marks: dict[Place, Mark] = {}
         self.histogram: dict[str, int] = {}
@@ -96,18 +94,12 @@ class ViewedCell:
     @property
     def title(self) -> str:
         """The name of its run, or that of the run's folder."""
-        name: object = getattr(self.manifest, "name", None)
-        return name[:MOST_NAME] if isinstance(name, str) and name else self.folder.name
+        return self.manifest.name or self.folder.name
 
     @property
     def created(self) -> datetime | None:
-        """When its run was created, if the manifest says."""
-        written: object = getattr(self.manifest, "created", None)
-        try:
-            found = datetime.fromisoformat(str(written))
-            return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
-        except (ValueError, OverflowError):
-            return None
+        """When its run was begun, if the manifest says."""
+        return read_date(self.manifest.created)
 
     @property
     def pending(self) -> int:
@@ -135,13 +127,9 @@ class ViewedCell:
                 self.histogram = {str(difficulty): times for difficulty, times in sorted(counted.items())}
             return written
 
-    def summarise(self, deadline: float | None) -> Summary | None:
-        """Its numbers, computed once per change; None if they are not ready by the deadline (monotonic clock)."""
-        with self._lock:
-            if self._summed is None or (self._summed[0] != self._written and self._summed[1].done()):
-                self._summed = (self._written, self._pool.submit(self._compute_summary))
-            future = self._summed[1]
-        return wait_for(future, deadline)
+    def summarise(self, deadline: float | None) -> Found[Summary] | None:
+        """Its numbers, computed once per change; None if there are none by the deadline (monotonic clock)."""
+        return self._summary.find(self._written, deadline)
 
     def _compute_summary(self) -> Summary:
         with reading(self.folder) as store:
@@ -231,11 +219,3 @@ class ViewedCell:
             asyncio.run(fill())
         except ScaleError as error:
             table.error = str(error)
-
-
-def wait_for(future: Future[T], deadline: float | None) -> T | None:
-    """The result of a computation; None if it is not ready by the deadline (monotonic clock)."""
-    try:
-        return future.result(None if deadline is None else max(0.0, deadline - time.monotonic()))
-    except TimeoutError:
-        return None

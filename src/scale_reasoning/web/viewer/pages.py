@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from scale_reasoning.errors import ScaleError
 from scale_reasoning.runs.outcome import outcome_of
 from scale_reasoning.types import Record
-from scale_reasoning.web.viewer.activity import describe_activity, find_pause
+from scale_reasoning.web.viewer.activity import State, describe_activity, find_pause
 from scale_reasoning.web.viewer.addresses import (
     name_calls,
     name_comparison,
@@ -22,7 +22,7 @@ from scale_reasoning.web.viewer.addresses import (
 )
 from scale_reasoning.web.viewer.cell import Place, ViewedCell
 from scale_reasoning.web.viewer.comparisons import choose_pairs, list_comparisons
-from scale_reasoning.web.viewer.finding import Finder
+from scale_reasoning.web.viewer.finding import Finder, Found
 from scale_reasoning.web.viewer.grid import FILTERS, Filter, make_grid
 from scale_reasoning.web.viewer.losses import can_lose, compute_losses, make_loss_page
 from scale_reasoning.web.viewer.neighbours import Neighbours, find_neighbours
@@ -54,7 +54,7 @@ class Pages:
             self.shelf.look_again()
         listed = [self._list_run(cells, deadline) for cells in self.shelf.group_cells()]
         rows = [row for run in listed for row in run["rows"]]
-        counting = any(row["summary"] is None and not row["broken"] for row in rows)
+        counting = any(_is_counting(row["found"]) and not row["broken"] for row in rows)
         return self._render(
             "home.html",
             listed=listed,
@@ -62,21 +62,29 @@ class Pages:
             broken=[{"run": each.folder.name, "reason": each.reason} for each in self.shelf.broken],
             runs=len(self.shelf.runs),
             here="home",
-            live=self.live and find_pause(*(run["activity"].state for run in listed), counting=counting),
+            live=self.live and find_pause(*self._list_states(listed), counting=counting),
         )
 
+    def _list_states(self, listed: Sequence[Mapping[str, Any]]) -> list[State]:
+        """What the runs do; one that cannot be read may be readable later, as one that is stopped may be resumed."""
+        states = [run["activity"].state if run["activity"] else State.STOPPED for run in listed]
+        return [*states, *(State.STOPPED for _ in self.shelf.broken)]
+
     def _list_run(self, cells: Sequence[ViewedCell], deadline: float | None) -> dict[str, Any]:
+        """A run with its rows. One that cannot be read has neither progress nor activity."""
         rows = [self._make_row(cell, deadline) for cell in cells]
+        run = {"title": cells[0].title, "folder": cells[0].folder.name, "rows": rows, "activity": None}
+        if any(row["broken"] for row in rows):
+            return run
         planned, pending = sum(cell.planned for cell in cells), sum(cell.pending for cell in cells)
         activity = describe_activity(cells[0].folder, pending, cells[0].created)
-        named = {"title": cells[0].title, "folder": cells[0].folder.name}
-        return {**named, "rows": rows, "done": planned - pending, "planned": planned, "activity": activity}
+        return {**run, "done": planned - pending, "planned": planned, "activity": activity}
 
     def _make_row(self, cell: ViewedCell, deadline: float | None) -> dict[str, Any]:
-        row = {**_describe(cell), "href": name_run(cell), "summary": None, "broken": None}
+        row = {**_describe(cell), "href": name_run(cell), "found": None, "broken": None}
         try:
             self._refresh(cell)
-            return {**row, "summary": cell.summarise(deadline)}
+            return {**row, "found": cell.summarise(deadline)}
         except ScaleError as error:
             return {**row, "broken": str(error)}
 
@@ -93,7 +101,7 @@ class Pages:
         """A cell's numbers and a page of its grid."""
         deadline = self._find_deadline()
         self._refresh(cell)
-        grid, summary = make_grid(cell, chosen, page), cell.summarise(deadline)
+        grid, found = make_grid(cell, chosen, page), cell.summarise(deadline)
         activity = describe_activity(cell.folder, cell.pending, cell.created)
         filters = {"": "All", **{word: title for word, (title, _) in FILTERS.items()}}
         return self._render(
@@ -103,7 +111,7 @@ class Pages:
             name_trace=name_trace,
             planned=cell.planned,
             activity=activity,
-            summary=summary,
+            found=found,
             number=cell.number,
             value=cell.value,
             histogram=cell.histogram,
@@ -117,7 +125,7 @@ class Pages:
             action=name_run(cell, Filter(show=chosen.show)),
             previous=name_run(cell, chosen, grid.page - 1) if grid.page > 1 else None,
             following=name_run(cell, chosen, grid.page + 1) if grid.page < grid.pages else None,
-            live=self.live and find_pause(activity.state, counting=summary is None),
+            live=self.live and find_pause(activity.state, counting=_is_counting(found)),
         )
 
     def _link_reliability(self, cell: ViewedCell) -> str | None:
@@ -134,8 +142,9 @@ class Pages:
             "losses.html",
             run=cells[0].title,
             up=name_run(cells[0]),
-            shown=None if found is None else make_loss_page(found, cells, name_trace),
-            live=self.live and self._find_run_pause(cells, counting=found is None),
+            found=found,
+            shown=None if found is None else make_loss_page(found.value, cells, name_trace),
+            live=self.live and self._find_run_pause(cells, counting=_is_counting(found)),
         )
 
     def make_reliability(self, cells: Sequence[ViewedCell]) -> str:
@@ -148,8 +157,8 @@ class Pages:
             "reliability.html",
             run=cells[0].title,
             up=name_run(cells[0]),
-            shown=found,
-            live=self.live and self._find_run_pause(cells, counting=found is None),
+            found=found,
+            live=self.live and self._find_run_pause(cells, counting=_is_counting(found)),
         )
 
     def make_trace(self, cell: ViewedCell, place: Place) -> str:
@@ -209,6 +218,11 @@ class Pages:
 
     def _render(self, template: str, **shown: Any) -> str:
         return render(template, policy=None if self.live else POLICY, interactive=self.live, **shown)
+
+
+def _is_counting(found: Found[Any] | None) -> bool:
+    """Whether a newer result is being computed."""
+    return found is None or not found.newest
 
 
 def _describe(cell: ViewedCell) -> dict[str, Any]:

@@ -17,8 +17,9 @@ from scale_reasoning.web.viewer.cell import ViewedCell
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokenRun:
-    """A run that cannot be read, and the reason."""
+    """A run that cannot be read, its number among the runs, and the reason."""
 
+    number: int
     folder: Path
     error: ScaleError
 
@@ -49,8 +50,11 @@ class Shelf:
             raise StoreError("; ".join(each.reason for each in self.broken))
 
     def look_again(self) -> None:
-        """Adds the runs that have appeared in the folders, after those that are there: addresses stay what they are."""
+        """Adds the runs that have appeared in the folders, after those that are there, and tries again those that could
+        not be read, under their numbers: addresses stay what they are.
+        """
         with self._lock:
+            self.broken = [left for each in self.broken for left in self._open(each.number, each.folder)]
             for folder in self._folders:
                 with contextlib.suppress(ConfigError):  # it may have been moved since
                     for found in find_runs(folder):
@@ -59,10 +63,16 @@ class Shelf:
 
     def _add(self, folder: Path) -> None:
         self.runs.append(folder)
+        self.broken += self._open(len(self.runs) - 1, folder)
+
+    def _open(self, number: int, folder: Path) -> list[BrokenRun]:
+        """Adds the cells of a run, in the order of the runs; returns the run if it cannot be read."""
         try:
-            self.cells += _open_cells(len(self.runs) - 1, folder, self.pool)
+            cells = _open_cells(number, folder, self.pool)
         except ScaleError as error:
-            self.broken.append(BrokenRun(folder=folder, error=error))
+            return [BrokenRun(number=number, folder=folder, error=error)]
+        self.cells = sorted([*self.cells, *cells], key=lambda cell: (cell.run, cell.cell))
+        return []
 
     def read_ahead(self) -> None:
         """Reads every cell in the background, so that the first page is fast."""
