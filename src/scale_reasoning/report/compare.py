@@ -265,7 +265,8 @@ def _list_missing(a: Cell, b: Cell, compared: int) -> list[str]:
     ]
     notes = [f"Incomplete: attempts are pending ({', '.join(pending)})."] if pending else []
     left_out = a.problems - compared
-    return [*notes, f"{left_out} of {a.problems} problems are left out: not scored in both."] if left_out else notes
+    why = "in other shards, not needed, or not scored in both" if a.elsewhere or b.elsewhere else "not scored in both"
+    return [*notes, f"{left_out} of {a.problems} problems are left out: {why}."] if left_out else notes
 
 
 def _name_cell(cell: Cell, other: Cell) -> str:
