@@ -22,7 +22,7 @@ DATASETS = {
 }
 ROUTES = {"system1": "all System 1", "system2": "all System 2"}
 MODES = {"system1": "System 1"}
-"""Of chain of thought; System 2 goes without saying."""
+"""Of chain of thought; System 2, its default, is not named."""
 SYMBOLS = {"tau": "τ"}
 NUMBERS = {
     "Acc": "accuracy in % (Acc)",
