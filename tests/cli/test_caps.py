@@ -74,7 +74,7 @@ def test_a_synthesis_that_stops_at_its_cap_keeps_its_traces_and_names_its_own_re
         assert done.returncode == 1, done.stderr
         assert len(server.bodies) == 20
         assert f"scale synth --resume {out} --max-tokens-total 400" in done.stderr
-        assert "1 traces in" in done.stdout
+        assert "1 trace in" in done.stdout
         assert scale("synth", "--resume", out, "--max-tokens-total", "100000", "--overwrite").returncode == 0
         assert len(server.bodies) == 4 * 13
 
