@@ -340,7 +340,9 @@ def test_a_switch_in_the_system_prompt_ends_it_or_is_all_of_it() -> None:
 
 def test_a_family_may_be_named_whatever_the_model_is_called() -> None:
     assert profile_for("house-model-7", name="qwen3") == profile_for("Qwen3-32B")
-    with pytest.raises(ConfigError, match=r"no profile 'qwen33' \(did you mean qwen3 or .*\?\); there are: .*qwen3.*instruct"):
+    with pytest.raises(
+        ConfigError, match=r"no profile 'qwen33' \(did you mean qwen3 or .*\?\); there are: .*qwen3.*instruct"
+    ):
         profile_for("Qwen3-32B", name="qwen33")
 
 

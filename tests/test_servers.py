@@ -168,7 +168,9 @@ def test_a_host_shows_the_kind_of_a_hosted_service(url: str, kind: str | None) -
 
 
 def test_a_kind_that_there_is_not_is_refused_with_those_that_there_are() -> None:
-    with pytest.raises(ConfigError, match=r"no kind of server 'vlm' \(did you mean vllm\?\); there are: nim, vllm, .*generic"):
+    with pytest.raises(
+        ConfigError, match=r"no kind of server 'vlm' \(did you mean vllm\?\); there are: nim, vllm, .*generic"
+    ):
         find_server("vlm")
 
 
