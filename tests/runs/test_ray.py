@@ -125,7 +125,7 @@ def test_a_run_on_ray_equals_one_without_and_tells_nobody_the_key(tmp_path: Path
     with serving() as server:
         at = ("--base-url", server.base_url, "--api-key-env", "SOME_KEY")
         told = finished(start(str(file), *HOW, *at, *RAY, "--out", str(tmp_path / "ray")))
-        assert "8/8 attempts, 0 failed, 0 pending, acc 100.0%" in told
+        assert "8/8 attempts, 0 failed, 0 to try again, acc 100.0%" in told
         calls = len(server.bodies)
         assert {headers["Authorization"] for headers in server.headers} == {f"Bearer {KEY}"}
         whole = plain(tmp_path / "plain", server, file)
