@@ -151,7 +151,7 @@ def test_a_killed_worker_costs_its_calls_in_flight_alone(tmp_path: Path, ray_fil
         os.kill(workers[0], signal.SIGKILL)
         killed = time.monotonic()
         told = finished(process)
-        assert "40/40 attempts, 0 failed, 0 pending" in told
+        assert "40/40 attempts, 0 failed, 0 to try again" in told
         assert 0 < slow.twice([killed]) <= 12
         whole = plain(tmp_path / "plain", server, file)
     assert pending(tmp_path / "ray") == 0
