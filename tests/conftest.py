@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
-from pathlib import Path
+import tempfile
 
 import pytest
 from hypothesis import settings
@@ -18,9 +18,10 @@ settings.load_profile("few")  # --hypothesis-profile=all is loaded after this fi
 # Where the suite was started to ignore Ctrl-C (in the background of a shell), its commands must end by it all the same.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# The suite sees none of the user's own defaults.
+# The suite sees none of the user's own defaults, and what other programs write there goes with it.
 os.environ.pop("SCALE_MODEL", None)
-os.environ["XDG_CONFIG_HOME"] = str(Path(__file__).with_name("no-such-folder"))
+CONFIGURATION = tempfile.TemporaryDirectory(prefix="scale-tests-")
+os.environ["XDG_CONFIG_HOME"] = CONFIGURATION.name
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
