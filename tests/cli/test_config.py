@@ -84,6 +84,7 @@ ALL = ["--model=m", "--window=4096", "--tau=0.3", "--retries=2", "--data-dir=d"]
         (["eval", "arithmetic", "--profiles=mine.toml", "--level=laptop"], ALL),
         (["eval", "--dataset-is-no-flag", "x.jsonl"], ALL),
         (["solve", "What", "does", "pyproject.toml", "say?"], ALL[:-1]),
+        (["eval", "--", "table2"], ["--retries=2", "--data-dir=d"]),
         (["eval", "--tau", "0.3", "table2"], ["--retries=2", "--data-dir=d"]),
         (["config"], []),
     ],
@@ -148,6 +149,12 @@ def test_the_file_of_a_folder_names_no_server_and_no_key(own: Path, text: str) -
     done = scale("doctor", "--quick", "--model", "m")
     assert done.returncode == 2
     assert "in the file of a folder, which may come from anyone" in done.stderr
+
+
+def test_a_folder_called_like_a_model_of_the_catalogue_is_no_file_that_is_named(own: Path) -> None:
+    Path("student").mkdir()
+    Path("scale.toml").write_text('model = "student"\n')
+    assert extended("solve", "x") == ["--model=student"]
 
 
 def test_every_flag_is_known_to_be_harmless_in_a_folder_or_not() -> None:

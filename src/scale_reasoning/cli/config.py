@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from scale_reasoning.cli.options import Commands
-from scale_reasoning.engines.catalogue import DEFAULT_MODEL
+from scale_reasoning.engines.catalogue import CATALOGUE, DEFAULT_MODEL
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.files import read_toml, why
 from scale_reasoning.runs.recipes import find_shipped
@@ -242,7 +242,9 @@ def _refuse_in_a_folder(key: str, value: Any) -> str | None:
         return "this cannot be set"
     if key in URLS and not all(map(LOOPBACK.fullmatch, texts)):
         return "only a server on this machine can be named"
-    if key in ("model", "system1-model") and any(text.endswith(".gguf") or Path(text).exists() for text in texts):
+    if key in ("model", "system1-model") and any(
+        text.endswith(".gguf") or (text not in CATALOGUE and Path(text).exists()) for text in texts
+    ):
         return "no file can be named"
     if key in ("strategy", "set") and any("prompts" in text for text in texts):
         return "no prompts file can be named"
@@ -291,7 +293,9 @@ def _list_positionals(given: Sequence[str], flags: Mapping[str, argparse.Action]
     words: list[str] = []
     values = 0.0  # how many more values the last flag takes
     for word in given:
-        if word.startswith("--"):
+        if word == "--":
+            values = 0
+        elif word.startswith("--"):
             name, equals, _ = word[2:].partition("=")
             action = flags.get(name) or next((flags[each] for each in flags if each.startswith(name)), None)
             takes = 0 if equals or action is None else action.nargs

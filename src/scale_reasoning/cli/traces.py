@@ -101,7 +101,7 @@ def make_table(filtered: FilteredRuns) -> str:
     made = f"{count(planned, 'attempt')} planned, {done:,} made"
     notes = [f"{made}; dropped.jsonl has every dropped attempt with its reason"]
     if marked := Counter(one.stage for one in filtered.funnel.marked):
-        stages = ", ".join(f"{stage} {count:,}" for stage, count in marked.items())
+        stages = ", ".join(f"{stage} {dropped:,}" for stage, dropped in marked.items())
         notes.append(f"stages that are off would drop of the kept traces: {stages}; manifest.json has which")
     return write_markdown(Grid(columns=columns, rows=rows, notes=notes))
 

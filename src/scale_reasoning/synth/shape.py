@@ -11,19 +11,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias, cast
+from typing import Any, cast
 
 import msgspec
 
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.files import read_bounded, read_toml, why
+from scale_reasoning.profiles import Count
 
 MOST_BYTES = 1 << 20
 QWEN3_HEAD = 128
 """The width of a head of Qwen3 where config.json does not say it (transformers, Qwen3Config)."""
-
-
-Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
