@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from scale_reasoning.cli.options import Commands
-from scale_reasoning.engines.catalogue import CATALOGUE, DEFAULT_MODEL
+from scale_reasoning.engines.catalogue import DEFAULT_MODEL, EMBEDDED_MODELS
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.files import read_toml, why
 from scale_reasoning.runs.recipes import find_shipped
@@ -243,7 +243,7 @@ def _refuse_in_a_folder(key: str, value: Any) -> str | None:
     if key in URLS and not all(map(LOOPBACK.fullmatch, texts)):
         return "only a server on this machine can be named"
     if key in ("model", "system1-model") and any(
-        text.endswith(".gguf") or (text not in CATALOGUE and Path(text).exists()) for text in texts
+        text.lower().endswith(".gguf") or (text not in EMBEDDED_MODELS and Path(text).exists()) for text in texts
     ):
         return "no file can be named"
     if key in ("strategy", "set") and any("prompts" in text for text in texts):

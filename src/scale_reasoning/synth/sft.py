@@ -138,9 +138,11 @@ def recipe(table: Mapping[str, JSON], where: str, flags: Collection[str] = ()) -
     try:
         return msgspec.convert(dict(table), Recipe)
     except msgspec.ValidationError as error:
-        wrong = next((key for key in flags if str(error).endswith(f"`$.{key}`")), None)
-        named = where if wrong is None else f"--{wrong.replace('_', '-')} {table[wrong]}"
-        raise ConfigError(f"{named}: {error}") from error
+        wrong = next((key for key in flags if str(error).endswith(f" - at `$.{key}`")), None)
+        if wrong is None:
+            raise ConfigError(f"{where}: {error}") from error
+        told = str(error).removesuffix(f" - at `$.{wrong}`")
+        raise ConfigError(f"--{wrong.replace('_', '-')} {table[wrong]}: {told}") from error
 
 
 def _divisors(number: int) -> list[int]:
