@@ -1,6 +1,6 @@
 import pytest
 
-from scale_reasoning.suggest import list_known, suggest
+from scale_reasoning.suggest import describe_unknown, suggest
 
 STRATEGIES = ("scale", "cot", "vote", "cascade", "inftythink")
 
@@ -25,6 +25,6 @@ def test_near_names_are_suggested_and_swapped_letters_first(name: str, known: tu
 
 
 def test_an_unknown_name_is_told_all_that_are_known() -> None:
-    assert list_known("strategy", "cto", STRATEGIES) == (
+    assert describe_unknown("strategy", "cto", STRATEGIES) == (
         "no strategy 'cto' (did you mean cot?); there are: scale, cot, vote, cascade, inftythink"
     )

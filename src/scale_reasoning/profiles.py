@@ -19,7 +19,7 @@ import msgspec
 from scale_reasoning.errors import ConfigError, refuse_unknown_keys
 from scale_reasoning.files import read_toml, why
 from scale_reasoning.prompts import list_prompt_sets
-from scale_reasoning.suggest import list_known
+from scale_reasoning.suggest import describe_unknown
 from scale_reasoning.types import JSON, THINK, Marks, Mode, Sampling
 
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
@@ -162,7 +162,7 @@ def profile_for(model: str, *, name: str | None = None, file: Path | None = None
         for family in families:
             if family.name == name:
                 return family
-        raise ConfigError(list_known("profile", name, (family.name for family in families)))
+        raise ConfigError(describe_unknown("profile", name, (family.name for family in families)))
     bare = telling_name(model)
     return next(f for f in families if any(re.search(pattern, bare) for pattern in f.match))
 
@@ -227,7 +227,7 @@ def _profile(file: Path, name: str, table: JSON) -> Profile:
     except msgspec.ValidationError as error:
         raise ConfigError(f"{where}: {error}") from error
     if profile.prompts and profile.prompts not in list_prompt_sets():
-        raise ConfigError(f"{where}: {list_known('prompt set', profile.prompts, list_prompt_sets())}")
+        raise ConfigError(f"{where}: {describe_unknown('prompt set', profile.prompts, list_prompt_sets())}")
     check_patterns(where, profile.match)
     return profile
 

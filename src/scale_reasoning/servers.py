@@ -18,7 +18,7 @@ import msgspec
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.files import read_toml
 from scale_reasoning.profiles import Count, ModeProfile
-from scale_reasoning.suggest import list_known
+from scale_reasoning.suggest import describe_unknown
 from scale_reasoning.types import JSON, Sampling
 
 GENERIC = "generic"
@@ -92,7 +92,7 @@ def find_server(name: str) -> Server:
     """The kind of this name. Raises ConfigError."""
     servers = list_servers()
     if name not in servers:
-        raise ConfigError(list_known("kind of server", name, servers))
+        raise ConfigError(describe_unknown("kind of server", name, servers))
     return servers[name]
 
 

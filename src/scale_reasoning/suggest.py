@@ -21,7 +21,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {' or '.join(near[:MOST])}?)" if near else ""
 
 
-def list_known(kind: str, name: str, known: Iterable[str]) -> str:
+def describe_unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """`no strategy 'sclae' (did you mean scale?); there are: scale, cot`, for a message."""
     names = list(known)
     return f"no {kind} {name!r}{suggest(name, names)}; there are: {', '.join(names)}"

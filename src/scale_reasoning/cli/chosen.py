@@ -19,7 +19,7 @@ from scale_reasoning.lm import Strategy
 from scale_reasoning.runs.like import Preset
 from scale_reasoning.runs.policy_file import read_policy
 from scale_reasoning.strategies import STRATEGIES, find_option, fingerprints, make, prompts_of, spelling
-from scale_reasoning.suggest import list_known
+from scale_reasoning.suggest import describe_unknown
 from scale_reasoning.types import JSON
 
 Options = dict[str, Any]
@@ -124,7 +124,7 @@ def _list_flags(flags: StrategyFlags) -> list[Flag]:
 def _read_strategy(text: str) -> NamedOptions:
     spelled = spelling.split(text)
     if spelled.name not in STRATEGIES:
-        raise ConfigError(list_known("strategy", spelled.name, STRATEGIES))
+        raise ConfigError(describe_unknown("strategy", spelled.name, STRATEGIES))
     options: Options = {}
     for setting in spelled.settings:
         key, value = _split_pair(f"--strategy {spelled.name}", setting)

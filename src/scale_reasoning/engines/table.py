@@ -18,7 +18,7 @@ from scale_reasoning.engines.catalogue import CATALOGUE, DEFAULT_MODEL, EMBEDDED
 from scale_reasoning.engines.connection import Connection, ModelSpec
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.servers import find_by_host
-from scale_reasoning.suggest import list_known
+from scale_reasoning.suggest import describe_unknown
 from scale_reasoning.types import Engine
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ async def _open_server(connection: Connection, stack: AsyncExitStack) -> OpenEng
         raise ConfigError(
             f"base URL {connection.base_url}: which model? --model NAME"
             if connection.base_url
-            else f"{list_known('model', str(connection.model), EMBEDDED_MODELS)}, GGUF files, checkpoint folders "
+            else f"{describe_unknown('model', str(connection.model), EMBEDDED_MODELS)}, GGUF files, checkpoint folders "
             "(with a config.json), and what a server has: --model NAME --base-url http://HOST:PORT/v1"
         )
     server = await stack.enter_async_context(make_server(connection))

@@ -10,7 +10,7 @@ from scale_reasoning.engines.connection import ModelSpec, find_family
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.strategies import STRATEGIES, find_option
 from scale_reasoning.strategies.presets import read_presets
-from scale_reasoning.suggest import list_known
+from scale_reasoning.suggest import describe_unknown
 from scale_reasoning.types import JSON
 
 Spec = TypeVar("Spec", bound=ModelSpec)
@@ -51,7 +51,7 @@ def find_preset(name: str, spec: ModelSpec) -> Preset:
     """The preset called `name` for the model's family. Raises ConfigError for an unknown name."""
     table = read_presets().get(name)
     if table is None:
-        raise ConfigError(f"like: {list_known('preset', name, list_presets())}")
+        raise ConfigError(f"like: {describe_unknown('preset', name, list_presets())}")
     family = table["families"].get(find_family(spec).name, {})
     return Preset(
         model={**table["model"], **{key: value for key, value in family.items() if key not in STRATEGIES}},

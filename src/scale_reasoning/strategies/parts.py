@@ -24,7 +24,7 @@ from scale_reasoning.strategies.former import modernise
 from scale_reasoning.strategies.options import Option, list_parts, nested, options_of
 from scale_reasoning.strategies.scale import Scale
 from scale_reasoning.strategies.table import STRATEGIES, STRATEGY_TABLE, Table, find_name, find_tables
-from scale_reasoning.suggest import list_known, suggest
+from scale_reasoning.suggest import describe_unknown, suggest
 from scale_reasoning.types import JSON
 
 Settings = Mapping[str, JSON]
@@ -127,7 +127,7 @@ def _make(table: Table, name: str, settings: Settings, depth: int, under: str = 
         raise ConfigError(f"at most {MOST_NESTED} strategies and parts over one another")
     if name not in table.rows:
         at = f"{under}: " if under else ""
-        raise ConfigError(f"{at}{list_known(table.kind, name, (*table.rows, *table.short))}")
+        raise ConfigError(f"{at}{describe_unknown(table.kind, name, (*table.rows, *table.short))}")
     shape, settings = table.rows[name], modernise(name, settings) if table is STRATEGY_TABLE else settings
     types, parts = get_type_hints(shape), find_tables(shape)
     values: dict[str, Any] = {}

@@ -23,7 +23,7 @@ from scale_reasoning.report.plots.stages import draw_stages
 from scale_reasoning.report.plots.sweeps import draw_budget, draw_tau
 from scale_reasoning.report.reproduce import Reproduction
 from scale_reasoning.runs.outcome import Cell
-from scale_reasoning.suggest import list_known
+from scale_reasoning.suggest import describe_unknown
 
 Kind: TypeAlias = Callable[[Page, Sequence[Point]], None]
 
@@ -63,7 +63,7 @@ def draw(
     and if matplotlib is missing; StoreError if the file cannot be written.
     """
     if kind not in KINDS:
-        raise ConfigError(list_known("plot", kind, KINDS))
+        raise ConfigError(describe_unknown("plot", kind, KINDS))
     check_ending(file)
     with house_style():
         numbers = rows or [None] * len(cells)

@@ -14,7 +14,7 @@ from scale_reasoning.strategies.allocators.always import Always
 from scale_reasoning.strategies.assessors import ASSESSORS
 from scale_reasoning.strategies.options import check_options, count, option, part
 from scale_reasoning.strategies.subproblem import Subproblem
-from scale_reasoning.suggest import list_known
+from scale_reasoning.suggest import describe_unknown
 from scale_reasoning.types import Step
 
 
@@ -32,7 +32,7 @@ class Probe:
             raise ConfigError("assessors: must name at least one")
         for name in self.assessors.split():
             if name not in ASSESSORS:
-                raise ConfigError(f"assessors: {list_known('assessor', name, ASSESSORS)}")
+                raise ConfigError(f"assessors: {describe_unknown('assessor', name, ASSESSORS)}")
 
     def list_assessors(self) -> Sequence[Assessor]:
         """The assessors, with their default options, each once."""

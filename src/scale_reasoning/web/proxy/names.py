@@ -18,7 +18,7 @@ from scale_reasoning.strategies import STRATEGIES, find_option, make, spelling
 from scale_reasoning.strategies.options import list_parts, nested, options_of
 from scale_reasoning.strategies.parts import MOST_NESTED
 from scale_reasoning.strategies.table import list_shapes
-from scale_reasoning.suggest import list_known
+from scale_reasoning.suggest import describe_unknown
 from scale_reasoning.types import JSON
 from scale_reasoning.web.proxy.refusals import Refusal, invalid
 
@@ -59,7 +59,7 @@ def parse(name: str, served: str, *, tuned: bool = False) -> Name:
     spelled = spelling.split(name.removeprefix(f"{served}@"))
     if spelled.name not in names:
         lack = "this server has no policy (scale serve --policy FILE)" if spelled.name == TUNED else ""
-        told = lack or list_known("strategy", spelled.name, names)
+        told = lack or describe_unknown("strategy", spelled.name, names)
         raise Refusal(404, "model_not_found", told, "model")
     options = tuple(each for each in spelled.settings if not each.startswith(_CONTENT))
     content = tuple(each.removeprefix(_CONTENT) for each in spelled.settings if each.startswith(_CONTENT))
