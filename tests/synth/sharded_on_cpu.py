@@ -25,4 +25,4 @@ def told(self: Any, *args: Any, **more: Any) -> None:
 
 
 state.AcceleratorState.__init__ = told
-sys.exit(main(sys.argv[1:]))
+main(sys.argv[1:])

@@ -11,7 +11,7 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 from scale_reasoning.errors import ConfigError, ScaleError
 from scale_reasoning.synth import folder as folders
@@ -223,16 +223,20 @@ def _show_one_gpu(recipe: Recipe) -> None:
         os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
 
 
-def main(arguments: Sequence[str]) -> int:
-    """The entry point of a launched process. Returns 0 when done, 1 when failed."""
+def main(arguments: Sequence[str]) -> NoReturn:
+    """The entry point of a launched process. Exits with 0 when done, with 1 when failed."""
     try:
         train(Path(arguments[0]), _print)
-        return 0
+        _end_group()  # not after a failure: the others may wait for this one, and the launcher stops them
+        code = 0
     except ScaleError as error:
         _print(f"error: {error}")
-        return 1
-    finally:
-        _end_group()
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Without the interpreter's finalization, in which a thread of PyTorch that frees a tensor aborts the process
+    # (https://github.com/pytorch/pytorch/issues/190489), even where the process group has ended.
+    os._exit(code)
 
 
 def _print(line: str) -> None:
@@ -240,11 +244,10 @@ def _print(line: str) -> None:
 
 
 def _end_group() -> None:
-    """Ends the process group, because a process that just exits may abort in one of its threads."""
     shared = library("torch").distributed
     if shared.is_available() and shared.is_initialized():
         shared.destroy_process_group()
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])
