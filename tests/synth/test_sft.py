@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from scale_reasoning.synth import folder as folders
 from scale_reasoning.synth.extra import library
 from scale_reasoning.synth.filters import WINDOW
 from scale_reasoning.synth.folder import Job
-from scale_reasoning.synth.launch import find_config, make_command, make_machine_command, write_config
+from scale_reasoning.synth.launch import MODULE, find_config, make_command, make_machine_command, write_config
 from scale_reasoning.synth.prompt import LearnedPrompt, find_prompt, read_prompt
 from scale_reasoning.synth.rows import TrainingRow
 from scale_reasoning.synth.sft import Recipe, read, recipe
@@ -195,6 +196,13 @@ def test_a_job_is_read_back_as_it_was_written(tmp_path: Path):
               profile="traces", prompt_sha256="cd")  # fmt: skip
     folders.write(tmp_path / "new", job)
     assert folders.read(tmp_path / "new") == job
+
+
+def test_a_launched_process_that_fails_says_why_and_exits_with_1(tmp_path: Path):
+    words = [sys.executable, "-m", MODULE, str(tmp_path / "none")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"scale: error: {tmp_path / 'none'} has no training")
 
 
 def test_a_folder_without_a_job_or_with_another_formats_is_refused(tmp_path: Path):
