@@ -12,7 +12,8 @@ from tests.commands import scale
 from tests.servers import serving
 
 from scale_reasoning.cli import _parser
-from scale_reasoning.cli.config import IN_A_FOLDER, NOT_DEFAULTS, extend, list_flags, list_verbs
+from scale_reasoning.cli.defaults import extend
+from scale_reasoning.cli.settings import IN_A_FOLDER, NOT_DEFAULTS, list_flags, list_verbs
 
 VERBS = list_verbs(_parser())
 OWN_FILE_ONLY = {

@@ -15,6 +15,7 @@ from scale_reasoning.cli import (
     compare,
     completion,
     config,
+    defaults,
     docs,
     doctor,
     draft,
@@ -27,6 +28,7 @@ from scale_reasoning.cli import (
     report,
     reproduce,
     serve,
+    settings,
     sft,
     solve,
     synth,
@@ -53,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.close()  # the reader is gone, so nothing more can be printed
         return 1
     except (ScaleError, OSError) as error:
-        print(f"scale: error: {shorten(config.explain(str(error), set_by))}", file=sys.stderr)
+        print(f"scale: error: {shorten(defaults.explain(str(error), set_by))}", file=sys.stderr)
         return choose_exit_code(error)
     except KeyboardInterrupt:
         print("scale: interrupted", file=sys.stderr)
@@ -80,7 +82,7 @@ def choose_exit_code(error: ScaleError | OSError) -> int:
 def _parse(words: Sequence[str]) -> tuple[argparse.Namespace, dict[str, str]]:
     """The command line with the user's defaults, and where each flag that nobody has typed is set. ConfigError."""
     parser = _parser()
-    extended, set_by = config.extend(words, config.list_verbs(parser))
+    extended, set_by = defaults.extend(words, settings.list_verbs(parser))
     usage.Parser.set_by = set_by
     args, extra = parser.parse_known_args(extended)
     if extra:

@@ -16,8 +16,8 @@ from typing import TypeAlias
 
 import msgspec
 
-from scale_reasoning.cli.config import LOOPBACK, default_base_url
 from scale_reasoning.cli.flags import RunFlags
+from scale_reasoning.cli.settings import LOOPBACK, default_base_url
 from scale_reasoning.engines.connection import Connection, ModelSpec
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.files import read_bounded, replacing

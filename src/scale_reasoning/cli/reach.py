@@ -13,10 +13,10 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from scale_reasoning.cli.config import default_base_url
 from scale_reasoning.cli.consent import refuse_unknown_servers
 from scale_reasoning.cli.flags import SERVER_KEYS, ModelFlags, RunFlags, pick_given
 from scale_reasoning.cli.options import say
+from scale_reasoning.cli.settings import default_base_url
 from scale_reasoning.engines import listing, name_model
 from scale_reasoning.engines.connection import Connection, ModelSpec, derive_system1
 from scale_reasoning.engines.identify import name_server

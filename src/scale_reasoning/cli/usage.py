@@ -11,7 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
-from scale_reasoning.cli.config import default_base_url, default_model, explain
+from scale_reasoning.cli.defaults import explain
+from scale_reasoning.cli.settings import default_base_url, default_model
 from scale_reasoning.suggest import suggest
 
 EXTRAS = {
