@@ -14,7 +14,7 @@ from tests.patience import ends_in_time
 from scale_reasoning.datasets import files, load, parquet, rows
 from scale_reasoning.datasets.dataset import DatasetOptions
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.runs.manifest import read as read_manifest
+from scale_reasoning.runs.recipe import read as read_manifest
 
 MIB = 2**20
 

@@ -29,7 +29,8 @@ from scale_reasoning.errors import ConfigError, EngineError
 from scale_reasoning.graders.integer import Integer, parse_integer
 from scale_reasoning.graders.reading import drop_reasoning, read, to_latex
 from scale_reasoning.replies import parse_choice, parse_number, parse_outline
-from scale_reasoning.runs.manifest import decode, resolve_recipe
+from scale_reasoning.runs.manifest import decode
+from scale_reasoning.runs.recipe import resolve as resolve_recipe
 from scale_reasoning.strategies.question import question_of
 from scale_reasoning.synth.repetition import find_repetition
 from scale_reasoning.synth.rows import _parse_row

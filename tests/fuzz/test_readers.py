@@ -16,7 +16,7 @@ from scale_reasoning.engines.think import ThinkSplitter
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.replies import parse_outline
 from scale_reasoning.replies.lenient import escape_latex
-from scale_reasoning.runs.manifest import resolve_recipe
+from scale_reasoning.runs.recipe import resolve as resolve_recipe
 
 QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 SECONDS = 2.0

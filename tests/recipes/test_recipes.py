@@ -18,8 +18,8 @@ from scale_reasoning.cli import main
 from scale_reasoning.datasets import DATASETS
 from scale_reasoning.datasets.benchmarks import BENCHMARKS
 from scale_reasoning.report import paper
-from scale_reasoning.runs import manifest as manifests
 from scale_reasoning.runs.manifest import CellSpec, Manifest
+from scale_reasoning.runs.recipe import read as read_recipe
 from scale_reasoning.runs.recipes import FOLDER, list_shipped
 from scale_reasoning.strategies import shorten
 from scale_reasoning.synth import sft
@@ -52,7 +52,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def read(name: str) -> Manifest:
-    return manifests.read(RECIPES[name])
+    return read_recipe(RECIPES[name])
 
 
 def where(name: str, data: Path) -> list[str]:

@@ -8,8 +8,8 @@ from tests.commands import scale
 
 from scale_reasoning.engines.connection import ModelSpec
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.runs import manifest as manifests
 from scale_reasoning.runs.like import find_preset, list_presets
+from scale_reasoning.runs.recipe import read as read_recipe
 from scale_reasoning.strategies import STRATEGIES, describe, make, name_in_words
 from scale_reasoning.strategies.allocators.always import Always
 from scale_reasoning.strategies.allocators.chance import Random
@@ -122,7 +122,7 @@ def written(folder: Path, preset: str = "paper", model: str = "Qwen/QwQ-32B") ->
 
 
 def test_a_recipe_names_a_preset_and_sets_what_differs(tmp_path: Path) -> None:
-    manifest = manifests.read(written(tmp_path))
+    manifest = read_recipe(written(tmp_path))
     low, high, cot = (cell.make_strategy() for cell in manifest.cells)
     assert low == paper("scale", QWQ, tau=0.2, system2_max_tokens=16384)
     assert high == paper("scale", QWQ, tau=0.9, system2_max_tokens=16384)
@@ -132,7 +132,7 @@ def test_a_recipe_names_a_preset_and_sets_what_differs(tmp_path: Path) -> None:
 
 def test_a_recipe_with_an_unknown_preset_is_refused_with_its_name(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"mine\.toml: like: no preset 'papr' .*; there are: paper"):
-        manifests.read(written(tmp_path, "papr"))
+        read_recipe(written(tmp_path, "papr"))
 
 
 @pytest.mark.parametrize(

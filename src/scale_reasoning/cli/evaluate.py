@@ -13,8 +13,8 @@ from scale_reasoning.cli.flags import RunFlags
 from scale_reasoning.cli.manifest import change_manifest, make_manifest, require_unchanged
 from scale_reasoning.cli.options import Commands
 from scale_reasoning.errors import ConfigError
-from scale_reasoning.runs import manifest as manifests
 from scale_reasoning.runs.manifest import Manifest
+from scale_reasoning.runs.recipe import read as read_recipe
 
 if TYPE_CHECKING:
     from scale_reasoning.runs.store import Store
@@ -80,7 +80,7 @@ def _read_what(what: Sequence[str], flags: RunFlags) -> tuple[Manifest, str]:
             continue
         if len(what) > 1:
             raise ConfigError(f"{name}: name only one recipe or manifest")
-        return change_manifest(manifests.read(file), flags, name), file.stem
+        return change_manifest(read_recipe(file), flags, name), file.stem
     manifest = make_manifest(flags, what, chosen.make_strategies(flags.strategy))
     names = dict.fromkeys(str(cell.strategy["name"]) for cell in manifest.cells)
     return manifest, "-".join([*(Path(name).stem for name in what), *names])

@@ -9,9 +9,9 @@ from scale_reasoning.cli.options import say
 from scale_reasoning.datasets import DATASETS, find_loader
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.files import read_toml
-from scale_reasoning.runs import manifest as manifests
 from scale_reasoning.runs import recipes
 from scale_reasoning.runs.cells import model_of
+from scale_reasoning.runs.recipe import read as read_recipe
 from scale_reasoning.runs.recipes import FOLDER, SUFFIX
 from scale_reasoning.suggest import suggest
 
@@ -70,7 +70,7 @@ def read_text(name: str) -> str:
 
 
 def _describe_run(file: Path) -> str:
-    manifest = manifests.read(file)
+    manifest = read_recipe(file)
     models = dict.fromkeys(model_of(cell.model) for cell in manifest.cells)
     datasets = dict.fromkeys(cell.dataset.name for cell in manifest.cells)
     strategies = dict.fromkeys(str(cell.strategy["name"]) for cell in manifest.cells)

@@ -25,8 +25,8 @@ from scale_reasoning.cli.traces import (
 )
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.printable import count
-from scale_reasoning.runs import manifest as manifests
 from scale_reasoning.runs.manifest import Manifest
+from scale_reasoning.runs.recipe import read as read_recipe
 
 if TYPE_CHECKING:
     from scale_reasoning.runs.store import Store
@@ -142,7 +142,7 @@ def _make_manifest(flags: SynthFlags, settings: SynthesisOptions) -> Manifest:
 
     if flags.recipe:
         name = str(flags.recipe)
-        manifest = change_manifest(manifests.read(recipes.locate(name)), flags.run, name)
+        manifest = change_manifest(read_recipe(recipes.locate(name)), flags.run, name)
     else:
         run = replace(flags.run, samples=flags.run.samples or SAMPLES)
         manifest = make_manifest(run, flags.dataset, [chosen.make_strategy(run.strategy)])

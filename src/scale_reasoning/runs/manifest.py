@@ -1,24 +1,20 @@
 """What a run does, in full: cells (a strategy on a dataset with a model), samples, seed. Recipes resolve to it.
 
-A manifest is JSON, a recipe is TOML with lists that are multiplied out; `scale eval` takes both. Unknown keys are
-refused, because a misspelt option would cost a whole run.
+A manifest is JSON; `scale eval` takes it as it takes a recipe (recipe.py). Unknown keys are refused, because a misspelt
+option would cost a whole run.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
 from typing import Annotated, Any, cast
 
 import msgspec
 
 from scale_reasoning.engines.connection import ModelSpec
 from scale_reasoning.errors import ConfigError, refuse_unknown_keys
-from scale_reasoning.files import read_bounded, read_toml, why
 from scale_reasoning.lm import Strategy
-from scale_reasoning.runs.like import find_preset
 from scale_reasoning.runs.rounds import Tuning
 from scale_reasoning.runs.shard import Shard
 from scale_reasoning.servers import GENERIC
@@ -172,89 +168,21 @@ RESOLVED: Mapping[str, Any] = {
 }
 """The shapes of what `resolved` says, where something reads it."""
 _LATER_KEYS = ("server", "system1_server")
-_SHARED_KEYS = ("samples", "seed", "grader", "reuse")
-RECIPE_KEYS = {*_SHARED_KEYS, "like", "data_dir", "count", "datasets", "models", "strategies"}
-
-
-def read(file: Path) -> Manifest:
-    """The manifest in a JSON file, or the one that a TOML recipe resolves to. Raises ConfigError."""
-    try:
-        if file.suffix == ".toml":
-            return resolve_recipe(read_toml(file), file.name).normalise()
-        return decode(json.loads(read_bounded(file, MOST_BYTES)), file.name).normalise()
-    except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{file}: {why(error)}") from error
-
-
-def resolve_recipe(table: Mapping[str, JSON], where: str) -> Manifest:
-    """Every strategy on every dataset with every model of a recipe. Raises ConfigError that begins with `where`.
-
-    `datasets` are names or tables, `models` tables, `strategies` tables with a `name`; an option that is a list makes
-    one strategy per value. `like` names a preset (like.py).
-    """
-    _refuse_unknown(where, table, RECIPE_KEYS)
-    shared = {key: table[key] for key in ("data_dir", "count") if key in table}
-    datasets = [
-        {**shared, **({"name": item} if isinstance(item, str) else _require_table(f"{where}, datasets", item))}
-        for item in _require_list(where, table, "datasets")
-    ]
-    models = _require_list(where, {"models": [{}], **table}, "models")
-    strategies = [
-        strategy
-        for item in _require_list(where, table, "strategies")
-        for strategy in multiply_out(_require_table(f"{where}, strategies", item))
-    ]
-    if len(datasets) * len(models) * len(strategies) > MOST_CELLS:
-        raise ConfigError(f"{where}: its lists multiply out to over {MOST_CELLS:,} cells; write several recipes")
-    cells = [
-        {"dataset": dataset, "model": model, "strategy": strategy}
-        for model in models
-        for dataset in datasets
-        for strategy in strategies
-    ]
-    manifest = decode({"cells": cells, **{key: table[key] for key in _SHARED_KEYS if key in table}}, where)
-    return manifest if table.get("like") is None else _liken(manifest, table["like"], where)
-
-
-def _liken(manifest: Manifest, preset: JSON, where: str) -> Manifest:
-    """The manifest with a preset's values where the recipe sets none."""
-    cells: list[CellSpec] = []
-    for cell in manifest.cells:
-        try:
-            found = find_preset(str(preset), cell.model)
-        except ConfigError as error:
-            raise ConfigError(f"{where}: {error}") from error
-        name = str(cell.strategy.get("name", "scale"))
-        own = {key: value for key, value in cell.strategy.items() if key != "name"}
-        strategy = {"name": name, **found.set_options(name, own)}
-        cells.append(replace(cell, model=found.set_model(cell.model), strategy=strategy))
-    return replace(manifest, cells=tuple(cells))
-
-
-def multiply_out(strategy: Mapping[str, JSON]) -> list[dict[str, JSON]]:
-    """One strategy for every combination of the options that are lists. Raises ConfigError for too many."""
-    combinations: list[dict[str, JSON]] = [{}]
-    for key, value in strategy.items():
-        values = cast("list[JSON]", value) if isinstance(value, list) else [value]
-        if len(combinations) * len(values) > MOST_CELLS:
-            raise ConfigError(f"strategies, {key}: the lists multiply out to over {MOST_CELLS:,}; write several")
-        combinations = [{**strategy, key: value} for strategy in combinations for value in values]
-    return combinations
 
 
 def decode(value: JSON, where: str) -> Manifest:
     """A manifest from its JSON. Raises ConfigError that begins with `where`."""
-    table = _require_table(where, value)
-    _refuse_unknown(where, table, {f.name for f in fields(Manifest)})
-    _refuse_unknown(f"{where}, shard", table.get("shard") or {}, {f.name for f in fields(Shard)})
-    _refuse_unknown(f"{where}, tuning", table.get("tuning") or {}, {f.name for f in fields(Tuning)})
-    for cell in _require_list(where, table, "cells"):
-        _refuse_unknown(f"{where}, cell", cell, {f.name for f in fields(CellSpec)})
-        _refuse_unknown(f"{where}, dataset", cell.get("dataset", {}), {f.name for f in fields(DatasetSpec)})
-        _refuse_unknown(f"{where}, model", cell.get("model", {}), {f.name for f in fields(ModelSpec)})
+    table = require_table(where, value)
+    refuse_unknown(where, table, {f.name for f in fields(Manifest)})
+    refuse_unknown(f"{where}, shard", table.get("shard") or {}, {f.name for f in fields(Shard)})
+    refuse_unknown(f"{where}, tuning", table.get("tuning") or {}, {f.name for f in fields(Tuning)})
+    for cell in require_list(where, table, "cells"):
+        refuse_unknown(f"{where}, cell", cell, {f.name for f in fields(CellSpec)})
+        refuse_unknown(f"{where}, dataset", cell.get("dataset", {}), {f.name for f in fields(DatasetSpec)})
+        refuse_unknown(f"{where}, model", cell.get("model", {}), {f.name for f in fields(ModelSpec)})
         if isinstance(strategy := cell.get("strategy"), Mapping):
             cell["strategy"] = modernise_tree(cast("Mapping[str, JSON]", strategy))
-    resolved = _require_table(f"{where}, resolved", table.get("resolved") or {})
+    resolved = require_table(f"{where}, resolved", table.get("resolved") or {})
     for key, shape in RESOLVED.items():
         if resolved.get(key) is not None:
             _convert(f"{where}, resolved, {key}", resolved[key], shape)
@@ -304,18 +232,21 @@ def _convert(where: str, value: JSON, shape: type[Any]) -> Any:
         raise ConfigError(f"{where}: {error}") from error
 
 
-def _require_list(where: str, table: Mapping[str, JSON], key: str) -> Sequence[JSON]:
+def require_list(where: str, table: Mapping[str, JSON], key: str) -> Sequence[JSON]:
+    """The table's list under a key. Raises ConfigError if there is none, or if it is empty."""
     value = table.get(key)
     if not isinstance(value, list) or not value:
         raise ConfigError(f"{where}: {key} must be a list that is not empty")
     return cast("list[JSON]", value)
 
 
-def _require_table(where: str, value: JSON) -> Mapping[str, JSON]:
+def require_table(where: str, value: JSON) -> Mapping[str, JSON]:
+    """The value, if it is a table. Raises ConfigError."""
     if not isinstance(value, Mapping):
         raise ConfigError(f"{where}: must be a table, not {value!r:.40}")
     return cast("Mapping[str, JSON]", value)
 
 
-def _refuse_unknown(where: str, table: JSON, known: set[str]) -> None:
-    refuse_unknown_keys(where, _require_table(where, table), known)
+def refuse_unknown(where: str, table: JSON, known: set[str]) -> None:
+    """Raises ConfigError for what is no table, or has a key that is not known."""
+    refuse_unknown_keys(where, require_table(where, table), known)

@@ -13,7 +13,7 @@ from scale_reasoning.engines.connection import Connection, ModelSpec, derive_sys
 from scale_reasoning.errors import ConfigError, refuse_unknown_keys
 from scale_reasoning.files import read_toml, why
 from scale_reasoning.lm import Strategy
-from scale_reasoning.runs.manifest import multiply_out
+from scale_reasoning.runs.recipe import multiply_out
 from scale_reasoning.strategies import describe, name_in_words
 from scale_reasoning.strategies.cot import CoT
 from scale_reasoning.strategies.options import nested
