@@ -11,6 +11,7 @@ from scale_reasoning.cli.costs import read_caps
 from scale_reasoning.cli.flags import RunFlags, StrategyFlags
 from scale_reasoning.cli.manifest import require_unchanged
 from scale_reasoning.cli.options import Commands, say
+from scale_reasoning.cli.values import read_number
 from scale_reasoning.runs.manifest import DatasetSpec, Manifest
 
 
@@ -25,11 +26,11 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("run_folder", type=Path, metavar="RUN", help="a run's folder; it is only read")
     parser.add_argument("--out", type=Path, metavar="NEW", required=True, help="the new run's folder")
-    parser.add_argument("--drafts", type=options.read_number(1), metavar="N", help="System 1 drafts of a step "
+    parser.add_argument("--drafts", type=read_number(1), metavar="N", help="System 1 drafts of a step "
                         "(default 3)")  # fmt: skip
     parser.add_argument("--assessors", nargs="+", metavar="NAME", help="assessors that are asked about every step "
                         "(default rated expected draft agreement)")  # fmt: skip
-    parser.add_argument("--attempts-in-flight", type=options.read_number(1), metavar="N", help="attempts at a time")
+    parser.add_argument("--attempts-in-flight", type=read_number(1), metavar="N", help="attempts at a time")
     parser.add_argument("--dry-run", action="store_true", help="print the most that it would cost; write nothing")
     parser.add_argument("--trust-manifest", action="store_true", help="send keys to the servers that RUN names")
     options.add_name(parser)

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, cast
 
 from scale_reasoning.arithmetic.problems import LEVELS
 from scale_reasoning.cli.flags import ModelFlags, RunFlags, StrategyFlags, name_flag
+from scale_reasoning.cli.values import read_in_flight, read_name, read_number, read_seconds
 from scale_reasoning.engines.catalogue import DEFAULT_MODEL
 from scale_reasoning.engines.connection import Access, ModelSpec, find_family
-from scale_reasoning.engines.limit import InFlight
 from scale_reasoning.errors import ConfigError
 from scale_reasoning.printable import printable
 from scale_reasoning.profiles import EFFORTS
 from scale_reasoning.runs import shard as shards
 from scale_reasoning.runs.like import find_preset, list_presets
-from scale_reasoning.runs.manifest import MOST_NAME, DatasetSpec
+from scale_reasoning.runs.manifest import DatasetSpec
 from scale_reasoning.servers import find_server
 from scale_reasoning.strategies import STRATEGIES, Flag, flags
 from scale_reasoning.types import JSON
@@ -135,7 +135,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     )
     add("--temperature", type=float, help="instead of the family's")
     add("--top-p", type=float, help="instead of the family's")
-    add("--in-flight", type=_read_in_flight, default=64, metavar="N", help="requests in flight per server, or auto to "
+    add("--in-flight", type=read_in_flight, default=64, metavar="N", help="requests in flight per server, or auto to "
         "find the best number (default 64)")  # fmt: skip
     add("--retries", type=read_number(0), default=4, metavar="N", help="retries of a failed request (default 4)")
     for name, seconds, meaning in (
@@ -144,7 +144,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         ("silence", 120, "seconds between two pieces of a reply"),
     ):
         help_ = f"{meaning} (default {seconds})"
-        add(f"--{name}-timeout", type=_read_seconds, default=float(seconds), metavar="S", help=help_)
+        add(f"--{name}-timeout", type=read_seconds, default=float(seconds), metavar="S", help=help_)
 
 
 def read_model(args: argparse.Namespace) -> ModelFlags:
@@ -206,7 +206,7 @@ def add_run(
 
 def add_name(parser: argparse.ArgumentParser) -> None:
     """Adds the flag that names a run for people."""
-    parser.add_argument("--name", type=_read_name, metavar="TEXT", help="name of the run in reports; with --resume, a "
+    parser.add_argument("--name", type=read_name, metavar="TEXT", help="name of the run in reports; with --resume, a "
                         "new one")  # fmt: skip
 
 
@@ -289,35 +289,3 @@ class _Servers(argparse.Action):
             namespace.base_url, namespace.more_base_urls = values or None, ()
         else:
             namespace.more_base_urls = (*namespace.more_base_urls, values)
-
-
-def read_number(least: int) -> Callable[[str], int]:
-    """Reads a whole number from `least` on."""
-
-    def read(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r}: must be a whole number, at least {least}")
-        return int(text)
-
-    return read
-
-
-def _read_name(text: str) -> str:
-    name = " ".join(text.split())
-    if not name or len(name) > MOST_NAME or not name.isprintable():
-        raise argparse.ArgumentTypeError(f"{text[:MOST_NAME]!r}: must be 1 to {MOST_NAME} printable characters")
-    return name
-
-
-def _read_in_flight(text: str) -> InFlight:
-    return "auto" if text == "auto" else read_number(1)(text)
-
-
-def _read_seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < 1e6:
-        raise argparse.ArgumentTypeError(f"{text!r}: must be a positive number of seconds")
-    return seconds
