@@ -158,6 +158,16 @@ def explain_budget(endpoints: Endpoints) -> str | None:
     )
 
 
+def explain_family_limits(endpoints: Endpoints, limits: Mapping[Mode, int]) -> list[str]:
+    """What is left of limits on new tokens that are above those of the model's family, a line for each."""
+    return [
+        f"{mode} of {endpoints[mode].model} writes at most {most:,} new tokens, the limit of its family, not "
+        f"{limit:,} ({mode}_max_tokens); --profiles FILE raises it"
+        for mode, limit in limits.items()
+        if mode in endpoints and (most := endpoints[mode].profile.max_tokens) is not None and most < limit
+    ]
+
+
 def hold_back(budget: int, most: int | None) -> int:
     """The budget of a thought, so that of `most` new tokens ANSWER_TOKENS, or half if that is less, are left."""
     return budget if most is None else max(1, min(budget, max(most - ANSWER_TOKENS, most // 2)))

@@ -43,6 +43,20 @@ def test_solve_says_it_too() -> None:
     assert SAID in done.stderr
 
 
+def test_a_limit_above_the_familys_is_said_at_the_start(tmp_path: Path) -> None:
+    said = "system2 of Qwen3-8B writes at most 32,768 new tokens, the limit of its family, not 40,000"
+    with serving() as server:
+        model = ("--strategy", "vote", "--base-url", server.base_url, "--model", "Qwen3-8B", "--window", "100000")
+        solved = scale("solve", "--system2-max-tokens", "40000", *model, PROBLEM)
+        assert {body["max_tokens"] for body in server.bodies} == {32768}
+        words = ("--samples", "1", "--out", str(tmp_path / "run"))
+        done = scale("eval", str(problems(tmp_path, 2)), "--set", "base.system2_max_tokens=40000", *words, *model)
+        within = scale("solve", "--system2-max-tokens", "32768", *model, PROBLEM)
+    assert done.returncode == 0, done.stderr
+    assert solved.stderr.count(said) == done.stderr.count(said) == 1
+    assert "the limit of its family" not in within.stderr
+
+
 def test_budgets_are_swept_as_any_option_is(tmp_path: Path) -> None:
     with serving() as server:
         words = ("--dataset", str(problems(tmp_path, 2)), "--strategy", "cot", "--samples", "1", "--server", "sglang",

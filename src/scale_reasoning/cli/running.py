@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 from scale_reasoning.cli.costs import make_cap, read_caps, write_caps
 from scale_reasoning.cli.flags import RunFlags
 from scale_reasoning.cli.learned_prompt import tell_other_prompts
+from scale_reasoning.cli.limits import explain_limits
 from scale_reasoning.cli.options import say
 from scale_reasoning.cli.reach import explain_unlisted, make_connections, name_served
-from scale_reasoning.endpoint import Endpoints, explain_budget
+from scale_reasoning.endpoint import Endpoints
 from scale_reasoning.engines import connect, list_adaptations
 from scale_reasoning.engines.connection import Connection, ModelSpec
 from scale_reasoning.engines.llama import SLOTS
@@ -29,10 +30,8 @@ from scale_reasoning.events import Listener
 from scale_reasoning.runs import manifest as manifests
 from scale_reasoning.runs.manifest import Manifest
 from scale_reasoning.runs.policy_file import read_policy
-from scale_reasoning.strategies import has_budget
 
 if TYPE_CHECKING:
-    from scale_reasoning.lm import Strategy
     from scale_reasoning.runs.cap import CappedJournal
     from scale_reasoning.runs.outcome import Outcome
     from scale_reasoning.runs.pace import Goal
@@ -247,18 +246,13 @@ async def _open_runner(
             spec: await stack.enter_async_context(connect(connection, servers, gate))
             for spec, connection in connections.items()
         }
-        explain_budgets((cell.make_strategy(), endpoints[cell.model]) for cell in store.manifest.cells)
+        rows = ((cell.make_strategy(), endpoints[cell.model]) for cell in store.manifest.cells)
+        for line in dict.fromkeys(line for row in rows for line in explain_limits(*row)):
+            say(line)
         try:
             yield partial(run, store, endpoints, listener=listener, cap=cap)
         finally:
             _store_adaptations(store, endpoints.values())
-
-
-def explain_budgets(rows: Iterable[tuple[Strategy, Endpoints]]) -> None:
-    """Says once for each server that has no key for a thinking budget what enforces it instead."""
-    lines = (explain_budget(endpoints) for strategy, endpoints in rows if has_budget(strategy))
-    for line in dict.fromkeys(filter(None, lines)):
-        say(line)
 
 
 def _store_adaptations(store: Store, endpoints: Iterable[Endpoints]) -> None:

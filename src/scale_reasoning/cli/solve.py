@@ -107,11 +107,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _attempt(job: Job) -> Record:
+    from scale_reasoning.cli.limits import explain_limits
     from scale_reasoning.cli.live import LiveView
-    from scale_reasoning.endpoint import explain_budget
     from scale_reasoning.engines import connect
     from scale_reasoning.runs.attempt import attempt
-    from scale_reasoning.strategies import has_budget
 
     grader = await _choose_grader(job.grader, job.problem)
     page = None if job.html is None else _open_page(job.html)
@@ -124,7 +123,7 @@ async def _attempt(job: Job) -> Record:
                 page.hear(event)
 
         async with connect(job.connection) as endpoints:
-            if has_budget(job.strategy) and (line := explain_budget(endpoints)):
+            for line in explain_limits(job.strategy, endpoints):
                 options.say(line)
             view.begin(job.strategy, endpoints)
             record = await attempt(

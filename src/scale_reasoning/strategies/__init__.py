@@ -6,6 +6,7 @@ from scale_reasoning.strategies.naming import label, name_in_words, shorten, unu
 from scale_reasoning.strategies.parts import (
     Flag,
     describe,
+    find_limits,
     find_option,
     fingerprints,
     flags,
@@ -21,6 +22,7 @@ __all__ = [
     "STRATEGIES",
     "Flag",
     "describe",
+    "find_limits",
     "find_option",
     "fingerprints",
     "flags",

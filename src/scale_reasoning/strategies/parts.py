@@ -25,7 +25,7 @@ from scale_reasoning.strategies.options import Option, list_parts, nested, optio
 from scale_reasoning.strategies.scale import Scale
 from scale_reasoning.strategies.table import STRATEGIES, STRATEGY_TABLE, Table, find_name, find_tables
 from scale_reasoning.suggest import describe_unknown, suggest
-from scale_reasoning.types import JSON
+from scale_reasoning.types import JSON, Mode
 
 Settings = Mapping[str, JSON]
 MOST_NESTED = 8
@@ -86,6 +86,17 @@ def has_budget(strategy: object) -> bool:
     levels = (level for each in parts if isinstance(each, Graded) for level in each.list_thinking())
     own = (getattr(each, "thinking_budget", None) for each in parts)
     return any(level.budget for level in levels) or any(budget is not None for budget in own)
+
+
+def find_limits(strategy: object) -> dict[Mode, int]:
+    """The largest limit on a solution's new tokens that a strategy or a part of it sets, by mode."""
+    found = (
+        (mode, limit)
+        for part in nested(strategy)
+        for mode in Mode
+        if (limit := getattr(part, f"{mode}_max_tokens", None)) is not None
+    )
+    return dict(sorted(found))
 
 
 def describe(strategy: object) -> dict[str, JSON]:
