@@ -1,4 +1,4 @@
-"""A tiny model of random weights learns traces on the CPU: it is saved, gone on with, loaded and asked."""
+"""A tiny model of random weights learns traces on the CPU: it is saved, resumed, loaded and asked."""
 
 from __future__ import annotations
 

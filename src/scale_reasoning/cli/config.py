@@ -28,16 +28,16 @@ def run(args: argparse.Namespace) -> int:
     """Prints the defaults, and the files that may set them."""
     settings = read_settings(list_verbs(args.root))
     held = {(each.verb, each.key): each for each in settings}
-    held.setdefault((None, "model"), Setting(key="model", value=DEFAULT_MODEL, whence="built in"))
+    held.setdefault((None, "model"), Setting(key="model", value=DEFAULT_MODEL, set_in="built in"))
     if url := os.environ.get(URL):
-        held[None, "base-url"] = Setting(key="base-url", value=url, whence=URL)
+        held[None, "base-url"] = Setting(key="base-url", value=url, set_in=URL)
     rows = [
-        (each.key if each.verb is None else f"{each.verb}: {each.key}", _show(each), each.whence)
+        (each.key if each.verb is None else f"{each.verb}: {each.key}", _show(each), each.set_in)
         for each in sorted(held.values(), key=lambda each: (each.verb or "", each.key))
     ]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
-    for key, value, whence in rows:
-        print(f"{key:<{widths[0]}}  {value:<{widths[1]}}  {whence}")
+    for key, value, set_in in rows:
+        print(f"{key:<{widths[0]}}  {value:<{widths[1]}}  {set_in}")
     print()
     for file in list_files():
         print(f"{_shorten(file)}: {'read' if file.is_file() else 'not there'}")

@@ -45,17 +45,17 @@ def extend(words: Sequence[str], verbs: Mapping[str, argparse.ArgumentParser]) -
     }
     keys = [key for key in held if _holds(key, held[key], verb, given, flags)]
     inserted = [word for key in keys for word in _spell(held[key])]
-    return [verb, *inserted, *given], {f"--{key}": held[key].whence for key in keys}
+    return [verb, *inserted, *given], {f"--{key}": held[key].set_in for key in keys}
 
 
 def explain(message: str, set_by: Mapping[str, str]) -> str:
     """An error's message; where it names flags that nobody has typed, with where they are set."""
     found = {
-        flag: whence
-        for flag, whence in set_by.items()
+        flag: set_in
+        for flag, set_in in set_by.items()
         if any(each in message for each in (f"{flag} ", f"{flag}:", f"{flag[2:].replace('-', '_')} = "))
     }
-    return message + "".join(f" ({flag} is set in {whence})" for flag, whence in found.items())
+    return message + "".join(f" ({flag} is set in {set_in})" for flag, set_in in found.items())
 
 
 def _holds(key: str, setting: Setting, verb: str, given: Sequence[str], flags: Mapping[str, argparse.Action]) -> bool:

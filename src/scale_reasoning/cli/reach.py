@@ -85,7 +85,7 @@ def locate(model: ModelSpec) -> ModelSpec:
 
     Raises ConfigError where a flag contradicts another.
     """
-    (environment, whence), key = default_base_url(), read_api_key(model.api_key_env)
+    (environment, set_in), key = default_base_url(), read_api_key(model.api_key_env)
     url, system1_url = model.base_url or environment, model.system1_base_url
     if runs_here(model.model, _make_lister(url, key)):
         if model.base_url:
@@ -94,7 +94,7 @@ def locate(model: ModelSpec) -> ModelSpec:
                 "the server lists (with --profile for its family)"
             )
         if environment:
-            _say_once(f"{whence} is not used for {model.model}, which runs on this machine")
+            _say_once(f"{set_in} is not used for {model.model}, which runs on this machine")
         url = None
     if runs_here(model.system1_model, _make_lister(system1_url or url or environment, key)):
         if system1_url:

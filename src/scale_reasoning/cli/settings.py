@@ -59,7 +59,7 @@ class Setting:
 
     key: str
     value: Any
-    whence: str
+    set_in: str
     verb: str | None = None
 
 
@@ -79,7 +79,7 @@ def read_settings(verbs: Mapping[str, argparse.ArgumentParser]) -> list[Setting]
             else:
                 settings.append(_check(verbs, file, key, value))
     if model := os.environ.get(MODEL):
-        settings.append(Setting(key="model", value=model, whence=MODEL))
+        settings.append(Setting(key="model", value=model, set_in=MODEL))
     return settings
 
 
@@ -139,7 +139,7 @@ def _check(
     takers = [verb] if verb else [name for name, parser in verbs.items() if key in list_flags(parser)]
     if isinstance(value, bool) != all(list_flags(verbs[each])[key].nargs == 0 for each in takers):
         raise ConfigError(f"{where}: must be {'a value' if isinstance(value, bool) else 'true or false'}")
-    return Setting(key=key, value=_allow(file, key, value), whence=str(file), verb=verb)
+    return Setting(key=key, value=_allow(file, key, value), set_in=str(file), verb=verb)
 
 
 def _allow(file: Path, key: str, value: Any) -> Any:

@@ -95,11 +95,11 @@ def greet() -> int:
     from scale_reasoning.engines import fetching
     from scale_reasoning.engines.catalogue import CATALOGUE
 
-    model, (url, whence) = default_model(), default_base_url()
+    model, (url, set_in) = default_model(), default_base_url()
     here = ""
     if (row := CATALOGUE.get(model)) is not None:
         here = " is here" if fetching.find(row) else f" is fetched at its first use, {row.size / 1e6:,.0f} MB"
-    server = f"that of {whence}" if url else "none; set OPENAI_BASE_URL or --base-url"
+    server = f"that of {set_in}" if url else "none; set OPENAI_BASE_URL or --base-url"
     has = {name for name, (module, _) in EXTRAS.items() if find_spec(module) is not None}
     lacks = [f"{name} ({use})" for name, (_, use) in EXTRAS.items() if name not in has]
     lines = [
