@@ -1,6 +1,6 @@
 import pytest
 
-from scale_reasoning.answers.wording import FORMULA, without_lead, wording
+from scale_reasoning.answers.wording import FORMULA, drop_lead, read_wording
 
 
 @pytest.mark.parametrize(
@@ -23,20 +23,20 @@ from scale_reasoning.answers.wording import FORMULA, without_lead, wording
     ],
 )
 def test_words_are_told_from_formulas(text: str, words: tuple[str, ...], formulas: tuple[str, ...]):
-    said = wording(text)
+    said = read_wording(text)
     assert (said.words, said.formulas) == (words, formulas)
 
 
 @pytest.mark.parametrize("text", ["at least 5", "not 5", "about 5", "5 or more", "odd n", "no more than 5", "up to 5"])
 def test_some_words_change_what_a_formula_says(text: str):
-    assert wording(text).qualified
-    assert wording(text).result is None
+    assert read_wording(text).qualified
+    assert read_wording(text).result is None
 
 
 @pytest.mark.parametrize("text", ["5", "The number of ways is 5", "we have 5", "x is small, so y is 5"])
 def test_other_words_lead_to_the_result(text: str):
-    assert wording(text).result == "5"
+    assert read_wording(text).result == "5"
 
 
 def test_a_text_of_nothing_but_a_lead_in_is_kept():
-    assert without_lead("the answer") == "the answer"
+    assert drop_lead("the answer") == "the answer"

@@ -17,7 +17,7 @@ from scale_reasoning.strategies import STRATEGIES, flags, make
 from scale_reasoning.strategies.options import check_options, count, option, options_of, token_limit
 from scale_reasoning.strategies.scale import Scale
 from scale_reasoning.types import Message, Mode, Problem, Solution, Step
-from scale_reasoning.web.proxy.names import capped, parse, strategy_of
+from scale_reasoning.web.proxy.names import cap_tokens, parse, strategy_of
 from scale_reasoning.web.proxy.refusals import Refusal
 
 Capture = pytest.CaptureFixture[str]
@@ -109,7 +109,7 @@ def test_the_proxy_serves_it_within_its_bounds() -> None:
     assert strategy_of(parse("q@again:times=5", "q"), {"tone": "polite"}) == Again(times=5, tone="polite")
     with pytest.raises(Refusal, match="times = 6: at most 5 here"):
         strategy_of(parse("q@again:times=6", "q"), {})
-    assert capped(Again(), 7) == Again(reply_tokens=7)
+    assert cap_tokens(Again(), 7) == Again(reply_tokens=7)
     with pytest.raises(Refusal, match="on @scale, @cascade only"):
         strategy_of(parse("q@again", "q"), {}, "high")
 

@@ -14,7 +14,7 @@ from scale_reasoning.strategies.cot import CoT
 from scale_reasoning.strategies.inftythink import InftyThink
 from scale_reasoning.strategies.scale import Scale
 from scale_reasoning.strategies.vote import Vote
-from scale_reasoning.web.proxy.names import Name, capped, parse, strategy_of
+from scale_reasoning.web.proxy.names import Name, cap_tokens, parse, strategy_of
 from scale_reasoning.web.proxy.refusals import Refusal
 
 
@@ -224,7 +224,7 @@ def test_what_is_set_twice_is_told_in_the_clients_own_words(
 
 
 def test_a_limit_of_tokens_holds_for_every_solution_and_lowers_limits_only() -> None:
-    assert capped(CoT(), 100) == CoT(system1_max_tokens=100, system2_max_tokens=100)
-    assert capped(Scale(system2_max_tokens=50), 100) == Scale(system1_max_tokens=100, system2_max_tokens=50)
-    assert capped(Vote(samples=2), 7) == Vote(samples=2, base=CoT(system1_max_tokens=7, system2_max_tokens=7))
-    assert capped(InftyThink(), 3000) == InftyThink(round_max_tokens=3000, summary_max_tokens=2048)
+    assert cap_tokens(CoT(), 100) == CoT(system1_max_tokens=100, system2_max_tokens=100)
+    assert cap_tokens(Scale(system2_max_tokens=50), 100) == Scale(system1_max_tokens=100, system2_max_tokens=50)
+    assert cap_tokens(Vote(samples=2), 7) == Vote(samples=2, base=CoT(system1_max_tokens=7, system2_max_tokens=7))
+    assert cap_tokens(InftyThink(), 3000) == InftyThink(round_max_tokens=3000, summary_max_tokens=2048)

@@ -7,7 +7,7 @@ import re
 from scale_reasoning.answers.compact import normalise
 from scale_reasoning.answers.notation import MAX_CHARS
 from scale_reasoning.answers.numbers import rational_of
-from scale_reasoning.answers.wording import FORMULA, wording
+from scale_reasoning.answers.wording import FORMULA, read_wording
 
 _ASSIGNED = re.compile(r"^[A-Za-z](?:_\w|\([a-z]\))?=(?=[^=]*$)")
 
@@ -22,6 +22,6 @@ def answer_class(answer: str) -> str:
     number = rational_of(text)
     if number is not None:
         return str(number)
-    if text[:1].isalpha() and len(text) <= MAX_CHARS and FORMULA not in (said := wording(text)).words:
+    if text[:1].isalpha() and len(text) <= MAX_CHARS and FORMULA not in (said := read_wording(text)).words:
         return " ".join(said.words) or text
     return _ASSIGNED.sub("", text)

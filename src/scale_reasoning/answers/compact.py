@@ -7,7 +7,7 @@ import re
 from scale_reasoning.answers.boxes import final_answer
 from scale_reasoning.answers.notation import MAX_CHARS, closing_bracket, plain
 from scale_reasoning.answers.units import class_value
-from scale_reasoning.answers.wording import without_lead
+from scale_reasoning.answers.wording import drop_lead
 
 _FONT = re.compile(r"\\(?:text|mbox|mathrm|textrm|textbf|textit|operatorname)\{([^{}]*)\}")
 _LOOSE_SPACE = re.compile(r"(?<![A-Za-z0-9]) | (?![A-Za-z0-9])")
@@ -30,7 +30,7 @@ def normalise(answer: str) -> str:
 def compact(text: str) -> str:
     """As `normalise`, for a text in plain notation without its unit."""
     text = _FONT.sub(r" \1 ", text).replace(r"^\circ", "").replace(r"\$", "").replace(r"\equiv", "=")
-    text = " ".join(without_lead(text).split()).strip(" *`")
+    text = " ".join(drop_lead(text).split()).strip(" *`")
     if _LIST_OF_NUMBERS.fullmatch(text):
         return text
     text = _OVER_ONE.sub(r"\1\2", _LOOSE_SPACE.sub("", _SPACE_AFTER_COMMAND.sub(r"\1", text)))

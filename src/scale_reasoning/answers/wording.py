@@ -120,7 +120,7 @@ def unwrap_text(text: str) -> str:
     return _TEXT.sub(lambda match: f" {match[1] if match[1] is not None else match[2]} ", text)
 
 
-def without_lead(text: str) -> str:
+def drop_lead(text: str) -> str:
     """The text without the words that introduce or close an answer; the whole text if nothing is left."""
     lead = _LEAD.match(text)
     rest = text[lead.end() :] if lead else text
@@ -128,11 +128,11 @@ def without_lead(text: str) -> str:
     return rest or text
 
 
-def wording(text: str) -> Wording:
+def read_wording(text: str) -> Wording:
     """The words and formulas of a text in plain notation (see `notation.plain`)."""
     if not _SOME_WORD.search(text):
         return Wording(words=(FORMULA,), formulas=(text.strip(),))
-    text = without_lead(unwrap_text(text))
+    text = drop_lead(unwrap_text(text))
     words: list[str] = []
     formulas: list[str] = []
     chunk = ""

@@ -59,12 +59,12 @@ def run_grade(args: argparse.Namespace) -> int:
 
 
 async def _grade(store: Store, grader: str | None, answers: Answers | None, *, dry_run: bool) -> RegradeCounts:
-    from scale_reasoning.runs.regrade import RegradeCounts, regrade, regraded
+    from scale_reasoning.runs.regrade import RegradeCounts, regrade, regrade_each
 
     if not dry_run:
         return await regrade(store, grader, answers)
     result = RegradeCounts()
-    async for _ in regraded(store, result, grader, answers):
+    async for _ in regrade_each(store, result, grader, answers):
         pass
     return result
 

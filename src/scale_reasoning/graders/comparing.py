@@ -12,7 +12,7 @@ from scale_reasoning.answers.compact import compact, normalise
 from scale_reasoning.answers.notation import plain
 from scale_reasoning.answers.numbers import is_relation, other_variable, rational_of
 from scale_reasoning.answers.units import without_units
-from scale_reasoning.answers.wording import FORMULA, Wording, wording
+from scale_reasoning.answers.wording import FORMULA, Wording, read_wording
 from scale_reasoning.graders.reading import Reading
 from scale_reasoning.types import Grade
 
@@ -49,8 +49,8 @@ def compare(gold: tuple[Reading, ...], answer: tuple[Reading, ...]) -> Grade | t
         return grade
     if not _is_sentence(gold[0].text):
         return (Comparison(gold=gold, answer=answer),)
-    wanted = wording(pair[0])
-    given = wording(pair[1]) if _is_sentence(answer[0].text) else wording(_last_sentence(answer[0].text))
+    wanted = read_wording(pair[0])
+    given = read_wording(pair[1]) if _is_sentence(answer[0].text) else read_wording(_last_sentence(answer[0].text))
     if not wanted.is_formula and not (wanted.result and given.is_formula):
         return _compare_words(wanted, given)
     if _is_sentence(answer[0].text) and given.qualified:

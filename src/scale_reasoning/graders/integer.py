@@ -15,7 +15,7 @@ from scale_reasoning.answers.compact import compact
 from scale_reasoning.answers.notation import plain
 from scale_reasoning.answers.numbers import other_variable, rational_of, stated_number
 from scale_reasoning.answers.units import without_units
-from scale_reasoning.answers.wording import wording
+from scale_reasoning.answers.wording import read_wording
 from scale_reasoning.errors import GradeError
 from scale_reasoning.graders.symbolic import Symbolic
 from scale_reasoning.types import Grade, Problem, Solution
@@ -59,7 +59,7 @@ class Integer:
         if other_variable(wanted, text):
             return _wrong(f"another variable: {answer[:100]!r}")
         bare = "=" not in wanted
-        if (given := _parse_stated(text, bare)) is None and (result := wording(pair[1]).result):
+        if (given := _parse_stated(text, bare)) is None and (result := read_wording(pair[1]).result):
             text = compact(result)
             given = _parse_stated(text, bare)
         if given is not None:

@@ -51,7 +51,7 @@ _ONLY_A_LABEL = re.compile(r"\W*(?:[A-Za-z]{1,20}[- ]?)?\d{1,3}\W*")
 
 def outline_in(found: Sequence[JsonValue]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The sub-problems in the JSON of a reply, and their repairs; () if there are none, or they are ambiguous."""
-    named = [(each, rank, steps) for each in found for rank, steps in _best_named(each)]
+    named = [(each, rank, steps) for each in found for rank, steps in _find_best_named(each)]
     whole = [each for each in found if not (each.part or each.key)]
     if named:
         best = min(rank for _, rank, _ in named)
@@ -79,7 +79,7 @@ def _one_by_one(found: Sequence[JsonValue]) -> list[tuple[JsonValue, tuple[str, 
     return [(JsonValue(value=None, repairs=repairs), steps)] if steps else []
 
 
-def _best_named(found: JsonValue) -> list[tuple[int, tuple[str, ...]]]:
+def _find_best_named(found: JsonValue) -> list[tuple[int, tuple[str, ...]]]:
     """The sub-problems under the best name, with its rank; () if there are none under it."""
     value: JSON = found.value if found.key is None else {found.key: found.value}
     ranked = sorted(_named_values(value), key=lambda named: named[:2])

@@ -55,7 +55,7 @@ async def regrade(store: Store, grader: str | None = None, answers: Answers | No
     `grader` defaults to the run's, `answers` to each record's strategy's.
     """
     found = RegradeCounts()
-    async for cell, _, new in regraded(store, found, grader, answers):
+    async for cell, _, new in regrade_each(store, found, grader, answers):
         await store.save(cell, new)
     return found
 
@@ -73,12 +73,12 @@ def regrade_cells(folder: Path, answers: Answers) -> list[Cell]:
 
 async def _collect_outcomes(store: Store, answers: Answers) -> dict[int, list[Outcome]]:
     found: dict[int, list[Outcome]] = {}
-    async for cell, _, new in regraded(store, RegradeCounts(), answers=answers):
+    async for cell, _, new in regrade_each(store, RegradeCounts(), answers=answers):
         found.setdefault(cell, []).append(outcome_of(new))
     return found
 
 
-async def regraded(
+async def regrade_each(
     store: Store, found: RegradeCounts, grader: str | None = None, answers: Answers | None = None
 ) -> AsyncIterator[tuple[int, Record, Record]]:
     """(cell, record, record graded again) of every record, counted in `found`. Stores nothing."""

@@ -42,7 +42,7 @@ class Cascade:
                 f"first: with samples = {first.samples} and stop = {first.stop} the first answer ends the vote, so "
                 "no chains can disagree: set stop to never, or samples to more"
             )
-        then = self._continuing()
+        then = self._find_continuing()
         if then is not None and then.samples <= first.samples:
             raise ConfigError(
                 f"then.samples = {then.samples}: must be more than first.samples = {first.samples}, because the chains "
@@ -51,7 +51,7 @@ class Cascade:
 
     def most_calls(self) -> int:
         """See Strategy. A vote that continues `first` makes the calls of its further chains only."""
-        return self.then.most_calls() + (0 if self._continuing() else self.first.most_calls())
+        return self.then.most_calls() + (0 if self._find_continuing() else self.first.most_calls())
 
     async def solve(self, problem: Problem, lm: LM) -> Solution:
         """See Strategy."""
@@ -62,7 +62,7 @@ class Cascade:
         return await self._solve_again(problem, lm, first)
 
     async def _solve_again(self, problem: Problem, lm: LM, first: Solution) -> Solution:
-        before, then = len(first.chains), self._continuing()
+        before, then = len(first.chains), self._find_continuing()
         if then is not None:
             chains = await then.run_chains(problem, lm, before=first.chains)
             stopped, tie_from = then.explain_stop(chains), 0
@@ -84,7 +84,7 @@ class Cascade:
         own = lm.at("then") if isinstance(self.then, Cascade) else lm
         return [await run_chain(self.then, problem, own.as_chain(before + 1))], ()
 
-    def _continuing(self) -> Vote | None:
+    def _find_continuing(self) -> Vote | None:
         """`then`, if it is a vote over the same base as `first`."""
         match self.first, self.then:
             case Vote(base=base), Vote(base=other) as then if base == other:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from scale_reasoning.events import Decomposed
 from scale_reasoning.lm import LM
 from scale_reasoning.replies import choice_schema, outline_schema, read_choice, read_outline
-from scale_reasoning.strategies.quorum import hedged
+from scale_reasoning.strategies.quorum import run_until_quorum
 from scale_reasoning.strategies.scale_context import Context, Outline, Structured, drop_repeats
 from scale_reasoning.together import together
 from scale_reasoning.types import Mode, Stage
@@ -74,7 +74,7 @@ class Decomposer:
         """One candidate per LM, None if it does not parse; with a quorum, those that came until it was reached."""
         if self.quorum is None:
             return await together(map(self._sample_one, lms), turn=self.lm.turn)
-        found = await hedged(lms, self._sample_one, quorum=self.quorum, mode=self.mode, stage=Stage.DECOMPOSE)
+        found = await run_until_quorum(lms, self._sample_one, quorum=self.quorum, mode=self.mode, stage=Stage.DECOMPOSE)
         if cancelled := len(lms) - len(found):
             self.notes.append(f"{cancelled} of {len(lms)} decompositions were cancelled: a quorum was in")
         return found

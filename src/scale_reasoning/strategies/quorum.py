@@ -15,7 +15,7 @@ from scale_reasoning.types import Mode, Stage
 T = TypeVar("T")
 
 
-async def hedged(
+async def run_until_quorum(
     lms: Sequence[LM], ask: Callable[[LM], Coroutine[Any, Any, T]], *, quorum: int, mode: Mode, stage: Stage
 ) -> list[T]:
     """The results available once `quorum` of them are truthy, in the order of `lms`; all if that never happens.

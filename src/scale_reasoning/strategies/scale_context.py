@@ -63,7 +63,7 @@ class Context:
         """Asks for the difficulty of sub-problem `number` from the texts of the earlier ones."""
         earlier = outline[: number - 1]
         before = [self.prompts.fill("earlier", outline=_number_lines(earlier))] if earlier else []
-        titled = self._titled(number, outline[number - 1])
+        titled = self._write_title(number, outline[number - 1])
         return self._step_messages("\n\n".join((*before, titled, self.prompts.fill("assess"))))
 
     def assess(self, number: int, subproblem: str, instruction: str = "") -> tuple[Message, ...]:
@@ -71,12 +71,12 @@ class Context:
         default.
         """
         instruction = instruction or self.prompts.fill("assess")
-        return self._step_messages(f"{self._titled(number, subproblem)}\n\n{instruction}", self.steps)
+        return self._step_messages(f"{self._write_title(number, subproblem)}\n\n{instruction}", self.steps)
 
     def solve(self, number: int, subproblem: str, mode: Mode, *, last: bool) -> tuple[Message, ...]:
         """Asks for the solution of sub-problem `number` after the solved ones."""
         instruction = self.prompts.fill("solve-last" if last else "solve")
-        return self._step_messages(f"{self._titled(number, subproblem)}\n\n{instruction}", self.steps, mode)
+        return self._step_messages(f"{self._write_title(number, subproblem)}\n\n{instruction}", self.steps, mode)
 
     def solve_whole(self, mode: Mode) -> tuple[Message, ...]:
         """Asks for the solution of the problem without a decomposition."""
@@ -99,20 +99,20 @@ class Context:
             lead = self.prompts.fill("facts", facts=self.split.facts) + "\n\n"
         if self.form == "one":
             solved = (
-                f"{self._titled(number, step.subproblem)}\n{self._carry(step)}\n\n"
+                f"{self._write_title(number, step.subproblem)}\n{self._carry(step)}\n\n"
                 for number, step in enumerate(steps, 1)
             )
             return (_write_last("".join((lead, *solved, instruction)), mode),)
         messages: list[Message] = [Message("system", self.prompts.fill("system"))]
         for number, step in enumerate(steps, 1):
-            titled = self._titled(number, step.subproblem)
+            titled = self._write_title(number, step.subproblem)
             # As it was sent, the mode's sentence included, so that each step's prompt extends the one before it.
             messages.append(SolveMessage("user", f"{lead}{titled}\n\n{self.prompts.fill('solve')}", step.mode))
             messages.append(Message("assistant", self._carry(step)))
             lead = ""
         return (*messages, _write_last(lead + instruction, mode))
 
-    def _titled(self, number: int, subproblem: str) -> str:
+    def _write_title(self, number: int, subproblem: str) -> str:
         return self.prompts.fill("subproblem", number=str(number), subproblem=subproblem)
 
     def _carry(self, step: Step) -> str:

@@ -15,7 +15,7 @@ from scale_reasoning.lm import Strategy
 from scale_reasoning.strategies.allocators.within import Within
 from scale_reasoning.strategies.scale import Scale
 from scale_reasoning.types import JSON
-from scale_reasoning.web.proxy.names import capped
+from scale_reasoning.web.proxy.names import cap_tokens
 from scale_reasoning.web.proxy.refusals import invalid
 
 CHATS = "/chat/completions"
@@ -73,7 +73,7 @@ def within(budget: int, content: bytes, said: Mapping[str, JSON], *, limit_key: 
 
 def keep_within(strategy: Strategy, budget: int) -> Strategy:
     """The strategy with no solution of more than `budget` new tokens. SCALE divides the budget over its steps."""
-    strategy = capped(strategy, budget)
+    strategy = cap_tokens(strategy, budget)
     if not isinstance(strategy, Scale):
         return strategy
     route = strategy.route

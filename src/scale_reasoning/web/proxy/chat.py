@@ -19,7 +19,7 @@ from scale_reasoning.profiles import EFFORTS
 from scale_reasoning.runs.attempt import problem_of
 from scale_reasoning.types import JSON, Problem
 from scale_reasoning.web.proxy.conversation import problem_text
-from scale_reasoning.web.proxy.names import Name, capped, strategy_of, takes_effort, token_limit
+from scale_reasoning.web.proxy.names import Name, cap_tokens, find_token_limit, strategy_of, takes_effort
 from scale_reasoning.web.proxy.parameters import explain_unsupported, list_unsupported_keys
 from scale_reasoning.web.proxy.refusals import UNSUPPORTED, Refusal, invalid, unsupported
 
@@ -145,7 +145,7 @@ def read_chat(
     choices = body.n or 1
     if record and choices > 1:
         raise invalid("scale.record", "needs n = 1")
-    strategy = capped(strategy, min(limits)) if limits else strategy
+    strategy = cap_tokens(strategy, min(limits)) if limits else strategy
     _require_bounded(strategy, choices, max_calls)
     return Chat(
         model=body.model,
@@ -164,7 +164,7 @@ def read_chat(
 
 
 def _require_bounded(strategy: Strategy, choices: int, max_calls: int) -> None:
-    calls, tokens = choices * strategy.most_calls(), token_limit(strategy)
+    calls, tokens = choices * strategy.most_calls(), find_token_limit(strategy)
     if calls > max_calls:
         attempts = f"{choices} attempts of up to {calls // choices:,}" if choices > 1 else "one attempt"
         size = f" of up to {tokens:,} new tokens" if tokens else ""

@@ -29,7 +29,7 @@ HIDDEN_KINDS = ("access-control-", "x-scale-")
 def request_headers(request: web.Request) -> dict[str, str]:
     """The headers that the model server sees."""
     headers = request.headers
-    sent = {name: headers[name] for name in PASSED if name in headers and _passable(headers[name])}
+    sent = {name: headers[name] for name in PASSED if name in headers and _is_passable(headers[name])}
     if request.content_type == "application/json":
         sent.pop("content-type", None)  # with the client's charset the server might read other keys than were checked
     elif request.body_exists:
@@ -48,11 +48,11 @@ def response_headers(client: Client, response: aiohttp.ClientResponse, *without:
         for name, value in response.headers.items()
         if name.lower() not in hidden
         and not name.lower().startswith(HIDDEN_KINDS)
-        and _passable(value)
+        and _is_passable(value)
         and not any(secret in value for secret in client.secrets)
     }
 
 
-def _passable(value: str) -> bool:
+def _is_passable(value: str) -> bool:
     """Whether a header's value can go out again: without control characters, or bytes that are no UTF-8."""
     return "".join(value.split("\t")).isprintable()

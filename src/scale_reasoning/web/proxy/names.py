@@ -116,7 +116,7 @@ def strategy_of(
         path = path or option
         if path in given:
             raise invalid(each.param, _tell_twice(each, given[path]))
-        options[path], given_by[path] = _allowed(each.param, name, path, each.value), each.by
+        options[path], given_by[path] = _check_allowed(each.param, name, path, each.value), each.by
     source = "scale" if settings else "model"
     try:
         strategy = make(strategy_name, options)
@@ -155,21 +155,21 @@ def _require_whole(tuned: Strategy, name: Name, settings: Mapping[str, JSON], ef
     return tuned
 
 
-def capped(strategy: Strategy, most: int) -> Strategy:
+def cap_tokens(strategy: Strategy, most: int) -> Strategy:
     """The strategy with no solution of more than `most` new tokens, reasoning included."""
-    changes: dict[str, Any] = {name: min(value or most, most) for name, value in _token_limits(strategy).items()}
-    changes |= {name: capped(inner, most) for name, inner in list_parts(strategy)}
+    changes: dict[str, Any] = {name: min(value or most, most) for name, value in _list_token_limits(strategy).items()}
+    changes |= {name: cap_tokens(inner, most) for name, inner in list_parts(strategy)}
     return cast("Strategy", replace(cast("Any", strategy), **changes))
 
 
-def token_limit(strategy: Strategy) -> int | None:
+def find_token_limit(strategy: Strategy) -> int | None:
     """The strategy's largest limit of new tokens of a call; None if it leaves one to the model family."""
-    limits = [limit for each in nested(strategy) for limit in _token_limits(each).values()]
+    limits = [limit for each in nested(strategy) for limit in _list_token_limits(each).values()]
     known = [limit for limit in limits if limit is not None]
     return max(known, default=None) if len(known) == len(limits) else None
 
 
-def _token_limits(strategy: Strategy) -> dict[str, int | None]:
+def _list_token_limits(strategy: Strategy) -> dict[str, int | None]:
     """The options that limit the new tokens of a solution, by name."""
     options = options_of(type(strategy))
     return {name: getattr(strategy, name) for name, option in options.items() if option.limits_tokens}
@@ -215,8 +215,8 @@ def _list_of_effort(
     return efforts[effort].items()
 
 
-def _allowed(param: str, name: Name, option: str, value: JSON) -> JSON:
-    if refusal := _refusal(option):
+def _check_allowed(param: str, name: Name, option: str, value: JSON) -> JSON:
+    if refusal := _explain_refusal(option):
         raise invalid(param, f"{option} cannot be set by a client: {refusal}")
     if not isinstance(value, str | int | float):
         raise invalid(param, f"{option} must be a number or a text")
@@ -225,7 +225,7 @@ def _allowed(param: str, name: Name, option: str, value: JSON) -> JSON:
     return value
 
 
-def _refusal(option: str) -> str | None:
+def _explain_refusal(option: str) -> str | None:
     """Why a client may not set the option, of whichever strategy it is; None if it may."""
     last = option.rsplit(".", 1)[-1]
     described = (options_of(shape).get(last) for shape in list_shapes())

@@ -242,7 +242,7 @@ class Stops:
         if len(text) >= self._longest:  # only its end can belong to a sequence that is not complete
             text, self._begun = text[len(text) - self._longest :], [0] * len(self._stops)
         each = zip(self._stops, self._borders, self._begun, strict=True)
-        self._begun = [_begun(stop, borders, begun, text) for stop, borders, begun in each]
+        self._begun = [_count_begun(stop, borders, begun, text) for stop, borders, begun in each]
         return self._release(len(self._held) - max(self._begun, default=0))
 
     def end(self) -> str:
@@ -258,11 +258,11 @@ def _borders(stop: str) -> list[int]:
     """For each prefix of `stop`, the length of its longest border (Knuth, Morris and Pratt 1977)."""
     borders = [0] * len(stop)
     for at in range(1, len(stop)):
-        borders[at] = _begun(stop, borders, borders[at - 1], stop[at])
+        borders[at] = _count_begun(stop, borders, borders[at - 1], stop[at])
     return borders
 
 
-def _begun(stop: str, borders: Sequence[int], begun: int, text: str) -> int:
+def _count_begun(stop: str, borders: Sequence[int], begun: int, text: str) -> int:
     """How many characters of `stop` end the text after `text` is added; `begun` of them ended it before."""
     for character in text:
         while begun and (begun == len(stop) or stop[begun] != character):

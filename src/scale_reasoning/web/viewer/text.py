@@ -128,7 +128,7 @@ def _formula_end(text: str, start: int, limit: int) -> int | None:
     if opening is None:
         return None
     if opening == "\\boxed{":
-        return _balanced(text, start + len(opening), limit)
+        return _find_closing_brace(text, start + len(opening), limit)
     if opening == "\\begin{":
         name = text[start + len(opening) : limit].partition("}")[0]
         closing = f"\\end{{{name}}}"
@@ -140,7 +140,7 @@ def _formula_end(text: str, start: int, limit: int) -> int | None:
     return found + len(closing)
 
 
-def _balanced(text: str, start: int, limit: int) -> int | None:
+def _find_closing_brace(text: str, start: int, limit: int) -> int | None:
     depth = 1
     for place in range(start, limit):
         depth += BRACES.get(text[place], 0)

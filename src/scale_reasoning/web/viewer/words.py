@@ -111,7 +111,7 @@ def total(histogram: Mapping[str, int]) -> int:
     return sum(histogram.values())
 
 
-def grouped(candidates: Sequence[Sequence[str]], selected: int | None) -> list[Group]:
+def group_equal(candidates: Sequence[Sequence[str]], selected: int | None) -> list[Group]:
     """Groups equal candidates, in the order of their first."""
     numbers: dict[tuple[str, ...], list[int]] = {}
     for number, candidate in enumerate(candidates, 1):
@@ -146,6 +146,6 @@ def _write_end(value: float) -> str:
 
 
 WORDS: tuple[Callable[..., Any], ...] = (
-    answer, anchor, excerpt, find_repeats, grouped, json, mean, name_kind, one_decimal, percent, seconds, share,
+    answer, anchor, excerpt, find_repeats, group_equal, json, mean, name_kind, one_decimal, percent, seconds, share,
     shows_sources, span, total, two_decimals, when, whole, write_ranges,
 )  # fmt: skip
