@@ -200,6 +200,7 @@ def test_an_average_keeps_the_room_that_each_part_has():
 
 def test_power_is_as_in_the_textbook():
     assert count_problems_needed(0.05, 0.3) == 283  # (2.8016 * 6)^2
+    assert count_problems_needed(0.05, 0.3, alpha=0.01) == 421  # (3.4175 * 6)^2
     assert count_problems_needed(0.0, 0.3) is None
 
 

@@ -42,7 +42,7 @@ def test_what_is_ahead_by_chance_at_more_tokens_is_not_chosen() -> None:
     )
     assert advice.endswith(
         ", at 2 times the tokens. Of 100 problems in all it solves 40 that chain of thought does not, and the reverse "
-        "35, which may be chance."
+        "35, which may be chance. About 3,001 problems would show such a difference."
     )
 
 

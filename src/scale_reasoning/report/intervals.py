@@ -211,11 +211,12 @@ def t_quantile(freedom: int, alpha: float = ALPHA) -> float:
     return high
 
 
-def count_problems_needed(difference: float, spread: float, *, power: float = 0.8) -> int | None:
-    """Problems that a two-sided 5 % test needs to find a mean paired difference with standard deviation `spread`.
+def count_problems_needed(difference: float, spread: float, *, alpha: float = ALPHA, power: float = 0.8) -> int | None:
+    """Problems that a two-sided test needs to find a mean paired difference with standard deviation `spread`.
 
-    ((z_0.975 + z_power) spread / difference)^2, the normal approximation; None for no difference.
+    ((z_(1 - alpha / 2) + z_power) spread / difference)^2, the normal approximation; None for no difference.
     """
     if difference == 0:
         return None
-    return max(2, ceil(((Z95 + NormalDist().inv_cdf(power)) * spread / difference) ** 2))
+    z = NormalDist().inv_cdf(1 - alpha / 2) + NormalDist().inv_cdf(power)
+    return max(2, ceil((z * spread / difference) ** 2))

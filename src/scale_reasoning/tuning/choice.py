@@ -7,10 +7,19 @@ fewer tokens for one that is not behind by more than the margin.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import sqrt
 
 import msgspec
 
-from scale_reasoning.report.intervals import ALPHA, Difference, Estimate, compare_paired, estimate_ratio, estimate_share
+from scale_reasoning.report.intervals import (
+    ALPHA,
+    Difference,
+    Estimate,
+    compare_paired,
+    count_problems_needed,
+    estimate_ratio,
+    estimate_share,
+)
 from scale_reasoning.runs.outcome import Outcome
 from scale_reasoning.runs.rounds import Tuning
 from scale_reasoning.tuning.drops import Outcomes, compute_sign_p, list_tokens, mean_tokens, rank_tokens
@@ -48,7 +57,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """A candidate against the first on all problems that both have had, those that were tuned on included.
 
     wins: problems that only the candidate solves; losses: those that only the first solves. p_value: of the exact
-    one-sided sign test. shown: whether it is shown to be more accurate.
+    one-sided sign test. shown: whether it is shown to be more accurate. needed: where it is ahead and not shown to be,
+    the problems that would show such a difference with 80 % power.
     """
 
     problems: int
@@ -56,6 +66,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     losses: int
     p_value: float
     shown: bool
+    needed: int | None = None
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +89,21 @@ def weigh(own: Outcomes, first: Outcomes, level: float) -> Evidence:
     pairs = [(own[name].correct, first[name].correct) for name in shared]
     wins, losses = pairs.count((True, False)), pairs.count((False, True))
     p_value = compute_sign_p(wins, losses)
-    return Evidence(problems=len(shared), wins=wins, losses=losses, p_value=p_value, shown=p_value <= level)
+    shown = p_value <= level
+    return Evidence(
+        problems=len(shared),
+        wins=wins,
+        losses=losses,
+        p_value=p_value,
+        shown=shown,
+        needed=None if shown or wins <= losses else _count_needed(len(shared), wins, losses, level),
+    )
+
+
+def _count_needed(problems: int, wins: int, losses: int, level: float) -> int | None:
+    mean = (wins - losses) / problems
+    spread = sqrt((wins + losses) / problems - mean**2)
+    return count_problems_needed(mean, spread, alpha=2 * level)  # the sign test is one-sided
 
 
 def choose(
@@ -213,9 +238,10 @@ def _write_interval(own: Measured) -> str:
 
 def _write_evidence(found: Evidence) -> str:
     verdict = "is more than chance" if found.shown else "may be chance"
+    needed = f" About {found.needed:,} problems would show such a difference." if found.needed is not None else ""
     return (
         f"Of {found.problems:,} problems in all it solves {found.wins} that chain of thought does not, and the reverse "
-        f"{found.losses}, which {verdict}."
+        f"{found.losses}, which {verdict}.{needed}"
     )
 
 
