@@ -321,6 +321,8 @@ def test_a_new_run_takes_the_completions_that_others_have_paid_for(tmp_path: Pat
         done = scale(*words, "--out", str(new), "--take-from", str(old))
         assert done.returncode == 0, done.stderr
         shared = len(server.bodies) - paid
+        told = " ".join(done.stderr.split())
+        assert f"{paid + shared} calls paid for ({paid} of them by other runs), " in told
         alone = scale(*words, "--out", str(tmp_path / "alone"))
         assert alone.returncode == 0
         assert 0 < shared < len(server.bodies) - paid - shared

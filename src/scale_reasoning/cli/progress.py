@@ -70,8 +70,10 @@ class Progress:
         if paid.uncounted:
             missing = f"{paid.uncounted:,} of {paid.calls:,} calls uncounted, {paid.tokens:,} in the others"
             tokens = f"new tokens unknown ({missing})"
+        taken = self._store.manifest.resolved.get("taken_calls", 0)
+        by_others = f" ({taken:,} of them by other runs)" if taken else ""
         self._console.print(
-            Text(f"{count(paid.calls, 'call')} paid for, {tokens}, in {self._store.folder}", style="dim")
+            Text(f"{count(paid.calls, 'call')} paid for{by_others}, {tokens}, in {self._store.folder}", style="dim")
         )
         if pending and not stopped:
             because = f", because {why}" if why else ""
