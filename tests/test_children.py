@@ -33,8 +33,9 @@ def named(marker: str) -> list[int]:
 
 
 PARENT = """
-import sys
+import signal, sys
 from scale_reasoning.children import running
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup has it ignored in all that it starts
 with running(sys.argv[1:]) as process:
     print("started", flush=True)
     process.wait()
