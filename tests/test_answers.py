@@ -47,7 +47,11 @@ def test_the_last_balanced_box_is_the_answer(text: str, answer: str | None):
     assert final_answer(text) == answer
 
 
-@given(st.text(alphabet=st.characters(exclude_characters="{}\\")).map(str.strip).filter(bool))
+def _says_something(inside: str) -> bool:
+    return bool(inside.replace("$", "").strip())  # a box of nothing but marks of a formula is empty
+
+
+@given(st.text(alphabet=st.characters(exclude_characters="{}\\")).map(str.strip).filter(_says_something))
 def test_what_was_boxed_is_found(inside: str):
     assert final_answer(rf"so \boxed{{{inside}}}") == inside
 
