@@ -51,6 +51,7 @@ def test_a_default_holds_where_the_command_line_says_nothing(own: Path) -> None:
     assert extended("solve", "1 + 1") == ["--model=m", "--tau=0.3", "--in-flight=8"]
     assert extended("solve", "--tau", "0.1", "--model=n") == ["--in-flight=8"]
     assert extended("solve", "--in", "3", "x") == ["--model=m", "--tau=0.3"]
+    assert extended("sweep", "--seed", "1", "tau", "0.1") == ["--model=m", "--in-flight=8"]
     assert extended("report", "runs/a") == []
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
-from typing import Any, cast
 
 from scale_reasoning.cli.options import Commands
-from scale_reasoning.cli.settings import FILE, URL, URLS, Setting, list_files, list_verbs, read_settings
+from scale_reasoning.cli.settings import FILE, URL, URLS, Setting, list_files, list_values, list_verbs, read_settings
 from scale_reasoning.engines.catalogue import DEFAULT_MODEL
 from scale_reasoning.printable import one_line
 
@@ -53,6 +52,5 @@ def _shorten(file: Path) -> str:
 
 
 def _show(setting: Setting) -> str:
-    value = setting.value
-    text = ", ".join(map(str, cast("list[Any]", value))) if isinstance(value, list) else str(value)
+    text = ", ".join(map(str, list_values(setting.value)))
     return one_line(text.rpartition("@")[2] if setting.key in URLS else text, 100)

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from math import inf
-from typing import Any, cast
 
 from scale_reasoning.cli.settings import (
     MODEL,
@@ -19,6 +18,7 @@ from scale_reasoning.cli.settings import (
     STRATEGY,
     Setting,
     list_flags,
+    list_values,
     read_settings,
 )
 from scale_reasoning.runs.recipes import find_shipped
@@ -43,7 +43,8 @@ def extend(words: Sequence[str], verbs: Mapping[str, argparse.ArgumentParser]) -
         for each in sorted(read_settings(verbs), key=lambda each: each.verb is not None)
         if each.verb in (None, verb) and each.key in flags and each.key != "base-url"
     }
-    keys = [key for key in held if _holds(key, held[key], verb, given, flags)]
+    typed, others = _read_words(given, flags)
+    keys = [key for key in held if _holds(held[key], verb, flags, typed, others)]
     inserted = [word for key in keys for word in _spell(held[key])]
     return [verb, *inserted, *given], {f"--{key}": held[key].set_in for key in keys}
 
@@ -58,9 +59,9 @@ def explain(message: str, set_by: Mapping[str, str]) -> str:
     return message + "".join(f" ({flag} is set in {set_in})" for flag, set_in in found.items())
 
 
-def _holds(key: str, setting: Setting, verb: str, given: Sequence[str], flags: Mapping[str, argparse.Action]) -> bool:
-    """Whether a default holds for a command line."""
-    typed, others = _read_words(given, flags)
+def _holds(setting: Setting, verb: str, flags: Collection[str], typed: Set[str], others: Sequence[str]) -> bool:
+    """Whether a default holds for a command line: `flags` are the verb's, `typed` and `others` its words."""
+    key = setting.key
     if key in NOT_DEFAULTS or key in typed:
         return False
     first = others[0] if others and verb in TAKE_RECIPES else ""
@@ -72,7 +73,7 @@ def _holds(key: str, setting: Setting, verb: str, given: Sequence[str], flags: M
     if key in NAMED_MODEL:
         return not (typed & {"model", "base-url"} or os.environ.get(MODEL))
     if key in STRATEGY:
-        swept = verb == "sweep" and given[:1] == [key]
+        swept = verb == "sweep" and others[:1] == [key]
         options = STRATEGY - {"strategy", "like", "set"} if key == "effort" else frozenset[str]()
         return verb != "tune" and not swept and not typed & {"strategy", "effort", "like", *options}
     return True
@@ -109,7 +110,6 @@ def _runs_here(model: str) -> bool:
 
 
 def _spell(setting: Setting) -> list[str]:
-    value = setting.value
-    if isinstance(value, bool):
-        return [f"--{setting.key}"] if value else []
-    return [f"--{setting.key}={each}" for each in (cast("list[Any]", value) if isinstance(value, list) else [value])]
+    if isinstance(setting.value, bool):
+        return [f"--{setting.key}"] if setting.value else []
+    return [f"--{setting.key}={each}" for each in list_values(setting.value)]

@@ -153,7 +153,7 @@ def _allow(file: Path, key: str, value: Any) -> Any:
 
 def _refuse_in_a_folder(key: str, value: Any) -> str | None:
     """What is wrong with a setting in the file of a folder; None for what it may set."""
-    texts = [str(each) for each in (cast("list[Any]", value) if isinstance(value, list) else [value])]
+    texts = [str(each) for each in list_values(value)]
     if key not in IN_A_FOLDER:
         return "this cannot be set"
     if key in URLS and not all(map(LOOPBACK.fullmatch, texts)):
@@ -167,6 +167,11 @@ def _refuse_in_a_folder(key: str, value: Any) -> str | None:
     if key == "data-dir" and any(Path(text).is_absolute() or ".." in Path(text).parts for text in texts):
         return "only a folder below this one can be named"
     return None
+
+
+def list_values(value: Any) -> list[Any]:
+    """The values of a setting, which is a list or one value."""
+    return cast("list[Any]", value) if isinstance(value, list) else [value]
 
 
 def list_flags(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
